@@ -1,0 +1,1 @@
+"""orlop: a Kubernetes-compatible container orchestrator that you install with pip."""

@@ -1,0 +1,8 @@
+//! The hot paths of orlop, in plain Rust: nothing here knows Python.
+//!
+//! Each module is a room with one job; the border to Python is `rust/py`.
+
+pub mod forward;
+pub mod hub;
+pub mod sched;
+pub mod wire;

@@ -1,0 +1,22 @@
+//! `orlop._core`: the border to Python. This file is the export table; each room has one file.
+
+mod detach;
+mod error;
+mod forward;
+mod hub;
+mod sched;
+mod wire;
+
+use pyo3::prelude::*;
+
+/// Everything Python can see of the Rust side, room by room.
+#[pymodule]
+fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    error::register(module)?;
+    wire::register(module)?;
+    hub::register(module)?;
+    sched::register(module)?;
+    forward::register(module)?;
+    Ok(())
+}
