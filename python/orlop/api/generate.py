@@ -146,7 +146,8 @@ class Generator:
                 annotation = "Any"
                 default = "default=None" if omit or f.get("pointer") else "default_factory=_none"
             else:
-                annotation = (
+                quoted = annotation.strip(chr(34))
+                annotation = f"{annotation} | None" if quoted == annotation else f'"{quoted} | None"'
                     f"{annotation} | None" if '"' not in annotation else f'"{annotation.strip(chr(34))} | None"'
                 )
                 default = "default=None" if omit else "default_factory=_none"
