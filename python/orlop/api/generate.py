@@ -148,8 +148,6 @@ class Generator:
             else:
                 quoted = annotation.strip(chr(34))
                 annotation = f"{annotation} | None" if quoted == annotation else f'"{quoted} | None"'
-                    f"{annotation} | None" if '"' not in annotation else f'"{annotation.strip(chr(34))} | None"'
-                )
                 default = "default=None" if omit else "default_factory=_none"
         elif kind in {"scalar", "quantity", "intorstring"}:
             zero = {"str": '""', "bool": "False", "int": "0", "float": "0.0"}.get(annotation, "0")
