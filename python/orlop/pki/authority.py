@@ -1,0 +1,151 @@
+"""Making certificates: P-256 keys, a self-signed authority, and what it signs.
+
+Loading `cryptography.x509` takes some 30 ms, so only this module and the folder's first use of it do.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from orlop.clock import Clock
+from orlop.pki.identities import Identity, Names
+
+AUTHORITY_LIFETIME = timedelta(days=3650)
+CERTIFICATE_LIFETIME = timedelta(days=365)
+RENEW_BEFORE = timedelta(days=90)
+"""A certificate with less time left is renewed: a machine may be off for a season and still start."""
+CLOCK_SKEW = timedelta(minutes=5)
+"""Certificates begin this long ago, for clients whose clock is behind."""
+SERIAL_BYTES = 19
+"""RFC 5280 allows 20 octets for a positive serial number; 19 random ones always fit."""
+
+SigningKey = ec.EllipticCurvePrivateKey
+
+
+def new_key() -> SigningKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def key_pem(key: PrivateKeyTypes) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def public_pem(key: PrivateKeyTypes) -> bytes:
+    return key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def certificate_pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def belongs(certificate: x509.Certificate, key: PrivateKeyTypes) -> bool:
+    """Whether `certificate` is for `key`."""
+    return certificate.public_key() == key.public_key()
+
+
+def lasts(certificate: x509.Certificate, now: float) -> bool:
+    """Whether `certificate` is valid at `now` (seconds since 1970) and not due for renewal."""
+    moment = datetime.fromtimestamp(now, UTC)
+    return certificate.not_valid_before_utc <= moment < certificate.not_valid_after_utc - RENEW_BEFORE
+
+
+def covers(certificate: x509.Certificate, names: Names) -> bool:
+    """Whether `certificate` may serve under all of `names`."""
+    try:
+        san = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return not names.dns and not names.addresses
+    return set(names.dns) <= set(san.get_values_for_type(x509.DNSName)) and set(names.addresses) <= set(
+        san.get_values_for_type(x509.IPAddress)
+    )
+
+
+def identifies(certificate: x509.Certificate, identity: Identity) -> bool:
+    """Whether `certificate` is for the user and the groups of `identity`."""
+    return certificate.subject == _subject(identity)
+
+
+def _subject(identity: Identity) -> x509.Name:
+    organizations = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in identity.groups]
+    return x509.Name([*organizations, x509.NameAttribute(NameOID.COMMON_NAME, identity.user)])
+
+
+class Authority:
+    """Signs with one key. Its certificate may be renewed with the key kept: what it has signed stays valid."""
+
+    def __init__(self, certificate: x509.Certificate, key: SigningKey, clock: Clock) -> None:
+        self.certificate = certificate
+        self._key = key
+        self._clock = clock
+
+    @classmethod
+    def create(cls, key: SigningKey, clock: Clock) -> "Authority":
+        """A self-signed authority named `kubernetes`, as kubeadm names it."""
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kubernetes")])
+        certificate = (
+            _builder(name, name, key, clock, AUTHORITY_LIFETIME)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(_usage(sign_certificates=True), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .sign(key, hashes.SHA256())
+        )
+        return cls(certificate, key, clock)
+
+    def issued(self, certificate: x509.Certificate) -> bool:
+        """Whether this authority has signed `certificate`."""
+        try:
+            certificate.verify_directly_issued_by(self.certificate)
+        except Exception:  # what is raised depends on what is wrong: names, algorithm, signature
+            return False
+        return True
+
+    def issue(self, key: SigningKey, identity: Identity, names: Names | None) -> x509.Certificate:
+        """A certificate for `identity`'s `key`: a server's with `names`, a client's without."""
+        purpose = ExtendedKeyUsageOID.SERVER_AUTH if names else ExtendedKeyUsageOID.CLIENT_AUTH
+        builder = (
+            _builder(_subject(identity), self.certificate.subject, key, self._clock, CERTIFICATE_LIFETIME)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_usage(sign_certificates=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
+        )
+        if names:
+            alternatives: list[x509.GeneralName] = [x509.DNSName(name) for name in names.dns]
+            alternatives += [x509.IPAddress(address) for address in names.addresses]
+            builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+        return builder.sign(self._key, hashes.SHA256())
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: SigningKey, clock: Clock, lifetime: timedelta
+) -> x509.CertificateBuilder:
+    now = datetime.fromtimestamp(int(clock.now()), UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(int.from_bytes(clock.token(SERIAL_BYTES)) | 1)
+        .not_valid_before(now - CLOCK_SKEW)
+        .not_valid_after(now + lifetime)
+    )
+
+
+def _usage(*, sign_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        key_encipherment=sign_certificates,
+        key_cert_sign=sign_certificates,
+        crl_sign=False,
+        content_commitment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
