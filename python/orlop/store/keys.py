@@ -1,0 +1,55 @@
+"""How keys are written in LMDB, which takes keys of at most 511 bytes.
+
+An index key is `resource number, namespace, NUL, name`. The resource, whose group and plural would not fit, is a
+small number given out once (see lmdb.py). Namespace and name stand as they are, so that the index has the order of
+lists. A name that still does not fit is cut and ends in its hash; all names with that beginning stand together, and
+`lmdb.py` puts them in order when it reads them.
+"""
+
+from hashlib import sha256
+
+from orlop.store.base import Key
+
+MAX_KEY = 511
+"""LMDB's compiled-in limit."""
+
+REVISION = 8
+"""Bytes of a revision, big-endian so that bytes order as numbers; the history index has it behind the key."""
+
+RESOURCE = 4
+"""Bytes of a resource's number."""
+
+SHARED = MAX_KEY - REVISION - sha256().digest_size - 1
+"""What is kept of a key that has to be cut; behind it come a NUL, which no whole name contains, and the hash. Keys
+at least this long with the same beginning are in no order among themselves."""
+
+MAX_NAMESPACE = 128
+"""Bytes; Kubernetes allows 63."""
+
+
+def check(key: Key) -> None:
+    """Raises ValueError for a key that no store could keep."""
+    if not key.resource or not key.name:
+        raise ValueError(f"{key} needs a resource and a name")
+    if "\0" in key.resource or "\0" in key.namespace or "\0" in key.name:
+        raise ValueError(f"{key} contains a NUL")
+    if len(key.namespace.encode()) > MAX_NAMESPACE:
+        raise ValueError(f"namespace {key.namespace!r} is longer than {MAX_NAMESPACE} bytes")
+
+
+def resource_prefix(number: int) -> bytes:
+    """What the index keys of a resource begin with."""
+    return number.to_bytes(RESOURCE)
+
+
+def namespace_prefix(number: int, namespace: str) -> bytes:
+    """What the index keys of a resource in one namespace begin with."""
+    return number.to_bytes(RESOURCE) + namespace.encode() + b"\0"
+
+
+def index_key(number: int, key: Key) -> bytes:
+    """The key's place in the index: unique, and in the order of lists but for `SHARED`."""
+    whole = namespace_prefix(number, key.namespace) + key.name.encode()
+    if len(whole) + REVISION <= MAX_KEY:
+        return whole
+    return whole[:SHARED] + b"\0" + sha256(whole).digest()

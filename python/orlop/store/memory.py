@@ -1,0 +1,221 @@
+"""A store in memory: the same promises but durability, no thread. For tests, and for clusters that last a moment."""
+
+import asyncio
+from bisect import bisect_right, insort
+from collections.abc import AsyncIterator, Iterator, Sequence
+
+from orlop.clock import Clock
+from orlop.store.base import (
+    Change,
+    ChangeType,
+    Compacted,
+    Conflict,
+    FutureRevision,
+    Key,
+    Record,
+    Stats,
+    StoreClosed,
+    Write,
+)
+from orlop.store.broadcast import Broadcast
+from orlop.store.histories import HISTORIES, histories_of, history_of
+from orlop.store.keys import check
+
+READ_SLICE = 1000
+"""Changes that one step of a lagging follower takes from the log."""
+
+
+class MemoryStore:
+    """Every version in plain dictionaries."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._uid = clock.uuid()
+        self._revision = 0
+        self._time = 0.0
+        self._log: dict[int, Change] = {}
+        self._history: dict[Key, list[int]] = {}
+        self._keys: dict[str, list[Key]] = {}
+        self._times: list[tuple[float, int]] = []
+        self._compacted = dict.fromkeys(HISTORIES, 0)
+        self._open = False
+        self._answers: list[tuple[asyncio.Future[list[int]], list[Change]]] = []
+        self._broadcast = Broadcast(self._changes_after)
+
+    async def open(self) -> None:
+        self._open = True
+
+    async def close(self) -> None:
+        self._answer()
+        self._open = False
+        self._broadcast.end(StoreClosed("the store is closed"))
+
+    @property
+    def uid(self) -> str:
+        return self._uid
+
+    @property
+    def revision(self) -> int:
+        return self._revision
+
+    @property
+    def compacted(self) -> int:
+        return self._compacted[history_of("")]
+
+    def compacted_of(self, resource: str) -> int:
+        return self._compacted[history_of(resource)]
+
+    async def commit(self, write: Write) -> int:
+        return (await self.commit_all((write,)))[0]
+
+    async def commit_all(self, writes: Sequence[Write]) -> list[int]:
+        self._check_open()
+        if len({write.key for write in writes}) != len(writes):
+            raise ValueError("a transaction writes each key at most once")
+        previous = [self._expect(write) for write in writes]
+        self._time = max(self._time, self._clock.now())
+        batch = [self._put(write, was) for write, was in zip(writes, previous, strict=True)]
+        if batch:
+            self._times.append((self._time, self._revision))
+        # Answered on the loop's next turn, all that came in this one together: the group commit of a store
+        # without a disk, and followers see a batch before its writers go on.
+        if not self._answers:
+            asyncio.get_running_loop().call_soon(self._answer)
+        future: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
+        self._answers.append((future, batch))
+        return await future
+
+    def _expect(self, write: Write) -> int:
+        check(write.key)
+        current = self._at(write.key, self._revision)
+        actual = current.revision if current else 0
+        if (write.expected is not None and write.expected != actual) or (write.delete and not actual):
+            raise Conflict(write.key, actual)
+        return actual
+
+    def _put(self, write: Write, previous: int) -> Change:
+        self._revision += 1
+        kind: ChangeType = "DELETED" if write.delete else "MODIFIED" if previous else "ADDED"
+        value = write.parts.at(self._revision)
+        change = Change(self._revision, write.key, kind, value, previous, self._time, write.by)
+        self._log[self._revision] = change
+        if write.key not in self._history:
+            insort(self._keys.setdefault(write.key.resource, []), write.key)
+        self._history.setdefault(write.key, []).append(self._revision)
+        return change
+
+    def _answer(self) -> None:
+        answers, self._answers = self._answers, []
+        if batch := [change for _, changes in answers for change in changes]:
+            self._broadcast.publish(batch)
+        for future, changes in answers:
+            if not future.done():
+                future.set_result([change.revision for change in changes])
+
+    async def get(self, key: Key, revision: int | None = None) -> Record | None:
+        change = self._at(key, self._snapshot(key.resource, revision))
+        return _record(change) if change else None
+
+    async def range(
+        self,
+        resource: str | None,
+        namespace: str | None = None,
+        *,
+        after: Key | None = None,
+        limit: int | None = None,
+        revision: int | None = None,
+    ) -> tuple[list[Record], bool]:
+        revision = self._snapshot(resource, revision)
+        found: list[Record] = []
+        for key in self._scan(resource, namespace, after):
+            if change := self._at(key, revision):
+                if limit is not None and len(found) >= limit:
+                    return found, True
+                found.append(_record(change))
+        return found, False
+
+    def _scan(self, resource: str | None, namespace: str | None, after: Key | None) -> Iterator[Key]:
+        for name in sorted(self._keys) if resource is None else [resource]:
+            keys = self._keys.get(name, [])
+            for key in keys[bisect_right(keys, after) if after else 0 :]:
+                if namespace is None or key.namespace == namespace:
+                    yield key
+
+    def _at(self, key: Key, revision: int) -> Change | None:
+        revisions = self._history.get(key, [])
+        if (index := bisect_right(revisions, revision)) == 0:
+            return None
+        change = self._log[revisions[index - 1]]
+        return None if change.type == "DELETED" else change
+
+    def _snapshot(self, resource: str | None, revision: int | None) -> int:
+        self._check_open()
+        if revision is None:
+            return self._revision
+        if revision > self._revision:
+            raise FutureRevision(revision, self._revision)
+        oldest = max(self._compacted[history] for history in histories_of(resource))
+        if revision < oldest:
+            raise Compacted(revision, oldest)
+        return revision
+
+    def changes(self, since: int) -> AsyncIterator[list[Change]]:
+        return self._broadcast.follow(since)
+
+    async def _changes_after(self, since: int) -> list[Change]:
+        self._check_open()
+        if since > self._revision:
+            return []
+        self._snapshot(None, since)
+        return [self._log[n] for n in range(since + 1, min(self._revision, since + READ_SLICE) + 1)]
+
+    async def compact(self, revision: int, resource: str | None = None) -> None:
+        self._check_open()
+        if revision > self._revision:
+            raise FutureRevision(revision, self._revision)
+        for history in histories_of(resource):
+            self._compact(history, revision)
+
+    def _compact(self, history: str, revision: int) -> None:
+        if revision <= self._compacted[history]:
+            return
+        self._compacted[history] = revision
+        for key in [key for key in self._history if history_of(key.resource) == history]:
+            revisions = self._history[key]
+            keep = max(bisect_right(revisions, revision) - 1, 0)
+            if revisions[keep] <= revision and self._log[revisions[keep]].type == "DELETED":
+                keep += 1
+            for old in revisions[:keep]:
+                del self._log[old]
+            del revisions[:keep]
+            if not revisions:
+                del self._history[key]
+                self._keys[key.resource].remove(key)
+        self._times = [pair for pair in self._times if pair[1] >= self.compacted]
+
+    async def revision_at(self, time: float) -> int:
+        index = bisect_right(self._times, (time, self._revision))
+        return self._times[index - 1][1] if index else 0
+
+    async def snapshot(self, path: str) -> None:
+        raise NotImplementedError
+
+    async def stats(self) -> Stats:
+        objects: dict[str, int] = {}
+        records = dict.fromkeys(HISTORIES, 0)
+        size = 0
+        for change in self._log.values():
+            records[history_of(change.key.resource)] += 1
+            size += len(change.value)
+        for resource, keys in self._keys.items():
+            if live := sum(self._at(key, self._revision) is not None for key in keys):
+                objects[resource] = live
+        return Stats(self._revision, self.compacted, objects, records, size, 0)
+
+    def _check_open(self) -> None:
+        if not self._open:
+            raise StoreClosed("the store is closed")
+
+
+def _record(change: Change) -> Record:
+    return Record(change.revision, change.key, change.value, change.time, change.by)
