@@ -1,0 +1,1 @@
+"""Pod networks: the contract in `base`, one file per implementation."""

@@ -1,0 +1,1 @@
+"""Container runtimes: the contract in `base`, one file or package per implementation."""
