@@ -8,7 +8,6 @@ import tarfile
 from pathlib import Path
 
 import docker
-
 from tests.support import docker_engine
 
 BUSYBOX = "orlop-test/busybox:1"

@@ -60,12 +60,19 @@ class Network(Protocol):
         """
         ...
 
+    def attachment(self, sandbox_id: str) -> Attachment | None:
+        """What `attach` gave this sandbox, from memory or the node's state; None when it holds nothing."""
+        ...
+
     async def detach(self, sandbox_id: str) -> None:
         """Frees the sandbox's address, ports and interface; the namespace may be gone already."""
         ...
 
-    async def recover(self, live: Mapping[str, Sequence[str]]) -> None:
-        """After a restart: `live` are the running sandboxes and their addresses; all else that is held is freed."""
+    async def recover(self, live: Mapping[str, str]) -> None:
+        """After a restart, before anything else: `live` are the running sandboxes and the paths of their namespaces.
+
+        What these hold is held again, read from the namespaces where the state was lost; all else is freed.
+        """
         ...
 
     async def cleanup(self) -> None:

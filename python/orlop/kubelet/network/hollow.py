@@ -36,18 +36,18 @@ class HollowNetwork:
             )
         return self._held[sandbox_id]
 
+    def attachment(self, sandbox_id: str) -> Attachment | None:
+        return self._held.get(sandbox_id)
+
     async def detach(self, sandbox_id: str) -> None:
         if attachment := self._held.pop(sandbox_id, None):
             for ip in attachment.ips:
                 for pool in self._pools:
                     pool.free(ip)
 
-    async def recover(self, live: Mapping[str, Sequence[str]]) -> None:
+    async def recover(self, live: Mapping[str, str]) -> None:
         for sandbox_id in [held for held in self._held if held not in live]:
             await self.detach(sandbox_id)
-        for sandbox_id, ips in live.items():
-            self._held[sandbox_id] = Attachment(ips=tuple(ips))
-            self._claim(ips)
 
     async def cleanup(self) -> None:
         self._held.clear()

@@ -81,6 +81,10 @@ class HollowRuntime:
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
 
+    async def cleanup(self) -> None:
+        for sandbox_id in list(self._sandboxes):
+            await self.remove_pod_sandbox(sandbox_id)
+
     async def version(self) -> v.Version:
         return v.Version(runtime_name="hollow", runtime_version="1.0.0")
 
