@@ -1,8 +1,57 @@
 //! The border of `wire`.
 
+use crate::detach::detached;
+use crate::error::wire_error;
+use orlop_core::wire::{self, Media};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+/// Bodies shorter than this are read in a few microseconds: giving the GIL away would cost more.
+const DETACH_FROM: usize = 8 * 1024;
+
+/// Canonical JSON, unknown fields, duplicate fields.
+type Decoded<'py> = (Bound<'py, PyBytes>, Vec<String>, Vec<String>);
+
+fn media(name: &str) -> PyResult<Media> {
+    Media::named(name).ok_or_else(|| {
+        PyValueError::new_err(format!("media is json, yaml or protobuf, not {name:?}"))
+    })
+}
+
+/// Runs `work` without the GIL where the input is long.
+fn maybe_detached<T: Send>(py: Python<'_>, size: usize, work: impl Send + FnOnce() -> T) -> T {
+    if size < DETACH_FROM {
+        work()
+    } else {
+        detached(py, work)
+    }
+}
+
+#[pyfunction]
+#[pyo3(signature = (type_key, media_name, body, /))]
+fn wire_decode<'py>(
+    py: Python<'py>,
+    type_key: &str,
+    media_name: &str,
+    body: &[u8],
+) -> PyResult<Decoded<'py>> {
+    let media = media(media_name)?;
+    let got = maybe_detached(py, body.len(), || wire::decode(type_key, media, body))
+        .map_err(wire_error)?;
+    Ok((PyBytes::new(py, &got.json), got.unknown, got.duplicate))
+}
+
+#[pyfunction]
+#[pyo3(signature = (media_name, body, /))]
+fn wire_peek(py: Python<'_>, media_name: &str, body: &[u8]) -> PyResult<(String, String)> {
+    let media = media(media_name)?;
+    maybe_detached(py, body.len(), || wire::peek(media, body)).map_err(wire_error)
+}
 
 /// Adds this room's classes and functions to the module.
-pub fn register(_module: &Bound<'_, PyModule>) -> PyResult<()> {
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(wire_decode, module)?)?;
+    module.add_function(wrap_pyfunction!(wire_peek, module)?)?;
     Ok(())
 }

@@ -1,0 +1,388 @@
+//! Times and durations in Go's text forms.
+
+use std::fmt::Write as _;
+
+/// The layout of `metav1.Time`, as Go's errors quote it.
+const RFC3339: &str = "2006-01-02T15:04:05Z07:00";
+/// The layout of `metav1.MicroTime`.
+const RFC3339_MICRO: &str = "2006-01-02T15:04:05.000000Z07:00";
+
+/// Seconds and microseconds since 1970, UTC.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Instant {
+    pub seconds: i64,
+    pub micros: u32,
+}
+
+/// 0001-01-01T00:00:00Z, Go's zero time, which is written as null.
+pub(crate) const ZERO: Instant = Instant {
+    seconds: -62_135_596_800,
+    micros: 0,
+};
+
+struct Parser<'a> {
+    whole: &'a str,
+    rest: &'a str,
+    layout: &'static str,
+}
+
+impl Parser<'_> {
+    fn cannot(&self, element: &str) -> String {
+        format!(
+            "parsing time {:?} as {:?}: cannot parse {:?} as {element:?}",
+            self.whole, self.layout, self.rest
+        )
+    }
+
+    fn range(&self, what: &str) -> String {
+        format!("parsing time {:?}: {what} out of range", self.whole)
+    }
+
+    fn number(&mut self, digits: usize, element: &str) -> Result<i64, String> {
+        match self.rest.get(..digits) {
+            Some(text) if text.bytes().all(|c| c.is_ascii_digit()) => {
+                self.rest = &self.rest[digits..];
+                text.parse().map_err(|_| self.cannot(element))
+            }
+            _ => Err(self.cannot(element)),
+        }
+    }
+
+    fn literal(&mut self, text: &str) -> Result<(), String> {
+        match self.rest.strip_prefix(text) {
+            Some(rest) => {
+                self.rest = rest;
+                Ok(())
+            }
+            None => Err(self.cannot(text)),
+        }
+    }
+}
+
+/// Reads RFC 3339 as Go's `time.Parse` does; `micro` asks for exactly six decimals.
+pub(crate) fn parse(text: &str, micro: bool) -> Result<Instant, String> {
+    let mut p = Parser {
+        whole: text,
+        rest: text,
+        layout: if micro { RFC3339_MICRO } else { RFC3339 },
+    };
+    let year = p.number(4, "2006")?;
+    p.literal("-")?;
+    let month = p.number(2, "01")?;
+    if !(1..=12).contains(&month) {
+        return Err(p.range("month"));
+    }
+    p.literal("-")?;
+    let day = p.number(2, "02")?;
+    p.literal("T")?;
+    let hour = p.number(2, "15")?;
+    if hour > 23 {
+        return Err(p.range("hour"));
+    }
+    p.literal(":")?;
+    let minute = p.number(2, "04")?;
+    if minute > 59 {
+        return Err(p.range("minute"));
+    }
+    p.literal(":")?;
+    let second = p.number(2, "05")?;
+    if second > 59 {
+        return Err(p.range("second"));
+    }
+    let mut micros = 0;
+    if micro {
+        if !p.rest.starts_with(['.', ',']) {
+            return Err(p.cannot(".000000"));
+        }
+        let before = p.rest;
+        p.rest = &p.rest[1..];
+        micros = match p.number(6, ".000000") {
+            Ok(value) => value as u32,
+            Err(_) => {
+                p.rest = before;
+                return Err(p.cannot(".000000"));
+            }
+        };
+    } else if p.rest.starts_with(['.', ','])
+        && p.rest[1..].starts_with(|c: char| c.is_ascii_digit())
+    {
+        p.rest = p.rest[1..].trim_start_matches(|c: char| c.is_ascii_digit());
+    }
+    let offset = zone(&mut p)?;
+    if !p.rest.is_empty() {
+        return Err(format!("parsing time {text:?}: extra text: {:?}", p.rest));
+    }
+    if day < 1 || day > days_in(year, month) {
+        return Err(p.range("day"));
+    }
+    let seconds = days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset;
+    Ok(Instant { seconds, micros })
+}
+
+fn zone(p: &mut Parser<'_>) -> Result<i64, String> {
+    if let Some(rest) = p.rest.strip_prefix('Z') {
+        p.rest = rest;
+        return Ok(0);
+    }
+    let bytes = p.rest.as_bytes();
+    let shaped = bytes.len() >= 6
+        && matches!(bytes[0], b'+' | b'-')
+        && bytes[3] == b':'
+        && [1, 2, 4, 5].iter().all(|&i| bytes[i].is_ascii_digit());
+    if !shaped {
+        return Err(p.cannot("Z07:00"));
+    }
+    let two = |i: usize| i64::from(bytes[i] - b'0') * 10 + i64::from(bytes[i + 1] - b'0');
+    let (hours, minutes) = (two(1), two(4));
+    if hours > 24 {
+        return Err(p.range("time zone offset hour"));
+    }
+    if minutes > 60 {
+        return Err(p.range("time zone offset minute"));
+    }
+    let sign = if bytes[0] == b'-' { -1 } else { 1 };
+    p.rest = &p.rest[6..];
+    Ok(sign * (hours * 3600 + minutes * 60))
+}
+
+fn days_in(year: i64, month: i64) -> i64 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// Days since 1970-01-01 in the proleptic Gregorian calendar.
+fn days(year: i64, month: i64, day: i64) -> i64 {
+    let y = if month <= 2 { year - 1 } else { year };
+    let era = y.div_euclid(400);
+    let year_of_era = y.rem_euclid(400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+}
+
+/// Writes the time in UTC, with its quotes.
+pub(crate) fn format(out: &mut Vec<u8>, at: Instant, micro: bool) {
+    let z = at.seconds.div_euclid(86400) + 719_468;
+    let second = at.seconds.rem_euclid(86400);
+    let era = z.div_euclid(146_097);
+    let day_of_era = z.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let m = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * m + 2) / 5 + 1;
+    let month = if m < 10 { m + 3 } else { m - 9 };
+    let year = era * 400 + year_of_era + i64::from(month <= 2);
+    out.push(b'"');
+    digits(out, year, 4);
+    for (mark, value) in [
+        (b'-', month),
+        (b'-', day),
+        (b'T', second / 3600),
+        (b':', second / 60 % 60),
+        (b':', second % 60),
+    ] {
+        out.push(mark);
+        digits(out, value, 2);
+    }
+    if micro {
+        out.push(b'.');
+        digits(out, i64::from(at.micros), 6);
+    }
+    out.extend_from_slice(b"Z\"");
+}
+
+fn digits(out: &mut Vec<u8>, value: i64, width: usize) {
+    if value < 0 || value >= 10_i64.pow(width as u32) {
+        out.extend_from_slice(format!("{value:0width$}").as_bytes());
+        return;
+    }
+    let start = out.len();
+    out.resize(start + width, b'0');
+    let mut left = value;
+    for slot in out[start..].iter_mut().rev() {
+        *slot = b'0' + (left % 10) as u8;
+        left /= 10;
+    }
+}
+
+const UNITS: &[(&str, i64)] = &[
+    ("ns", 1),
+    ("us", 1_000),
+    ("µs", 1_000),
+    ("μs", 1_000),
+    ("ms", 1_000_000),
+    ("s", 1_000_000_000),
+    ("m", 60_000_000_000),
+    ("h", 3_600_000_000_000),
+];
+
+/// Go's `time.ParseDuration`: nanoseconds.
+pub(crate) fn parse_duration(text: &str) -> Result<i64, String> {
+    let invalid = || format!("time: invalid duration {text:?}");
+    let negative = text.starts_with('-');
+    let mut rest = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if rest == "0" {
+        return Ok(0);
+    }
+    if rest.is_empty() {
+        return Err(invalid());
+    }
+    let mut total = 0_i128;
+    while !rest.is_empty() {
+        let whole = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (int, after) = rest.split_at(whole);
+        let (fraction, after) = match after.strip_prefix('.') {
+            Some(f) => f.split_at(f.bytes().take_while(u8::is_ascii_digit).count()),
+            None => ("", after),
+        };
+        if int.is_empty() && fraction.is_empty() {
+            return Err(invalid());
+        }
+        let end = after
+            .find(|c: char| c == '.' || c.is_ascii_digit())
+            .unwrap_or(after.len());
+        let (unit, next) = after.split_at(end);
+        if unit.is_empty() {
+            return Err(format!("time: missing unit in duration {text:?}"));
+        }
+        let Some((_, size)) = UNITS.iter().find(|(name, _)| *name == unit) else {
+            return Err(format!("time: unknown unit {unit:?} in duration {text:?}"));
+        };
+        let value: i128 =
+            if int.is_empty() { Ok(0) } else { int.parse() }.map_err(|_| invalid())?;
+        total += value.checked_mul(i128::from(*size)).ok_or_else(invalid)?;
+        let places = fraction.len().min(18);
+        if places > 0 {
+            let f: i128 = fraction[..places].parse().map_err(|_| invalid())?;
+            total += f * i128::from(*size) / 10_i128.pow(places as u32);
+        }
+        if total > i128::from(i64::MAX) + i128::from(negative) {
+            return Err(invalid());
+        }
+        rest = next;
+    }
+    let total = if negative { -total } else { total };
+    i64::try_from(total).map_err(|_| invalid())
+}
+
+/// Go's `Duration.String()`: `1h2m3.5s`, `1.5ms`, `0s`.
+pub(crate) fn format_duration(nanos: i64) -> String {
+    if nanos == 0 {
+        return "0s".to_owned();
+    }
+    let size = nanos.unsigned_abs();
+    let mut out = String::new();
+    if nanos < 0 {
+        out.push('-');
+    }
+    let fraction = |out: &mut String, value: u64, unit: u64, name: &str| {
+        let width = unit.ilog10() as usize;
+        let part = format!("{:0width$}", value % unit);
+        let part = if unit == 1 {
+            ""
+        } else {
+            part.trim_end_matches('0')
+        };
+        let dot = if part.is_empty() { "" } else { "." };
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{}{dot}{part}{name}", value / unit);
+    };
+    if size < 1_000 {
+        fraction(&mut out, size, 1, "ns");
+    } else if size < 1_000_000 {
+        fraction(&mut out, size, 1_000, "µs");
+    } else if size < 1_000_000_000 {
+        fraction(&mut out, size, 1_000_000, "ms");
+    } else {
+        let (hours, minutes) = (size / 3_600_000_000_000, size / 60_000_000_000 % 60);
+        if hours > 0 {
+            let _ = write!(out, "{hours}h");
+        }
+        if hours > 0 || minutes > 0 {
+            let _ = write!(out, "{minutes}m");
+        }
+        fraction(&mut out, size % 60_000_000_000, 1_000_000_000, "s");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn round(text: &str, micro: bool) -> String {
+        match parse(text, micro) {
+            Ok(at) => {
+                let mut out = Vec::new();
+                format(&mut out, at, micro);
+                String::from_utf8(out).unwrap()
+            }
+            Err(e) => e,
+        }
+    }
+
+    #[test]
+    fn times_become_utc() {
+        assert_eq!(
+            round("2024-02-29T23:59:59Z", false),
+            "\"2024-02-29T23:59:59Z\""
+        );
+        assert_eq!(
+            round("2024-03-01T01:30:00.123+02:00", false),
+            "\"2024-02-29T23:30:00Z\""
+        );
+        assert_eq!(
+            round("1969-12-31T23:59:59-00:30", false),
+            "\"1970-01-01T00:29:59Z\""
+        );
+        assert_eq!(
+            round("2024-02-29T23:59:59.000120Z", true),
+            "\"2024-02-29T23:59:59.000120Z\""
+        );
+        assert_eq!(parse("0001-01-01T00:00:00Z", false).unwrap(), ZERO);
+    }
+
+    #[test]
+    fn errors_are_worded_as_go_words_them() {
+        assert_eq!(
+            round("yesterday", false),
+            r#"parsing time "yesterday" as "2006-01-02T15:04:05Z07:00": cannot parse "yesterday" as "2006""#
+        );
+        assert_eq!(
+            round("2024-02-30T00:00:00Z", false),
+            r#"parsing time "2024-02-30T00:00:00Z": day out of range"#
+        );
+        assert_eq!(
+            round("2024-02-29T23:59:59Z", true),
+            r#"parsing time "2024-02-29T23:59:59Z" as "2006-01-02T15:04:05.000000Z07:00": cannot parse "Z" as ".000000""#
+        );
+    }
+
+    #[test]
+    fn durations() {
+        for (text, expected) in [
+            ("0", "0s"),
+            ("90s", "1m30s"),
+            ("1.5h", "1h30m0s"),
+            ("-2m", "-2m0s"),
+            ("1500us", "1.5ms"),
+            ("1h0.25s", "1h0m0.25s"),
+            ("7ns", "7ns"),
+        ] {
+            assert_eq!(
+                format_duration(parse_duration(text).unwrap()),
+                expected,
+                "{text}"
+            );
+        }
+        assert_eq!(
+            parse_duration("5").unwrap_err(),
+            "time: missing unit in duration \"5\""
+        );
+    }
+}
