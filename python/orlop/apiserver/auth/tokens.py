@@ -1,0 +1,289 @@
+"""Service account tokens: JSON Web Tokens that the API server signs and reads.
+
+Claims, checks and their words are those of pkg/serviceaccount and the TokenRequest registry.
+"""
+
+import hashlib
+from base64 import urlsafe_b64encode
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from orlop.apiserver.auth.objects import Objects
+from orlop.apiserver.auth.user import (
+    ALL_AUTHENTICATED,
+    CREDENTIAL_ID,
+    User,
+    extra,
+    service_account_groups,
+    service_account_name,
+)
+from orlop.clock import Clock, parse_time
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+
+ISSUER = "https://kubernetes.default.svc.cluster.local"
+LEEWAY = 60.0
+"""Seconds by which a token's times may be off, and for which an object that is being deleted still counts."""
+MAX_REMEMBERED = 8192
+"""Tokens whose signature has been checked: every pod of a large cluster."""
+
+
+class TokenError(Exception):
+    """Why a token is not accepted. It is told to TokenReview, and to the log; a client learns only Unauthorized."""
+
+
+class _Ref(msgspec.Struct):
+    name: str = ""
+    uid: str = ""
+
+
+class _Private(msgspec.Struct):
+    namespace: str = ""
+    serviceaccount: _Ref = msgspec.field(default_factory=_Ref)
+    pod: _Ref | None = None
+    secret: _Ref | None = None
+    node: _Ref | None = None
+    warnafter: float | None = None
+
+
+class Claims(msgspec.Struct):
+    """What a token says."""
+
+    iss: str = ""
+    sub: str = ""
+    jti: str = ""
+    aud: list[str] | str = []
+    exp: float = 0
+    nbf: float = 0
+    iat: float = 0
+    private: _Private = msgspec.field(name="kubernetes.io", default_factory=_Private)
+
+    @property
+    def audiences(self) -> list[str]:
+        return [self.aud] if isinstance(self.aud, str) else self.aud
+
+
+class _Metadata(msgspec.Struct, rename="camel"):
+    uid: str = ""
+    deletion_timestamp: str | None = None
+
+
+class _Object(msgspec.Struct):
+    metadata: _Metadata
+
+
+class _Remembered(NamedTuple):
+    user: User
+    claims: Claims
+    revision: int
+    """The hub's revision at which the objects that the token is bound to were there."""
+
+
+def key_id(key: "PublicKeyTypes") -> str:
+    """A key's name in tokens and in the key set: the SHA-256 of its DER, as upstream makes it."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return urlsafe_b64encode(hashlib.sha256(der).digest()).rstrip(b"=").decode()
+
+
+class ServiceAccountTokens:
+    """Signs tokens with one key, and accepts those that it signed while what they are bound to exists."""
+
+    def __init__(
+        self,
+        key: bytes,
+        objects: Objects,
+        clock: Clock,
+        issuer: str = ISSUER,
+        audiences: tuple[str, ...] = (),
+    ) -> None:
+        """`key` is a private key in PEM (ECDSA P-256, P-384, P-521 or RSA); `audiences` what the API server answers to,
+        its issuer when none is given."""
+        self.issuer = issuer
+        self.audiences = audiences or (issuer,)
+        self._pem = key
+        self._objects = objects
+        self._clock = clock
+        self._loaded: tuple[Any, str, str] | None = None
+        self._remembered: dict[str, _Remembered] = {}
+
+    def _key(self) -> tuple[Any, str, str]:
+        """The private key, its algorithm, its id. Loaded at first use: the libraries take 50 ms."""
+        if self._loaded is None:
+            from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+            from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+            key: Any = load_pem_private_key(self._pem, None)
+            algorithm = "RS256"
+            if isinstance(key, EllipticCurvePrivateKey):
+                algorithm = {256: "ES256", 384: "ES384", 521: "ES512"}[key.curve.key_size]
+            self._loaded = key, algorithm, key_id(key.public_key())
+        return self._loaded
+
+    def sign(
+        self,
+        namespace: str,
+        account: tuple[str, str],
+        *,
+        audiences: list[str],
+        seconds: int,
+        bound: dict[str, tuple[str, str]],
+        warn_after: int = 0,
+    ) -> tuple[str, float]:
+        """A token for the service account `account` (name, uid) and the time at which it expires.
+
+        `bound` holds name and uid by kind (pod, secret, node). With `warn_after` use later than so many seconds is
+        reported though the token still counts.
+        """
+        import jwt
+
+        key, algorithm, identifier = self._key()
+        now = int(self._clock.now())
+        private: dict[str, Any] = {
+            "namespace": namespace,
+            **{kind: {"name": name, "uid": uid} for kind, (name, uid) in bound.items()},
+            "serviceaccount": {"name": account[0], "uid": account[1]},
+        }
+        if warn_after:
+            private["warnafter"] = now + warn_after
+        claims = {
+            "aud": audiences,
+            "exp": now + seconds,
+            "iat": now,
+            "iss": self.issuer,
+            "jti": self._clock.uuid(),
+            "kubernetes.io": private,
+            "nbf": now,
+            "sub": service_account_name(namespace, account[0]),
+        }
+        return jwt.encode(claims, key, algorithm, headers={"kid": identifier}), float(now + seconds)
+
+    def authenticate(self, token: str, audiences: tuple[str, ...] = ()) -> tuple[User, list[str]] | None:
+        """The token's user, and which of `audiences` (the API server's own when empty) it is for.
+
+        None for a token that is not one of ours. Raises TokenError for one of ours that does not count.
+        """
+        known = self._remembered.get(token)
+        if known is None:
+            claims = self._verify(token)
+            if claims is None:
+                return None
+            if len(self._remembered) >= MAX_REMEMBERED:
+                self._remembered.clear()
+            user = self._user(claims)
+        else:
+            user, claims = known.user, known.claims
+        wanted = audiences or self.audiences
+        shared = [audience for audience in wanted if audience in claims.audiences]
+        if not shared:
+            raise TokenError(
+                f"token audiences {_list(claims.audiences)} is invalid for the target audiences {_list(wanted)}"
+            )
+        now = self._clock.now()
+        if now > claims.exp + LEEWAY:
+            self._remembered.pop(token, None)
+            raise TokenError("service account token has expired")
+        if now < claims.nbf - LEEWAY:
+            raise TokenError("service account token is not valid yet")
+        revision = self._objects.revision
+        if known is None or known.revision != revision:
+            self._check_bound(claims.private)
+            self._remembered[token] = _Remembered(user, claims, revision)
+        return user, shared
+
+    def _verify(self, token: str) -> Claims | None:
+        """The claims of a token that carries our signature; None for any other."""
+        if token.count(".") != 2:
+            return None
+        import jwt
+
+        key, algorithm, identifier = self._key()
+        try:
+            if jwt.get_unverified_header(token).get("kid", identifier) != identifier:
+                return None
+            # the times are checked against our own clock
+            unchecked = {"verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_aud": False}
+            decoded = jwt.decode(token, key.public_key(), algorithms=[algorithm], options=unchecked)  # type: ignore[arg-type]
+            claims = msgspec.convert(decoded, Claims)
+        except (jwt.PyJWTError, msgspec.ValidationError):
+            return None
+        return claims if claims.iss == self.issuer else None
+
+    def _user(self, claims: Claims) -> User:
+        private = claims.private
+        more: dict[str, list[str]] = {}
+        if claims.jti:
+            more[CREDENTIAL_ID] = [f"JTI={claims.jti}"]
+        for kind in ("pod", "node"):
+            ref: _Ref | None = getattr(private, kind)
+            if ref:
+                more[f"authentication.kubernetes.io/{kind}-name"] = [ref.name]
+                more[f"authentication.kubernetes.io/{kind}-uid"] = [ref.uid]
+        return User(
+            service_account_name(private.namespace, private.serviceaccount.name),
+            (*service_account_groups(private.namespace), ALL_AUTHENTICATED),
+            private.serviceaccount.uid,
+            extra(more),
+        )
+
+    def _check_bound(self, private: _Private) -> None:
+        namespace, account = private.namespace, private.serviceaccount
+        found = self._metadata("serviceaccounts", namespace, account.name)
+        if found is None:
+            raise TokenError(f'serviceaccount "{account.name}" not found')
+        if self._gone(found):
+            raise TokenError(f"service account {namespace}/{account.name} has been deleted")
+        if found.uid != account.uid:
+            raise TokenError(f"service account UID ({found.uid}) does not match claim ({account.uid})")
+        self._check("secrets", "secret", namespace, private.secret)
+        self._check("pods", "pod", namespace, private.pod)
+        if private.pod is None:
+            # a token of a pod is bound to the pod alone; its node is only told
+            self._check("nodes", "node", "", private.node)
+
+    def _check(self, resource: str, kind: str, namespace: str, ref: _Ref | None) -> None:
+        if ref is None:
+            return
+        found = self._metadata(resource, namespace, ref.name)
+        if found is None or self._gone(found):
+            raise TokenError("service account token has been invalidated")
+        if found.uid != ref.uid:
+            raise TokenError(f"{kind} UID ({found.uid}) does not match service account {kind} ref claim ({ref.uid})")
+
+    def _gone(self, metadata: _Metadata) -> bool:
+        deleted = metadata.deletion_timestamp
+        return deleted is not None and parse_time(deleted) < self._clock.now() - LEEWAY
+
+    def _metadata(self, resource: str, namespace: str, name: str) -> _Metadata | None:
+        found = self._objects.get(resource, namespace, name)
+        return None if found is None else msgspec.json.decode(found[0], type=_Object).metadata
+
+    def key_set(self) -> bytes:
+        """/openid/v1/jwks: the public key, for others who verify tokens (RFC 7517)."""
+        import jwt
+
+        key, algorithm, identifier = self._key()
+        how = jwt.get_algorithm_by_name(algorithm)
+        public = how.to_jwk(key.public_key(), as_dict=True)
+        public.pop("key_ops", None)
+        return msgspec.json.encode({"keys": [{"use": "sig", **public, "kid": identifier, "alg": algorithm}]})
+
+    def openid_configuration(self, jwks_uri: str = "") -> bytes:
+        """/.well-known/openid-configuration (OpenID Connect Discovery, as much as verifying tokens needs)."""
+        return msgspec.json.encode(
+            {
+                "issuer": self.issuer,
+                "jwks_uri": jwks_uri or f"{self.issuer}/openid/v1/jwks",
+                "response_types_supported": ["id_token"],
+                "subject_types_supported": ["public"],
+                "id_token_signing_alg_values_supported": [self._key()[1]],
+            }
+        )
+
+
+def _list(values: list[str] | tuple[str, ...]) -> str:
+    """As Go's %q shows a list."""
+    return "[" + " ".join(f'"{value}"' for value in values) + "]"
