@@ -207,7 +207,7 @@ class Watcher:
             return [Changes(_objects(events))], state
         synced = Synced(revision_of(events[end]))
         told: list[Told] = [Changes(_objects(events[:end])), synced]
-        later, watching = self._told(Watching(state.stream, synced.revision), events[end + 1 :])
+        later, watching = self._told(Watching(state.stream, synced.revision, fresh=False), events[end + 1 :])
         return told + later, watching
 
     async def _list(self, state: Listing) -> tuple[list[Told], State]:
