@@ -3,6 +3,9 @@
 Written by hand, compared with the built module by tests/test_border.py. One section a room.
 """
 
+import builtins
+from typing import Literal, final
+
 __version__: str
 
 # --- wire ---------------------------------------------------------------------------------------
@@ -23,6 +26,159 @@ def wire_peek(media_name: str, body: bytes, /) -> tuple[str, str]:
     """apiVersion and kind of a body, "" where not given. Raises WireError where the body is not of that media type."""
 
 # --- hub ----------------------------------------------------------------------------------------
+
+class Expired(Exception):
+    """The hub has forgotten the events after the revision asked for. "too old resource version: 5 (10)"."""
+
+@final
+class Hub:
+    """Every resource's current objects, the last events of each, and the watchers. Fed by store/feed.py alone.
+
+    Any thread may call it. A resource is named as in the store ("apps/deployments"). Methods that take one raise
+    LookupError when it was never declared.
+    """
+
+    def __new__(cls, ring: int, /) -> Hub:
+        """Keeps the last `ring` events of each resource for watches that resume or lag."""
+
+    def declare(
+        self,
+        resource: str,
+        selectable_fields: builtins.list[tuple[str, str]],
+        namespaced: bool,
+        api_version: str,
+        kind: str,
+        /,
+    ) -> None:
+        """Tells of a resource. metadata.name and metadata.namespace are always selectable.
+
+        A field is (name in selectors, place): a dotted path, or several separated by "|" of which the first that is
+        not empty counts, then perhaps "=" and what an absent field means: ("spec.unschedulable",
+        "spec.unschedulable=false"). `api_version` and `kind` stand in bookmarks. Declaring again with the same does
+        nothing; with something else it re-reads the objects and expires the resource's watches.
+        """
+
+    def load(self, resource: str, items: builtins.list[tuple[str, str, int, bytes]], /) -> None:
+        """Objects as they are at the start: (namespace, name, revision, value). Makes no events."""
+
+    def start(self, revision: int, /) -> None:
+        """What was loaded is the state at `revision`; watches from before it are Expired."""
+
+    def apply(self, changes: builtins.list[tuple[str, str, str, int, int, bytes]], /) -> None:
+        """A batch in the order of revisions: (resource, namespace, name, revision, type, value).
+
+        Types: 1 ADDED, 2 MODIFIED, 3 DELETED (value: the last state with the deletion's revision). What was applied
+        before is passed over.
+        """
+
+    @property
+    def revision(self) -> int:
+        """Every change up to here has been applied."""
+
+    def get(self, resource: str, namespace: str, name: str, /) -> tuple[bytes, int] | None:
+        """The object's bytes and revision; namespace "" for cluster-scoped ones."""
+
+    def list(
+        self,
+        resource: str,
+        namespace: str | None,
+        label_selector: str = "",
+        field_selector: str = "",
+        limit: int = 0,
+        after: tuple[str, str] | None = None,
+        /,
+    ) -> ListResult:
+        """Objects as they are now, by namespace and name. namespace None: all; limit 0: no limit.
+
+        ValueError: a selector that cannot be read, in upstream's words ("field label not supported: spec.x").
+        """
+
+    def watch(
+        self,
+        resource: str,
+        namespace: str | None,
+        label_selector: str = "",
+        field_selector: str = "",
+        since: int | None = None,
+        initial: bool = False,
+        bookmarks: bool = False,
+        initial_end: bool = True,
+        /,
+    ) -> Watcher:
+        """Events after `since`, or from now (None). Raises Expired when they are no longer all known; ValueError.
+
+        `initial`: first all objects as they are now, as ADDED (`since` is then not looked at); with `bookmarks` and
+        `initial_end` (sendInitialEvents; not a plain watch from "0") then a bookmark that is annotated
+        k8s.io/initial-events-end. `bookmarks`: it gets those of `Hub.bookmark`.
+        """
+
+    def bookmark(self) -> None:
+        """Makes a bookmark with the current revision due on each watcher that wants them. For a timer."""
+
+    def fileno(self) -> int:
+        """An eventfd, readable when `ready` has something. It stays the hub's: do not close or read it."""
+
+    def ready(self) -> builtins.list[int]:
+        """Ids of the watchers that have something they had not when this was last called, each once."""
+
+    def stats(self) -> builtins.list[tuple[str, int, int]]:
+        """(resource, objects, watchers)."""
+
+@final
+class ListResult:
+    """A page of objects, held without a copy until it is asked for as bytes."""
+
+    def __len__(self) -> int: ...
+    @property
+    def items(self) -> list[bytes]:
+        """Each object's JSON."""
+
+    @property
+    def keys(self) -> list[tuple[str, str]]:
+        """Each object's namespace and name."""
+
+    def join(self, prefix: bytes, suffix: bytes, /) -> bytes:
+        """One body: prefix, the objects separated by commas, suffix."""
+
+    @property
+    def revision(self) -> int:
+        """The list's: a watch from here misses nothing and repeats nothing."""
+
+    @property
+    def more(self) -> bool:
+        """There are objects behind the limit."""
+
+    @property
+    def remaining(self) -> int | None:
+        """How many are behind the limit; None where a selector is used, as upstream does not count then."""
+
+    @property
+    def last(self) -> tuple[str, str] | None:
+        """Namespace and name of the last object: the next page's `after`."""
+
+@final
+class Watcher:
+    """One watch: a position in the ring, without a buffer. Closed when it is dropped.
+
+    What `take` or `events` leave behind makes the watcher ready again. Once the ring has moved past a watcher that
+    lags, its state is "expired": what it gets next, and last, is an ERROR with a Status 410 Expired.
+    """
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def state(self) -> Literal["live", "expired", "closed"]: ...
+    def take(self, max_bytes: int, /) -> bytes:
+        """The next JSON watch frames, newline-ended and joined; at least one where there is one, then as long as
+        `max_bytes` is not reached. b"" when there is nothing."""
+
+    def events(self, max_events: int, /) -> list[tuple[WatchType, int, bytes]]:
+        """As `take`, for other encodings: (type, revision, the object's JSON)."""
+
+    def close(self) -> None:
+        """Ends the watch. Closing twice is fine."""
+
+WatchType = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]
 
 # --- sched --------------------------------------------------------------------------------------
 

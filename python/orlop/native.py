@@ -1,6 +1,18 @@
 """The one place that imports the Rust extension. Rooms import from here, never from `orlop._core`."""
 
 from orlop._core import (
+    Expired as Expired,
+)
+from orlop._core import (
+    Hub as Hub,
+)
+from orlop._core import (
+    ListResult as ListResult,
+)
+from orlop._core import (
+    Watcher as Watcher,
+)
+from orlop._core import (
     WireError as WireError,
 )
 from orlop._core import (

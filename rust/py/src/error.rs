@@ -1,7 +1,7 @@
 //! Rust errors become Python exceptions here and nowhere else.
 
-use orlop_core::wire;
-use pyo3::exceptions::PyValueError;
+use orlop_core::{hub, wire};
+use pyo3::exceptions::{PyException, PyLookupError, PyValueError};
 use pyo3::prelude::*;
 
 pyo3::create_exception!(
@@ -16,7 +16,28 @@ pub fn wire_error(error: wire::WireError) -> PyErr {
     WireError::new_err(error.0)
 }
 
+pyo3::create_exception!(
+    orlop._core,
+    Expired,
+    PyException,
+    "The hub has forgotten the events after the revision asked for."
+);
+
+/// `hub`'s error as Python's.
+pub fn hub_error(error: hub::Error) -> PyErr {
+    match error {
+        hub::Error::Unknown(resource) => {
+            PyLookupError::new_err(format!("the hub knows no resource {resource:?}"))
+        }
+        hub::Error::Selector(message) => PyValueError::new_err(message),
+        hub::Error::Expired { since, oldest } => {
+            Expired::new_err(format!("too old resource version: {since} ({oldest})"))
+        }
+    }
+}
+
 /// Adds the exception types to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add("WireError", module.py().get_type::<WireError>())
+    module.add("WireError", module.py().get_type::<WireError>())?;
+    module.add("Expired", module.py().get_type::<Expired>())
 }
