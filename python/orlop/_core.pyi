@@ -16,14 +16,23 @@ class WireError(ValueError):
 def wire_decode(type_key: str, media_name: str, body: bytes, /) -> tuple[bytes, list[str], list[str]]:
     """Read a body and settle it: canonical JSON, unknown fields, duplicate fields.
 
-    Canonical JSON is what Go would marshal after unmarshalling into the type, with apiVersion and kind first, except that
-    a nil list or map that Go writes as null is written empty. `media_name` is "json", "yaml" or "protobuf". Messages are
-    Kubernetes': `unknown field "spec.replicsa"`. A type key that is not known ("" for instance) keeps every field.
-    Raises WireError.
+    Canonical JSON is what Go would marshal after unmarshalling into the type, with apiVersion and kind first, except
+    that a nil list or map that Go writes as null is written empty. `media_name` is "json", "yaml" or "protobuf".
+    Messages are Kubernetes': `unknown field "spec.replicsa"`. A type key that is not known ("" for instance) keeps
+    every field. Raises WireError.
     """
 
 def wire_peek(media_name: str, body: bytes, /) -> tuple[str, str]:
     """apiVersion and kind of a body, "" where not given. Raises WireError where the body is not of that media type."""
+
+def wire_encode_protobuf(type_key: str, json: bytes, /) -> bytes:
+    """An object's JSON as protobuf in Kubernetes' envelope (`k8s\\0`, runtime.Unknown). Raises WireError."""
+
+def wire_encode_protobuf_list(list_type_key: str, item_type_key: str, list_json: bytes, items: list[bytes], /) -> bytes:
+    """A list as enveloped protobuf: the list's JSON without items (apiVersion, kind, metadata), each object's JSON."""
+
+def wire_watch_frame_protobuf(event_type: str, type_key: str, json: bytes, /) -> bytes:
+    """A frame of a protobuf watch: 4 bytes of length (big endian), then a WatchEvent with the enveloped object."""
 
 # --- hub ----------------------------------------------------------------------------------------
 

@@ -21,6 +21,9 @@ from orlop._core import (
 from orlop._core import (
     wire_decode as wire_decode,
 )
+from orlop._core import wire_encode_protobuf as wire_encode_protobuf
+from orlop._core import wire_encode_protobuf_list as wire_encode_protobuf_list
 from orlop._core import (
     wire_peek as wire_peek,
 )
+from orlop._core import wire_watch_frame_protobuf as wire_watch_frame_protobuf

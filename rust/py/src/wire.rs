@@ -49,9 +49,56 @@ fn wire_peek(py: Python<'_>, media_name: &str, body: &[u8]) -> PyResult<(String,
     maybe_detached(py, body.len(), || wire::peek(media, body)).map_err(wire_error)
 }
 
+#[pyfunction]
+#[pyo3(signature = (type_key, json, /))]
+fn wire_encode_protobuf<'py>(
+    py: Python<'py>,
+    type_key: &str,
+    json: &[u8],
+) -> PyResult<Bound<'py, PyBytes>> {
+    let out = maybe_detached(py, json.len(), || wire::encode_protobuf(type_key, json))
+        .map_err(wire_error)?;
+    Ok(PyBytes::new(py, &out))
+}
+
+#[pyfunction]
+#[pyo3(signature = (list_type_key, item_type_key, list_json, items, /))]
+fn wire_encode_protobuf_list<'py>(
+    py: Python<'py>,
+    list_type_key: &str,
+    item_type_key: &str,
+    list_json: &[u8],
+    items: Vec<Bound<'py, PyBytes>>,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let items: Vec<&[u8]> = items.iter().map(|item| item.as_bytes()).collect();
+    let out = detached(py, || {
+        wire::encode_protobuf_list(list_type_key, item_type_key, list_json, &items)
+    })
+    .map_err(wire_error)?;
+    Ok(PyBytes::new(py, &out))
+}
+
+#[pyfunction]
+#[pyo3(signature = (event_type, type_key, json, /))]
+fn wire_watch_frame_protobuf<'py>(
+    py: Python<'py>,
+    event_type: &str,
+    type_key: &str,
+    json: &[u8],
+) -> PyResult<Bound<'py, PyBytes>> {
+    let out = maybe_detached(py, json.len(), || {
+        wire::watch_frame_protobuf(event_type, type_key, json)
+    })
+    .map_err(wire_error)?;
+    Ok(PyBytes::new(py, &out))
+}
+
 /// Adds this room's classes and functions to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(wire_decode, module)?)?;
     module.add_function(wrap_pyfunction!(wire_peek, module)?)?;
+    module.add_function(wrap_pyfunction!(wire_encode_protobuf, module)?)?;
+    module.add_function(wrap_pyfunction!(wire_encode_protobuf_list, module)?)?;
+    module.add_function(wrap_pyfunction!(wire_watch_frame_protobuf, module)?)?;
     Ok(())
 }

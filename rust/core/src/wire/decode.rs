@@ -760,7 +760,7 @@ pub(super) fn go_quote(text: &str) -> String {
 }
 
 /// A type's zero value as it stands in a list or map.
-fn zero(id: TypeId) -> &'static str {
+pub(super) fn zero(id: TypeId) -> &'static str {
     match table::get(id).shape {
         Shape::Struct(s) => s.zero,
         Shape::Bool | Shape::PropsOrBool => "false",

@@ -2,11 +2,14 @@
 
 mod decode;
 mod error;
+mod from_proto;
 mod peek;
+mod proto;
 mod quantity;
 mod scan;
 pub mod table;
 mod time;
+mod to_proto;
 mod write;
 
 pub use decode::{Decoded, decode as decode_json};
@@ -42,8 +45,43 @@ pub fn decode(key: &str, media: Media, body: &[u8]) -> Result<Decoded> {
     match media {
         Media::Json => decode_json(kind, body),
         Media::Yaml => error::fail("YAML bodies are not read yet: send application/json"),
-        Media::Protobuf => error::fail("protobuf bodies are not read yet: send application/json"),
+        Media::Protobuf => match kind {
+            Some(kind) => from_proto::decode(kind, body),
+            None => {
+                error::fail("protobuf is only spoken for built-in types: send application/json")
+            }
+        },
     }
+}
+
+/// The type with this key, or why protobuf cannot be written for it.
+fn known(key: &str) -> Result<table::TypeId> {
+    match table::find(key) {
+        Some(kind) => Ok(kind),
+        None => error::fail(format!(
+            "object {key:?} does not implement the protobuf marshalling interface"
+        )),
+    }
+}
+
+/// Canonical JSON to an enveloped protobuf body.
+pub fn encode_protobuf(key: &str, json: &[u8]) -> Result<Vec<u8>> {
+    to_proto::encode(known(key)?, json)
+}
+
+/// A list in protobuf: `list` is the list's JSON without items, `items` the JSON of each object.
+pub fn encode_protobuf_list(
+    list_key: &str,
+    item_key: &str,
+    list: &[u8],
+    items: &[&[u8]],
+) -> Result<Vec<u8>> {
+    to_proto::encode_list(known(list_key)?, known(item_key)?, list, items)
+}
+
+/// A frame of a protobuf watch.
+pub fn watch_frame_protobuf(event: &str, key: &str, json: &[u8]) -> Result<Vec<u8>> {
+    to_proto::watch_frame(event, known(key)?, json)
 }
 
 /// The `apiVersion` and `kind` of a body; empty where they are not given.
@@ -51,6 +89,10 @@ pub fn peek(media: Media, body: &[u8]) -> Result<(String, String)> {
     match media {
         Media::Json => peek_json(body),
         Media::Yaml => error::fail("YAML bodies are not read yet: send application/json"),
-        Media::Protobuf => error::fail("protobuf bodies are not read yet: send application/json"),
+        Media::Protobuf => {
+            let envelope = proto::open(body)?;
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            Ok((text(envelope.api_version), text(envelope.kind)))
+        }
     }
 }

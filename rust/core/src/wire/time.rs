@@ -20,6 +20,9 @@ pub(crate) const ZERO: Instant = Instant {
     micros: 0,
 };
 
+/// 9999-12-31T23:59:59Z: RFC 3339 has four digits for the year.
+pub(crate) const LAST: i64 = 253_402_300_799;
+
 struct Parser<'a> {
     whole: &'a str,
     rest: &'a str,
