@@ -1,0 +1,176 @@
+"""Services and where they lead."""
+
+from typing import Any
+
+import msgspec
+
+from orlop.apiserver.table.printer import (
+    AGE,
+    NAME,
+    NONE,
+    UNSET,
+    Column,
+    Fields,
+    Metadata,
+    Object,
+    Printer,
+    age,
+    labels,
+    some,
+    wide,
+)
+
+
+class _Port(Fields):
+    port: int = 0
+    node_port: int = 0
+    protocol: str = ""
+
+    def __str__(self) -> str:
+        inside = f"{self.port}:{self.node_port}" if self.node_port else str(self.port)
+        return f"{inside}/{self.protocol}"
+
+
+class _ServiceSpec(Fields):
+    type: str = ""
+    cluster_ips: list[str] = msgspec.field(default_factory=list, name="clusterIPs")
+    external_ips: list[str] = msgspec.field(default_factory=list, name="externalIPs")
+    external_name: str = ""
+    ports: tuple[_Port, ...] = ()
+    selector: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class _Ingress(Fields):
+    ip: str = ""
+    hostname: str = ""
+
+
+class _LoadBalancer(Fields):
+    ingress: tuple[_Ingress, ...] = ()
+
+
+class _ServiceStatus(Fields):
+    load_balancer: _LoadBalancer = msgspec.field(default_factory=_LoadBalancer)
+
+
+class _Service(Object):
+    spec: _ServiceSpec = msgspec.field(default_factory=_ServiceSpec)
+    status: _ServiceStatus = msgspec.field(default_factory=_ServiceStatus)
+
+
+def _external(service: _Service) -> str:
+    spec = service.spec
+    match spec.type:
+        case "ClusterIP" | "NodePort":
+            return ",".join(spec.external_ips) or NONE
+        case "LoadBalancer":
+            given = {i.ip or i.hostname for i in service.status.load_balancer.ingress} - {""}
+            return ",".join([*sorted(given), *spec.external_ips]) or "<pending>"
+        case "ExternalName":
+            return spec.external_name
+    return "<unknown>"
+
+
+def _service(obj: _Service, metadata: Metadata, now: float) -> list[Any]:
+    spec = obj.spec
+    return [
+        metadata.name,
+        spec.type,
+        spec.cluster_ips[0] if spec.cluster_ips else NONE,
+        _external(obj),
+        ",".join(map(str, spec.ports)) or NONE,
+        age(metadata, now),
+        labels(spec.selector),
+    ]
+
+
+SERVICE = Printer(
+    _Service,
+    _service,
+    NAME,
+    Column("Type", description="How the Service is reached: ClusterIP, NodePort, LoadBalancer or ExternalName."),
+    Column("Cluster-IP", description="The Service's address within the cluster."),
+    Column("External-IP", description="The Service's addresses from outside."),
+    Column("Port(s)", description="The Service's ports, with the nodes' ports where it has any."),
+    AGE,
+    wide("Selector", "Labels of the pods that the Service leads to."),
+)
+
+
+class _EndpointAddress(Fields):
+    ip: str = ""
+
+
+class _EndpointPort(Fields):
+    port: int = 0
+
+
+class _Subset(Fields):
+    addresses: tuple[_EndpointAddress, ...] = ()
+    ports: tuple[_EndpointPort, ...] = ()
+
+
+class _Endpoints(Object):
+    subsets: tuple[_Subset, ...] = ()
+
+
+def _host_port(ip: str, port: int) -> str:
+    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+
+
+def _endpoints(obj: _Endpoints, metadata: Metadata, now: float) -> list[Any]:
+    shown = []
+    for subset in obj.subsets:
+        if not subset.ports:
+            shown += [address.ip for address in subset.addresses]
+        for port in subset.ports:
+            shown += [_host_port(address.ip, port.port) for address in subset.addresses]
+    return [metadata.name, some(shown) if obj.subsets else NONE, age(metadata, now)]
+
+
+ENDPOINTS = Printer(
+    _Endpoints,
+    _endpoints,
+    NAME,
+    Column("Endpoints", description="Addresses and ports that the Service leads to."),
+    AGE,
+)
+
+
+class _SlicePort(Fields):
+    name: str | None = None
+    port: int | None = None
+
+    def __str__(self) -> str:
+        return str(self.port) if self.port is not None else "*" if self.name is None else self.name
+
+
+class _Endpoint(Fields):
+    addresses: tuple[str, ...] = ()
+
+
+class _Slice(Object):
+    address_type: str = ""
+    ports: tuple[_SlicePort, ...] = ()
+    endpoints: tuple[_Endpoint, ...] = ()
+
+
+def _endpoint_slice(obj: _Slice, metadata: Metadata, now: float) -> list[Any]:
+    return [
+        metadata.name,
+        obj.address_type,
+        some([str(port) for port in obj.ports]) or UNSET,
+        some([address for endpoint in obj.endpoints for address in endpoint.addresses]) or UNSET,
+        age(metadata, now),
+    ]
+
+
+ENDPOINT_SLICE = Printer(
+    _Slice,
+    _endpoint_slice,
+    NAME,
+    Column("AddressType", description="What the addresses are: IPv4, IPv6 or FQDN."),
+    Column("Ports", description="Ports of all the slice's endpoints."),
+    Column("Endpoints", description="Addresses that the Service leads to."),
+    AGE,
+)
