@@ -192,3 +192,76 @@ WatchType = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]
 # --- sched --------------------------------------------------------------------------------------
 
 # --- forward ------------------------------------------------------------------------------------
+
+class ServicePort:
+    """One service port in one IP family, in full: as it is wanted, or as a backend says it is programmed.
+
+    `id` is (namespace, service, port name, "TCP" | "UDP" | "SCTP", 4 | 6). A frontend is (kind, address, port, local):
+    kind "ClusterIP", "NodePort" (address unspecified), "LoadBalancer" or "ExternalIP"; local is True where its traffic
+    policy is Local. A backend is (address, port, weight). Lists are sorted. `cluster` holds the backends for policy
+    Cluster, `local` those for policy Local. `affinity_seconds` is 0 without session affinity. `any_endpoint` tells
+    whether some endpoint could serve at all: traffic without a backend is dropped if so, else rejected.
+    """
+
+    def __init__(
+        self,
+        id: tuple[str, str, str, str, int],
+        frontends: list[tuple[str, str, int, bool]],
+        cluster: list[tuple[str, int, int]],
+        local: list[tuple[str, int, int]],
+        affinity_seconds: int,
+        any_endpoint: bool,
+    ) -> None: ...
+    @property
+    def id(self) -> tuple[str, str, str, str, int]: ...
+    @property
+    def frontends(self) -> list[tuple[str, str, int, bool]]: ...
+    @property
+    def cluster(self) -> list[tuple[str, int, int]]: ...
+    @property
+    def local(self) -> list[tuple[str, int, int]]: ...
+    @property
+    def affinity_seconds(self) -> int: ...
+    @property
+    def any_endpoint(self) -> bool: ...
+    def __eq__(self, other: object) -> bool: ...
+    def __ne__(self, other: object) -> bool: ...
+
+class ForwardChanges:
+    """What must be programmed: service ports to set in full, ids to remove, both sorted and each id once.
+
+    `triggered` holds the last-change-trigger-time annotations of the EndpointSlices that brought the changes.
+    """
+
+    @property
+    def set(self) -> list[ServicePort]: ...
+    @property
+    def removed(self) -> list[tuple[str, str, str, str, int]]: ...
+    @property
+    def triggered(self) -> list[str]: ...
+    def __bool__(self) -> bool: ...
+
+class ForwardTable:
+    """The wanted table of the node of this name and zone, fed with the API's JSON bytes.
+
+    Safe to call from any thread. A node whose zone changes takes a new table.
+    """
+
+    def __init__(self, node_name: str, zone: str = "") -> None: ...
+    def apply_service(self, data: bytes) -> list[str]:
+        """Takes a Service as it is now; returns warnings. ValueError where the bytes cannot be understood."""
+    def apply_slice(self, data: bytes) -> list[str]:
+        """Takes an EndpointSlice as it is now; returns warnings. ValueError where the bytes cannot be understood."""
+    def delete_service(self, namespace: str, name: str) -> None: ...
+    def delete_slice(self, namespace: str, name: str) -> None: ...
+    def has_changes(self) -> bool: ...
+    def drain_changes(self) -> ForwardChanges:
+        """What changed since the last report, coalesced."""
+    def difference(self, programmed: list[ServicePort]) -> ForwardChanges:
+        """What must change from `programmed` to what is wanted. Counts as the last report."""
+    def lookup(
+        self, protocol: str, address: str, port: int
+    ) -> tuple[list[tuple[str, int, int]], list[tuple[str, int, int]], bool] | None:
+        """Backends of policy Cluster, of policy Local, and which of the two the frontend's policy is."""
+    def __len__(self) -> int:
+        """How many frontends the table has."""

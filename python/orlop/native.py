@@ -3,12 +3,15 @@
 from orlop._core import (
     Expired as Expired,
 )
+from orlop._core import ForwardChanges as ForwardChanges
+from orlop._core import ForwardTable as ForwardTable
 from orlop._core import (
     Hub as Hub,
 )
 from orlop._core import (
     ListResult as ListResult,
 )
+from orlop._core import ServicePort as ServicePort
 from orlop._core import (
     Watcher as Watcher,
 )

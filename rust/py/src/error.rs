@@ -1,5 +1,7 @@
 //! Rust errors become Python exceptions here and nowhere else.
 
+use std::fmt::Display;
+
 use orlop_core::{hub, wire};
 use pyo3::exceptions::{PyException, PyLookupError, PyValueError};
 use pyo3::prelude::*;
@@ -40,4 +42,9 @@ pub fn hub_error(error: hub::Error) -> PyErr {
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("WireError", module.py().get_type::<WireError>())?;
     module.add("Expired", module.py().get_type::<Expired>())
+}
+
+/// Input that cannot be understood: a ValueError with the error's own words.
+pub fn value_error(error: impl Display) -> PyErr {
+    PyValueError::new_err(error.to_string())
 }
