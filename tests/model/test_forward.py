@@ -7,18 +7,22 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from tests.model.forward import wanted
 
 from orlop.native import ForwardTable, ServicePort
 
 NODE, ZONE = "node-1", "zone-a"
-EXAMPLES = int(os.environ.get("ORLOP_MODEL_EXAMPLES", "60"))
-NAMES = st.sampled_from(["a", "b", "c"])
-# Few values, so that ports, addresses and names collide.
-PORT_NAMES = st.sampled_from(["", "http"])
-PROTOCOLS = st.sampled_from(["TCP", "UDP", "SCTP", None])
+EXAMPLES = int(os.environ.get("ORLOP_MODEL_EXAMPLES", "100"))
+# Few values, and the usual one most often, so that ports, addresses and names meet.
+NAMES = st.sampled_from(["a", "b"])
+SLICE_NAMES = st.sampled_from(["s1", "s2", "s3"])
+PORT_NAMES = st.sampled_from(["", "", "http"])
+PROTOCOLS = st.sampled_from(["TCP", None, "TCP", "UDP", "SCTP"])
 POLICIES = st.sampled_from(["Cluster", "Local", None])
+CLUSTER_IPS = st.sampled_from(
+    [["10.0.0.1"], ["10.0.0.2"], ["10.0.0.1", "fd00::1"], ["fd00::2", "10.0.0.2"], ["None"], []]
+)
 IPS = st.sampled_from(["10.0.0.1", "10.0.0.2", "fd00::1", "fd00::2"])
 
 
@@ -29,15 +33,17 @@ def some(fields: dict[str, Any]) -> dict[str, Any]:
 
 @st.composite
 def services(draw: st.DrawFn) -> dict[str, Any]:
-    keys = st.tuples(PORT_NAMES, PROTOCOLS)
+    keys = st.lists(st.tuples(PORT_NAMES, PROTOCOLS), min_size=1, max_size=2, unique_by=lambda k: (k[0], k[1] or "TCP"))
     ports = [
-        some({"name": name or None, "protocol": protocol, "port": draw(st.sampled_from([80, 81])) + 2 * i,
+        some({"name": name or None, "protocol": protocol, "port": 80 + i,
               "nodePort": draw(st.sampled_from([None, 30080, 30081]))})
-        for i, (name, protocol) in enumerate(draw(st.lists(keys, max_size=2, unique_by=lambda k: (k[0], k[1] or "TCP"))))
+        for i, (name, protocol) in enumerate(draw(keys))
     ]  # fmt: skip
-    ips = draw(st.one_of(st.just(["None"]), st.lists(IPS, max_size=2, unique=True)))
+    ips = draw(
+        st.sampled_from([["10.0.0.1"], ["10.0.0.2"], ["10.0.0.1", "fd00::1"], ["fd00::2", "10.0.0.2"], ["None"], []])
+    )
     spec = some({
-        "type": draw(st.sampled_from(["ClusterIP", "NodePort", "LoadBalancer", "ExternalName", None])),
+        "type": draw(st.sampled_from(["ClusterIP", "NodePort", "NodePort", "LoadBalancer", "ExternalName", None])),
         "clusterIP": ips[0] if ips else None,
         "clusterIPs": ips or None,
         "externalIPs": draw(st.one_of(st.none(), st.lists(IPS, max_size=2))),
@@ -54,9 +60,9 @@ def services(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def slices(draw: st.DrawFn) -> dict[str, Any]:
-    family = draw(st.sampled_from(["IPv4", "IPv6"]))
+    family = draw(st.sampled_from(["IPv4", "IPv4", "IPv6"]))
     prefix = "10.1.0." if family == "IPv4" else "fd01::"
-    flag = st.sampled_from([None, True, False])
+    flag = st.sampled_from([True, True, False, None])
     zones = st.sampled_from([None, None, [{"name": ZONE}], [{"name": "zone-b"}]])
     nodes = st.sampled_from([None, None, [{"name": NODE}], [{"name": "node-2"}]])
     endpoints = [
@@ -67,11 +73,11 @@ def slices(draw: st.DrawFn) -> dict[str, Any]:
             "hints": draw(st.one_of(st.none(), st.builds(
                 lambda z, n: some({"forZones": z, "forNodes": n}), zones, nodes))),
         })
-        for last in draw(st.lists(st.integers(1, 4), max_size=4))
+        for last in draw(st.lists(st.integers(1, 3), max_size=4))
     ]  # fmt: skip
     ports = [
         some({"name": name, "protocol": protocol, "port": draw(st.sampled_from([8080, 8081]))})
-        for name, protocol in draw(st.lists(st.tuples(PORT_NAMES, PROTOCOLS), max_size=2))
+        for name, protocol in draw(st.lists(st.tuples(PORT_NAMES, PROTOCOLS), min_size=1, max_size=2))
     ]
     return {"service": draw(NAMES), "addressType": family, "endpoints": endpoints or None, "ports": ports or None}
 
@@ -84,6 +90,15 @@ class Histories(RuleBasedStateMachine):
         self.slices: dict[str, dict[str, Any]] = {}
         self.follower: dict[tuple[Any, ...], ServicePort] = {}
 
+    @initialize(
+        services=st.lists(services(), min_size=2, max_size=2), slices=st.lists(slices(), min_size=3, max_size=3)
+    )
+    def begin(self, services: tuple[dict[str, Any], ...], slices: tuple[dict[str, Any], ...]) -> None:
+        for name, service in zip("ab", services, strict=True):
+            self.apply_service(name, service)
+        for name, slice in zip(["s1", "s2", "s3"], slices, strict=True):
+            self.apply_slice(name, slice)
+
     @rule(name=NAMES, service=services())
     def apply_service(self, name: str, service: dict[str, Any]) -> None:
         self.services[name] = {"metadata": {"namespace": "d", "name": name}, **service}
@@ -94,14 +109,14 @@ class Histories(RuleBasedStateMachine):
         self.services.pop(name, None)
         self.table.delete_service("d", name)
 
-    @rule(name=st.sampled_from(["s1", "s2", "s3", "s4"]), slice=slices())
+    @rule(name=SLICE_NAMES, slice=slices())
     def apply_slice(self, name: str, slice: dict[str, Any]) -> None:
         slice = dict(slice)
         labels = {"kubernetes.io/service-name": slice.pop("service")}
         self.slices[name] = {"metadata": {"namespace": "d", "name": name, "labels": labels}, **slice}
         self.table.apply_slice(json.dumps(self.slices[name]).encode())
 
-    @rule(name=st.sampled_from(["s1", "s2", "s3", "s4"]))
+    @rule(name=SLICE_NAMES)
     def delete_slice(self, name: str) -> None:
         self.slices.pop(name, None)
         self.table.delete_slice("d", name)
@@ -132,7 +147,8 @@ class Histories(RuleBasedStateMachine):
         if stale:
             programmed[("d", "stale", "", "TCP", 4)] = ServicePort(("d", "stale", "", "TCP", 4), [], [], [], 0, False)
         changes = self.table.difference(list(programmed.values()))
-        assert [p.id for p in changes.set] == sorted(id for id in model if programmed.get(id) != model[id])
+        assert len(changes.set) == len({p.id for p in changes.set})
+        assert {p.id for p in changes.set} == {id for id in model if programmed.get(id) != model[id]}
         assert changes.removed == ([("d", "stale", "", "TCP", 4)] if stale else [])
         self.follower = model
 
@@ -152,5 +168,5 @@ class Histories(RuleBasedStateMachine):
 
 TestHistories = Histories.TestCase
 TestHistories.settings = settings(
-    max_examples=EXAMPLES, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=EXAMPLES, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
