@@ -117,7 +117,7 @@ async def tls_server(app: Server, folder: Folder) -> AsyncIterator[str]:
     )
     server = uvicorn.Server(config)
     task = asyncio.ensure_future(server.serve())
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110
         await asyncio.sleep(0.005)
     try:
         yield f"https://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
