@@ -1,1 +1,220 @@
 //! The scheduler core: a column table of nodes and pods, a chain of filters, a list of scores.
+//!
+//! It is fed the API's own JSON and answers where each pod should go and why not elsewhere. Names, order, meaning and
+//! words of filters and scores are those of Kubernetes 1.37; all nodes are looked at, none sampled.
+
+pub mod decide;
+pub mod filter;
+pub mod groups;
+pub mod nodes;
+pub mod object;
+pub mod pods;
+pub mod quantity;
+pub mod refusal;
+pub mod requests;
+pub mod score;
+pub mod selector;
+pub mod spec;
+pub mod symbols;
+pub mod table;
+pub mod taints;
+
+use std::fmt;
+use std::sync::Arc;
+
+use decide::Decider;
+use filter::ABSENT;
+use nodes::Slot;
+use pods::Subject;
+use refusal::Refusal;
+use table::{Table, key_of};
+
+/// An object that cannot be read: which one, which field, and what is wrong with it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Malformed(pub String);
+
+impl Malformed {
+    fn of(self, kind: &str, name: &str) -> Self {
+        let name = if name.is_empty() {
+            String::new()
+        } else {
+            format!(" {name:?}")
+        };
+        Self(format!("{kind}{name}: {}", self.0))
+    }
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// What was decided for a pod.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// It is assumed on this node from now on.
+    Placed {
+        /// The node's name.
+        node: String,
+        /// How many nodes were feasible.
+        feasible: usize,
+        /// How many nodes there are.
+        nodes: usize,
+    },
+    /// No node is feasible.
+    Refused(Refusal),
+    /// The pod does not wait for a node (any more): it is gone, or has one.
+    NotWaiting,
+}
+
+/// What is said of one node for one pod.
+#[derive(Debug, PartialEq)]
+pub struct NodeExplanation {
+    /// The node's name.
+    pub node: String,
+    /// The plug-in that refused it, where one did.
+    pub plugin: Option<&'static str>,
+    /// Why it did.
+    pub reasons: Vec<String>,
+    /// The normalized score and the weight of each plug-in, where none refused it.
+    pub scores: Vec<(&'static str, i32, i32)>,
+    /// The sum of score × weight.
+    pub total: i32,
+}
+
+/// The scheduler core.
+pub struct Core {
+    /// Nodes and pods.
+    pub table: Table,
+    decider: Decider,
+}
+
+impl Core {
+    /// A core without nodes or pods. Among equally good nodes it chooses by lot, and the lots follow from `seed`.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            table: Table::default(),
+            decider: Decider::new(seed),
+        }
+    }
+
+    /// Decides for each pod (namespace, name) in turn; a placed one counts as on its node for those after it.
+    pub fn schedule<N: AsRef<str>>(&mut self, pods: &[(N, N)]) -> Vec<Decision> {
+        pods.iter()
+            .map(|(namespace, name)| self.decide(&key_of(namespace.as_ref(), name.as_ref())))
+            .collect()
+    }
+
+    fn decide(&mut self, key: &str) -> Decision {
+        let Some(id) = self.table.pods.find(key) else {
+            return Decision::NotWaiting;
+        };
+        let Some(pod) = self
+            .table
+            .pods
+            .get(id)
+            .filter(|pod| pod.node.is_none() && !pod.terminating)
+        else {
+            return Decision::NotWaiting;
+        };
+        // The spec is held for as long as the table may change under the subject.
+        let spec = Arc::clone(&pod.spec);
+        let subject = Subject {
+            spec: &spec,
+            ..pod.subject()
+        };
+        if filter::prefilter(&subject).is_some() {
+            return Decision::Refused(Refusal::gather(&mut self.table, &subject, &[]));
+        }
+        let choice = self.decider.choose(&self.table, &spec, &subject);
+        match choice.slot {
+            Some(slot) => {
+                self.table.assume(id, slot as Slot);
+                Decision::Placed {
+                    node: self
+                        .table
+                        .symbols
+                        .text(self.table.nodes.name[slot])
+                        .to_owned(),
+                    feasible: choice.feasible,
+                    nodes: self.table.nodes.len(),
+                }
+            }
+            None => {
+                let verdicts = self.decider.verdicts(&self.table, &spec, &subject);
+                Decision::Refused(Refusal::gather(&mut self.table, &subject, verdicts))
+            }
+        }
+    }
+
+    /// What is said of every node for a pod as the API would serve it, in the order of their slots. The pod need not
+    /// be in the table; where it is on a node there, it counts on that node too.
+    pub fn explain(&mut self, json: &[u8]) -> Result<Vec<NodeExplanation>, Malformed> {
+        let (pod, node_name) = self.table.read_pod(json)?;
+        let subject = Subject {
+            node_name,
+            ..pod.subject()
+        };
+        Ok(self.explain_subject(&subject))
+    }
+
+    fn explain_subject(&self, subject: &Subject) -> Vec<NodeExplanation> {
+        let table = &self.table;
+        let all = table.nodes.all();
+        let mut verdicts = vec![ABSENT; all.len()];
+        filter::run(table, subject, all.clone(), &mut verdicts);
+        let scored: Vec<(&str, i32, Vec<i32>)> = score::LIST
+            .iter()
+            .filter(|score| !score.skips(subject))
+            .map(|score| {
+                let mut scores = vec![0; all.len()];
+                score.score(table, subject, all.clone(), &verdicts, &mut scores);
+                score.normalize(&verdicts, &mut scores);
+                (score.name(), score.weight(), scores)
+            })
+            .collect();
+        let prefilter = filter::prefilter(subject);
+        let explain = |slot: usize| {
+            let node = table.symbols.text(table.nodes.name[slot]).to_owned();
+            let refused = |plugin, reasons| NodeExplanation {
+                node: node.clone(),
+                plugin: Some(plugin),
+                reasons,
+                scores: Vec::new(),
+                total: 0,
+            };
+            if let Some((plugin, reason)) = prefilter {
+                return refused(plugin, vec![reason.to_owned()]);
+            }
+            if let Some((plugin, refusal)) = filter::explain(table, subject, slot, verdicts[slot]) {
+                return refused(
+                    plugin,
+                    refusal
+                        .reasons
+                        .into_iter()
+                        .map(|reason| reason.into_owned())
+                        .collect(),
+                );
+            }
+            let scores: Vec<_> = scored
+                .iter()
+                .map(|(name, weight, of)| (*name, of[slot], *weight))
+                .collect();
+            let total = scores.iter().map(|(_, score, weight)| score * weight).sum();
+            NodeExplanation {
+                node: node.clone(),
+                plugin: None,
+                reasons: Vec::new(),
+                scores,
+                total,
+            }
+        };
+        all.filter(|&slot| verdicts[slot] != ABSENT)
+            .map(explain)
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

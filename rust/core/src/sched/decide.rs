@@ -1,0 +1,264 @@
+//! The choice of a node: filters, scores, the best, and by lot among equals.
+
+use std::ops::Range;
+use std::sync::{Arc, Weak};
+
+use hashbrown::HashMap;
+
+use super::filter::{self, FEASIBLE, Verdict};
+use super::pods::Subject;
+use super::score::{self, Score};
+use super::spec::Spec;
+use super::table::Table;
+
+/// A total that no feasible node can have, low enough that adding scores to it changes nothing.
+const INFEASIBLE: i32 = i32::MIN / 2;
+
+/// Node evaluations kept over all specs; each takes some ten bytes. At 5,000 nodes this is room for 800 specs.
+const KEPT_EVALUATIONS: usize = 4 << 20;
+/// Specs kept at least, however many nodes there are.
+const KEPT_SPECS: usize = 4;
+
+/// Seeded chance: SplitMix64 (Steele, Lea, Flood 2014), small enough to be written down twice.
+pub struct Lot(u64);
+
+impl Lot {
+    /// The same seed gives the same lots.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// A number from 0 to `ends` - 1.
+    pub fn draw(&mut self, ends: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^= z >> 31;
+        ((u128::from(z) * ends as u128) >> 64) as usize
+    }
+}
+
+/// What is known of every node for the pods of one spec.
+#[derive(Default)]
+struct Evaluation {
+    spec: Weak<Spec>,
+    /// The table's sequence at which this holds.
+    sequence: u64,
+    /// When it was last asked for.
+    used: u64,
+    verdicts: Vec<Verdict>,
+    /// The weighted sum of the scores that need no normalizing; INFEASIBLE where the verdict says so.
+    base: Vec<i32>,
+    /// Raw local scores that need it.
+    raw: Vec<(&'static dyn Score, Vec<i32>)>,
+}
+
+/// Chooses nodes, and keeps evaluations between choices.
+pub struct Decider {
+    lot: Lot,
+    clock: u64,
+    kept: HashMap<usize, Evaluation>,
+    totals: Vec<i32>,
+    scores: Vec<i32>,
+}
+
+/// The outcome of a choice.
+pub struct Choice {
+    /// The chosen slot.
+    pub slot: Option<usize>,
+    /// How many nodes were feasible.
+    pub feasible: usize,
+}
+
+impl Decider {
+    /// A decider whose lots follow from `seed`.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            lot: Lot::new(seed),
+            clock: 0,
+            kept: HashMap::new(),
+            totals: Vec::new(),
+            scores: Vec::new(),
+        }
+    }
+
+    /// The best node for `subject`; of several, one by lot in the order of their slots.
+    pub fn choose(&mut self, table: &Table, spec: &Arc<Spec>, subject: &Subject) -> Choice {
+        let evaluation = Self::evaluated(&mut self.kept, &mut self.clock, table, spec, subject);
+        let feasible = evaluation
+            .verdicts
+            .iter()
+            .filter(|verdict| **verdict == FEASIBLE)
+            .count();
+        if feasible == 0 {
+            return Choice {
+                slot: None,
+                feasible,
+            };
+        }
+        let everywhere = table.nodes.all();
+        self.totals.clear();
+        for (score, raw) in &evaluation.raw {
+            self.scores.clone_from(raw);
+            add(&mut self.totals, *score, &mut self.scores, evaluation);
+        }
+        for score in score::LIST
+            .iter()
+            .filter(|score| !score.local() && !score.skips(subject))
+        {
+            self.scores.clear();
+            self.scores.resize(evaluation.base.len(), 0);
+            score.score(
+                table,
+                subject,
+                everywhere.clone(),
+                &evaluation.verdicts,
+                &mut self.scores,
+            );
+            add(&mut self.totals, *score, &mut self.scores, evaluation);
+        }
+        let totals = if self.totals.is_empty() {
+            &evaluation.base
+        } else {
+            &self.totals
+        };
+        Choice {
+            slot: best(totals, &evaluation.verdicts, &mut self.lot),
+            feasible,
+        }
+    }
+
+    /// The verdict on every slot.
+    pub fn verdicts(&mut self, table: &Table, spec: &Arc<Spec>, subject: &Subject) -> &[Verdict] {
+        &Self::evaluated(&mut self.kept, &mut self.clock, table, spec, subject).verdicts
+    }
+
+    /// The evaluation of a spec, brought up to date.
+    fn evaluated<'k>(
+        kept: &'k mut HashMap<usize, Evaluation>,
+        clock: &mut u64,
+        table: &Table,
+        spec: &Arc<Spec>,
+        subject: &Subject,
+    ) -> &'k Evaluation {
+        *clock += 1;
+        let key = Arc::as_ptr(spec) as usize;
+        if !kept.contains_key(&key) {
+            make_room(kept, table.nodes.slots());
+        }
+        let evaluation = kept.entry(key).or_default();
+        // A weak pointer keeps its address from being used again, so an equal key is the same spec.
+        let known = evaluation.spec.strong_count() > 0;
+        evaluation.used = *clock;
+        match table.changes(evaluation.sequence).filter(|_| known) {
+            Some(slots) => {
+                evaluation.grow(table.nodes.slots());
+                for &slot in slots {
+                    evaluation.evaluate(table, subject, slot as usize..slot as usize + 1);
+                }
+            }
+            None => {
+                evaluation.start(table, spec, subject);
+                evaluation.evaluate(table, subject, table.nodes.all());
+            }
+        }
+        evaluation.sequence = table.sequence();
+        evaluation
+    }
+}
+
+/// Normalizes `scores` and adds them, weighted, to `totals`, which start from the base when first added to.
+fn add(totals: &mut Vec<i32>, score: &dyn Score, scores: &mut [i32], evaluation: &Evaluation) {
+    if totals.is_empty() {
+        totals.clone_from(&evaluation.base);
+    }
+    score.normalize(&evaluation.verdicts, scores);
+    for (total, score_of) in totals.iter_mut().zip(scores) {
+        *total += score.weight() * *score_of;
+    }
+}
+
+/// Drops what belongs to no pod any more, and then what was not asked for longest.
+fn make_room(kept: &mut HashMap<usize, Evaluation>, slots: usize) {
+    let limit = (KEPT_EVALUATIONS / slots.max(1)).max(KEPT_SPECS);
+    if kept.len() < limit {
+        return;
+    }
+    kept.retain(|_, evaluation| evaluation.spec.strong_count() > 0);
+    if kept.len() >= limit {
+        let mut used: Vec<u64> = kept.values().map(|evaluation| evaluation.used).collect();
+        used.sort_unstable();
+        let oldest = used[used.len() / 2];
+        kept.retain(|_, evaluation| evaluation.used > oldest);
+    }
+}
+
+impl Evaluation {
+    fn start(&mut self, table: &Table, spec: &Arc<Spec>, subject: &Subject) {
+        self.spec = Arc::downgrade(spec);
+        self.raw = score::LIST
+            .into_iter()
+            .filter(|s| {
+                s.local() && s.normalizes() && !s.skips(subject) && !s.indifferent(table, subject)
+            })
+            .map(|s| (s, Vec::new()))
+            .collect();
+        self.grow(table.nodes.slots());
+    }
+
+    fn grow(&mut self, slots: usize) {
+        self.verdicts.resize(slots, filter::ABSENT);
+        self.base.resize(slots, INFEASIBLE);
+        for (_, raw) in &mut self.raw {
+            raw.resize(slots, 0);
+        }
+    }
+
+    fn evaluate(&mut self, table: &Table, subject: &Subject, range: Range<usize>) {
+        let verdicts = &mut self.verdicts[range.clone()];
+        filter::run(table, subject, range.clone(), verdicts);
+        let base = &mut self.base[range.clone()];
+        for (base, verdict) in base.iter_mut().zip(&*verdicts) {
+            *base = if *verdict == FEASIBLE { 0 } else { INFEASIBLE };
+        }
+        let mut scores = vec![0; range.len()];
+        let plain = score::LIST
+            .iter()
+            .filter(|s| s.local() && !s.normalizes() && !s.skips(subject));
+        for score in plain {
+            score.score(table, subject, range.clone(), verdicts, &mut scores);
+            for ((base, score_of), verdict) in base.iter_mut().zip(&scores).zip(&*verdicts) {
+                *base += if *verdict == FEASIBLE {
+                    score.weight() * *score_of
+                } else {
+                    0
+                };
+            }
+        }
+        for (score, raw) in &mut self.raw {
+            score.score(
+                table,
+                subject,
+                range.clone(),
+                verdicts,
+                &mut raw[range.clone()],
+            );
+        }
+    }
+}
+
+/// The slot with the highest total; of several, one by lot.
+fn best(totals: &[i32], verdicts: &[Verdict], lot: &mut Lot) -> Option<usize> {
+    let highest = *totals.iter().max()?;
+    let ties = totals.iter().filter(|total| **total == highest).count();
+    let chosen = if ties == 1 { 0 } else { lot.draw(ties) };
+    let slot = totals
+        .iter()
+        .enumerate()
+        .filter(|(_, total)| **total == highest)
+        .nth(chosen)?
+        .0;
+    debug_assert_eq!(verdicts[slot], FEASIBLE);
+    Some(slot)
+}

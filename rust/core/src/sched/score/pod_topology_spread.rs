@@ -1,0 +1,135 @@
+//! PodTopologySpread with upstream's system default constraints: replicas apart by hostname (maxSkew 3) and by zone
+//! (maxSkew 5), both ScheduleAnyway. Whose replicas a pod is one of, see `groups`.
+
+use std::ops::Range;
+
+use hashbrown::HashMap;
+
+use super::{MAX, Score, feasible};
+use crate::sched::filter::{FEASIBLE, Verdict};
+use crate::sched::pods::Subject;
+use crate::sched::table::Table;
+
+const HOSTNAME_MAX_SKEW: i32 = 3;
+const ZONE_MAX_SKEW: i32 = 5;
+
+pub struct PodTopologySpread;
+
+impl Score for PodTopologySpread {
+    fn name(&self) -> &'static str {
+        "PodTopologySpread"
+    }
+
+    fn weight(&self) -> i32 {
+        2
+    }
+
+    fn skips(&self, subject: &Subject) -> bool {
+        subject.group.is_none()
+    }
+
+    fn local(&self) -> bool {
+        false
+    }
+
+    fn score(
+        &self,
+        table: &Table,
+        subject: &Subject,
+        range: Range<usize>,
+        verdicts: &[Verdict],
+        scores: &mut [i32],
+    ) {
+        let nodes = &table.nodes;
+        let empty = HashMap::new();
+        let by_node = subject
+            .group
+            .and_then(|id| table.groups.get(id))
+            .map_or(&empty, |group| &group.by_node);
+
+        // Zones with a feasible node, "no zone" being one of them, and the replicas in each.
+        let mut by_zone: Vec<Option<u32>> = vec![None; nodes.zones.len() + 1];
+        let mut candidates = 0;
+        for (slot, _) in range
+            .clone()
+            .zip(verdicts)
+            .filter(|(_, verdict)| **verdict == FEASIBLE)
+        {
+            by_zone[nodes.zone[slot] as usize] = Some(0);
+            candidates += 1;
+        }
+        let zones = by_zone.iter().flatten().count();
+        for (&slot, &count) in by_node {
+            let slot = slot as usize;
+            // Replicas count on nodes that this pod may use by its node affinity.
+            if nodes.present[slot]
+                && subject
+                    .spec
+                    .selector
+                    .matches(nodes.view(slot, &table.symbols))
+                && let Some(sum) = &mut by_zone[nodes.zone[slot] as usize]
+            {
+                *sum += count;
+            }
+        }
+
+        let (by_hostname, zone_weight) = (weight(candidates), weight(zones));
+        let total = |zone: usize, hostname: bool, on_node: u32| {
+            let mut total = 0.0;
+            if hostname {
+                total += skewed(on_node, HOSTNAME_MAX_SKEW, by_hostname);
+            }
+            if zone > 0 {
+                total += skewed(by_zone[zone].unwrap_or(0), ZONE_MAX_SKEW, zone_weight);
+            }
+            // Half away from zero, as Go's math.Round.
+            total.round() as i32
+        };
+        // Most nodes have no replica: their score depends only on the zone and on having a hostname.
+        let none: Vec<[i32; 2]> = (0..by_zone.len())
+            .map(|zone| [total(zone, false, 0), total(zone, true, 0)])
+            .collect();
+        let start = range.start;
+        for (slot, score) in range.zip(scores.iter_mut()) {
+            *score = none[nodes.zone[slot] as usize][usize::from(nodes.hostname[slot])];
+        }
+        for (&slot, &count) in by_node {
+            let slot = slot as usize;
+            scores[slot - start] = total(nodes.zone[slot] as usize, nodes.hostname[slot], count);
+        }
+    }
+
+    fn normalizes(&self) -> bool {
+        true
+    }
+
+    fn normalize(&self, verdicts: &[Verdict], scores: &mut [i32]) {
+        let (mut lowest, mut highest) = (i32::MAX, 0);
+        for score in feasible(verdicts, scores) {
+            lowest = lowest.min(score);
+            highest = highest.max(score);
+        }
+        if highest == 0 {
+            scores.fill(MAX);
+            return;
+        }
+        for (score, _) in scores
+            .iter_mut()
+            .zip(verdicts)
+            .filter(|(_, verdict)| **verdict == FEASIBLE)
+        {
+            let distance = i64::from(highest) + i64::from(lowest) - i64::from(*score);
+            *score = (i64::from(MAX) * distance / i64::from(highest)) as i32;
+        }
+    }
+}
+
+/// What the counts of a topology weigh, so that those of one with few values are not drowned.
+fn weight(values: usize) -> f64 {
+    ((values + 2) as f64).ln()
+}
+
+/// A count with the tolerance for skews that `max_skew` gives.
+fn skewed(count: u32, max_skew: i32, weight: f64) -> f64 {
+    f64::from(count) * weight + f64::from(max_skew - 1)
+}

@@ -1,0 +1,446 @@
+//! The table of nodes and pods, kept up to date from the API's objects and the scheduler's own assumptions.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Malformed;
+use super::groups::{GroupId, Groups, spreading_owner};
+use super::nodes::{NodeFacts, Nodes, Slot};
+use super::object::{self, decode};
+use super::pods::{Pod, PodId, Pods};
+use super::spec::{ALL_ADDRESSES, Spec};
+use super::symbols::{Symbol, Symbols};
+
+/// Changes kept before the oldest are dropped; whoever is further behind evaluates all nodes anew.
+const LOG_LIMIT: usize = 4096;
+
+/// What an update of a pod changed, as bits.
+pub mod pod_change {
+    /// The pod is new.
+    pub const ADDED: u32 = 1;
+    /// A pending pod asks for something else, so that a refusal may no longer hold.
+    pub const SPEC: u32 = 2;
+    /// The pod is on a node where the table did not know it.
+    pub const ASSIGNED: u32 = 4;
+    /// Something became free on a node: a pod ended, went, or asks for less.
+    pub const FREED: u32 = 8;
+}
+
+/// What a queue needs to know of a pod.
+#[derive(Debug, Default)]
+pub struct PodFacts {
+    /// metadata.namespace.
+    pub namespace: String,
+    /// metadata.name.
+    pub name: String,
+    /// metadata.uid.
+    pub uid: String,
+    /// spec.schedulerName.
+    pub scheduler_name: String,
+    /// spec.priority.
+    pub priority: i32,
+    /// spec.nodeName, empty while it waits.
+    pub node: String,
+    /// Whether scheduling gates hold it back.
+    pub gated: bool,
+    /// Whether it is being deleted.
+    pub terminating: bool,
+    /// Whether it has ended (phase Succeeded or Failed): the table does not keep it.
+    pub ended: bool,
+    /// Status, reason and message of its condition PodScheduled.
+    pub condition: Option<(String, String, String)>,
+    /// What changed (see `pod_change`).
+    pub changed: u32,
+}
+
+/// Symbols that are looked for by name.
+pub struct Names {
+    /// topology.kubernetes.io/zone
+    pub zone: Symbol,
+    /// kubernetes.io/hostname
+    pub hostname: Symbol,
+    /// node.kubernetes.io/unschedulable
+    pub unschedulable: Symbol,
+    /// 0.0.0.0
+    pub all_addresses: Symbol,
+}
+
+/// Nodes, pods and what connects them.
+pub struct Table {
+    /// Texts as numbers.
+    pub symbols: Symbols,
+    /// Symbols known by name.
+    pub names: Names,
+    /// The nodes.
+    pub nodes: Nodes,
+    /// The pods.
+    pub pods: Pods,
+    /// Replicas that are spread.
+    pub groups: Groups,
+    /// Slots in the order in which they changed; `log_start` is the number of the first one.
+    log: Vec<Slot>,
+    log_start: u64,
+    /// How many pods on nodes have each priority.
+    priorities: BTreeMap<i32, usize>,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        let mut symbols = Symbols::default();
+        let names = Names {
+            zone: symbols.intern("topology.kubernetes.io/zone"),
+            hostname: symbols.intern("kubernetes.io/hostname"),
+            unschedulable: symbols.intern("node.kubernetes.io/unschedulable"),
+            all_addresses: symbols.intern(ALL_ADDRESSES),
+        };
+        Self {
+            symbols,
+            names,
+            nodes: Nodes::default(),
+            pods: Pods::default(),
+            groups: Groups::default(),
+            log: Vec::new(),
+            log_start: 0,
+            priorities: BTreeMap::new(),
+        }
+    }
+}
+
+impl Table {
+    /// The number that the next change will have.
+    pub fn sequence(&self) -> u64 {
+        self.log_start + self.log.len() as u64
+    }
+
+    /// The slots changed since `sequence`, or None where the table no longer knows.
+    pub fn changes(&self, sequence: u64) -> Option<&[Slot]> {
+        sequence
+            .checked_sub(self.log_start)
+            .map(|from| &self.log[from as usize..])
+    }
+
+    fn touch(&mut self, slot: Slot) {
+        if self.log.len() == LOG_LIMIT {
+            let dropped = LOG_LIMIT / 2;
+            self.log.drain(..dropped);
+            self.log_start += dropped as u64;
+        }
+        self.log.push(slot);
+    }
+
+    /// Makes every evaluation so far void: something changed that concerns all nodes.
+    fn touch_all(&mut self) {
+        self.log_start = self.sequence() + 1;
+        self.log.clear();
+    }
+
+    /// Takes over a Node as the API serves it. Returns what changed (see `nodes::change`).
+    pub fn upsert_node(&mut self, json: &[u8]) -> Result<u32, Malformed> {
+        let node: object::Node = decode(json).map_err(|error| error.of("node", ""))?;
+        let facts = NodeFacts::of(&node, &mut self.symbols)
+            .map_err(|error| error.of("node", &node.metadata.name))?;
+        let discouraged = self.nodes.discouraged;
+        let (slot, changed) = self
+            .nodes
+            .upsert(facts, self.names.zone, self.names.hostname);
+        if (discouraged == 0) != (self.nodes.discouraged == 0) {
+            self.touch_all();
+        } else if changed != 0 {
+            self.touch(slot);
+        }
+        Ok(changed)
+    }
+
+    /// Forgets a node. Returns whether it was there.
+    pub fn delete_node(&mut self, name: &str) -> bool {
+        let slot = self
+            .symbols
+            .find(name)
+            .and_then(|name| self.nodes.find(name));
+        let Some(slot) = slot.filter(|&slot| self.nodes.present[slot as usize]) else {
+            return false;
+        };
+        let discouraged = self.nodes.discouraged;
+        self.nodes.remove(slot);
+        if (discouraged == 0) != (self.nodes.discouraged == 0) {
+            self.touch_all();
+        } else {
+            self.touch(slot);
+        }
+        true
+    }
+
+    /// Reads a pod without adding it. Its group is one that is there; its node, if any, comes as a name.
+    pub fn read_pod(&mut self, json: &[u8]) -> Result<(Pod, Option<Symbol>), Malformed> {
+        let pod: object::Pod = decode(json).map_err(|error| error.of("pod", ""))?;
+        let spec = self.spec_of(&pod)?;
+        let node_name =
+            (!pod.spec.node_name.is_empty()).then(|| self.symbols.intern(&pod.spec.node_name));
+        let group = spreading_owner(&pod.metadata).and_then(|owner| self.groups.find(owner));
+        Ok((row(&pod, Arc::new(spec), group), node_name))
+    }
+
+    fn spec_of(&mut self, pod: &object::Pod) -> Result<Spec, Malformed> {
+        let key = key_of(&pod.metadata.namespace, &pod.metadata.name);
+        if pod.metadata.name.is_empty() {
+            return Err(Malformed(
+                "pod: metadata.name: Required value: name or generateName is required".into(),
+            ));
+        }
+        Spec::of(pod, &mut self.symbols).map_err(|error| error.of("pod", &key))
+    }
+
+    /// Takes over a Pod as the API serves it. An assumption about it stands until the API names a node, or the pod
+    /// ends, is being deleted or is another one. On an error the table is as before.
+    pub fn upsert_pod(&mut self, json: &[u8]) -> Result<PodFacts, Malformed> {
+        let pod: object::Pod = decode(json).map_err(|error| error.of("pod", ""))?;
+        let spec = self.spec_of(&pod)?;
+        let mut facts = facts_of(&pod);
+        let before = self.pods.find(&key_of(&facts.namespace, &facts.name));
+        if facts.ended {
+            let taken = before.and_then(|id| self.take(id));
+            facts.changed = if taken.is_some_and(|pod| pod.node.is_some()) {
+                pod_change::FREED
+            } else {
+                0
+            };
+            return Ok(facts);
+        }
+        let spec = self.pods.share(spec);
+        let group = spreading_owner(&pod.metadata).map(|owner| self.groups.join(owner));
+        let mut after = row(&pod, spec, group);
+        if !pod.spec.node_name.is_empty() {
+            let name = self.symbols.intern(&pod.spec.node_name);
+            after.node = Some(self.nodes.slot_for(name));
+        }
+        let Some(id) = before else {
+            facts.changed = pod_change::ADDED
+                | if after.node.is_some() {
+                    pod_change::ASSIGNED
+                } else {
+                    0
+                };
+            self.put(after);
+            return Ok(facts);
+        };
+        if let Some(before) = self.pods.get(id) {
+            if before.assumed
+                && before.uid == after.uid
+                && after.node.is_none()
+                && !after.terminating
+            {
+                after.node = before.node;
+                after.assumed = true;
+            }
+            facts.changed = difference(before, &after);
+            if same_place(before, &after) {
+                self.renew(id, after);
+                return Ok(facts);
+            }
+        }
+        // Taking the old one out may give its slot up, so the new one's place is looked up by name again.
+        let name = after.node.map(|slot| self.nodes.name[slot as usize]);
+        self.take(id);
+        after.node = name.map(|name| self.nodes.slot_for(name));
+        self.put(after);
+        Ok(facts)
+    }
+
+    /// Replaces a row whose pod counts as it did before.
+    fn renew(&mut self, id: PodId, after: Pod) {
+        if let Some(group) = after.group {
+            // Joined a second time above.
+            self.groups.leave(group);
+        }
+        if let Some(row) = self.pods.get_mut(id) {
+            *row = after;
+        }
+    }
+
+    /// Forgets a pod. Returns whether that freed something on a node.
+    pub fn delete_pod(&mut self, namespace: &str, name: &str) -> bool {
+        let taken = self
+            .pods
+            .find(&key_of(namespace, name))
+            .and_then(|id| self.take(id));
+        taken.is_some_and(|pod| pod.node.is_some())
+    }
+
+    /// Counts a waiting pod in on a node before the API says so. Returns whether it was waiting.
+    pub fn assume(&mut self, id: PodId, slot: Slot) -> bool {
+        let Some(pod) = self.pods.get_mut(id).filter(|pod| pod.node.is_none()) else {
+            return false;
+        };
+        pod.node = Some(slot);
+        pod.assumed = true;
+        self.settle(id, 1);
+        true
+    }
+
+    /// Takes an assumption back. Returns whether there was one.
+    pub fn forget(&mut self, namespace: &str, name: &str, uid: &str) -> bool {
+        let Some(id) = self.pods.find(&key_of(namespace, name)) else {
+            return false;
+        };
+        if self
+            .pods
+            .get(id)
+            .is_none_or(|pod| !pod.assumed || *pod.uid != *uid)
+        {
+            return false;
+        }
+        self.settle(id, -1);
+        if let Some(pod) = self.pods.get_mut(id) {
+            pod.node = None;
+            pod.assumed = false;
+        }
+        true
+    }
+
+    fn put(&mut self, pod: Pod) {
+        let id = self.pods.insert(pod);
+        self.settle(id, 1);
+    }
+
+    fn take(&mut self, id: PodId) -> Option<Pod> {
+        self.settle(id, -1);
+        let pod = self.pods.remove(id)?;
+        if let Some(group) = pod.group {
+            self.groups.leave(group);
+        }
+        self.pods.unshare(&pod.spec);
+        Some(pod)
+    }
+
+    /// Counts a pod into the columns of its node, or with -1 out of them.
+    fn settle(&mut self, id: PodId, sign: i32) {
+        let Some(pod) = self.pods.get(id) else { return };
+        let Some(slot) = pod.node else { return };
+        if let Some(group) = pod.group.filter(|_| !pod.terminating) {
+            self.groups.count(group, slot, sign);
+        }
+        let alike = self.priorities.entry(pod.priority).or_insert(0);
+        *alike = alike.saturating_add_signed(sign as isize);
+        if *alike == 0 {
+            self.priorities.remove(&pod.priority);
+        }
+        if sign > 0 {
+            self.nodes
+                .place(slot, id, &pod.spec.requests, &pod.spec.ports);
+        } else {
+            self.nodes
+                .displace(slot, id, &pod.spec.requests, &pod.spec.ports);
+        }
+        self.touch(slot);
+    }
+
+    /// The lowest priority of any pod that is on a node.
+    pub fn lowest_priority(&self) -> Option<i32> {
+        self.priorities
+            .first_key_value()
+            .map(|(&priority, _)| priority)
+    }
+
+    /// Runs `look` on the table without the pods on `slot` that have a lower priority than `priority`. None where
+    /// there are none.
+    pub fn without_lower<T>(
+        &mut self,
+        slot: Slot,
+        priority: i32,
+        look: impl FnOnce(&Self) -> T,
+    ) -> Option<T> {
+        let lower = |&id: &PodId| self.pods.get(id).is_some_and(|pod| pod.priority < priority);
+        let victims: Vec<PodId> = self.nodes.residents[slot as usize]
+            .iter()
+            .copied()
+            .filter(lower)
+            .collect();
+        if victims.is_empty() {
+            return None;
+        }
+        for &id in &victims {
+            if let Some(pod) = self.pods.get(id) {
+                self.nodes
+                    .displace(slot, id, &pod.spec.requests, &pod.spec.ports);
+            }
+        }
+        let seen = look(self);
+        for &id in &victims {
+            if let Some(pod) = self.pods.get(id) {
+                self.nodes
+                    .place(slot, id, &pod.spec.requests, &pod.spec.ports);
+            }
+        }
+        Some(seen)
+    }
+}
+
+/// `namespace/name`.
+pub fn key_of(namespace: &str, name: &str) -> String {
+    format!("{namespace}/{name}")
+}
+
+fn row(pod: &object::Pod, spec: Arc<Spec>, group: Option<GroupId>) -> Pod {
+    Pod {
+        key: key_of(&pod.metadata.namespace, &pod.metadata.name).into(),
+        uid: (&*pod.metadata.uid).into(),
+        spec,
+        group,
+        node: None,
+        assumed: false,
+        terminating: pod.metadata.deletion_timestamp.is_some(),
+        priority: pod.spec.priority,
+        peaceful: &*pod.spec.preemption_policy == "Never",
+    }
+}
+
+fn facts_of(pod: &object::Pod) -> PodFacts {
+    let condition = pod
+        .status
+        .conditions
+        .iter()
+        .find(|condition| &*condition.kind == "PodScheduled");
+    PodFacts {
+        namespace: pod.metadata.namespace.to_string(),
+        name: pod.metadata.name.to_string(),
+        uid: pod.metadata.uid.to_string(),
+        scheduler_name: pod.spec.scheduler_name.to_string(),
+        priority: pod.spec.priority,
+        node: pod.spec.node_name.to_string(),
+        gated: !pod.spec.scheduling_gates.is_empty(),
+        terminating: pod.metadata.deletion_timestamp.is_some(),
+        ended: matches!(&*pod.status.phase, "Succeeded" | "Failed"),
+        condition: condition.map(|c| {
+            (
+                c.status.to_string(),
+                c.reason.to_string(),
+                c.message.to_string(),
+            )
+        }),
+        changed: 0,
+    }
+}
+
+/// Whether `after` counts in the columns exactly as `before` does.
+fn same_place(before: &Pod, after: &Pod) -> bool {
+    (&before.uid, before.node, before.group) == (&after.uid, after.node, after.group)
+        && (before.terminating, before.priority) == (after.terminating, after.priority)
+        && Arc::ptr_eq(&before.spec, &after.spec)
+}
+
+fn difference(before: &Pod, after: &Pod) -> u32 {
+    let mut changed = 0;
+    if before.uid != after.uid {
+        changed |= pod_change::ADDED;
+    } else if after.node.is_none() && !Arc::ptr_eq(&before.spec, &after.spec) {
+        changed |= pod_change::SPEC;
+    }
+    if after.node.is_some() && before.node != after.node {
+        changed |= pod_change::ASSIGNED;
+    }
+    let lighter = before.node == after.node && after.spec.requests.less_than(&before.spec.requests);
+    if before.node.is_some() && (before.node != after.node || before.uid != after.uid || lighter) {
+        changed |= pod_change::FREED;
+    }
+    changed
+}
