@@ -191,6 +191,124 @@ WatchType = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]
 
 # --- sched --------------------------------------------------------------------------------------
 
+@final
+class PodFacts:
+    """What a queue needs to know of a pod, read by `SchedulerCore.upsert_pod`."""
+
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def uid(self) -> str: ...
+    @property
+    def scheduler_name(self) -> str: ...
+    @property
+    def priority(self) -> int: ...
+    @property
+    def node(self) -> str:
+        """spec.nodeName, "" while the pod waits (an assumption does not count)."""
+    @property
+    def gated(self) -> bool:
+        """spec.schedulingGates hold it back."""
+    @property
+    def terminating(self) -> bool: ...
+    @property
+    def ended(self) -> bool:
+        """Phase Succeeded or Failed; the table does not keep such pods."""
+    @property
+    def condition(self) -> tuple[str, str, str] | None:
+        """Status, reason and message of the condition PodScheduled."""
+    @property
+    def changed(self) -> int:
+        """What the update changed: POD_* bits of SchedulerCore."""
+
+@final
+class Decision:
+    """What `SchedulerCore.schedule` decided for one pod."""
+
+    @property
+    def waiting(self) -> bool:
+        """False where there was nothing to decide: the pod is gone, is being deleted, or has a node."""
+    @property
+    def node(self) -> str | None:
+        """The chosen node, on which the pod is assumed from now on. None: no node is feasible."""
+    @property
+    def feasible(self) -> int: ...
+    @property
+    def nodes(self) -> int:
+        """How many nodes were looked at: all there are."""
+    @property
+    def message(self) -> str:
+        """For a refusal: `0/3 nodes are available: ...`, as upstream's FitError has it."""
+    @property
+    def reasons(self) -> builtins.list[tuple[str, int]]:
+        """For a refusal: each reason and how many nodes gave it, sorted by reason."""
+    @property
+    def plugins(self) -> builtins.list[str]:
+        """For a refusal: the filters that refused some node, sorted."""
+
+@final
+class SchedulerCore:
+    """Nodes and pods as the scheduler sees them, and the choice of nodes. Any thread may call it.
+
+    Fed with objects as the API serves them (JSON). Filters, scores, weights and words are those of Kubernetes 1.37.
+    Methods that read an object raise ValueError, naming object and field, and then leave everything as it was.
+    """
+
+    NODE_ADDED: int
+    NODE_ALLOCATABLE: int
+    NODE_LABELS: int
+    NODE_TAINTS: int
+    NODE_UNSCHEDULABLE: int
+    POD_ADDED: int
+    POD_SPEC: int
+    """A waiting pod asks for something else than before."""
+    POD_ASSIGNED: int
+    """The pod is on a node where it was not known (or assumed) to be."""
+    POD_FREED: int
+    """Something became free on a node."""
+
+    def __new__(cls, seed: int, /) -> SchedulerCore:
+        """Among equally good nodes one is chosen by lot; the lots follow from `seed` (64 bits, unsigned)."""
+
+    def upsert_node(self, value: bytes, /) -> int:
+        """Takes over a Node; returns what changed, NODE_* bits."""
+
+    def delete_node(self, name: str, /) -> bool:
+        """Forgets a node; pods bound to it stay known. Returns whether it was there."""
+
+    def upsert_pod(self, value: bytes, /) -> PodFacts:
+        """Takes over a Pod. An assumption about it stands until the API names a node, or it is being deleted."""
+
+    def delete_pod(self, namespace: str, name: str, /) -> bool:
+        """Forgets a pod; returns whether something became free on a node."""
+
+    def assume(self, namespace: str, name: str, uid: str, node: str, /) -> bool:
+        """Counts a waiting pod in on a node before the API says so. False where either is not there."""
+
+    def forget(self, namespace: str, name: str, uid: str, /) -> bool:
+        """Takes an assumption back: the binding failed. False where there is none for that uid."""
+
+    def schedule(self, pods: builtins.list[tuple[str, str]], /) -> builtins.list[Decision]:
+        """Decides for each (namespace, name) in turn, as if asked one by one, and assumes what it places.
+
+        Releases the GIL.
+        """
+
+    def explain(
+        self, value: bytes, /
+    ) -> builtins.list[
+        tuple[str, str | None, builtins.list[str], builtins.list[tuple[str, int, int]], int]
+    ]:
+        """For a Pod, of each node: name, refusing filter, its reasons, (plug-in, score 0..100, weight) list, total.
+
+        The pod need not be known. Changes nothing, draws no lot. Releases the GIL.
+        """
+
+    def stats(self) -> tuple[int, int, int]:
+        """Number of nodes, of pods, and of distinct things that pods ask for."""
+
 # --- forward ------------------------------------------------------------------------------------
 
 class ServicePort:

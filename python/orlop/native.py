@@ -30,3 +30,6 @@ from orlop._core import (
     wire_peek as wire_peek,
 )
 from orlop._core import wire_watch_frame_protobuf as wire_watch_frame_protobuf
+from orlop._core import Decision as Decision
+from orlop._core import PodFacts as PodFacts
+from orlop._core import SchedulerCore as SchedulerCore

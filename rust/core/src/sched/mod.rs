@@ -106,6 +106,24 @@ impl Core {
             .collect()
     }
 
+    /// Counts a waiting pod in on a node, as `schedule` does for what it decides. Returns whether pod and node are there.
+    pub fn assume(&mut self, namespace: &str, name: &str, uid: &str, node: &str) -> bool {
+        let table = &mut self.table;
+        let slot = table
+            .symbols
+            .find(node)
+            .and_then(|name| table.nodes.find(name));
+        let pod = table.pods.find(&key_of(namespace, name));
+        let waits = |id: &pods::PodId| table.pods.get(*id).is_some_and(|pod| *pod.uid == *uid);
+        match (
+            pod.filter(waits),
+            slot.filter(|&slot| table.nodes.present[slot as usize]),
+        ) {
+            (Some(id), Some(slot)) => table.assume(id, slot),
+            _ => false,
+        }
+    }
+
     fn decide(&mut self, key: &str) -> Decision {
         let Some(id) = self.table.pods.find(key) else {
             return Decision::NotWaiting;
