@@ -49,6 +49,17 @@ def test_peek_reads_version_and_kind() -> None:
     assert wire_peek("json", b"{}") == ("", "")
 
 
+def test_yaml_is_read_as_sigs_yaml_reads_it() -> None:
+    text, unknown, duplicate = wire_decode(
+        "core/v1.ConfigMap", "yaml", b"kind: ConfigMap\ndata:\n  a: 'yes'\n  a: 'no'\nextra: 1\n"
+    )
+    assert json.loads(text) == {"kind": "ConfigMap", "metadata": {}, "data": {"a": "no"}}
+    assert unknown == ['unknown field "extra"']
+    assert duplicate == ['yaml: unmarshal errors:\n  line 4: key "a" already set in map']
+    with pytest.raises(WireError, match=r"cannot unmarshal bool into Go struct field ConfigMap.data of type string"):
+        wire_decode("core/v1.ConfigMap", "yaml", b"data:\n  a: yes\n")
+
+
 def values() -> st.SearchStrategy[object]:
     scalars = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text()
     return st.recursive(scalars, lambda v: st.lists(v) | st.dictionaries(st.text(), v), max_leaves=20)

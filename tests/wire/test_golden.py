@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.wire import golden
 
 from orlop.native import WireError, wire_decode, wire_encode_protobuf, wire_peek
-from tests.wire import golden
 
 LEAST_KINDS = 190
 """v0.37.2 has 193: fewer would mean that the fixtures were not found."""
@@ -20,7 +20,7 @@ def fixtures() -> Iterator[dict[str, Path]]:
         pytest.skip(where)
     found = golden.kinds(where)
     assert len(found) >= LEAST_KINDS
-    yield found
+    return found
 
 
 def suffixed(path: Path, suffix: str) -> bytes:
@@ -33,6 +33,13 @@ def test_json_stays_as_it_is(fixtures: dict[str, Path]) -> None:
         text, unknown, duplicate = wire_decode(key, "json", body)
         assert (json.loads(text), unknown, duplicate) == (json.loads(body), [], []), key
         assert wire_decode(key, "json", text)[0] == text, key
+
+
+def test_yaml_says_the_same_as_json(fixtures: dict[str, Path]) -> None:
+    for key, path in fixtures.items():
+        text, unknown, duplicate = wire_decode(key, "yaml", suffixed(path, ".yaml"))
+        assert (text, unknown, duplicate) == (wire_decode(key, "json", suffixed(path, ".json"))[0], [], []), key
+        assert wire_peek("yaml", suffixed(path, ".yaml")) == wire_peek("json", suffixed(path, ".json")), key
 
 
 def test_protobuf_says_the_same_as_json(fixtures: dict[str, Path]) -> None:

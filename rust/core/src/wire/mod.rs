@@ -11,6 +11,7 @@ pub mod table;
 mod time;
 mod to_proto;
 mod write;
+mod yaml;
 
 pub use decode::{Decoded, decode as decode_json};
 pub use error::{Result, WireError};
@@ -44,7 +45,12 @@ pub fn decode(key: &str, media: Media, body: &[u8]) -> Result<Decoded> {
     let kind = table::find(key);
     match media {
         Media::Json => decode_json(kind, body),
-        Media::Yaml => error::fail("YAML bodies are not read yet: send application/json"),
+        Media::Yaml => {
+            let (json, duplicate) = yaml::to_json(body)?;
+            let mut decoded = decode_json(kind, &json)?;
+            decoded.duplicate.splice(..0, duplicate);
+            Ok(decoded)
+        }
         Media::Protobuf => match kind {
             Some(kind) => from_proto::decode(kind, body),
             None => {
@@ -88,7 +94,7 @@ pub fn watch_frame_protobuf(event: &str, key: &str, json: &[u8]) -> Result<Vec<u
 pub fn peek(media: Media, body: &[u8]) -> Result<(String, String)> {
     match media {
         Media::Json => peek_json(body),
-        Media::Yaml => error::fail("YAML bodies are not read yet: send application/json"),
+        Media::Yaml => peek_json(&yaml::to_json(body)?.0),
         Media::Protobuf => {
             let envelope = proto::open(body)?;
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
