@@ -1,86 +1,52 @@
-"""A hub in plain Python, as much of it as access control reads."""
+"""The real hub, filled by hand."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import pytest
 
+from orlop.api import scheme
 from orlop.api.types import core_v1, meta_v1
 from orlop.clock import FakeClock
+from orlop.native import Hub
+
+ADDED, MODIFIED, DELETED = 1, 2, 3
 
 
-class Listing:
-    def __init__(self, items: Sequence[bytes]) -> None:
-        self.items = items
+class Objects:
+    """A hub whose objects a test puts and removes."""
 
+    def __init__(self, ring: int = 64) -> None:
+        hub = self.hub = Hub(ring)
+        for kind in scheme.KINDS:
+            fields = [("spec.nodeName", "spec.nodeName")] if kind.plural == "pods" else []
+            hub.declare(kind.resource, fields, kind.namespaced, kind.api_version, kind.kind)
+        hub.start(1)
+        self.get, self.list, self.watch = hub.get, hub.list, hub.watch
 
-class Changes:
-    state = "open"
+    @property
+    def revision(self) -> int:
+        return self.hub.revision
 
-    def __init__(self) -> None:
-        self.pending: list[object] = []
-
-    def events(self, max: int, /) -> list[object]:
-        taken, self.pending = self.pending[:max], self.pending[max:]
-        return taken
-
-
-class PlainHub:
-    def __init__(self) -> None:
-        self.revision = 1
-        self.objects: dict[tuple[str, str, str], bytes] = {}
-        self.watches: list[tuple[str, Changes]] = []
-
-    def put(self, obj: Any, resource: str = "") -> None:
-        resource = resource or resource_of(obj)
-        self.objects[resource, obj.metadata.namespace, obj.metadata.name] = msgspec.json.encode(obj)
-        self._changed(resource)
+    def put(self, obj: Any) -> None:
+        """Creates the object or replaces it."""
+        kind = scheme.of(type(obj))
+        where = kind.resource, obj.metadata.namespace, obj.metadata.name
+        there = self.get(*where)
+        self._apply(where, MODIFIED if there else ADDED, msgspec.json.encode(obj))
 
     def remove(self, resource: str, namespace: str, name: str) -> None:
-        del self.objects[resource, namespace, name]
-        self._changed(resource)
+        there = self.get(resource, namespace, name)
+        assert there is not None
+        self._apply((resource, namespace, name), DELETED, there[0])
 
-    def _changed(self, resource: str) -> None:
-        self.revision += 1
-        for watched, changes in self.watches:
-            if watched == resource:
-                changes.pending.append(object())
-
-    def get(self, resource: str, namespace: str, name: str, /) -> tuple[bytes, int] | None:
-        value = self.objects.get((resource, namespace, name))
-        return None if value is None else (value, self.revision)
-
-    def list(
-        self, resource: str, namespace: str | None, labels: str, fields: str, limit: int, after: Any, /
-    ) -> Listing:
-        found = []
-        for (of, ns, name), value in self.objects.items():
-            if of == resource and namespace in (None, ns):
-                decoded = msgspec.json.decode(value)
-                have = {
-                    "spec.nodeName": decoded.get("spec", {}).get("nodeName", ""),
-                    "metadata.name": name,
-                }
-                if all(have[k] == v for k, _, v in (term.partition("=") for term in fields.split(",") if term)):
-                    found.append(value)
-        return Listing(found)
-
-    def watch(self, resource: str, *more: Any) -> Changes:
-        changes = Changes()
-        self.watches.append((resource, changes))
-        return changes
-
-
-def resource_of(obj: Any) -> str:
-    group = obj.api_version.rpartition("/")[0]
-    plural = obj.kind.lower() + "s"
-    return f"{group}/{plural}" if group else plural
+    def _apply(self, where: tuple[str, str, str], change: int, value: bytes) -> None:
+        self.hub.apply([(*where, self.hub.revision + 1, change, value)])
 
 
 @pytest.fixture
-def hub() -> PlainHub:
-    return PlainHub()
+def hub() -> Objects:
+    return Objects()
 
 
 @pytest.fixture

@@ -222,7 +222,7 @@ class NodeAuthorizer:
             related = self._mounts(node, asked.name)
         elif asked.resource == "pods":
             named = f"spec.nodeName={node},metadata.name={asked.name}"
-            related = bool(self._objects.list("pods", asked.namespace, "", named, 1, None).items)
+            related = bool(self._objects.list("pods", asked.namespace, "", named, 1).items)
         else:
             related = any(wanted == reference for _, reference in self._of(node, asked.namespace))
         if related:
@@ -232,13 +232,16 @@ class NodeAuthorizer:
     def _mounts(self, node: str, volume: str) -> bool:
         for namespace, (resource, name) in self._of(node, None):
             if resource == "persistentvolumeclaims":
-                claim = self._objects.get("persistentvolumeclaims", namespace, name)
+                try:
+                    claim = self._objects.get(resource, namespace, name)
+                except LookupError:
+                    return False  # a server that serves no claims
                 if claim is not None and self._claims.decode(claim[0]).spec.volume_name == volume:
                     return True
         return False
 
     def _of(self, node: str, namespace: str | None) -> Iterator[tuple[str, tuple[str, str]]]:
-        for item in self._objects.list("pods", namespace, "", f"spec.nodeName={node}", 0, None).items:
+        for item in self._objects.list("pods", namespace, "", f"spec.nodeName={node}").items:
             pod = self._pods.decode(item)
             for reference in _references(pod):
                 yield pod.metadata.namespace, reference

@@ -1,25 +1,27 @@
-"""What access control reads of the hub: the current objects, and whether they have changed."""
+"""What access control reads of the hub: the current objects, and what has changed."""
 
 from collections.abc import Sequence
 from typing import Protocol
 
 
 class Listing(Protocol):
+    """Objects as they are now."""
+
     @property
     def items(self) -> Sequence[bytes]: ...
 
 
 class Changes(Protocol):
-    """A watcher of the hub."""
+    """A watcher."""
 
     @property
     def state(self) -> str: ...
 
-    def events(self, max: int, /) -> Sequence[object]: ...
+    def events(self, max_events: int, /) -> Sequence[tuple[str, int, bytes]]: ...
 
 
 class Objects(Protocol):
-    """The part of the hub that access control needs."""
+    """The part of `orlop.native.Hub` that is used here."""
 
     @property
     def revision(self) -> int: ...
@@ -30,21 +32,10 @@ class Objects(Protocol):
         self,
         resource: str,
         namespace: str | None,
-        label_selector: str,
-        field_selector: str,
-        limit: int,
-        after: tuple[str, str] | None,
+        label_selector: str = "",
+        field_selector: str = "",
+        limit: int = 0,
         /,
     ) -> Listing: ...
 
-    def watch(
-        self,
-        resource: str,
-        namespace: str | None,
-        label_selector: str,
-        field_selector: str,
-        since: int | None,
-        initial: bool,
-        bookmarks: bool,
-        /,
-    ) -> Changes: ...
+    def watch(self, resource: str, namespace: str | None, /) -> Changes: ...

@@ -22,12 +22,17 @@ MAX_DECISIONS = 1024
 """Remembered per user. A client asks for far fewer kinds of access; one that probes shall not fill the memory."""
 EVENTS_AT_ONCE = 1024
 
+CLUSTER_ROLES = f"{GROUP}/clusterroles"
+CLUSTER_ROLE_BINDINGS = f"{GROUP}/clusterrolebindings"
+ROLES = f"{GROUP}/roles"
+ROLE_BINDINGS = f"{GROUP}/rolebindings"
 _KINDS: dict[str, type[Any]] = {
-    f"{GROUP}/clusterroles": rbac_v1.ClusterRole,
-    f"{GROUP}/clusterrolebindings": rbac_v1.ClusterRoleBinding,
-    f"{GROUP}/roles": rbac_v1.Role,
-    f"{GROUP}/rolebindings": rbac_v1.RoleBinding,
+    CLUSTER_ROLES: rbac_v1.ClusterRole,
+    CLUSTER_ROLE_BINDINGS: rbac_v1.ClusterRoleBinding,
+    ROLES: rbac_v1.Role,
+    ROLE_BINDINGS: rbac_v1.RoleBinding,
 }
+_DECODERS = {resource: msgspec.json.Decoder(kind) for resource, kind in _KINDS.items()}
 
 Subject = tuple[str, str]
 """("User", name) or ("Group", name)."""
@@ -56,7 +61,7 @@ class Rbac:
         self._objects = objects
         self._seen = -1
         self._watches: dict[str, Changes] = {}
-        self._roles: dict[tuple[str, str], list[PolicyRule]] = {}
+        self._found: dict[str, dict[tuple[str, str], Any]] = {}
         self._grants: dict[str, dict[Subject, list[Grant]]] = {}
         self._decisions: dict[User, dict[tuple[str, ...], _Verdict]] = {}
 
@@ -96,7 +101,7 @@ class Rbac:
     def role_rules(self, ref: rbac_v1.RoleRef, namespace: str) -> list[PolicyRule] | None:
         """The rules of the role that a binding in `namespace` ("" for a ClusterRoleBinding) refers to."""
         self._refresh()
-        return self._roles.get((namespace if ref.kind == "Role" else "", ref.name))
+        return self._rules_of(ref, namespace)
 
     def _decide(self, user: User, asked: Attributes) -> _Verdict:
         named: dict[str, Decision] = {}
@@ -126,36 +131,58 @@ class Rbac:
         revision = self._objects.revision
         if revision == self._seen:
             return
-        changed = not self._watches
-        for resource in _KINDS:
-            watch = self._watches.get(resource)
-            if watch is None or watch.state == "expired":
-                self._watches[resource] = self._objects.watch(resource, None, "", "", None, False, False)
-                changed = True
-            else:
-                while watch.events(EVENTS_AT_ONCE):
-                    changed = True
+        touched: set[str] = set()
+        for resource, watch in self._watches.items():
+            while events := watch.events(EVENTS_AT_ONCE):
+                for type_, _, value in events:
+                    touched.add(self._take(resource, type_, value))
+        if not self._watches or any(watch.state != "live" for watch in self._watches.values()):
+            self._read_all()
+        elif touched:
+            self._compile(None if "" in touched else touched)
         self._seen = revision
-        if changed:
-            self._compile()
 
-    def _compile(self) -> None:
+    def _read_all(self) -> None:
+        """Begins anew: at the start, and when more has happened than the hub remembers."""
+        for resource in _KINDS:
+            # the watch first: what comes between the two is seen twice rather than never
+            self._watches[resource] = self._objects.watch(resource, None)
+            self._found[resource] = {}
+            for value in self._objects.list(resource, None).items:
+                self._take(resource, "ADDED", value)
+        self._compile(None)
+
+    def _take(self, resource: str, type_: str, value: bytes) -> str:
+        """Notes an object's change; the namespace that it concerns, "" for all of them."""
+        if type_ == "ERROR":
+            return ""
+        obj = _DECODERS[resource].decode(value)
+        key = obj.metadata.namespace, obj.metadata.name
+        if type_ == "DELETED":
+            self._found[resource].pop(key, None)
+        else:
+            self._found[resource][key] = obj
+        namespace: str = obj.metadata.namespace
+        return namespace
+
+    def _compile(self, namespaces: set[str] | None) -> None:
+        """Makes the grants of these namespaces anew, or all."""
         self._decisions.clear()
-        self._roles = {}
-        self._grants = {}
-        cluster_roles, cluster_bindings, roles, bindings = (self._list(resource) for resource in _KINDS)
-        for role in (*cluster_roles, *roles):
-            self._roles[role.metadata.namespace, role.metadata.name] = role.rules
-        for binding in (*cluster_bindings, *bindings):
-            self._grant(binding)
+        for namespace in self._grants if namespaces is None else namespaces:
+            self._grants[namespace] = {}
+        for resource in (CLUSTER_ROLE_BINDINGS, ROLE_BINDINGS):
+            for (namespace, _), binding in self._found[resource].items():
+                if namespaces is None or namespace in namespaces:
+                    self._grant(binding)
 
-    def _list(self, resource: str) -> list[Any]:
-        decoder = msgspec.json.Decoder(_KINDS[resource])
-        return [decoder.decode(item) for item in self._objects.list(resource, None, "", "", 0, None).items]
+    def _rules_of(self, ref: rbac_v1.RoleRef, namespace: str) -> list[PolicyRule] | None:
+        resource, scope = (ROLES, namespace) if ref.kind == "Role" else (CLUSTER_ROLES, "")
+        role = self._found[resource].get((scope, ref.name))
+        return None if role is None else role.rules
 
     def _grant(self, binding: rbac_v1.ClusterRoleBinding | rbac_v1.RoleBinding) -> None:
         namespace, ref = binding.metadata.namespace, binding.role_ref
-        rules = self._roles.get((namespace if ref.kind == "Role" else "", ref.name))
+        rules = self._rules_of(ref, namespace)
         error = "" if rules is not None else f"{ref.kind.lower()}.{GROUP} {quote(ref.name)} not found"
         by_subject = self._grants.setdefault(namespace, {})
         for subject in binding.subjects:

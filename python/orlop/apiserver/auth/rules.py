@@ -84,8 +84,8 @@ def shown(rule: PolicyRule) -> str:
         for label, values in (
             ("APIGroups", rule.api_groups),
             ("Resources", rule.resources),
-            ("ResourceNames", rule.resource_names),
             ("NonResourceURLs", rule.non_resource_urls),
+            ("ResourceNames", rule.resource_names),
             ("Verbs", rule.verbs),
         )
         if values

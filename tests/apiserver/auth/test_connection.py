@@ -1,0 +1,105 @@
+"""Identity from client certificates, over real TLS on loopback."""
+
+import asyncio
+import ssl
+from pathlib import Path
+
+import pytest
+import uvicorn
+from uvicorn.server import ServerState
+
+from orlop import pki
+from orlop.api import errors
+from orlop.apiserver.auth import LOCAL_USER, Authenticator, User
+from orlop.apiserver.auth.connection import PEER, IdentifyingProtocol, Peer, server_context
+from orlop.clock import SystemClock
+from orlop.pki.identities import Names
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> pki.Folder:
+    return pki.Folder(tmp_path / "pki", SystemClock())
+
+
+@pytest.fixture
+async def port(folder: pki.Folder):
+    authenticator = Authenticator([], SystemClock())
+
+    async def app(scope, receive, send):
+        try:
+            user = authenticator.authenticate(scope, dict(scope["headers"]))
+            status, text = 200, f"{user.name}|{','.join(user.groups)}|{','.join(key for key, _ in user.extra)}"
+        except errors.Unauthorized as error:
+            status, text = 401, error.message
+        body = text.encode()
+        length = str(len(body)).encode()
+        await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", length)]})
+        await send({"type": "http.response.body", "body": body})
+
+    folder.ca()
+    pair = folder.apiserver(Names.of(["127.0.0.1"]))
+    config = uvicorn.Config(app, http=IdentifyingProtocol, lifespan="off", log_level="critical")
+    config.load()
+    tls = server_context(str(pair.certificate_file), str(pair.key_file), str(folder.ca_file))
+    state = ServerState()
+    listener = await asyncio.get_running_loop().create_server(
+        lambda: IdentifyingProtocol(config, state, {}), "127.0.0.1", 0, ssl=tls
+    )
+    yield listener.sockets[0].getsockname()[1]
+    listener.close()
+    for connection in list(state.connections):
+        connection.shutdown()
+
+
+async def ask(port: int, folder: pki.Folder, pair: pki.KeyPair | None, times: int = 1) -> list[str]:
+    context = ssl.create_default_context(cafile=folder.ca_file)
+    if pair is not None:
+        context.load_cert_chain(pair.certificate_file, pair.key_file)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+    answers = []
+    try:
+        for _ in range(times):
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length"))
+            answers.append((await reader.readexactly(length)).decode())
+    finally:
+        writer.close()
+    return answers
+
+
+async def test_a_certificate_names_user_and_groups(folder, port):
+    answers = await ask(port, folder, folder.client(pki.ADMIN), times=2)
+    want = "kubernetes-admin|system:masters,system:authenticated|authentication.kubernetes.io/credential-id"
+    assert answers == [want, want]
+    answer = (await ask(port, folder, folder.client(pki.node("n1"))))[0]
+    assert answer.startswith("system:node:n1|system:nodes,system:authenticated|")
+
+
+async def test_without_a_certificate_nobody_is_known(folder, port):
+    assert await ask(port, folder, None) == ["system:anonymous|system:unauthenticated|"]
+
+
+async def test_another_authority_s_certificate_does_not_get_in(folder, port, tmp_path):
+    foreign = pki.Folder(tmp_path / "foreign", SystemClock()).client(pki.ADMIN)
+    with pytest.raises((ssl.SSLError, ConnectionError, asyncio.IncompleteReadError)):
+        await ask(port, folder, foreign)
+
+
+async def test_a_server_s_certificate_is_no_client_s(folder, port):
+    with pytest.raises((ssl.SSLError, ConnectionError, asyncio.IncompleteReadError)):
+        await ask(port, folder, folder.apiserver(Names.of(["127.0.0.1"])))
+
+
+def test_a_certificate_that_ended_during_the_connection_does_not_count(clock):
+    authenticator = Authenticator([], clock)
+    state = {PEER: Peer(User("alice"), clock.now() + 1)}
+    assert authenticator.authenticate({"state": state}, {}).name == "alice"
+    state = {PEER: Peer(User("alice"), clock.now() - 1)}
+    with pytest.raises(errors.Unauthorized):
+        authenticator.authenticate({"state": state}, {})
+
+
+def test_a_caller_in_the_process_is_who_it_says(clock):
+    scheduler = User("system:kube-scheduler")
+    assert Authenticator([], clock).authenticate({"state": {LOCAL_USER: scheduler}}, {}) is scheduler
