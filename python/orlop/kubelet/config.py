@@ -1,0 +1,38 @@
+"""What a kubelet is told when it starts. Names and defaults are upstream's flags where there is one."""
+
+from pathlib import Path
+
+import msgspec
+
+
+class KubeletConfig(msgspec.Struct, kw_only=True):
+    """One node's settings."""
+
+    node_name: str
+    root_dir: Path
+    """Everything the kubelet keeps: pods, network state. Upstream: /var/lib/kubelet."""
+    node_ips: list[str] = msgspec.field(default_factory=lambda: ["127.0.0.1"])
+    labels: dict[str, str] = msgspec.field(default_factory=dict)
+    taints: list[str] = msgspec.field(default_factory=list)
+    """`key=value:Effect`, put on the node when it registers itself."""
+    max_pods: int = 110
+    cluster_dns: list[str] = msgspec.field(default_factory=list)
+    cluster_domain: str = "cluster.local"
+    node_status_update_frequency: float = 10.0
+    """Seconds between looks at the node's own state; only changes are sent."""
+    node_status_report_frequency: float = 300.0
+    """Seconds after which the status is sent though nothing changed."""
+    node_lease_duration_seconds: int = 40
+    """The Lease is renewed at a quarter of this."""
+    capacity: dict[str, str] = msgspec.field(default_factory=dict)
+    """Overrides of what the machine has; a hollow node has only these."""
+    simulated: bool = False
+    """The runtime only pretends: no volumes, no environment, no server."""
+    pod_cidr: str = ""
+    """Used where the cluster allocates none."""
+    address: str = "0.0.0.0"
+    port: int = 10250
+    """The server's port; 0 picks a free one."""
+    tls_cert_file: Path | None = None
+    tls_private_key_file: Path | None = None
+    client_ca_file: Path | None = None

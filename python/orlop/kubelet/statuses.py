@@ -1,0 +1,116 @@
+"""Sends pod statuses to the API: the newest of each pod, again until it has arrived, never holding up a worker."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from orlop import logging, tasks
+from orlop.api import errors
+from orlop.api.types import core_v1
+from orlop.client.client import Client
+from orlop.clock import Clock
+from orlop.kubelet.status import KUBELET_CONDITIONS
+
+log = logging.get("kubelet")
+
+RETRY_SECONDS = (0.2, 1.0, 5.0, 10.0)
+"""Pauses between tries while the API cannot be reached."""
+
+
+class StatusManager:
+    """One node's statuses on their way."""
+
+    def __init__(self, client: Client, clock: Clock, group: tasks.Group) -> None:
+        self._client = client
+        self._clock = clock
+        self._group = group
+        self._wanted: dict[str, tuple[core_v1.Pod, core_v1.PodStatus]] = {}
+        self._sending: dict[str, asyncio.Task[None]] = {}
+        self._sent: dict[str, bytes] = {}
+
+    def publish(self, pod: core_v1.Pod, status: core_v1.PodStatus) -> None:
+        """The pod's status now. Nothing is sent when the API has it already."""
+        uid = pod.metadata.uid
+        encoded = msgspec.json.encode(status)
+        if self._sent.get(uid) == encoded and uid not in self._wanted:
+            return
+        self._wanted[uid] = (pod, status)
+        if uid not in self._sending:
+            task = self._group.start(f"status {pod.metadata.namespace}/{pod.metadata.name}", self._send(uid))
+            self._sending[uid] = task
+
+    async def settled(self, uid: str) -> None:
+        """Returns when the newest status of the pod has arrived (or the pod is gone)."""
+        task = self._sending.get(uid)
+        if task is not None:
+            await asyncio.wait([task])
+
+    def forget(self, uid: str) -> None:
+        """The pod is gone from the API."""
+        self._wanted.pop(uid, None)
+        self._sent.pop(uid, None)
+
+    async def delete(self, pod: core_v1.Pod) -> None:
+        """Removes the pod from the API, now that nothing of it is left here; a pod that is gone already is fine."""
+        while True:
+            try:
+                await self._client.delete(
+                    core_v1.Pod, pod.metadata.name, pod.metadata.namespace, grace=0, uid=pod.metadata.uid
+                )
+                return
+            except (errors.NotFound, errors.Conflict):
+                return
+            except (errors.ApiError, OSError, TimeoutError) as error:
+                log.warning("Failed to delete pod", extra={"pod": pod.metadata.name, "err": error})
+                await self._clock.sleep(RETRY_SECONDS[1])
+
+    async def _send(self, uid: str) -> None:
+        tries = 0
+        try:
+            while uid in self._wanted:
+                pod, status = self._wanted.pop(uid)
+                patch = difference(pod.status, status)
+                if patch:
+                    try:
+                        await self._client.patch(
+                            core_v1.Pod,
+                            pod.metadata.name,
+                            pod.metadata.namespace,
+                            {"metadata": {"uid": uid}, "status": patch},
+                            type="strategic",
+                            subresource="status",
+                        )
+                    except (errors.NotFound, errors.Conflict):
+                        # Gone, or another pod of the same name by now: nothing to tell.
+                        self.forget(uid)
+                        return
+                    except (errors.ApiError, OSError, TimeoutError) as error:
+                        self._wanted.setdefault(uid, (pod, status))
+                        log.warning("Failed to update status for pod", extra={"pod": pod.metadata.name, "err": error})
+                        await self._clock.sleep(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
+                        tries += 1
+                        continue
+                self._sent[uid] = msgspec.json.encode(status)
+        finally:
+            self._sending.pop(uid, None)
+
+
+def difference(old: core_v1.PodStatus, new: core_v1.PodStatus) -> dict[str, Any]:
+    """A strategic merge patch that turns the kubelet's part of `old` into `new`; empty when there is nothing to do.
+
+    Conditions are merged by type, so those of others stay; addresses are replaced as a whole.
+    """
+    before: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(old))
+    after: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(new))
+    conditions = [c for c in after.pop("conditions", []) if c["type"] in KUBELET_CONDITIONS]
+    known = {c["type"]: c for c in before.pop("conditions", [])}
+    patch: dict[str, Any] = {key: value for key, value in after.items() if before.get(key) != value}
+    patch |= {key: None for key in before if key not in after}
+    changed = [c for c in conditions if known.get(c["type"]) != c]
+    if changed:
+        patch["conditions"] = changed
+    for key in ("podIPs", "hostIPs"):
+        if patch.get(key) and before.get(key):
+            patch[key] = [*patch[key], {"$patch": "replace"}]
+    return patch

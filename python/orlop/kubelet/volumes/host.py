@@ -1,0 +1,82 @@
+"""Directories and mounts of the node that volumes are made of. Everything here blocks: call it in a thread."""
+
+import contextlib
+import os
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+from orlop.kubelet.volumes.payload import VolumeError
+
+
+def empty_dir(path: Path, medium: str, size: int | None, group: int | None) -> None:
+    """A directory that any user of the pod may write; in memory where `medium` says so."""
+    path.mkdir(parents=True, exist_ok=True)
+    if medium == "Memory" and not os.path.ismount(path):
+        options = f"mode=1777{f',size={size}' if size else ''}"
+        try:
+            subprocess.run(
+                ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(path)], check=True, capture_output=True, text=True
+            )
+        except (OSError, subprocess.CalledProcessError) as error:
+            text = error.stderr.strip() if isinstance(error, subprocess.CalledProcessError) else str(error)
+            raise VolumeError(f"mount failed: tmpfs at {path}: {text}") from error
+    elif medium not in ("", "Memory") and not medium.startswith("HugePages"):
+        raise VolumeError(f'unknown storage medium "{medium}"')
+    if medium != "Memory":
+        os.chmod(path, 0o777)
+    if group is not None and os.geteuid() == 0:
+        os.chown(path, -1, group)
+        os.chmod(path, 0o2777)
+
+
+def host_path(path: str, kind: str) -> Path:
+    """The path itself, made or checked as hostPath's `type` says. Raises VolumeError in upstream's words."""
+    target = Path(path)
+    if kind == "DirectoryOrCreate":
+        target.mkdir(mode=0o755, parents=True, exist_ok=True)
+    elif kind == "FileOrCreate":
+        if target.is_dir():
+            raise VolumeError(f"hostPath type check failed: {path} is not a file")
+        if not target.exists():
+            target.touch(mode=0o644)
+    elif kind:
+        checks = {
+            "Directory": (stat.S_ISDIR, "a directory"),
+            "File": (stat.S_ISREG, "a file"),
+            "Socket": (stat.S_ISSOCK, "a socket file"),
+            "CharDevice": (stat.S_ISCHR, "a character device"),
+            "BlockDevice": (stat.S_ISBLK, "a block device"),
+        }
+        check, name = checks[kind]
+        if not target.exists() or not check(target.stat().st_mode):
+            raise VolumeError(f"hostPath type check failed: {path} is not {name}")
+    return target
+
+
+def sub_path(root: Path, relative: str, user: int | None) -> Path:
+    """A path below a volume, made where it is missing, that no link leads out of the volume."""
+    target = root / relative
+    resolved = Path(os.path.realpath(target))
+    base = Path(os.path.realpath(root))
+    if resolved != base and base not in resolved.parents:
+        raise VolumeError(f"subPath {relative!r} leads out of its volume")
+    if not resolved.exists():
+        resolved.mkdir(mode=0o750, parents=True)
+        if user is not None and os.geteuid() == 0:
+            os.chown(resolved, user, -1)
+        os.chmod(resolved, 0o755)
+    return resolved
+
+
+def remove(directory: Path) -> None:
+    """Unmounts what is mounted below and removes the directory; what is gone already is fine."""
+    if not directory.exists():
+        return
+    with open("/proc/self/mountinfo", encoding="utf-8") as table:
+        mounts = [line.split()[4].replace("\\040", " ") for line in table]
+    for mount in sorted((m for m in mounts if Path(m).is_relative_to(directory)), reverse=True):
+        with contextlib.suppress(subprocess.CalledProcessError):
+            subprocess.run(["umount", mount], check=True, capture_output=True)
+    shutil.rmtree(directory, ignore_errors=True)
