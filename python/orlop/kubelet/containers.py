@@ -176,8 +176,10 @@ def check_non_root(pod: core_v1.Pod, container: core_v1.Container, image: v.Imag
                 "cannot verify user is non-root"
             )
     if not user:
-        what = "container's runAsUser breaks non-root policy" if user == 0 and own and own.run_as_user == 0 else (
-            "container has runAsNonRoot and image will run as root"
+        what = (
+            "container's runAsUser breaks non-root policy"
+            if user == 0 and own and own.run_as_user == 0
+            else ("container has runAsNonRoot and image will run as root")
         )
         raise ConfigError(what)
 

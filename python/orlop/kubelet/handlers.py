@@ -49,7 +49,9 @@ class Handlers:
         output = (result.stdout + result.stderr)[:MAX_BODY].decode(errors="replace")
         return Outcome(False, output or f"command exited with {result.exit_code}")
 
-    async def http(self, action: core_v1.HTTPGetAction, container: core_v1.Container, ip: str, timeout: float) -> Outcome:
+    async def http(
+        self, action: core_v1.HTTPGetAction, container: core_v1.Container, ip: str, timeout: float
+    ) -> Outcome:
         """A status from 200 to 399 within `timeout` seconds. Certificates are not checked, as upstream."""
         port = port_number(action.port, container)
         if port is None:
@@ -60,7 +62,9 @@ class Handlers:
         url = f"{scheme}://{shown}:{port}{action.path if action.path.startswith('/') else '/' + action.path}"
         headers = {"User-Agent": USER_AGENT, "Accept": "*/*"} | {h.name: h.value for h in action.http_headers}
         if self._session is None:
-            self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True, limit=0, ssl=_unchecked()))
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(force_close=True, limit=0, ssl=_unchecked())
+            )
         try:
             async with (
                 asyncio.timeout(timeout),
@@ -69,9 +73,7 @@ class Handlers:
                 body = await answer.content.read(MAX_BODY)
                 if 200 <= answer.status < 400:
                     return Outcome(True)
-                return Outcome(
-                    False, f"HTTP probe failed with statuscode: {answer.status}" if body is not None else ""
-                )
+                return Outcome(False, f"HTTP probe failed with statuscode: {answer.status}" if body is not None else "")
         except TimeoutError:
             return Outcome(
                 False,
@@ -80,7 +82,9 @@ class Handlers:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return Outcome(False, f'Get "{url}": {_words(error, host, port)}')
 
-    async def tcp(self, action: core_v1.TCPSocketAction, container: core_v1.Container, ip: str, timeout: float) -> Outcome:
+    async def tcp(
+        self, action: core_v1.TCPSocketAction, container: core_v1.Container, ip: str, timeout: float
+    ) -> Outcome:
         """A connection is accepted within `timeout` seconds."""
         port = port_number(action.port, container)
         if port is None:

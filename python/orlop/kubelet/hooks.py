@@ -35,7 +35,12 @@ async def run_hook(
 
 
 async def stop(
-    services: Services, pod: core_v1.Pod, container: core_v1.Container | None, status: v.ContainerStatus, grace: float, ip: str
+    services: Services,
+    pod: core_v1.Pod,
+    container: core_v1.Container | None,
+    status: v.ContainerStatus,
+    grace: float,
+    ip: str,
 ) -> None:
     """Ends a container: preStop, the stop signal, and after `grace` seconds in all SIGKILL."""
     began = services.clock.monotonic()

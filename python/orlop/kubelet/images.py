@@ -31,12 +31,17 @@ async def ensure_image(services: Services, pod: core_v1.Pod, container: core_v1.
     try:
         present = await services.runtime.image_status(image)
     except base.ImageFailure as error:
-        services.events.event(reference, "Warning", error.reason, f'Failed to apply default image tag "{image}": {error}')
+        services.events.event(
+            reference, "Warning", error.reason, f'Failed to apply default image tag "{image}": {error}'
+        )
         raise ImageProblem(error.reason, f'Failed to apply default image tag "{image}": {error}') from error
     policy = container.image_pull_policy or "IfNotPresent"
     if present is not None and policy != "Always":
         services.events.event(
-            reference, "Normal", "Pulled", f'Container image "{image}" already present on machine and can be accessed by the pod'
+            reference,
+            "Normal",
+            "Pulled",
+            f'Container image "{image}" already present on machine and can be accessed by the pod',
         )
         return present
     if policy == "Never":
@@ -61,7 +66,11 @@ async def ensure_image(services: Services, pod: core_v1.Pod, container: core_v1.
     found = await services.runtime.image_status(image)
     size = found.size if found else 0
     services.events.event(
-        reference, "Normal", "Pulled", f'Successfully pulled image "{image}" in {took:.3f}s ({took:.3f}s including waiting). Image size: {size} bytes.'
+        reference,
+        "Normal",
+        "Pulled",
+        f'Successfully pulled image "{image}" in {took:.3f}s ({took:.3f}s including waiting). '
+        f"Image size: {size} bytes.",
     )
     return found
 

@@ -6,6 +6,7 @@ Life: running → (told to end, deadline passed, or all containers ended) termin
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 from orlop import logging
 from orlop.api import errors
@@ -27,7 +28,7 @@ RETRY_FIRST, RETRY_MAX = 0.5, 30.0
 """Seconds between tries of a step that failed."""
 
 VOLUME_REFRESH = 60.0
-"""Seconds between looks at a running pod's tokens and downward API files; ConfigMaps and Secrets tell by their watch."""
+"""Seconds between looks at a running pod's tokens; ConfigMaps and Secrets tell by their watch."""
 
 DEAD_CONTAINERS_KEPT = 1
 """Per container name, for `kubectl logs --previous` (upstream: MaxPerPodContainerCount)."""
@@ -42,7 +43,7 @@ class PodWorker:
         """The API has no such pod any more."""
         self._s = services
         self._wake = asyncio.Event()
-        self._seen: dict[tuple[str, str], v.ContainerStatus] = {}
+        self._seen: dict[tuple[str, v.ContainerState], v.ContainerStatus] = {}
         self._messages: dict[str, str] = {}
         self._waiting: dict[str, Waiting] = {}
         self._phase = self._reason = self._message = ""
@@ -50,7 +51,12 @@ class PodWorker:
         self._volumes_at = 0.0
         self._volumes_stale = True
         self._torn_down = False
-        self._sandbox_gone = False
+        self._ip = ""
+
+    @property
+    def pod_ip(self) -> str:
+        """The pod's own address as of the last look; "" without one."""
+        return self._ip
 
     @property
     def uid(self) -> str:
@@ -142,6 +148,7 @@ class PodWorker:
                 sandbox = await self._s.runtime.pod_sandbox_status(newest.id)
             except base.NotFound:
                 sandbox = None
+        self._ip = sandbox.ips[0] if sandbox is not None and sandbox.ips else ""
         statuses = []
         seen = {}
         for container in await self._s.runtime.list_containers(labels=wanted):
@@ -310,8 +317,8 @@ class PodWorker:
             grace = self._probe_grace(spec, container)
         subject = container_reference(self.pod, spec) if spec else self.pod
         self._s.events.event(subject, "Normal", "Killing", message)
-        ips = self.pod.status.pod_ip
-        await hooks.stop(self._s, self.pod, spec, container, grace, ips)
+        ip = self._s.host_ips[0] if self.pod.spec.host_network else self._ip
+        await hooks.stop(self._s, self.pod, spec, container, grace, ip)
 
     def _probe_grace(self, spec: core_v1.Container | None, container: v.ContainerStatus) -> float:
         """A failed probe may have a grace period of its own."""
@@ -398,8 +405,8 @@ class PodWorker:
         )
         try:
             while not stops.done():
-                waker = asyncio.ensure_future(self._wake.wait())
-                await asyncio.wait([stops, waker], return_when=asyncio.FIRST_COMPLETED)
+                waker: asyncio.Future[object] = asyncio.ensure_future(self._wake.wait())
+                await asyncio.wait([_any(stops), waker], return_when=asyncio.FIRST_COMPLETED)
                 waker.cancel()
                 self._wake.clear()
                 if not stops.done() and self._grace() < grace:
@@ -424,7 +431,9 @@ class PodWorker:
             sandbox=sandbox,
             containers=statuses,
             waiting=dict(self._waiting),
-            ready={s.id: self._s.prober.ready(specs[s.metadata.name], s.id) for s in statuses if s.metadata.name in specs},
+            ready={
+                s.id: self._s.prober.ready(specs[s.metadata.name], s.id) for s in statuses if s.metadata.name in specs
+            },
             started={
                 s.id: self._s.prober.started(specs[s.metadata.name], s.id) for s in statuses if s.metadata.name in specs
             },
@@ -438,6 +447,10 @@ class PodWorker:
             runtime_name=self._s.runtime_name,
         )
         self._s.statuses.publish(self.pod, status.generate(self.pod, facts, self._s.clock.now()))
+
+
+def _any(future: "asyncio.Future[list[BaseException | None]]") -> "asyncio.Future[object]":
+    return cast("asyncio.Future[object]", future)
 
 
 def _go_duration(seconds: float) -> str:

@@ -58,7 +58,7 @@ class Sources:
             for uid in list(self._holders.get(reference, ())):
                 self._changed(uid)
 
-        informer.add_handler(on_add=notify, on_update=notify, on_delete=notify)
+        informer.on_change(notify)
         task = self._group.start(f"watch {struct.__name__} {namespace}/{name}", informer.run())
         self._informers[reference] = (informer, task)
 

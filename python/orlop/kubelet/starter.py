@@ -55,7 +55,14 @@ async def start(
                 node=services.node,
             )
             mounts = await asyncio.to_thread(
-                _mounts, services.volumes.pod_directory(pod.metadata.uid), pod, container, paths, variables, attempt, ips,
+                _mounts,
+                services.volumes.pod_directory(pod.metadata.uid),
+                pod,
+                container,
+                paths,
+                variables,
+                attempt,
+                ips,
                 services.config.cluster_domain,
             )
     except (ConfigError, VolumeError, OSError) as error:

@@ -1,6 +1,7 @@
 """A pod's status from what runs: phase, conditions and container statuses, worded as upstream.
 
-The rules are those of pkg/kubelet/kubelet_pods.go (getPhase, convertStatusToAPIStatus) and pkg/kubelet/status/generate.go.
+The rules are those of pkg/kubelet/kubelet_pods.go (getPhase, convertStatusToAPIStatus) and
+pkg/kubelet/status/generate.go.
 """
 
 from collections.abc import Mapping, Sequence
@@ -177,9 +178,7 @@ def _seconds(nanoseconds: int) -> str | None:
 
 def _state(status: v.ContainerStatus, facts: Facts) -> core_v1.ContainerState:
     if status.state == "running":
-        return core_v1.ContainerState(
-            running=core_v1.ContainerStateRunning(started_at=_seconds(status.started_at))
-        )
+        return core_v1.ContainerState(running=core_v1.ContainerStateRunning(started_at=_seconds(status.started_at)))
     if status.state == "exited":
         return core_v1.ContainerState(
             terminated=core_v1.ContainerStateTerminated(

@@ -1,0 +1,223 @@
+"""The kubelet: one node's agent. It follows the pods bound to its node and makes the node look like them."""
+
+from pathlib import Path
+
+from orlop import logging, tasks
+from orlop.api import quantity
+from orlop.api.types import core_v1
+from orlop.client.client import Client
+from orlop.client.events import Recorder
+from orlop.client.informer import Informer
+from orlop.clock import Clock
+from orlop.kubelet import dns, probes
+from orlop.kubelet.backoff import Backoff
+from orlop.kubelet.config import KubeletConfig
+from orlop.kubelet.fields import NodeFacts
+from orlop.kubelet.handlers import Handlers, Outcome
+from orlop.kubelet.images import PULL_INITIAL, PULL_MAX
+from orlop.kubelet.network.base import Network, NetworkError
+from orlop.kubelet.node import NodeAgent
+from orlop.kubelet.podworker import PodWorker
+from orlop.kubelet.probes import Prober
+from orlop.kubelet.runtime import base
+from orlop.kubelet.runtime import values as v
+from orlop.kubelet.services import Services, container_reference
+from orlop.kubelet.sources import Sources
+from orlop.kubelet.statuses import StatusManager
+from orlop.kubelet.volumes.manager import Volumes
+from orlop.kubelet.volumes.tokens import Tokens
+
+log = logging.get("kubelet")
+
+
+class Kubelet:
+    """One node. `run` works until it is cancelled; containers run on and are found again by the next run."""
+
+    def __init__(
+        self, client: Client, clock: Clock, config: KubeletConfig, runtime: base.Runtime, network: Network
+    ) -> None:
+        self.config = config
+        self._client = client
+        self._clock = clock
+        self._runtime = runtime
+        self._network = network
+        self._group = tasks.Group(self._failed)
+        self._workers: dict[str, PodWorker] = {}
+        self.node = NodeAgent(client, clock, config, runtime)
+        self._recorder = Recorder(client, clock, "kubelet", host=config.node_name)
+        self.pods: Informer[core_v1.Pod] = Informer(client, core_v1.Pod, fields=f"spec.nodeName={config.node_name}")
+        self._services_informer: Informer[core_v1.Service] | None = (
+            None if config.simulated else Informer(client, core_v1.Service)
+        )
+        self._nodes: Informer[core_v1.Node] = Informer(client, core_v1.Node, fields=f"metadata.name={config.node_name}")
+        self._handlers = Handlers(runtime)
+        self._parts = self._services()
+
+    def _services(self) -> Services:
+        facts = NodeFacts(self.config.node_name, list(self.config.node_ips), self.node.capacity)
+        sources = Sources(self._client, self._group, lambda uid: self._wake(uid, volumes=True))
+        ask = self._simulated_ask if isinstance(self._runtime, base.SimulatedProbes) else self._ask()
+        prober = Prober(self._clock, self._group, ask, self._wake, self._unhealthy)
+        informer = self._services_informer
+        return Services(
+            config=self.config,
+            clock=self._clock,
+            runtime=self._runtime,
+            runtime_name="",
+            sources=sources,
+            volumes=Volumes(self.config.root_dir, sources, Tokens(self._client, self._clock), facts),
+            handlers=self._handlers,
+            prober=prober,
+            restarts=Backoff(self._clock),
+            pulls=Backoff(self._clock, PULL_INITIAL, PULL_MAX),
+            statuses=StatusManager(self._client, self._clock, self._group),
+            events=self._recorder,
+            node=facts,
+            node_memory=quantity.value(self.node.capacity["memory"]),
+            host_dns=dns.host_config(),
+            cluster_services=(lambda: informer.list()) if informer else (lambda: ()),
+            host_ips=list(self.config.node_ips),
+            stopped=self._stopped,
+        )
+
+    def _ask(self) -> probes.Ask:
+        def ip_of(uid: str) -> str:
+            worker = self._workers.get(uid)
+            if worker is None:
+                return ""
+            if worker.pod.spec.host_network:
+                return self.config.node_ips[0]
+            return worker.pod_ip
+
+        return probes.asker(self._handlers, ip_of)
+
+    async def _simulated_ask(
+        self,
+        pod: core_v1.Pod,
+        container: core_v1.Container,
+        probe: core_v1.Probe,
+        status: v.ContainerStatus,
+        which: str,
+    ) -> Outcome:
+        assert isinstance(self._runtime, base.SimulatedProbes)
+        holds = await self._runtime.probe(status.id, which)  # type: ignore[arg-type]
+        return Outcome(holds, "" if holds else "the simulated container says no")
+
+    async def run(self) -> None:
+        """Registers the node and serves its pods until cancelled."""
+        if not self.config.simulated:
+            self.config.root_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
+        await self._runtime.open()
+        version = await self._runtime.version()
+        self._parts.runtime_name = version.runtime_name
+        server = None
+        try:
+            async with self._group:
+                if not self.config.simulated and self.config.tls_cert_file:
+                    from orlop.kubelet.server import Server
+
+                    server = Server(self._client, self._clock, self.config, self._runtime, self.pods, self._workers_of)
+                    self.node.port = await server.start()
+                work = [
+                    self._recorder.run(),
+                    self._node_cidrs(),
+                    self._serve(),
+                ]
+                if self._services_informer is not None:
+                    work.append(self._services_informer.run())
+                await tasks.run_all(*work)
+        finally:
+            if server is not None:
+                await server.stop()
+            await self._handlers.close()
+            await self._runtime.close()
+
+    def _workers_of(self) -> dict[str, PodWorker]:
+        return self._workers
+
+    async def _serve(self) -> None:
+        node = await self.node.register()
+        log.info("Successfully registered node", extra={"node": self.config.node_name})
+        await self._configure(node.spec.pod_cidrs or ([self.config.pod_cidr] if self.config.pod_cidr else []))
+        self.pods.on_change(self._changed)
+        await tasks.run_all(
+            self.node.run(), self.node.renew_lease(), self.pods.run(), self._runtime_events(), self._orphans()
+        )
+
+    async def _node_cidrs(self) -> None:
+        """The pod network comes up as soon as the cluster has given the node its range."""
+
+        def changed(_old: core_v1.Node | None, new: core_v1.Node | None) -> None:
+            if new is not None and new.spec.pod_cidrs and new.spec.pod_cidrs != self._configured:
+                self._group.start("pod network", self._configure(new.spec.pod_cidrs))
+
+        self._configured: list[str] = []
+        self._nodes.on_change(changed)
+        await self._nodes.run()
+
+    async def _configure(self, cidrs: list[str]) -> None:
+        if not cidrs or cidrs == self._configured:
+            return
+        self._configured = list(cidrs)
+        try:
+            await self._network.configure(cidrs)
+        except NetworkError as error:
+            self._configured = []
+            log.error("Failed to set up the pod network", extra={"err": error})
+        self.node.wake()
+        for worker in self._workers.values():
+            worker.wake()
+
+    def _changed(self, old: core_v1.Pod | None, new: core_v1.Pod | None) -> None:
+        if new is None:
+            if old is not None and (worker := self._workers.get(old.metadata.uid)) is not None:
+                worker.remove()
+            return
+        if old is not None and old.metadata.uid != new.metadata.uid:
+            self._changed(old, None)
+        worker = self._workers.get(new.metadata.uid)
+        if worker is not None:
+            worker.update(new)
+            return
+        worker = self._workers[new.metadata.uid] = PodWorker(self._parts, new)
+        self._group.start(f"pod {new.metadata.namespace}/{new.metadata.name}", worker.run())
+
+    def _wake(self, uid: str, *, volumes: bool = False) -> None:
+        worker = self._workers.get(uid)
+        if worker is not None:
+            worker.wake(volumes=volumes)
+
+    def _stopped(self, uid: str) -> None:
+        self._workers.pop(uid, None)
+
+    async def _runtime_events(self) -> None:
+        async for event in self._runtime.events():
+            if event.type == "relist":
+                for worker in self._workers.values():
+                    worker.wake()
+            elif event.pod is not None and event.type in ("stopped", "deleted"):
+                self._wake(event.pod.uid)
+
+    async def _orphans(self) -> None:
+        """Ends what an earlier run left of pods that the API no longer has."""
+        await self.pods.synced()
+        wanted = {p.metadata.uid for p in self.pods.list()}
+        for sandbox in await self._runtime.list_pod_sandbox():
+            if sandbox.metadata.uid not in wanted:
+                log.info("Removing orphaned pod sandbox", extra={"pod": sandbox.metadata.name})
+                await self._runtime.stop_pod_sandbox(sandbox.id)
+                await self._runtime.remove_pod_sandbox(sandbox.id)
+        if not self.config.simulated:
+            for uid in self._parts.volumes.known_pods() - wanted:
+                await self._parts.volumes.tear_down(uid)
+
+    def _unhealthy(self, pod: core_v1.Pod, container: core_v1.Container, message: str) -> None:
+        self._recorder.event(container_reference(pod, container), "Warning", "Unhealthy", message)
+
+    def _failed(self, name: str, error: BaseException) -> None:
+        log.error("Unhandled error", extra={"task": name}, exc_info=error)
+
+    @staticmethod
+    def default_root() -> Path:
+        """Where a kubelet keeps its state when nothing else is said."""
+        return Path("/var/lib/orlop/kubelet")

@@ -1,0 +1,292 @@
+"""The node's own object: registration, status, and the Lease that says it is alive."""
+
+import asyncio
+import os
+import platform
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from orlop import logging
+from orlop.api import errors, quantity
+from orlop.api.types import coordination_v1, core_v1, meta_v1
+from orlop.client.client import Client
+from orlop.clock import Clock, rfc3339, rfc3339_micro
+from orlop.kubelet.config import KubeletConfig
+from orlop.kubelet.runtime import base
+
+log = logging.get("kubelet")
+
+LEASE_NAMESPACE = "kube-node-lease"
+KUBELET_VERSION = "v1.37.0+orlop"
+
+RETRY_SECONDS = 1.0
+"""Between tries to register or renew while the API cannot be reached."""
+
+
+def machine_capacity(config: KubeletConfig) -> dict[str, str]:
+    """CPU, memory, disk and pods of this machine, with the configuration's overrides."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    existing = config.root_dir
+    while not existing.exists():
+        existing = existing.parent
+    disk = shutil.disk_usage(existing).total
+    return {
+        "cpu": str(os.cpu_count() or 1),
+        "memory": quantity.format_binary(memory // 1024 * 1024),
+        "ephemeral-storage": quantity.format_binary(disk // 1024 * 1024),
+        "pods": str(config.max_pods),
+        "hugepages-1Gi": "0",
+        "hugepages-2Mi": "0",
+    } | config.capacity
+
+
+def system_info(runtime: str) -> core_v1.NodeSystemInfo:
+    """What `kubectl get nodes -o wide` shows of the machine."""
+
+    def read(path: str) -> str:
+        try:
+            return Path(path).read_text(encoding="utf-8").strip()
+        except OSError:
+            return ""
+
+    pretty = re.search(r'^PRETTY_NAME="?([^"\n]*)', read("/etc/os-release"), re.MULTILINE)
+    architecture = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    return core_v1.NodeSystemInfo(
+        machine_id=read("/etc/machine-id"),
+        system_uuid=read("/sys/class/dmi/id/product_uuid") or read("/etc/machine-id"),
+        boot_id=read("/proc/sys/kernel/random/boot_id"),
+        kernel_version=platform.release(),
+        os_image=pretty.group(1) if pretty else platform.system(),
+        container_runtime_version=runtime,
+        kubelet_version=KUBELET_VERSION,
+        operating_system="linux",
+        architecture=architecture,
+    )
+
+
+class NodeAgent:
+    """Keeps one Node and its Lease."""
+
+    def __init__(self, client: Client, clock: Clock, config: KubeletConfig, runtime: base.Runtime) -> None:
+        self._client = client
+        self._clock = clock
+        self._config = config
+        self._runtime = runtime
+        self._sent: bytes = b""
+        self._sent_at = 0.0
+        self._news = asyncio.Event()
+        self.port = config.port
+        self.capacity = machine_capacity(config)
+
+    def wake(self) -> None:
+        """The node's state may have changed (network up, runtime lost): look now."""
+        self._news.set()
+
+    async def register(self) -> core_v1.Node:
+        """Makes the Node, or takes over the one that is there. Tries until the API answers."""
+        while True:
+            try:
+                return await self._register()
+            except (errors.ApiError, OSError, TimeoutError) as error:
+                log.warning(
+                    "Unable to register node with API server", extra={"node": self._config.node_name, "err": error}
+                )
+                await self._clock.sleep(RETRY_SECONDS)
+
+    async def _register(self) -> core_v1.Node:
+        config = self._config
+        architecture = system_info("").architecture
+        labels = {
+            "kubernetes.io/hostname": config.node_name,
+            "kubernetes.io/os": "linux",
+            "kubernetes.io/arch": architecture,
+            "beta.kubernetes.io/os": "linux",
+            "beta.kubernetes.io/arch": architecture,
+        } | config.labels
+        taints = []
+        for text in config.taints:
+            rest, _, effect = text.rpartition(":")
+            key, _, value = rest.partition("=")
+            taints.append(core_v1.Taint(key=key, value=value, effect=effect))
+        node = core_v1.Node(
+            metadata=meta_v1.ObjectMeta(
+                name=config.node_name,
+                labels=labels,
+                annotations={"volumes.kubernetes.io/controller-managed-attach-detach": "true"},
+            ),
+            spec=core_v1.NodeSpec(taints=taints),
+            status=await self._status(core_v1.NodeStatus()),
+        )
+        try:
+            return await self._client.create(node)
+        except errors.AlreadyExists:
+            pass
+        existing = await self._client.get(core_v1.Node, config.node_name)
+        if any(existing.metadata.labels.get(k) != v for k, v in labels.items()):
+            existing = await self._client.patch(
+                core_v1.Node, config.node_name, None, {"metadata": {"labels": labels}}, type="merge"
+            )
+        return existing
+
+    async def run(self) -> None:
+        """Sends the status when it changes, or when it was not sent for long."""
+        while True:
+            self._news.clear()
+            try:
+                await self._report()
+            except (errors.ApiError, base.RuntimeFailure, OSError, TimeoutError) as error:
+                log.warning("Error updating node status, will retry", extra={"err": error})
+            await self._pause(self._config.node_status_update_frequency)
+
+    async def _pause(self, seconds: float) -> None:
+        sleeper = asyncio.ensure_future(self._clock.sleep(seconds))
+        waker = asyncio.ensure_future(self._news.wait())
+        try:
+            await asyncio.wait([sleeper, waker], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeper.cancel()
+            waker.cancel()
+
+    async def _report(self) -> None:
+        node = await self._client.get(core_v1.Node, self._config.node_name)
+        status = await self._status(node.status)
+        plain = msgspec.json.encode(_without_heartbeats(status))
+        due = self._clock.monotonic() - self._sent_at >= self._config.node_status_report_frequency
+        if plain == self._sent and not due:
+            return
+        patch: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(status))
+        patch["addresses"] = [*patch.get("addresses", []), {"$patch": "replace"}]
+        await self._client.patch(
+            core_v1.Node, self._config.node_name, None, {"status": patch}, type="strategic", subresource="status"
+        )
+        self._sent, self._sent_at = plain, self._clock.monotonic()
+
+    async def _status(self, old: core_v1.NodeStatus) -> core_v1.NodeStatus:
+        config = self._config
+        version = await self._runtime.version()
+        runtime = await self._runtime.status()
+        images = [] if config.simulated else await self._runtime.list_images()
+        ready_message = "kubelet is posting ready status"
+        problems = []
+        if not runtime.runtime_ready:
+            problems.append(f"container runtime is down: {runtime.runtime_message}")
+        if not runtime.network_ready:
+            problems.append(
+                f"container runtime network not ready: NetworkReady=false reason:{runtime.network_reason} "
+                f"message:{runtime.network_message}"
+            )
+        now = self._clock.now()
+        conditions = [
+            _condition(
+                old,
+                "MemoryPressure",
+                False,
+                "KubeletHasSufficientMemory",
+                "kubelet has sufficient memory available",
+                now,
+            ),
+            _condition(old, "DiskPressure", False, "KubeletHasNoDiskPressure", "kubelet has no disk pressure", now),
+            _condition(
+                old, "PIDPressure", False, "KubeletHasSufficientPID", "kubelet has sufficient PID available", now
+            ),
+            _condition(
+                old,
+                "Ready",
+                not problems,
+                "KubeletNotReady" if problems else "KubeletReady",
+                ", ".join(problems) or ready_message,
+                now,
+            ),
+        ]
+        return core_v1.NodeStatus(
+            capacity=self.capacity,
+            allocatable=dict(self.capacity),
+            conditions=conditions,
+            addresses=[
+                *(core_v1.NodeAddress(type="InternalIP", address=ip) for ip in config.node_ips),
+                core_v1.NodeAddress(type="Hostname", address=config.node_name),
+            ],
+            daemon_endpoints=core_v1.NodeDaemonEndpoints(kubelet_endpoint=core_v1.DaemonEndpoint(port=self.port)),
+            node_info=system_info(f"{version.runtime_name}://{version.runtime_version}"),
+            images=[
+                core_v1.ContainerImage(names=[*i.repo_digests, *i.repo_tags], size_bytes=i.size)
+                for i in sorted(images, key=lambda i: -i.size)[:MAX_IMAGES]
+            ],
+        )
+
+    async def renew_lease(self) -> None:
+        """Renews the Lease at a quarter of its duration, until cancelled."""
+        every = self._config.node_lease_duration_seconds / 4
+        lease: coordination_v1.Lease | None = None
+        while True:
+            try:
+                lease = await self._renew(lease)
+                pause = every
+            except errors.Conflict:
+                lease, pause = None, 0.0
+            except (errors.ApiError, OSError, TimeoutError) as error:
+                log.warning("Failed to update lease, will retry", extra={"err": error})
+                lease, pause = None, RETRY_SECONDS
+            await self._clock.sleep(pause)
+
+    async def _renew(self, lease: coordination_v1.Lease | None) -> coordination_v1.Lease:
+        config = self._config
+        now = rfc3339_micro(self._clock.now())
+        if lease is None:
+            try:
+                lease = await self._client.get(coordination_v1.Lease, config.node_name, LEASE_NAMESPACE)
+            except errors.NotFound:
+                node = await self._client.get(core_v1.Node, config.node_name)
+                return await self._client.create(
+                    coordination_v1.Lease(
+                        metadata=meta_v1.ObjectMeta(
+                            name=config.node_name,
+                            namespace=LEASE_NAMESPACE,
+                            owner_references=[
+                                meta_v1.OwnerReference(
+                                    api_version="v1", kind="Node", name=config.node_name, uid=node.metadata.uid
+                                )
+                            ],
+                        ),
+                        spec=coordination_v1.LeaseSpec(
+                            holder_identity=config.node_name,
+                            lease_duration_seconds=config.node_lease_duration_seconds,
+                            renew_time=now,
+                        ),
+                    )
+                )
+        lease.spec.holder_identity = config.node_name
+        lease.spec.lease_duration_seconds = config.node_lease_duration_seconds
+        lease.spec.renew_time = now
+        return await self._client.update(lease)
+
+
+MAX_IMAGES = 50
+"""Images named in the status (upstream: nodeStatusMaxImages)."""
+
+
+def _condition(
+    old: core_v1.NodeStatus, type_: str, truth: bool, reason: str, message: str, now: float
+) -> core_v1.NodeCondition:
+    text = "True" if truth else "False"
+    before = next((c for c in old.conditions if c.type == type_), None)
+    stamp = rfc3339(now)
+    return core_v1.NodeCondition(
+        type=type_,
+        status=text,
+        reason=reason,
+        message=message,
+        last_heartbeat_time=stamp,
+        last_transition_time=before.last_transition_time if before and before.status == text else stamp,
+    )
+
+
+def _without_heartbeats(status: core_v1.NodeStatus) -> core_v1.NodeStatus:
+    plain: core_v1.NodeStatus = msgspec.json.decode(msgspec.json.encode(status), type=core_v1.NodeStatus)
+    for condition in plain.conditions:
+        condition.last_heartbeat_time = None
+    return plain

@@ -1,0 +1,1 @@
+"""Streams of exec, attach and port-forward."""
