@@ -1,0 +1,1 @@
+"""Whole clusters: the supervisor behind `orlop up`, and `orlop.Cluster` within a process."""

@@ -1,0 +1,37 @@
+"""A kubeconfig for each component, with its own certificate."""
+
+import os
+from pathlib import Path
+
+import yaml
+
+from orlop.clock import SystemClock
+from orlop.cluster.settings import Settings
+from orlop.pki import identities
+from orlop.pki.folder import Folder
+from orlop.pki.kubeconfig import kubeconfig
+
+
+def write_all(settings: Settings, nodes: list[str]) -> None:
+    """Writes (or renews) the kubeconfigs of admin, controller manager, scheduler, proxy and the nodes' kubelets."""
+    pki = Folder(settings.pki, SystemClock())
+    who = {
+        "admin": identities.ADMIN,
+        "controller-manager": identities.CONTROLLER_MANAGER,
+        "scheduler": identities.SCHEDULER,
+        "proxy": identities.PROXY,
+    } | {f"kubelet-{name}": identities.node(name) for name in nodes}
+    ca = pki.ca()
+    for component, identity in who.items():
+        document = kubeconfig(settings.name, settings.server, ca, pki.client(identity), user=identity.user)
+        write_private(settings.kubeconfig(component), yaml.safe_dump(document, sort_keys=False))
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replaces a file that only its owner may read, all at once."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fresh = path.with_suffix(".new")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(text)
+    fresh.rename(path)

@@ -1,0 +1,62 @@
+"""Which container runtime and which network this machine's node uses."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orlop.cluster.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from orlop.clock import Clock
+    from orlop.kubelet.network.base import Network
+    from orlop.kubelet.runtime.base import Runtime
+
+DOCKER_SOCKET = Path("/var/run/docker.sock")
+
+
+def docker_answers() -> bool:
+    """Whether a Docker Engine listens on its socket, and this user may use it."""
+    return DOCKER_SOCKET.exists() and os.access(DOCKER_SOCKET, os.R_OK | os.W_OK)
+
+
+def choose_runtime(settings: Settings) -> str:
+    """`docker` or `hollow`. Raises SettingsError, saying what is missing and what would do."""
+    choice = settings.runtime
+    if choice == "hollow":
+        return "hollow"
+    if choice == "native":
+        raise SettingsError("runtime native is not part of this version; use --runtime docker or --runtime hollow")
+    missing = []
+    if os.geteuid() != 0:
+        missing.append("root is needed to set up pod networks (try sudo)")
+    if not docker_answers():
+        missing.append(
+            f"no Docker Engine answers at {DOCKER_SOCKET} (on Debian: apt-get install docker.io, then start dockerd)"
+        )
+    if missing:
+        raise SettingsError(
+            "real containers cannot run here: " + "; ".join(missing) + ". For simulated nodes: --runtime hollow"
+        )
+    return "docker"
+
+
+def make_runtime(settings: Settings, kind: str, clock: Clock) -> tuple[Runtime, Network]:
+    """The runtime and the pod network of this machine's node."""
+    from orlop.kubelet.network.bridge import BridgeNetwork
+    from orlop.kubelet.runtime.docker import DockerRuntime
+
+    assert kind == "docker"
+    network = BridgeNetwork(scope=settings.scope, state_dir=settings.data_dir / "network")
+    return DockerRuntime(clock, network, scope=settings.scope), network
+
+
+def make_proxier(settings: Settings, client: Any, clock: Clock) -> Any:
+    """kube-proxy of this machine's node."""
+    from orlop.proxy.config import ProxyConfig
+    from orlop.proxy.proxier import Proxier
+
+    return Proxier(
+        client, clock, ProxyConfig(hostname_override=settings.node_name, cluster_cidr=settings.pod_cidr)
+    )

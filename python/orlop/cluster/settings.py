@@ -1,0 +1,137 @@
+"""What one cluster is: kept in its folder, so that the next `orlop up` starts the same one."""
+
+import os
+import socket
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+RuntimeChoice = Literal["auto", "docker", "native", "hollow"]
+
+DEFAULT_NAME = "orlop"
+DEFAULT_PORT = 6443
+"""Upstream's."""
+KUBELET_PORT = 10250
+"""Upstream's."""
+
+
+class SettingsError(ValueError):
+    """Something a person asked for cannot be had; the message says what to do."""
+
+
+class Settings(msgspec.Struct, kw_only=True):
+    """One cluster's settings."""
+
+    name: str = DEFAULT_NAME
+    data_dir: Path
+    bind_address: str = "0.0.0.0"
+    advertise_address: str = "127.0.0.1"
+    secure_port: int = DEFAULT_PORT
+    runtime: RuntimeChoice = "auto"
+    hollow: int = 0
+    node_name: str = ""
+    service_cidr: str = "10.96.0.0/16"
+    pod_cidr: str = "10.244.0.0/16"
+    log_format: Literal["text", "json"] = "text"
+    node_monitor_grace_period: float = 50.0
+    """Seconds (upstream: --node-monitor-grace-period)."""
+    default_toleration_seconds: int = 300
+    """For NotReady and unreachable nodes (upstream: --default-not-ready-toleration-seconds)."""
+    node_lease_duration_seconds: int = 40
+
+    @property
+    def scope(self) -> str:
+        """Marks containers, links and rules of this cluster's node, so that no other cluster's are touched."""
+        return self.name
+
+    @property
+    def server(self) -> str:
+        """Where clients on this machine reach the API."""
+        host = "127.0.0.1" if self.bind_address in ("0.0.0.0", "127.0.0.1", "::") else self.bind_address
+        return f"https://{host}:{self.secure_port}"
+
+    @property
+    def pki(self) -> Path:
+        return self.data_dir / "pki"
+
+    @property
+    def logs(self) -> Path:
+        return self.data_dir / "logs"
+
+    @property
+    def state_file(self) -> Path:
+        return self.data_dir / "run" / "state.json"
+
+    @property
+    def lock_file(self) -> Path:
+        return self.data_dir / "run" / "supervisor.lock"
+
+    @property
+    def kubelet_root(self) -> Path:
+        return self.data_dir / "kubelet"
+
+    def kubeconfig(self, component: str) -> Path:
+        """The kubeconfig file of a component, or of `admin`."""
+        return self.data_dir / "kubeconfig" / f"{component}.kubeconfig"
+
+    def service_ip(self) -> str:
+        """The address of the Service `kubernetes`."""
+        return str(next(IPv4Network(self.service_cidr).hosts()))
+
+    def save(self) -> None:
+        """Writes `cluster.json` into the cluster's folder."""
+        self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = self.data_dir / "cluster.json"
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
+
+
+def load(data_dir: Path) -> Settings | None:
+    """The settings kept in a cluster's folder; None where there is no cluster. Raises SettingsError."""
+    path = data_dir / "cluster.json"
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Settings)
+    except FileNotFoundError:
+        return None
+    except PermissionError:
+        raise SettingsError(f"{path} cannot be read: it belongs to another user (try sudo)") from None
+    except msgspec.MsgspecError as error:
+        raise SettingsError(f"{path} is not a cluster's settings: {error}") from error
+
+
+def default_data_dir(name: str) -> Path:
+    """One folder per cluster: below /var/lib for root, below the user's data folder otherwise."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/orlop") / name
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "orlop" / name
+
+
+def primary_address() -> str:
+    """This machine's address on its default route; loopback where it has none. Nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            # TEST-NET-3 (RFC 5737): only asks the routing table which address would be used.
+            probe.connect(("203.0.113.1", 9))
+            return str(probe.getsockname()[0])
+        except OSError:
+            return "127.0.0.1"
+
+
+def port_is_free(address: str, port: int) -> bool:
+    """Whether a server could listen there now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError:
+            return False
+        return True
+
+
+def free_port(address: str) -> int:
+    """A port nobody listens on."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind((address, 0))
+        return int(probe.getsockname()[1])
