@@ -7,9 +7,9 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from orlop import logging, tasks
+from orlop.clock import Clock, SystemClock
 from orlop.cluster.runtimes import choose_runtime
 from orlop.cluster.settings import KUBELET_PORT, Settings, port_is_free
-from orlop.clock import Clock, SystemClock
 
 log = logging.get("cluster")
 

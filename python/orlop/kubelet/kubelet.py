@@ -1,5 +1,6 @@
 """The kubelet: one node's agent. It follows the pods bound to its node and makes the node look like them."""
 
+import asyncio
 from pathlib import Path
 
 from orlop import logging, tasks
@@ -43,6 +44,7 @@ class Kubelet:
         self._network = network
         self._group = tasks.Group(self._failed)
         self._workers: dict[str, PodWorker] = {}
+        self._registered = asyncio.Event()
         self.node = NodeAgent(client, clock, config, runtime)
         self._recorder = Recorder(client, clock, "kubelet", host=config.node_name)
         self.pods: Informer[core_v1.Pod] = Informer(client, core_v1.Pod, fields=f"spec.nodeName={config.node_name}")
@@ -132,12 +134,17 @@ class Kubelet:
             await self._handlers.close()
             await self._runtime.close()
 
+    async def registered(self) -> None:
+        """Returns when the node is known to the API."""
+        await self._registered.wait()
+
     def _workers_of(self) -> dict[str, PodWorker]:
         return self._workers
 
     async def _serve(self) -> None:
         node = await self.node.register()
         log.info("Successfully registered node", extra={"node": self.config.node_name})
+        self._registered.set()
         await self._configure(node.spec.pod_cidrs or ([self.config.pod_cidr] if self.config.pod_cidr else []))
         self.pods.on_change(self._changed)
         await tasks.run_all(

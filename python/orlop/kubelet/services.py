@@ -1,7 +1,7 @@
 """What every pod worker of a node shares."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -22,7 +22,7 @@ from orlop.kubelet.volumes.manager import Volumes
 class Events(Protocol):
     """Where events go: `orlop.client.events.Recorder` fits."""
 
-    def event(self, obj: Any, type: str, reason: str, message: str) -> None: ...
+    def event(self, obj: Any, type: Literal["Normal", "Warning"], reason: str, message: str) -> None: ...
 
 
 class Services(msgspec.Struct, kw_only=True):

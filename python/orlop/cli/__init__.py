@@ -1,0 +1,1 @@
+"""The command `orlop`: one subcommand a file."""

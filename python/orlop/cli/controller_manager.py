@@ -1,0 +1,50 @@
+"""`orlop controller-manager`: controllers alone."""
+
+import argparse
+from pathlib import Path
+
+from orlop.cli import component, options
+from orlop.client.client import Client
+from orlop.clock import Clock
+from orlop.cluster.leading import led
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    options.add_component(parser)
+    options.add_leader_election(parser, "kube-controller-manager")
+    parser.add_argument(
+        "--controllers",
+        default="*",
+        metavar="LIST",
+        help="'*' for all, NAME to enable, -NAME to disable, comma separated",
+    )
+    parser.add_argument("--cluster-cidr", default="10.244.0.0/16", metavar="CIDR", help="addresses of pods")
+    parser.add_argument(
+        "--service-cluster-ip-range", default="10.96.0.0/16", metavar="CIDR", help="addresses of Services"
+    )
+    parser.add_argument(
+        "--node-monitor-grace-period",
+        type=float,
+        default=50.0,
+        metavar="SECONDS",
+        help="silence after which a node is unreachable",
+    )
+    parser.add_argument("--root-ca-file", type=Path, default=None, metavar="FILE", help="published to every namespace")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from orlop.control.manager import Manager
+    from orlop.controllers import Options, all_controllers, enabled
+
+    options_ = Options(
+        cluster_cidr=arguments.cluster_cidr,
+        service_cidr=arguments.service_cluster_ip_range,
+        node_monitor_grace_period=arguments.node_monitor_grace_period,
+        root_ca=arguments.root_ca_file.read_bytes() if arguments.root_ca_file else b"",
+    )
+    controllers = enabled(all_controllers(options_), arguments.controllers)
+
+    async def work(client: Client, clock: Clock) -> None:
+        await led(arguments, client, clock, lambda: Manager(client, clock, controllers).run())
+
+    return component.run(arguments, "controller-manager", work)

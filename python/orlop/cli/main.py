@@ -1,0 +1,90 @@
+"""`orlop COMMAND`: the list of commands, and how a failure is told."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+COMMANDS = {
+    "up": "start a cluster in the background",
+    "down": "stop a cluster and leave nothing of it running",
+    "status": "what runs, and since when",
+    "kubeconfig": "print the admin kubeconfig of a cluster",
+    "logs": "print or follow the logs of a cluster's components",
+    "version": "print the versions",
+    "apiserver": "run an API server alone",
+    "scheduler": "run a scheduler against an API server",
+    "controller-manager": "run controllers against an API server",
+    "kubelet": "run a node's agent against an API server",
+    "proxy": "run a service proxy against an API server",
+}
+"""Each is the module `orlop.cli.<name>` with `add_arguments(parser)` and `run(arguments) -> exit code`."""
+
+
+def parser(command: str | None) -> argparse.ArgumentParser:
+    """The parser; only the module of the command that is run is imported."""
+    top = argparse.ArgumentParser(
+        prog="orlop",
+        description="A Kubernetes-compatible container orchestrator.",
+        epilog="`orlop COMMAND --help` tells more about each.",
+    )
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, help_text in COMMANDS.items():
+        sub = commands.add_parser(
+            name,
+            help=help_text,
+            description=help_text[0].upper() + help_text[1:] + ".",
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
+        if name == command:
+            module(name).add_arguments(sub)
+    return top
+
+
+def module(name: str) -> "Command":
+    """The module of a command."""
+    return importlib.import_module("orlop.cli." + name.replace("-", "_"))  # type: ignore[return-value]
+
+
+class Command:
+    """What a command's module looks like."""
+
+    @staticmethod
+    def add_arguments(parser: argparse.ArgumentParser) -> None: ...
+
+    @staticmethod
+    def run(arguments: argparse.Namespace) -> int:
+        raise TypeError("a command is a module")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command. 0: done; 1: it failed; 2: the command line is wrong."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    command = next((w for w in words if not w.startswith("-")), None)
+    arguments = parser(command if command in COMMANDS else None).parse_args(words)
+    try:
+        return module(arguments.command).run(arguments)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 0
+    except Exception as error:
+        from orlop.cluster.failures import fatal
+
+        message = fatal(error) or expected(error)
+        if message is None:
+            raise
+        print(f"orlop {arguments.command}: {message}", file=sys.stderr)
+        return 1
+
+
+def expected(error: Exception) -> str | None:
+    """The message of an error whose text is meant for a person."""
+    from orlop.api.errors import ApiError
+    from orlop.client.kubeconfig import KubeconfigError
+
+    return str(error) if isinstance(error, KubeconfigError | ApiError) else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

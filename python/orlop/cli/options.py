@@ -1,0 +1,66 @@
+"""Options that several commands share."""
+
+import argparse
+from pathlib import Path
+
+from orlop.cluster.settings import DEFAULT_NAME, Settings, SettingsError, default_data_dir, load
+
+
+def add_cluster(parser: argparse.ArgumentParser) -> None:
+    """Which cluster a command is about."""
+    parser.add_argument("--name", default=DEFAULT_NAME, help="the cluster's name, also of its kubectl context")
+    parser.add_argument(
+        "--data-dir", type=Path, default=None, metavar="DIR", help="the cluster's folder (default: one for each name)"
+    )
+
+
+def data_dir(arguments: argparse.Namespace) -> Path:
+    """The cluster's folder."""
+    chosen: Path | None = arguments.data_dir
+    return chosen.absolute() if chosen is not None else default_data_dir(arguments.name)
+
+
+def cluster(arguments: argparse.Namespace) -> Settings:
+    """The cluster that the options name. Raises SettingsError when there is none."""
+    folder = data_dir(arguments)
+    settings = load(folder)
+    if settings is None:
+        raise SettingsError(f"there is no cluster {arguments.name!r} in {folder}; `orlop up` makes one")
+    return settings
+
+
+def add_component(parser: argparse.ArgumentParser) -> None:
+    """What every component that runs alone takes."""
+    parser.add_argument("--kubeconfig", required=True, metavar="FILE", help="how to reach the API server, and as whom")
+    add_logging(parser)
+
+
+def add_logging(parser: argparse.ArgumentParser) -> None:
+    """How a component logs to stderr."""
+    parser.add_argument("--log-format", choices=("text", "json"), default="text", help="text for people, JSON lines")
+    parser.add_argument(
+        "-v", dest="verbosity", type=int, default=0, metavar="LEVEL", help="0: information, 4 and more: debugging"
+    )
+
+
+def add_leader_election(parser: argparse.ArgumentParser, lease: str) -> None:
+    """Upstream's leader election flags."""
+    parser.add_argument(
+        "--leader-elect",
+        type=boolean,
+        nargs="?",
+        const=True,
+        default=True,
+        metavar="BOOL",
+        help="only one of several replicas works at a time",
+    )
+    parser.add_argument("--leader-elect-resource-name", default=lease, help="the Lease's name")
+    parser.add_argument("--leader-elect-resource-namespace", default="kube-system", help="the Lease's namespace")
+
+
+def boolean(text: str) -> bool:
+    """`true` or `false`, as Go's flags take them."""
+    values = {"true": True, "1": True, "t": True, "false": False, "0": False, "f": False}
+    if text.lower() not in values:
+        raise argparse.ArgumentTypeError(f"invalid boolean value {text!r}: use true or false")
+    return values[text.lower()]

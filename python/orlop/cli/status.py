@@ -1,0 +1,53 @@
+"""`orlop status`: what runs."""
+
+import argparse
+import sys
+
+import msgspec
+
+from orlop.cli import options
+from orlop.clock import SystemClock
+from orlop.cluster import launch
+from orlop.cluster.settings import Settings
+from orlop.cluster.supervisor import State
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    options.add_cluster(parser)
+    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="for people or for programs")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    settings = options.cluster(arguments)
+    state = launch.running(settings)
+    if arguments.output == "json":
+        sys.stdout.buffer.write(msgspec.json.encode({"settings": settings, "state": state}, enc_hook=str) + b"\n")
+    elif state is None:
+        print(f"cluster {settings.name!r} in {settings.data_dir} is down; `orlop up` starts it")
+    else:
+        tell(settings, state)
+    return 0 if state is not None else 1
+
+
+def tell(settings: Settings, state: State) -> None:
+    now = SystemClock().now()
+    print(
+        f"cluster {settings.name!r} at {state.server}, up for {int(now - state.started)} s, data in {settings.data_dir}"
+    )
+    print(f"{'COMPONENT':<12} {'PID':>7} {'RESTARTS':>8}  {'MEMORY':>9}  STATE")
+    for child in state.children.values():
+        memory = f"{proportional_mib(child.pid):.1f} MiB" if child.pid else "-"
+        text = child.ready or ("starting" if child.pid else "waiting to be started again")
+        print(f"{child.name:<12} {child.pid or '-':>7} {child.restarts:>8}  {memory:>9}  {text}")
+
+
+def proportional_mib(pid: int) -> float:
+    """The process's proportional set size (PSS), LMDB's mapped pages included."""
+    try:
+        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as table:
+            for line in table:
+                if line.startswith("Pss:"):
+                    return int(line.split()[1]) / 1024
+    except OSError:
+        pass
+    return 0.0
