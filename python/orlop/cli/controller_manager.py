@@ -1,12 +1,12 @@
 """`orlop controller-manager`: controllers alone."""
 
 import argparse
+import socket
 from pathlib import Path
 
 from orlop.cli import component, options
 from orlop.client.client import Client
 from orlop.clock import Clock
-from orlop.cluster.leading import led
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,6 +45,14 @@ def run(arguments: argparse.Namespace) -> int:
     controllers = enabled(all_controllers(options_), arguments.controllers)
 
     async def work(client: Client, clock: Clock) -> None:
-        await led(arguments, client, clock, lambda: Manager(client, clock, controllers).run())
+        manager = Manager(
+            client,
+            clock,
+            controllers,
+            leader_elect=arguments.leader_elect,
+            identity=f"{socket.gethostname()}_{clock.uuid()}",
+            lease_name=arguments.leader_elect_resource_name,
+        )
+        await manager.run()
 
     return component.run(arguments, "controller-manager", work)

@@ -16,9 +16,9 @@ async def led(arguments: argparse.Namespace, client: Client, clock: Clock, work:
         return
     elector = LeaderElector(
         client,
-        clock,
-        name=arguments.leader_elect_resource_name,
-        namespace=arguments.leader_elect_resource_namespace,
-        identity=f"{socket.gethostname()}_{clock.uuid()}",
+        arguments.leader_elect_resource_name,
+        arguments.leader_elect_resource_namespace,
+        f"{socket.gethostname()}_{clock.uuid()}",
+        clock=clock,
     )
     await elector.run(work)

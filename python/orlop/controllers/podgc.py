@@ -1,0 +1,139 @@
+"""Removes pods that nobody will remove any more (pkg/controller/podgc)."""
+
+import asyncio
+
+from orlop.api import errors
+from orlop.api.types import core_v1
+from orlop.clock import parse_time, rfc3339
+from orlop.control.builder import Builder
+from orlop.control.controller import Controller, Key, Result
+
+TERMINATED_PODS_KEPT = 12_500
+"""Ended pods kept before the oldest are removed (upstream: --terminated-pod-gc-threshold)."""
+QUARANTINE = 40.0
+"""Seconds a node must be missing before its pods are removed (upstream: quarantineTime)."""
+PERIOD = 20.0
+"""Seconds between looks while there is something to wait for (upstream: gcCheckPeriod)."""
+
+OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
+
+ALL = Key("", "pods")
+"""The one key: a look at all pods."""
+
+
+class PodGCController(Controller):
+    """Looks when nodes go and pods end, and again while a quarantine lasts."""
+
+    name = "pod-garbage-collector-controller"
+    component = "podgc"
+
+    def __init__(self, threshold: int = TERMINATED_PODS_KEPT) -> None:
+        self.threshold = threshold
+        self.missing_since: dict[str, float] = {}
+
+    def setup(self, builder: Builder) -> None:
+        self.pods = builder.watches(core_v1.Pod, lambda p: [ALL] if self._concerns(p) else [])
+        self.nodes = builder.watches(core_v1.Node, lambda n: [ALL])
+        builder.workers(1)
+
+    def _concerns(self, pod: core_v1.Pod) -> bool:
+        ended = pod.status.phase in ("Succeeded", "Failed")
+        return ended or bool(pod.metadata.deletion_timestamp) or bool(pod.spec.node_name)
+
+    async def reconcile(self, key: Key) -> Result | None:
+        nodes = {n.metadata.name: n for n in self.nodes.items()}
+        wait = await self._orphaned(set(nodes))
+        await self._unscheduled()
+        await self._out_of_service(nodes)
+        await self._terminated()
+        return Result(requeue_after=PERIOD) if wait else None
+
+    async def _orphaned(self, nodes: set[str]) -> bool:
+        """Pods of nodes that are gone, after the quarantine. Whether one is still in it."""
+        now = self.context.clock.monotonic()
+        orphans: dict[str, list[core_v1.Pod]] = {}
+        for pod in self.pods.items():
+            if pod.spec.node_name and pod.spec.node_name not in nodes:
+                orphans.setdefault(pod.spec.node_name, []).append(pod)
+        self.missing_since = {name: self.missing_since.get(name, now) for name in orphans}
+        waiting = False
+        for name, pods in orphans.items():
+            if now - self.missing_since[name] < QUARANTINE:
+                waiting = True
+                continue
+            try:
+                await self.context.client.get(core_v1.Node, name)
+                continue
+            except errors.NotFound:
+                pass
+            message = "PodGC: node no longer exists"
+            await self._delete_all(pods, ("DeletionByPodGC", message))
+        return waiting
+
+    async def _unscheduled(self) -> None:
+        """Pods told to end that never had a node."""
+        pods = [p for p in self.pods.items() if p.metadata.deletion_timestamp and not p.spec.node_name]
+        await self._delete_all(pods, None)
+
+    async def _out_of_service(self, nodes: dict[str, core_v1.Node]) -> None:
+        """Pods told to end on a node that somebody has declared dead."""
+        pods = []
+        for pod in self.pods.items():
+            node = nodes.get(pod.spec.node_name)
+            if not pod.metadata.deletion_timestamp or node is None:
+                continue
+            ready = next((c.status for c in node.status.conditions if c.type == "Ready"), "Unknown")
+            if ready != "True" and any(t.key == OUT_OF_SERVICE for t in node.spec.taints):
+                pods.append(pod)
+        await self._delete_all(pods, None)
+
+    async def _terminated(self) -> None:
+        """The oldest ended pods beyond the threshold."""
+        if self.threshold <= 0:
+            return
+        ended = [
+            p for p in self.pods.items() if p.status.phase in ("Succeeded", "Failed") and not p.metadata.deletion_timestamp
+        ]
+        surplus = len(ended) - self.threshold
+        if surplus > 0:
+            ended.sort(key=lambda p: (parse_time(p.metadata.creation_timestamp), p.metadata.name))
+            await self._delete_all(ended[:surplus], None)
+
+    async def _delete_all(self, pods: list[core_v1.Pod], why: tuple[str, str] | None) -> None:
+        results = await asyncio.gather(*(self._delete(pod, why) for pod in pods), return_exceptions=True)
+        failures = [r for r in results if isinstance(r, BaseException)]
+        if failures:
+            raise failures[0]
+
+    async def _delete(self, pod: core_v1.Pod, why: tuple[str, str] | None) -> None:
+        m = pod.metadata
+        self.context.log.info("PodGC is force deleting Pod", extra={"pod": f"{m.namespace}/{m.name}"})
+        try:
+            if pod.status.phase not in ("Succeeded", "Failed"):
+                await self._mark_failed(pod, why)
+            await self.context.client.delete(core_v1.Pod, m.name, m.namespace, grace=0, uid=m.uid)
+        except (errors.NotFound, errors.Conflict):
+            return
+
+    async def _mark_failed(self, pod: core_v1.Pod, why: tuple[str, str] | None) -> None:
+        """Its owner must see that it has failed before it is gone."""
+        status: dict[str, object] = {"phase": "Failed"}
+        if why is not None:
+            now = rfc3339(self.context.clock.now())
+            status["conditions"] = [
+                {
+                    "type": "DisruptionTarget",
+                    "status": "True",
+                    "reason": why[0],
+                    "message": why[1],
+                    "lastTransitionTime": now,
+                }
+            ]
+        await self.context.client.patch(
+            core_v1.Pod,
+            pod.metadata.name,
+            pod.metadata.namespace,
+            {"metadata": {"uid": pod.metadata.uid}, "status": status},
+            type="strategic",
+            subresource="status",
+        )
