@@ -1,0 +1,59 @@
+"""The controllers: one file each, listed in `all_controllers`."""
+
+from dataclasses import dataclass
+
+from orlop.control.controller import Controller
+
+
+class UnknownController(ValueError):
+    """`--controllers` names one that there is not."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What controllers are told when they start; names and defaults are upstream's flags."""
+
+    cluster_cidr: str = "10.244.0.0/16"
+    """Pod addresses, comma separated for two families; "" allocates none."""
+    service_cidr: str = "10.96.0.0/16"
+    node_monitor_grace_period: float = 50.0
+    root_ca: bytes = b""
+    """PEM; empty publishes none."""
+
+
+def all_controllers(options: Options) -> list[Controller]:
+    """Every controller, in the order of `--help`."""
+    from orlop.controllers.endpointslice import EndpointSliceController
+    from orlop.controllers.nodeipam import NodeIPAMController
+    from orlop.controllers.nodelifecycle import NodeLifecycleController
+    from orlop.controllers.podgc import PodGCController
+    from orlop.controllers.rootca import RootCAPublisher
+    from orlop.controllers.serviceaccounts import ServiceAccountsController
+    from orlop.controllers.tainteviction import TaintEvictionController
+
+    controllers: list[Controller] = [
+        ServiceAccountsController(),
+        EndpointSliceController(),
+        NodeLifecycleController(options.node_monitor_grace_period),
+        TaintEvictionController(),
+        PodGCController(),
+    ]
+    if options.cluster_cidr:
+        controllers.append(NodeIPAMController(options.cluster_cidr.split(",")))
+    if options.root_ca:
+        controllers.append(RootCAPublisher(options.root_ca))
+    return controllers
+
+
+def enabled(controllers: list[Controller], choice: str) -> list[Controller]:
+    """Those that upstream's `--controllers` syntax selects: `*`, `NAME`, `-NAME`. Raises UnknownController."""
+    words = [w.strip() for w in choice.split(",") if w.strip()]
+    names = {c.name for c in controllers}
+    for word in words:
+        if word != "*" and word.removeprefix("-") not in names:
+            raise UnknownController(
+                f"{word.removeprefix('-')!r} is not in the list of known controllers: {', '.join(sorted(names))}"
+            )
+    return [
+        c for c in controllers if f"-{c.name}" not in words and ("*" in words or c.name in words)
+    ]
