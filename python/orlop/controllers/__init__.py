@@ -54,6 +54,4 @@ def enabled(controllers: list[Controller], choice: str) -> list[Controller]:
             raise UnknownController(
                 f"{word.removeprefix('-')!r} is not in the list of known controllers: {', '.join(sorted(names))}"
             )
-    return [
-        c for c in controllers if f"-{c.name}" not in words and ("*" in words or c.name in words)
-    ]
+    return [c for c in controllers if f"-{c.name}" not in words and ("*" in words or c.name in words)]

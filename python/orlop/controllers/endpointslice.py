@@ -3,6 +3,8 @@
 A change of one endpoint rewrites the slice it stands in and no other; full slices are filled before new ones are made.
 """
 
+import contextlib
+
 import msgspec
 
 from orlop.api import errors, selectors
@@ -72,9 +74,7 @@ class EndpointSliceController(Controller):
         if service is None or service.spec.type == "ExternalName" or not service.spec.selector:
             # Of a Service that is gone the garbage collector removes the slices.
             return None
-        present = [
-            s for s in self.slices.by_index("service", str(key)) if not s.metadata.deletion_timestamp
-        ]
+        present = [s for s in self.slices.by_index("service", str(key)) if not s.metadata.deletion_timestamp]
         selector = selectors.from_map(service.spec.selector)
         pods = [p for p in self.pods.items(key.namespace, selector) if self._included(service, p)]
         families = service.spec.ip_families or ["IPv4"]
@@ -190,7 +190,11 @@ class EndpointSliceController(Controller):
             conditions=discovery_v1.EndpointConditions(ready=ready, serving=serving, terminating=terminating),
             hostname=hostname,
             target_ref=core_v1.ObjectReference(
-                api_version="", kind="Pod", namespace=pod.metadata.namespace, name=pod.metadata.name, uid=pod.metadata.uid
+                api_version="",
+                kind="Pod",
+                namespace=pod.metadata.namespace,
+                name=pod.metadata.name,
+                uid=pod.metadata.uid,
             ),
             node_name=pod.spec.node_name,
             zone=node.metadata.labels.get(ZONE_LABEL) if node else None,
@@ -250,12 +254,10 @@ class EndpointSliceController(Controller):
         await self.context.client.update(fresh)
 
     async def _delete(self, slice_: discovery_v1.EndpointSlice) -> None:
-        try:
+        with contextlib.suppress(errors.NotFound):
             await self.context.client.delete(
                 discovery_v1.EndpointSlice, slice_.metadata.name, slice_.metadata.namespace, uid=slice_.metadata.uid
             )
-        except errors.NotFound:
-            pass
 
     def _trigger(self, service: core_v1.Service, endpoints: list[discovery_v1.Endpoint]) -> dict[str, str]:
         """When what caused this write happened: the newest change of readiness, or the Service's creation."""

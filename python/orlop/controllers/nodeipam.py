@@ -1,5 +1,6 @@
 """Gives each node a range of pod addresses (pkg/controller/nodeipam, the range allocator)."""
 
+import contextlib
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from orlop.api import errors
@@ -40,13 +41,13 @@ class NodeIPAMController(Controller):
         try:
             chosen = [str(free(cluster, taken)) for cluster in self.cluster_cidrs]
         except RangeExhausted:
-            self.context.recorder.event(node, "Normal", "CIDRNotAvailable", f"Node {key.name} status is now: CIDRNotAvailable")
+            self.context.recorder.event(
+                node, "Normal", "CIDRNotAvailable", f"Node {key.name} status is now: CIDRNotAvailable"
+            )
             raise
         patch = {"metadata": {"uid": node.metadata.uid}, "spec": {"podCIDR": chosen[0], "podCIDRs": chosen}}
-        try:
+        with contextlib.suppress(errors.NotFound):
             await self.context.client.patch(core_v1.Node, key.name, None, patch, type="merge")
-        except errors.NotFound:
-            pass
         return None
 
 
@@ -54,6 +55,6 @@ def free(cluster: Network, taken: set[Network]) -> Network:
     """The first piece of `cluster` that nobody has. Raises RangeExhausted."""
     mask = max(cluster.prefixlen, NODE_MASK_V4 if cluster.version == 4 else NODE_MASK_V6)
     for piece in cluster.subnets(new_prefix=mask):
-        if not any(piece.overlaps(other) for other in taken if other.version == piece.version):  # type: ignore[arg-type]
+        if not any(piece.overlaps(other) for other in taken if other.version == piece.version):
             return piece
     raise RangeExhausted(f"CIDR allocation failed; there are no remaining CIDRs left to allocate in {cluster}")

@@ -49,7 +49,7 @@ class NodeLifecycleController(Controller):
         self.grace_period = grace_period
         self.startup_grace_period = max(startup_grace_period, grace_period)
         self.heard: dict[str, tuple[str, float]] = {}
-        """Node → (what its heartbeat said, when that was first seen on this clock): other machines' clocks may differ."""
+        """Node → (what its heartbeat said, when this clock first saw that): other machines' clocks may differ."""
         self.zones = Zones()
 
     def setup(self, builder: Builder) -> None:
@@ -186,7 +186,12 @@ class NodeLifecycleController(Controller):
             }
             try:
                 await self.context.client.patch(
-                    core_v1.Pod, pod.metadata.name, pod.metadata.namespace, patch, type="strategic", subresource="status"
+                    core_v1.Pod,
+                    pod.metadata.name,
+                    pod.metadata.namespace,
+                    patch,
+                    type="strategic",
+                    subresource="status",
                 )
             except (errors.NotFound, errors.Conflict):
                 return

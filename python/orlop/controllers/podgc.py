@@ -92,7 +92,9 @@ class PodGCController(Controller):
         if self.threshold <= 0:
             return
         ended = [
-            p for p in self.pods.items() if p.status.phase in ("Succeeded", "Failed") and not p.metadata.deletion_timestamp
+            p
+            for p in self.pods.items()
+            if p.status.phase in ("Succeeded", "Failed") and not p.metadata.deletion_timestamp
         ]
         surplus = len(ended) - self.threshold
         if surplus > 0:

@@ -1,4 +1,7 @@
-"""Publishes the cluster's CA to every namespace as ConfigMap `kube-root-ca.crt` (pkg/controller/certificates/rootcacertpublisher)."""
+"""Publishes the cluster's CA to every namespace as ConfigMap `kube-root-ca.crt`.
+
+Upstream: pkg/controller/certificates/rootcacertpublisher.
+"""
 
 from orlop.api import errors
 from orlop.api.types import core_v1, meta_v1

@@ -67,9 +67,7 @@ class TaintEvictionController(Controller):
         if pod.metadata.uid in self.waiting:
             self.waiting.discard(pod.metadata.uid)
             where = f"{pod.metadata.namespace}/{pod.metadata.name}"
-            self.context.recorder.event(
-                pod, "Normal", "TaintManagerEviction", f"Cancelling deletion of Pod {where}"
-            )
+            self.context.recorder.event(pod, "Normal", "TaintManagerEviction", f"Cancelling deletion of Pod {where}")
 
     async def _evict(self, pod: core_v1.Pod) -> None:
         m = pod.metadata
