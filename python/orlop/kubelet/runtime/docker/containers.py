@@ -45,6 +45,8 @@ class Containers:
             return await self._create(name, body)
 
     async def _create(self, name: str, body: dict[str, Any]) -> str:
+        host = body["HostConfig"]
+        host["OomScoreAdj"] = max(host["OomScoreAdj"], self._engine.lowest_oom_score)
         made = await self._engine.call(lambda api: api.create_container_from_config(body, name))
         return str(made["Id"])
 

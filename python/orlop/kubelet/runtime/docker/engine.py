@@ -10,6 +10,7 @@ import docker.errors
 import requests
 
 from orlop.kubelet.runtime.base import RuntimeFailure, Unavailable
+from orlop.kubelet.runtime.docker.oom import lowest_score
 from orlop.kubelet.runtime.docker.streams import Streams, failure
 
 T = TypeVar("T")
@@ -38,6 +39,7 @@ class Engine:
         self.streams = Streams(socket_path, "1.40")
         self.info: dict[str, Any] = {}
         self.server_version: dict[str, Any] = {}
+        self.lowest_oom_score = 0
         self._api: docker.APIClient | None = None
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="docker")
 
@@ -56,6 +58,7 @@ class Engine:
         if self.info.get("OSType", "linux") != "linux":
             raise Unavailable(f"the Docker Engine at unix://{self.socket_path} runs {self.info['OSType']} containers")
         self.streams = Streams(self.socket_path, version)
+        self.lowest_oom_score = await self._in_thread(lowest_score)
 
     async def close(self) -> None:
         if self._api is not None:

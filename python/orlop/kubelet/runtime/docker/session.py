@@ -28,7 +28,7 @@ class DockerSession:
 
     async def read(self) -> tuple[LogStream, bytes] | None:
         if not self._pending:
-            self._pending.extend(await anext(self._output, ()))
+            self._pending.extend(await anext(self._output, []))
         if not self._pending:
             return None
         stream, data = self._pending.popleft()
