@@ -20,6 +20,7 @@ from orlop.store.base import (
 from orlop.store.broadcast import Broadcast
 from orlop.store.histories import HISTORIES, histories_of, history_of
 from orlop.store.keys import check
+from orlop.store.lmdb import write_snapshot
 
 READ_SLICE = 1000
 """Changes that one step of a lagging follower takes from the log."""
@@ -198,7 +199,8 @@ class MemoryStore:
         return self._times[index - 1][1] if index else 0
 
     async def snapshot(self, path: str) -> None:
-        raise NotImplementedError
+        self._check_open()
+        write_snapshot(path, self._uid, [self._log[revision] for revision in sorted(self._log)], self._compacted)
 
     async def stats(self) -> Stats:
         objects: dict[str, int] = {}

@@ -1,0 +1,343 @@
+"""The store on one machine's disk: LMDB."""
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+import lmdb
+
+from orlop.clock import Clock
+from orlop.store.base import (
+    Change,
+    FutureRevision,
+    Key,
+    Record,
+    Stats,
+    StoreClosed,
+    StoreCorrupt,
+    StoreError,
+    StoreFormat,
+    StoreFull,
+    StoreLocked,
+    Write,
+)
+from orlop.store.broadcast import Broadcast
+from orlop.store.histories import MAIN, histories_of, history_of
+from orlop.store.keys import check
+from orlop.store.lmdb_layout import DATABASES, Layout
+from orlop.store.lmdb_writer import Writer
+from orlop.store.record import microseconds
+
+T = TypeVar("T")
+
+MAP_SIZE = 1 << 40 if sys.maxsize > 1 << 32 else 1 << 30
+"""Address space reserved for the file, which itself grows as needed: 1 TiB that never has to be resized under
+readers costs nothing on 64 bits. A machine of 32 bits has room for 1 GiB."""
+
+READERS = 512
+"""Read transactions open at once; each takes a slot of 64 bytes. We use a handful, tools that look in a few more."""
+
+SHORT_RANGE = 50
+"""Objects read on the event loop (some 5 µs each); longer ranges are read in a thread."""
+
+READ_SLICE = 1000
+"""Changes that one step of a lagging follower takes from the log."""
+
+READ_THREADS = 2
+
+
+class LmdbStore:
+    """Every version in one file, `data.mdb` in the folder `path`, which only its owner may read (it holds Secrets).
+
+    One thread writes; reads are of snapshots and wait for nobody. LMDB runs without WRITEMAP, so that a full disk is
+    an error and not a crash.
+    """
+
+    def __init__(self, path: str, clock: Clock, *, map_size: int = MAP_SIZE, sync: bool = True) -> None:
+        """`sync=False` gives up durability, for tests of tests and for what can be lost."""
+        self._path = os.path.abspath(path)
+        self._clock = clock
+        self._map_size = map_size
+        self._sync = sync
+        self._lock: int | None = None
+        self._env: lmdb.Environment | None = None
+        self._opened: tuple[Layout, Writer] | None = None
+        self._threads: ThreadPoolExecutor | None = None
+        self._broadcast = Broadcast(self._changes_after)
+
+    async def open(self) -> None:
+        if self._env is not None:
+            raise StoreLocked(f"the store in {self._path} is open already")
+        self._threads = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="orlop-store-read")
+        try:
+            layout = await self._in_thread(self._open)
+        except BaseException:
+            self._let_go()
+            raise
+        assert self._env is not None
+        self._broadcast = Broadcast(self._changes_after)
+        self._opened = layout, Writer(self._env, layout, self._path, self._clock, self._answered)
+
+    def _open(self) -> Layout:
+        try:
+            fresh = not os.path.exists(os.path.join(self._path, "data.mdb"))
+            os.makedirs(self._path, mode=0o700, exist_ok=True)
+            self._lock = _lock(self._path)
+            self._env = lmdb.open(
+                self._path,
+                map_size=self._map_size,
+                max_dbs=DATABASES,
+                max_readers=READERS,
+                mode=0o600,
+                meminit=False,
+                sync=self._sync,
+                max_spare_txns=8,
+            )
+            self._env.reader_check()  # slots of processes that were killed
+            with self._env.begin() as txn:
+                strange = txn.stat()["entries"] > 0 and txn.get(b"meta") is None
+            if strange:
+                raise StoreFormat(f"{self._path} holds an LMDB environment that is not orlop's: choose another folder")
+            with self._env.begin(write=True) as txn:
+                layout = Layout(self._env, txn, self._clock.uuid(), self._path)
+            if fresh:
+                _sync_folder(self._path)
+                _sync_folder(os.path.dirname(self._path))
+        except (lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.CorruptedError, lmdb.PageNotFoundError) as error:
+            raise StoreFormat(
+                f"{self._path}/data.mdb is not a store that can be read ({error}): restore a snapshot, or choose "
+                f"another folder"
+            ) from error
+        except (lmdb.Error, OSError) as error:
+            if os.strerror(errno.ENOSPC) in str(error):
+                raise StoreFull(f"cannot make a store in {self._path}: free space on its disk ({error})") from error
+            raise StoreError(f"cannot open the store in {self._path}: {error}") from error
+        return layout
+
+    async def close(self) -> None:
+        if self._opened is None:
+            return
+        _, writer = self._opened
+        self._opened = None
+        await self._in_thread(writer.stop)
+        # The writer's last answers are on the loop's queue by now: let them go out before followers hear of the end.
+        done = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(done.set_result, None)
+        await done
+        self._broadcast.end(StoreClosed(f"the store in {self._path} is closed"))
+        assert self._threads is not None
+        await asyncio.to_thread(self._threads.shutdown)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._env is not None:
+            self._env.close()
+            self._env = None
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+        self._threads = None
+
+    @property
+    def uid(self) -> str:
+        return self._layout.uid
+
+    @property
+    def revision(self) -> int:
+        return self._writer.revision
+
+    @property
+    def compacted(self) -> int:
+        return self._writer.compacted[MAIN]
+
+    def compacted_of(self, resource: str) -> int:
+        return self._writer.compacted[history_of(resource)]
+
+    async def commit(self, write: Write) -> int:
+        check(write.key)
+        return (await self._writer.commit((write,)))[0]
+
+    async def commit_all(self, writes: Sequence[Write]) -> list[int]:
+        for write in writes:
+            check(write.key)
+        if len({write.key for write in writes}) != len(writes):
+            raise ValueError("a transaction writes each key at most once")
+        return await self._writer.commit(writes)
+
+    def _answered(
+        self, changes: list[Change], outcomes: list[tuple["asyncio.Future[list[int]]", list[int] | Exception]]
+    ) -> None:
+        # Followers first: asyncio runs them before the callers whose futures are resolved after.
+        if changes:
+            self._broadcast.publish(changes)
+        for future, outcome in outcomes:
+            if future.done():
+                pass  # its caller was cancelled
+            elif isinstance(outcome, Exception):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
+
+    async def get(self, key: Key, revision: int | None = None) -> Record | None:
+        layout = self._layout
+        with _read_errors(self._path), self._environment.begin() as txn:
+            return layout.get(txn, key, layout.snapshot(txn, key.resource, revision))
+
+    async def range(
+        self,
+        resource: str | None,
+        namespace: str | None = None,
+        *,
+        after: Key | None = None,
+        limit: int | None = None,
+        revision: int | None = None,
+    ) -> tuple[list[Record], bool]:
+        def read() -> tuple[list[Record], bool]:
+            layout = self._layout
+            with _read_errors(self._path), self._environment.begin() as txn:
+                at = layout.snapshot(txn, resource, revision)
+                found = layout.range(txn, resource, namespace, after, at)
+                records = list(islice(found, limit))
+                return records, limit is not None and next(found, None) is not None
+
+        return read() if limit is not None and limit <= SHORT_RANGE else await self._in_thread(read)
+
+    def changes(self, since: int) -> AsyncIterator[list[Change]]:
+        return self._broadcast.follow(since)
+
+    async def _changes_after(self, since: int) -> list[Change]:
+        def read() -> list[Change]:
+            with _read_errors(self._path), self._environment.begin() as txn:
+                return self._layout.changes(txn, since, READ_SLICE)
+
+        return await self._in_thread(read) if since < self.revision else []
+
+    async def compact(self, revision: int, resource: str | None = None) -> None:
+        if revision > self.revision:
+            raise FutureRevision(revision, self.revision)
+        for history in histories_of(resource):
+            await self._writer.sweep(history, revision)
+
+    async def revision_at(self, time: float) -> int:
+        with self._environment.begin() as txn:
+            return self._layout.revision_at(txn, microseconds(time))
+
+    async def snapshot(self, path: str) -> None:
+        env = self._environment
+
+        def copy() -> None:
+            with _whole(path) as half:
+                env.copy(half, compact=True)
+
+        await asyncio.to_thread(copy)
+
+    async def stats(self) -> Stats:
+        def read() -> Stats:
+            env, layout = self._environment, self._layout
+            with env.begin() as txn:
+                revision, compacted = layout.revision(txn), layout.compacted(txn, MAIN)
+                objects, records, used = layout.objects(txn), layout.records(txn), layout.used(txn)
+            size = (env.info()["last_pgno"] + 1) * env.stat()["psize"]
+            return Stats(revision, compacted, objects, records, size, max(0, size - used))
+
+        return await self._in_thread(read)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        if self._threads is None:
+            raise self._closed()
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    @property
+    def _environment(self) -> "lmdb.Environment":
+        if self._env is None or self._opened is None:
+            raise self._closed()
+        return self._env
+
+    @property
+    def _layout(self) -> Layout:
+        if self._opened is None:
+            raise self._closed()
+        return self._opened[0]
+
+    @property
+    def _writer(self) -> Writer:
+        if self._opened is None:
+            raise self._closed()
+        return self._opened[1]
+
+    def _closed(self) -> StoreClosed:
+        return StoreClosed(f"the store in {self._path} is not open")
+
+
+def write_snapshot(path: str, uid: str, changes: Iterable[Change], compacted: dict[str, int]) -> None:
+    """Makes a store in the new folder `path` of another's changes and of where its histories begin."""
+    with _whole(path) as half:
+        env = lmdb.open(half, map_size=MAP_SIZE, max_dbs=DATABASES, mode=0o600)
+        try:
+            with env.begin(write=True) as txn:
+                layout = Layout(env, txn, uid, half)
+                for change in changes:
+                    layout.restore(txn, change)
+                for history, revision in compacted.items():
+                    layout.restore_compacted(txn, history, revision)
+        finally:
+            env.close()
+        os.remove(os.path.join(half, "lock.mdb"))
+
+
+@contextlib.contextmanager
+def _whole(path: str) -> Iterator[str]:
+    """A folder to make a snapshot in, beside its place: it is moved there when it is whole and on disk."""
+    path = os.path.abspath(path)
+    half = path + ".incomplete"
+    os.makedirs(half, mode=0o700)
+    try:
+        yield half
+        with open(os.path.join(half, "data.mdb"), "rb") as file:
+            os.fsync(file.fileno())
+        os.rename(half, path)
+        _sync_folder(os.path.dirname(path))
+    except BaseException:
+        shutil.rmtree(half, ignore_errors=True)
+        raise
+
+
+@contextlib.contextmanager
+def _read_errors(path: str) -> Iterator[None]:
+    try:
+        yield
+    except (lmdb.CorruptedError, lmdb.PageNotFoundError) as error:
+        raise StoreCorrupt(f"the store in {path} is damaged: {error}") from error
+
+
+def _lock(path: str) -> int:
+    """Holds the folder for this process. LMDB itself would let two writers' processes share the file, whose
+    revisions would then part; and opening it twice in one process breaks its own locks."""
+    file = os.open(os.path.join(path, "orlop.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.read(file, 20).decode().strip() or "unknown"
+        os.close(file)
+        raise StoreLocked(
+            f"the store in {path} is in use by process {holder}: stop it first, or choose another --data-dir"
+        ) from None
+    os.ftruncate(file, 0)
+    os.write(file, str(os.getpid()).encode())
+    return file
+
+
+def _sync_folder(path: str) -> None:
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,192 @@
+"""The one thread that writes to LMDB: it joins the waiting writes into one commit and one sync (group commit)."""
+
+import asyncio
+import errno
+import os
+import resource
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+
+import lmdb
+import msgspec
+
+from orlop.clock import Clock
+from orlop.store.base import Change, Conflict, StoreError, StoreFull, Write
+from orlop.store.histories import HISTORIES
+from orlop.store.lmdb_layout import Layout
+from orlop.store.record import microseconds
+
+MAX_GROUP = 1000
+"""Requests joined in one transaction, so that the first need not wait long for the last."""
+
+SWEEP = 64
+"""Records that compaction looks at in one transaction: well under a millisecond beside the writes of others."""
+
+ROOM = 4 << 20
+"""Bytes that must be free for a failed write to be a fault of the disk rather than a want of space."""
+
+_FULL = frozenset(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+
+
+class _Commit(msgspec.Struct, gc=False):
+    writes: Sequence[Write]
+    future: "asyncio.Future[list[int]]"
+
+
+class _Sweep(msgspec.Struct, gc=False):
+    history: str
+    target: int
+    future: "asyncio.Future[None]"
+
+
+_Answer = Callable[[list[Change], list[tuple["asyncio.Future[list[int]]", list[int] | Exception]]], None]
+
+
+class Writer:
+    """Owns the write transaction. `revision` and `compacted` may be read from any thread."""
+
+    def __init__(self, env: "lmdb.Environment", layout: Layout, path: str, clock: Clock, answer: _Answer) -> None:
+        """`answer` is called on the running event loop, once a transaction: what was committed, and each outcome."""
+        self._env = env
+        self._layout = layout
+        self._path = path
+        self._clock = clock
+        self._answer = answer
+        self._loop = asyncio.get_running_loop()
+        self._queue: SimpleQueue[_Commit | _Sweep | None] = SimpleQueue()
+        self._broken: StoreError | None = None
+        with env.begin() as txn:
+            self.revision = layout.revision(txn)
+            self.compacted = {history: layout.compacted(txn, history) for history in HISTORIES}
+            self._time = layout.last_time(txn)
+        self._thread = threading.Thread(target=self._run, name="orlop-store", daemon=True)
+        self._thread.start()
+
+    def commit(self, writes: Sequence[Write]) -> "asyncio.Future[list[int]]":
+        """The writes' revisions, once they are on disk."""
+        future: asyncio.Future[list[int]] = self._loop.create_future()
+        self._queue.put(_Commit(writes, future))
+        return future
+
+    def sweep(self, history: str, target: int) -> "asyncio.Future[None]":
+        """Compacts a history, slice by slice between the writes."""
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._queue.put(_Sweep(history, target, future))
+        return future
+
+    def stop(self) -> None:
+        """Finishes what has been asked for and ends the thread. Blocks."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        stopping = False
+        while True:
+            commits: list[_Commit] = []
+            sweeps: list[_Sweep] = []
+            try:
+                waiting = self._queue.get(block=not stopping)
+                while True:
+                    if waiting is None:
+                        stopping = True
+                    elif isinstance(waiting, _Sweep):
+                        sweeps.append(waiting)
+                    else:
+                        commits.append(waiting)
+                    if len(commits) >= MAX_GROUP or sweeps:
+                        break
+                    waiting = self._queue.get_nowait()
+            except Empty:
+                if stopping and not commits and not sweeps:
+                    return
+            if commits or sweeps:
+                self._transact(commits, sweeps, stopping)
+
+    def _transact(self, commits: list[_Commit], sweeps: list[_Sweep], stopping: bool) -> None:
+        changes: list[Change] = []
+        outcomes: list[list[int] | Exception]
+        known = len(self._layout.resources)
+        swept: list[bool] = []
+        time = max(self._time, microseconds(self._clock.now()))
+        try:
+            if self._broken:
+                raise self._broken
+            with self._env.begin(write=True) as txn:
+                outcomes = [self._try(txn, commit.writes, changes, time) for commit in commits]
+                if changes:
+                    self._layout.finish(txn, changes[-1].revision, time)
+                swept = [self._layout.sweep(txn, sweep.history, sweep.target, SWEEP) for sweep in sweeps]
+        except Exception as error:  # whatever it is, every caller must hear of it
+            self._layout.forget_resources(known)
+            changes = []
+            failure = self._explain(error)
+            outcomes = [failure] * len(commits)
+            for sweep in sweeps:
+                self._on_loop(_fail, sweep.future, failure)
+        else:
+            if changes:
+                self.revision = changes[-1].revision
+                self._time = time
+            for sweep, done in zip(sweeps, swept, strict=True):
+                self.compacted[sweep.history] = max(self.compacted[sweep.history], sweep.target)
+                if done or stopping:  # what is left is swept after the next start
+                    self._on_loop(_done, sweep.future)
+                else:
+                    self._queue.put(sweep)
+        if commits:
+            futures = [commit.future for commit in commits]
+            self._on_loop(self._answer, changes, list(zip(futures, outcomes, strict=True)))
+
+    def _try(
+        self, txn: "lmdb.Transaction", writes: Sequence[Write], changes: list[Change], time: int
+    ) -> list[int] | Exception:
+        """Applies one request, wholly or not at all."""
+        previous = []
+        for write in writes:
+            actual = self._layout.actual(txn, write.key)
+            if (write.expected is not None and write.expected != actual) or (write.delete and not actual):
+                return Conflict(write.key, actual)
+            previous.append(actual)
+        revision = changes[-1].revision if changes else self.revision
+        revisions = []
+        for write, was in zip(writes, previous, strict=True):
+            revision += 1
+            changes.append(self._layout.put(txn, revision, write, was, time))
+            revisions.append(revision)
+        return revisions
+
+    def _explain(self, error: Exception) -> StoreError:
+        """What a failed transaction means. Nothing of it was written; whether the next may succeed depends."""
+        if isinstance(error, StoreError):
+            return error
+        if isinstance(error, lmdb.MapFullError) or any(text in str(error) for text in _FULL) or self._cramped():
+            return StoreFull(f"the store in {self._path} has no room: free space on its disk ({error})")
+        # After a failed sync the kernel may have dropped what it could not write: nothing later can be trusted to
+        # reach the disk. Reads go on.
+        self._broken = StoreError(
+            f"the store in {self._path} takes no more writes until it is opened again: a commit failed ({error})"
+        )
+        return self._broken
+
+    def _cramped(self) -> bool:
+        """LMDB reports a write that was cut short by a full disk as an input/output error."""
+        disk = os.statvfs(self._path)
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+        size = os.path.getsize(os.path.join(self._path, "data.mdb"))
+        return disk.f_bavail * disk.f_frsize < ROOM or (limit != resource.RLIM_INFINITY and size + ROOM > limit)
+
+    def _on_loop(self, call: Callable[..., None], *args: object) -> None:
+        with suppress(RuntimeError):  # the loop has been closed: nobody waits
+            self._loop.call_soon_threadsafe(call, *args)
+
+
+def _fail(future: "asyncio.Future[None]", error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
+
+
+def _done(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)
