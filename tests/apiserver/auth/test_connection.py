@@ -11,7 +11,8 @@ from uvicorn.server import ServerState
 from orlop import pki
 from orlop.api import errors
 from orlop.apiserver.auth import LOCAL_USER, Authenticator, User
-from orlop.apiserver.auth.connection import PEER, IdentifyingProtocol, Peer, server_context
+from orlop.apiserver.auth.connection import IdentifyingProtocol, server_context
+from orlop.apiserver.auth.x509 import PEER, Peer
 from orlop.clock import SystemClock
 from orlop.pki.identities import Names
 

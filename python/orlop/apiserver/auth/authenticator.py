@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from orlop.api import errors
-from orlop.apiserver.auth.connection import PEER, Peer
 from orlop.apiserver.auth.tokens import TokenError
 from orlop.apiserver.auth.user import ANONYMOUS, User, authenticated
+from orlop.apiserver.auth.x509 import PEER, Peer
 from orlop.clock import Clock
 
 LOCAL_USER = "orlop.user"
