@@ -1,0 +1,280 @@
+"""The other kinds, against hand-written rows."""
+
+import pytest
+
+TEMPLATE = {"spec": {"containers": [{"name": "a", "image": "img:1"}, {"name": "b", "image": "img:2"}]}}
+SELECTOR = {
+    "matchLabels": {"app": "web"},
+    "matchExpressions": [{"key": "tier", "operator": "In", "values": ["x", "y"]}],
+}
+
+
+@pytest.mark.parametrize(
+    ("document", "cells"),
+    [
+        (
+            {
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "spec": {"replicas": 3, "selector": SELECTOR, "template": TEMPLATE},
+                "status": {"readyReplicas": 2, "updatedReplicas": 3, "availableReplicas": 1},
+            },
+            ["x", "2/3", 3, 1, "60m", "a,b", "img:1,img:2", "app=web,tier in (x,y)"],
+        ),
+        (
+            {
+                "apiVersion": "apps/v1",
+                "kind": "ReplicaSet",
+                "spec": {"replicas": 3, "selector": {"matchLabels": {"b": "2", "a": "1"}}, "template": TEMPLATE},
+                "status": {"replicas": 2, "readyReplicas": 1},
+            },
+            ["x", 3, 2, 1, "60m", "a,b", "img:1,img:2", "a=1,b=2"],
+        ),
+        (
+            {
+                "apiVersion": "apps/v1",
+                "kind": "ControllerRevision",
+                "metadata": {
+                    "ownerReferences": [
+                        {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "d", "uid": "1", "controller": True}
+                    ]
+                },
+                "revision": 4,
+            },
+            ["x", "daemonset.apps/d", 4, "60m"],
+        ),
+        (
+            {
+                "apiVersion": "v1",
+                "kind": "Service",
+                "spec": {
+                    "type": "ClusterIP",
+                    "clusterIPs": ["10.96.0.10"],
+                    "ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}],
+                    "selector": {"k": "v", "a": "b"},
+                },
+            },
+            ["x", "ClusterIP", "10.96.0.10", "<none>", "53/UDP,53/TCP", "60m", "a=b,k=v"],
+        ),
+        (
+            {
+                "apiVersion": "v1",
+                "kind": "Service",
+                "spec": {
+                    "type": "LoadBalancer",
+                    "clusterIPs": ["10.96.0.11"],
+                    "externalIPs": ["9.9.9.9"],
+                    "ports": [{"port": 80, "nodePort": 30080, "protocol": "TCP"}],
+                },
+                "status": {"loadBalancer": {"ingress": [{"ip": "8.8.8.8"}, {"hostname": "a.example"}]}},
+            },
+            ["x", "LoadBalancer", "10.96.0.11", "8.8.8.8,a.example,9.9.9.9", "80:30080/TCP", "60m", "<none>"],
+        ),
+        (
+            {"apiVersion": "v1", "kind": "Service", "spec": {"type": "LoadBalancer"}},
+            ["x", "LoadBalancer", "<none>", "<pending>", "<none>", "60m", "<none>"],
+        ),
+        (
+            {"apiVersion": "v1", "kind": "Service", "spec": {"type": "ExternalName", "externalName": "db.example"}},
+            ["x", "ExternalName", "<none>", "db.example", "<none>", "60m", "<none>"],
+        ),
+        (
+            {
+                "apiVersion": "v1",
+                "kind": "Endpoints",
+                "subsets": [
+                    {
+                        "addresses": [{"ip": "10.0.0.1"}, {"ip": "10.0.0.2"}],
+                        "ports": [{"port": 80}, {"port": 443}],
+                    },
+                    {"addresses": [{"ip": "fd00::1"}], "ports": [{"port": 80}]},
+                ],
+            },
+            ["x", "10.0.0.1:80,10.0.0.2:80,10.0.0.1:443 + 2 more...", "60m"],
+        ),
+        ({"apiVersion": "v1", "kind": "Endpoints"}, ["x", "<none>", "60m"]),
+        (
+            {
+                "apiVersion": "discovery.k8s.io/v1",
+                "kind": "EndpointSlice",
+                "addressType": "IPv4",
+                "ports": [{"port": 80}, {"name": "named"}, {}],
+                "endpoints": [{"addresses": [f"10.0.0.{n}"]} for n in range(1, 6)],
+            },
+            ["x", "IPv4", "80,named,*", "10.0.0.1,10.0.0.2,10.0.0.3 + 2 more...", "60m"],
+        ),
+        (
+            {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4"},
+            ["x", "IPv4", "<unset>", "<unset>", "60m"],
+        ),
+        (
+            {
+                "apiVersion": "v1",
+                "kind": "Node",
+                "metadata": {
+                    "labels": {
+                        "node-role.kubernetes.io/control-plane": "",
+                        "kubernetes.io/role": "worker",
+                        "node-role.kubernetes.io/": "",
+                    }
+                },
+                "spec": {"unschedulable": True},
+                "status": {
+                    "conditions": [{"type": "Ready", "status": "True"}],
+                    "addresses": [{"type": "InternalIP", "address": "10.1.0.1"}],
+                    "nodeInfo": {
+                        "kubeletVersion": "v1.37.0",
+                        "osImage": "Debian",
+                        "kernelVersion": "6.1",
+                        "containerRuntimeVersion": "docker://20",
+                    },
+                },
+            },
+            [
+                "x",
+                "Ready,SchedulingDisabled",
+                "control-plane,worker",
+                "60m",
+                "v1.37.0",
+                "10.1.0.1",
+                "<none>",
+                "Debian",
+                "6.1",
+                "docker://20",
+            ],
+        ),
+        (
+            {
+                "apiVersion": "v1",
+                "kind": "Node",
+                "status": {"conditions": [{"type": "Ready", "status": "Unknown"}]},
+            },
+            ["x", "NotReady", "<none>", "60m", "", "<none>", "<none>", "<unknown>", "<unknown>", "<unknown>"],
+        ),
+        ({"apiVersion": "v1", "kind": "Namespace", "status": {"phase": "Active"}}, ["x", "Active", "60m"]),
+        (
+            {"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "1", "b": "2"}, "binaryData": {"c": "AA=="}},
+            ["x", 3, "60m"],
+        ),
+        ({"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "data": {"a": "MQ=="}}, ["x", "Opaque", 1, "60m"]),
+        ({"apiVersion": "v1", "kind": "ServiceAccount"}, ["x", "60m"]),
+        (
+            {
+                "apiVersion": "coordination.k8s.io/v1",
+                "kind": "Lease",
+                "spec": {"holderIdentity": "n1"},
+            },
+            ["x", "n1", "60m"],
+        ),
+        (
+            {
+                "apiVersion": "policy/v1",
+                "kind": "PodDisruptionBudget",
+                "spec": {"minAvailable": "50%"},
+                "status": {"disruptionsAllowed": 2},
+            },
+            ["x", "50%", "N/A", 2, "60m"],
+        ),
+        (
+            {
+                "apiVersion": "policy/v1",
+                "kind": "PodDisruptionBudget",
+                "spec": {"maxUnavailable": 1},
+            },
+            ["x", "N/A", "1", 0, "60m"],
+        ),
+        (
+            {
+                "apiVersion": "scheduling.k8s.io/v1",
+                "kind": "PriorityClass",
+                "value": 1000,
+                "preemptionPolicy": "Never",
+            },
+            ["x", 1000, False, "60m", "Never"],
+        ),
+        (
+            {
+                "apiVersion": "rbac.authorization.k8s.io/v1",
+                "kind": "RoleBinding",
+                "roleRef": {"kind": "ClusterRole", "name": "view"},
+                "subjects": [
+                    {"kind": "User", "name": "u1"},
+                    {"kind": "User", "name": "u2"},
+                    {"kind": "Group", "name": "g"},
+                    {"kind": "ServiceAccount", "name": "s", "namespace": "ns"},
+                ],
+            },
+            ["x", "ClusterRole/view", "60m", "u1, u2", "g", "ns/s"],
+        ),
+        (
+            {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole"},
+            ["x", "2025-12-31T23:00:00Z"],
+        ),
+    ],
+)
+def test_rows(show, document, cells):
+    assert show(document) == cells
+
+
+def event(**more):
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "involvedObject": {"kind": "Pod", "name": "p", "fieldPath": "spec.containers{c}"},
+        "type": "Normal",
+        "reason": "Started",
+        "message": "Started container c\n",
+        **more,
+    }
+
+
+@pytest.mark.parametrize(
+    ("document", "last", "source", "first", "count"),
+    [
+        (
+            event(
+                source={"component": "kubelet", "host": "n1"},
+                firstTimestamp="2025-12-31T23:00:00Z",
+                lastTimestamp="2025-12-31T23:59:00Z",
+                count=5,
+            ),
+            "60s",
+            "kubelet, n1",
+            "60m",
+            5,
+        ),
+        (
+            event(
+                reportingComponent="default-scheduler",
+                reportingInstance="s-0",
+                eventTime="2025-12-31T23:58:00.000000Z",
+            ),
+            "2m",
+            "default-scheduler, s-0",
+            "2m",
+            1,
+        ),
+        (
+            event(
+                reportingComponent="default-scheduler",
+                eventTime="2025-12-31T23:00:00.000000Z",
+                series={"count": 9, "lastObservedTime": "2025-12-31T23:59:30.000000Z"},
+            ),
+            "30s",
+            "default-scheduler",
+            "60m",
+            9,
+        ),
+        (event(), "<unknown>", "", "<unknown>", 1),
+    ],
+)
+def test_events(show, document, last, source, first, count):
+    middle = ["Normal", "Started", "pod/p", "spec.containers{c}", source, "Started container c"]
+    assert show(document) == [last, *middle, first, count, "x"]
+
+
+def test_a_selector_that_is_wrong_is_shown_as_such(show):
+    wrong = {"matchExpressions": [{"key": "a", "operator": "Nonsense", "values": []}]}
+    document = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "spec": {"selector": wrong}}
+    assert show(document)[-1] == "<error>"
+    assert show({**document, "kind": "Deployment"})[-1] == "<invalid>"
