@@ -298,9 +298,7 @@ class SchedulerCore:
 
     def explain(
         self, value: bytes, /
-    ) -> builtins.list[
-        tuple[str, str | None, builtins.list[str], builtins.list[tuple[str, int, int]], int]
-    ]:
+    ) -> builtins.list[tuple[str, str | None, builtins.list[str], builtins.list[tuple[str, int, int]], int]]:
         """For a Pod, of each node: name, refusing filter, its reasons, (plug-in, score 0..100, weight) list, total.
 
         The pod need not be known. Changes nothing, draws no lot. Releases the GIL.

@@ -12,8 +12,7 @@ from orlop.api.types import core_v1
 from orlop.kubelet.environment import ConfigError, expand
 from orlop.kubelet.network.base import PortMapping
 from orlop.kubelet.plan import HASH_ANNOTATION, container_hash
-from orlop.kubelet.runtime import base
-from orlop.kubelet.runtime import values as v
+from orlop.kubelet.runtime import base, values as v
 from orlop.kubelet.status import qos_class
 from orlop.kubelet.volumes import host
 from orlop.kubelet.volumes.payload import VolumeError

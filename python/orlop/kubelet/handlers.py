@@ -7,8 +7,7 @@ from typing import NamedTuple
 import aiohttp
 
 from orlop.api.types import core_v1
-from orlop.kubelet.runtime import base
-from orlop.kubelet.runtime import values as v
+from orlop.kubelet.runtime import base, values as v
 
 MAX_BODY = 10 * 1024
 """Bytes of an HTTP answer that are read: it only goes into a message (upstream: maxRespBodyLength)."""

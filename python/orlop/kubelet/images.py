@@ -5,8 +5,7 @@ import json
 
 from orlop.api import errors
 from orlop.api.types import core_v1
-from orlop.kubelet.runtime import base
-from orlop.kubelet.runtime import values as v
+from orlop.kubelet.runtime import base, values as v
 from orlop.kubelet.services import Services, container_reference
 
 PULL_INITIAL = 10.0

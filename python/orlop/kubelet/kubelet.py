@@ -20,8 +20,7 @@ from orlop.kubelet.network.base import Network, NetworkError
 from orlop.kubelet.node import NodeAgent
 from orlop.kubelet.podworker import PodWorker
 from orlop.kubelet.probes import Prober
-from orlop.kubelet.runtime import base
-from orlop.kubelet.runtime import values as v
+from orlop.kubelet.runtime import base, values as v
 from orlop.kubelet.services import Services, container_reference
 from orlop.kubelet.sources import Sources
 from orlop.kubelet.statuses import StatusManager

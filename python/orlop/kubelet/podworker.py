@@ -15,8 +15,7 @@ from orlop.clock import parse_time
 from orlop.kubelet import containers, hooks, starter, status
 from orlop.kubelet.dns import pod_config
 from orlop.kubelet.plan import Plan, by_name, plan
-from orlop.kubelet.runtime import base
-from orlop.kubelet.runtime import values as v
+from orlop.kubelet.runtime import base, values as v
 from orlop.kubelet.services import Services, container_reference
 from orlop.kubelet.sources import references
 from orlop.kubelet.status import Facts, Waiting

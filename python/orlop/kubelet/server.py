@@ -16,8 +16,7 @@ from orlop.clock import Clock, parse_time
 from orlop.kubelet.access import Access, User, subject
 from orlop.kubelet.config import KubeletConfig
 from orlop.kubelet.podworker import PodWorker
-from orlop.kubelet.runtime import base
-from orlop.kubelet.runtime import values as v
+from orlop.kubelet.runtime import base, values as v
 from orlop.kubelet.stats import resource_metrics, summary
 from orlop.streaming import channels
 

@@ -12,8 +12,7 @@ from orlop.kubelet.config import KubeletConfig
 from orlop.kubelet.fields import NodeFacts
 from orlop.kubelet.handlers import Handlers
 from orlop.kubelet.probes import Prober
-from orlop.kubelet.runtime import base
-from orlop.kubelet.runtime import values as v
+from orlop.kubelet.runtime import base, values as v
 from orlop.kubelet.sources import Sources
 from orlop.kubelet.statuses import StatusManager
 from orlop.kubelet.volumes.manager import Volumes

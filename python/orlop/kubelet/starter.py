@@ -9,8 +9,7 @@ from orlop.kubelet import containers
 from orlop.kubelet.environment import ConfigError, environment
 from orlop.kubelet.hooks import run_hook
 from orlop.kubelet.images import ImageProblem, ensure_image
-from orlop.kubelet.runtime import base
-from orlop.kubelet.runtime import values as v
+from orlop.kubelet.runtime import base, values as v
 from orlop.kubelet.services import Services, container_reference
 from orlop.kubelet.status import Waiting
 from orlop.kubelet.volumes.payload import VolumeError

@@ -3,17 +3,15 @@
 A request passes `Authenticator.authenticate`, `impersonate`, and `Authorizer.require`, in this order.
 """
 
-from orlop.apiserver.auth.attributes import Access as Access
-from orlop.apiserver.auth.attributes import Attributes as Attributes
-from orlop.apiserver.auth.attributes import Decision as Decision
-from orlop.apiserver.auth.attributes import forbidden as forbidden
-from orlop.apiserver.auth.authenticator import LOCAL_USER as LOCAL_USER
-from orlop.apiserver.auth.authenticator import Authenticator as Authenticator
+from orlop.apiserver.auth.attributes import (
+    Access as Access,
+    Attributes as Attributes,
+    Decision as Decision,
+    forbidden as forbidden,
+)
+from orlop.apiserver.auth.authenticator import LOCAL_USER as LOCAL_USER, Authenticator as Authenticator
 from orlop.apiserver.auth.authorizer import Authorizer as Authorizer
 from orlop.apiserver.auth.impersonate import impersonate as impersonate
-from orlop.apiserver.auth.tokenfile import TokenFile as TokenFile
-from orlop.apiserver.auth.tokenfile import TokenFileError as TokenFileError
-from orlop.apiserver.auth.tokens import ServiceAccountTokens as ServiceAccountTokens
-from orlop.apiserver.auth.tokens import TokenError as TokenError
-from orlop.apiserver.auth.user import ANONYMOUS as ANONYMOUS
-from orlop.apiserver.auth.user import User as User
+from orlop.apiserver.auth.tokenfile import TokenFile as TokenFile, TokenFileError as TokenFileError
+from orlop.apiserver.auth.tokens import ServiceAccountTokens as ServiceAccountTokens, TokenError as TokenError
+from orlop.apiserver.auth.user import ANONYMOUS as ANONYMOUS, User as User
