@@ -55,9 +55,7 @@ async def apply(client: Client, source: Manifest, namespace: str = "default") ->
 async def _apply_one(client: Client, document: dict[str, Any], namespace: str) -> dict[str, Any]:
     kind = scheme.by_kind(document["apiVersion"], document["kind"])
     if kind is None:
-        raise ManifestError(
-            f'no matches for kind "{document["kind"]}" in version "{document["apiVersion"]}"'
-        )
+        raise ManifestError(f'no matches for kind "{document["kind"]}" in version "{document["apiVersion"]}"')
     metadata = document.get("metadata", {})
     where = metadata.get("namespace", namespace) if kind.namespaced else None
     name = metadata.get("name", "")
@@ -72,9 +70,7 @@ async def send(
     client: Client, method: str, path: str, body: dict[str, Any], content_type: str = "application/json"
 ) -> dict[str, Any]:
     """One write of an untyped object. Returns the answer; raises ApiError."""
-    answer = await client.request(
-        method, path, body=msgspec.json.encode(body), headers={"content-type": content_type}
-    )
+    answer = await client.request(method, path, body=msgspec.json.encode(body), headers={"content-type": content_type})
     if answer.status >= 400:
         raise error_of(answer)
     result: dict[str, Any] = msgspec.json.decode(answer.body)

@@ -69,7 +69,8 @@ class Cluster:
             self._stop()
 
     def _stop(self) -> None:
-        assert self._loop is not None and self._thread is not None
+        assert self._loop is not None
+        assert self._thread is not None
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -92,8 +93,6 @@ class Cluster:
         """Creates or merges the objects of a file, a folder or dictionaries."""
         return self._run(self._cluster.apply(source, namespace))
 
-    def wait(
-        self, target: str, until: str, timeout: float = 30.0, namespace: str = "default"
-    ) -> dict[str, Any] | None:
+    def wait(self, target: str, until: str, timeout: float = 30.0, namespace: str = "default") -> dict[str, Any] | None:
         """kubectl's wait: `c.wait("deployment/web", "condition=Available", timeout=20)`. Raises WaitTimeout."""
         return self._run(self._cluster.wait(target, until, timeout, namespace))

@@ -44,7 +44,9 @@ def condition(text: str) -> Condition:
     if kind == "jsonpath" and rest:
         path, _, value = rest.rpartition("=") if not rest.endswith("}") else (rest, "", "")
         return lambda obj: obj is not None and _path(obj, path, value)
-    raise ValueError(f"unrecognized condition: {text!r}; use condition=TYPE, jsonpath={{.path}}=VALUE, create or delete")
+    raise ValueError(
+        f"unrecognized condition: {text!r}; use condition=TYPE, jsonpath={{.path}}=VALUE, create or delete"
+    )
 
 
 def _condition(obj: dict[str, Any], name: str, wanted: str) -> bool:
@@ -52,9 +54,7 @@ def _condition(obj: dict[str, Any], name: str, wanted: str) -> bool:
     status = obj.get("status", {})
     if status.get("observedGeneration", generation) < generation:
         return False
-    return any(
-        c["type"].lower() == name and c["status"].lower() == wanted for c in status.get("conditions", ())
-    )
+    return any(c["type"].lower() == name and c["status"].lower() == wanted for c in status.get("conditions", ()))
 
 
 def _path(obj: dict[str, Any], path: str, value: str) -> bool:
@@ -92,9 +92,7 @@ async def wait(client: Client, target: str, until: str, namespace: str, timeout:
                     continue
     except TimeoutError:
         seen = "not found" if last is None else msgspec.json.encode(last.get("status", {})).decode()
-        raise WaitTimeout(
-            f"timed out after {timeout:g} s waiting for {until} on {target}; last seen: {seen}"
-        ) from None
+        raise WaitTimeout(f"timed out after {timeout:g} s waiting for {until} on {target}; last seen: {seen}") from None
 
 
 async def _get(client: Client, kind: scheme.Kind, name: str, where: str | None) -> tuple[dict[str, Any] | None, str]:
