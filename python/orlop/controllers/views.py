@@ -1,0 +1,53 @@
+"""What controllers keep of kinds that there are many of: projections, shared so that there is one cache of each."""
+
+from msgspec import field
+
+from orlop.api.types import core_v1, meta_v1
+from orlop.api.types.base import ApiStruct, _none
+
+
+class PodMeta(ApiStruct):
+    """Metadata without managed fields."""
+
+    name: str = ""
+    generate_name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    creation_timestamp: str = ""
+    deletion_timestamp: str | None = None
+    deletion_grace_period_seconds: int | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+    annotations: dict[str, str] = field(default_factory=dict)
+    owner_references: list[meta_v1.OwnerReference] = field(default_factory=list)
+    finalizers: list[str] = field(default_factory=list)
+
+
+class PodSpecView(ApiStruct):
+    node_name: str = ""
+
+
+class PodConditionView(ApiStruct):
+    type: str = field(default_factory=str)
+    status: str = field(default_factory=str)
+    last_transition_time: str | None = field(default_factory=_none)
+
+
+class ContainerStatusView(ApiStruct):
+    restart_count: int = field(default_factory=int)
+
+
+class PodStatusView(ApiStruct):
+    phase: str = ""
+    conditions: list[PodConditionView] = field(default_factory=list)
+    container_statuses: list[ContainerStatusView] = field(default_factory=list)
+
+
+class PodView(ApiStruct):
+    """A pod as the workload controllers see it: about a fifth of the whole."""
+
+    __kind__ = core_v1.Pod
+
+    metadata: PodMeta = field(default_factory=PodMeta)
+    spec: PodSpecView = field(default_factory=PodSpecView)
+    status: PodStatusView = field(default_factory=PodStatusView)
