@@ -23,15 +23,19 @@ class Options:
 
 def all_controllers(options: Options) -> list[Controller]:
     """Every controller, in the order of `--help`."""
+    from orlop.controllers.deployment import DeploymentController
     from orlop.controllers.endpointslice import EndpointSliceController
     from orlop.controllers.nodeipam import NodeIPAMController
     from orlop.controllers.nodelifecycle import NodeLifecycleController
     from orlop.controllers.podgc import PodGCController
+    from orlop.controllers.replicaset import ReplicaSetController
     from orlop.controllers.rootca import RootCAPublisher
     from orlop.controllers.serviceaccounts import ServiceAccountsController
     from orlop.controllers.tainteviction import TaintEvictionController
 
     controllers: list[Controller] = [
+        DeploymentController(),
+        ReplicaSetController(),
         ServiceAccountsController(),
         EndpointSliceController(),
         NodeLifecycleController(options.node_monitor_grace_period),
