@@ -1,6 +1,7 @@
 """Identity from client certificates, over real TLS on loopback."""
 
 import asyncio
+import contextlib
 import ssl
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from uvicorn.server import ServerState
 from orlop import pki
 from orlop.api import errors
 from orlop.apiserver.auth import LOCAL_USER, Authenticator, User
-from orlop.apiserver.auth.connection import IdentifyingProtocol, server_context
+from orlop.apiserver.auth.connection import IdentifyingProtocol, keep_fresh, server_context
 from orlop.apiserver.auth.x509 import PEER, Peer
 from orlop.clock import SystemClock
 from orlop.pki.identities import Names
@@ -104,3 +105,37 @@ def test_a_certificate_that_ended_during_the_connection_does_not_count(clock):
 def test_a_caller_in_the_process_is_who_it_says(clock):
     scheduler = User("system:kube-scheduler")
     assert Authenticator([], clock).authenticate({"state": {LOCAL_USER: scheduler}}, {}) is scheduler
+
+
+def served(context: ssl.SSLContext) -> bytes | None:
+    """The certificate that a new connection is shown."""
+    client = ssl.create_default_context()
+    client.check_hostname = False
+    client.verify_mode = ssl.CERT_NONE
+    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = [client.wrap_bio(to_client, to_server), context.wrap_bio(to_server, to_client, server_side=True)]
+    for _ in range(3):
+        for end in ends:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                end.do_handshake()
+    return ends[0].getpeercert(binary_form=True)
+
+
+async def test_a_running_server_shows_its_renewed_certificate(tmp_path, clock):
+    folder = pki.Folder(tmp_path / "pki", clock)
+    names = Names.of(["127.0.0.1"])
+    folder.ca()
+    pair = folder.apiserver(names)
+    context = server_context(str(pair.certificate_file), str(pair.key_file), str(folder.ca_file))
+    first = served(context)
+    assert first == ssl.PEM_cert_to_DER_cert(pair.certificate.decode())
+    task = asyncio.ensure_future(keep_fresh(context, lambda: folder.apiserver(names), clock))
+    try:
+        await clock.advance(300 * 86400)
+        for _ in range(500):  # the thread that renews takes real time
+            if served(context) != first:
+                break
+            await asyncio.sleep(0.01)
+    finally:
+        task.cancel()
+    assert served(context) not in (first, None)

@@ -2,10 +2,16 @@
 
 import asyncio
 import ssl
+from collections.abc import Callable
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from orlop.apiserver.auth.x509 import PEER, peer_of
+from orlop.clock import Clock
+from orlop.pki import KeyPair
+
+RENEWAL_INTERVAL = 24 * 3600.0
+"""Seconds between looks at the serving certificate. It is renewed months before its end, so a day is soon enough."""
 
 
 class IdentifyingProtocol(HttpToolsProtocol):
@@ -26,3 +32,11 @@ def server_context(certificate_file: str, key_file: str, client_ca_file: str) ->
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     return context
+
+
+async def keep_fresh(context: ssl.SSLContext, serving: Callable[[], KeyPair], clock: Clock) -> None:
+    """Gives new connections the renewed certificate, until cancelled. `serving` is `Folder.apiserver` for its names."""
+    while True:
+        await clock.sleep(RENEWAL_INTERVAL)
+        pair = await asyncio.to_thread(serving)
+        context.load_cert_chain(pair.certificate_file, pair.key_file)
