@@ -3,21 +3,53 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+UP := build/up
 # Outside the checkout, so that a second clone builds in seconds.
 export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/orlop/target
+# Warnings of the Rust code are errors everywhere.
+export RUSTFLAGS ?= -D warnings
+LOCKED := flock "$(CARGO_TARGET_DIR)/.orlop-build"
 
-.PHONY: help build
+.PHONY: help tools build wheel up down test lint unit bench campaign clean
+
 help: ## list these commands
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
-$(BIN)/python:
-	$(PYTHON) -m venv $(VENV)
+tools: ## check that what a build needs is there, and say what is missing
+	@PYTHON=$(PYTHON) scripts/check-tools
 
-$(VENV)/.installed: pyproject.toml | $(BIN)/python
+$(VENV)/.installed: pyproject.toml | tools
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=24' 'maturin>=1.16,<2'
-	$(BIN)/python -c "import tomllib,subprocess,sys; p=tomllib.load(open('pyproject.toml','rb'))['project']; subprocess.check_call([sys.executable,'-m','pip','install','--quiet','--disable-pip-version-check',*p['dependencies'],*p['optional-dependencies']['dev']])"
+	$(BIN)/python scripts/requirements.py dev | $(BIN)/python -m pip install --quiet --disable-pip-version-check -r /dev/stdin
 	@touch $@
 
-build: $(VENV)/.installed ## the development environment .venv, with the extension in release mode
+build: tools $(VENV)/.installed ## the development environment .venv, with the extension in release mode
 	@mkdir -p "$(CARGO_TARGET_DIR)"
-	flock "$(CARGO_TARGET_DIR)/.orlop-build" $(BIN)/maturin develop --quiet --release
+	$(LOCKED) $(BIN)/maturin develop --quiet --release
+
+wheel: tools $(VENV)/.installed ## the wheel that users install, in build/wheels
+	@mkdir -p "$(CARGO_TARGET_DIR)" build/wheels && rm -f build/wheels/orlop-*.whl
+	$(LOCKED) $(BIN)/maturin build --quiet --profile dist --out build/wheels
+	@$(BIN)/python scripts/check_wheel.py build/wheels/orlop-*.whl
+
+up: tools ## build, install into a clean environment, start a cluster, deploy examples/hello
+	@PYTHON=$(PYTHON) scripts/up $(UP)
+
+down: ## end the cluster of `make up` and delete everything of it
+	@test -x $(UP)/bin/orlop || { echo "no cluster was started from here"; exit 0; }; $(UP)/bin/orlop down --purge
+
+test: build ## everything: lint, types, Rust and Python tests, end to end
+	scripts/test
+
+lint: build ## formatting, lint, types, import order, clippy
+	scripts/lint
+
+bench: build ## the figures, with machine and versions
+	scripts/bench
+
+campaign: build ## the tests that look for rare faults, at length (CAMPAIGN=10 times as long)
+	ORLOP_CAMPAIGN=$(or $(CAMPAIGN),10) $(BIN)/python -m pytest -q -m campaign
+
+clean: ## remove what was built here
+	rm -rf $(VENV) build python/orlop/_core*.so

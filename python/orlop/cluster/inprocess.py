@@ -1,4 +1,4 @@
-"""A whole control plane within the caller's event loop: API server, controllers, scheduler, hollow nodes."""
+"""A control plane within the caller's event loop: API server, controllers, scheduler, hollow nodes."""
 
 import asyncio
 import tempfile
