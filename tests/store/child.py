@@ -1,0 +1,115 @@
+"""Programs that tests run as processes of their own: `python child.py MODE PATH [ARGUMENT]`."""
+
+import asyncio
+import os
+import resource
+import socket
+import sys
+import zlib
+
+from orlop.clock import SystemClock
+from orlop.store.base import Key, Parts, StoreFull, Write
+from orlop.store.lmdb import LmdbStore
+
+WRITERS = 16
+
+
+def parts(text: str, size: int) -> Parts:
+    """Around the revision: the text, and bytes that only this text has."""
+    filler = (zlib.crc32(text.encode()).to_bytes(4) * (size // 4 + 1))[:size].hex()
+    return Parts(b'{"resourceVersion":"', f'","text":"{text}","filler":"{filler}"}}'.encode())
+
+
+async def killed(path: str, run: str) -> None:
+    """Writes as fast as it can until it is killed, and says on stdout what has been acknowledged.
+
+    A line is `revision name text size`, or `revision name` of a deletion. It is written at once (one unbuffered
+    write), so that a kill loses no line of what was acknowledged before.
+    """
+    store = LmdbStore(path, SystemClock())
+    await store.open()
+    random = SystemClock().random
+
+    async def write(writer: int) -> None:
+        count = 0
+        while True:
+            count += 1
+            name, text, size = (
+                f"w{writer}-{random.randrange(20)}",
+                f"{run}-{writer}-{count}",
+                random.choice([10, 700, 3000]),
+            )
+            key = Key(random.choice(["pods", "coordination.k8s.io/leases"]), "default", name)
+            there = await store.get(key)
+            if there and random.random() < 0.2:
+                revision = await store.commit(Write(key, parts(text, 10), there.revision, delete=True))
+                line = f"{revision} {key.resource} {name}\n"
+            else:
+                revision = await store.commit(Write(key, parts(text, size), there.revision if there else 0))
+                line = f"{revision} {key.resource} {name} {text} {size}\n"
+            os.write(1, line.encode())
+
+    async def compact() -> None:
+        while True:
+            await asyncio.sleep(0.01)
+            await store.compact(max(0, store.revision - 200))
+            os.write(1, f"compacted {store.compacted}\n".encode())
+
+    async with asyncio.TaskGroup() as group:
+        for writer in range(WRITERS):
+            group.create_task(write(writer))
+        group.create_task(compact())
+
+
+async def traced(path: str, sync: str) -> None:
+    """Answers requests on a socket: N writes at the same time, answered when all are acknowledged."""
+    store = LmdbStore(path, SystemClock(), sync=sync == "sync")
+    await store.open()
+    ours, theirs = socket.socketpair()
+    reader, writer = await asyncio.open_connection(sock=ours)
+    theirs.setblocking(False)
+    loop = asyncio.get_running_loop()
+    for request in (1, 1, 1, 7, 32, 1, 5):
+        await loop.sock_sendall(theirs, b"request %d\n" % request)
+        count = int((await reader.readline()).split()[1])
+        await asyncio.gather(*(store.commit(Write(Key("pods", "d", f"p{n}"), parts("x", 2000))) for n in range(count)))
+        writer.write(b"answer %d\n" % count)
+        await loop.sock_recv(theirs, 100)
+    await store.close()
+
+
+async def full(path: str, limit: str) -> None:
+    """Writes until its disk is full; then reads, deletes, gets room and writes again. Prints what happened.
+
+    `limit`: bytes that a file may have (RLIMIT_FSIZE), or 0: the disk is small, and room is made by removing a file.
+    """
+    if int(limit):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), resource.RLIM_INFINITY))
+    store = LmdbStore(path, SystemClock())
+    await store.open()
+    written: dict[str, int] = {}
+    try:
+        for n in range(100_000):
+            written[f"p{n}"] = await store.commit(Write(Key("pods", "d", f"p{n}"), parts(str(n), 1500), 0))
+    except StoreFull as error:
+        print("full:", error)
+    refused = 0
+    for n in range(5):
+        try:
+            await store.commit(Write(Key("pods", "d", f"more{n}"), parts("x", 100_000), 0))
+        except StoreFull:
+            refused += 1
+    print("refused:", refused)
+    records, _ = await store.range("pods")
+    print("read:", len(records) == len(written) and all(written[r.key.name] == r.revision for r in records))
+    if int(limit):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    else:
+        os.remove(os.path.join(os.path.dirname(path), "ballast"))
+    revision = await store.commit(Write(Key("pods", "d", "healed"), parts("x", 100_000), 0))
+    print("healed:", revision == max(written.values()) + 1)
+    await store.close()
+
+
+if __name__ == "__main__":
+    asyncio.run({"killed": killed, "traced": traced, "full": full}[sys.argv[1]](*sys.argv[2:]))
