@@ -1,0 +1,40 @@
+"""What a backend promises, whatever it programs."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from orlop.native import ForwardChanges, ServicePort
+
+
+class Unsupported(Exception):
+    """This machine cannot run the backend; the text says what is missing and what to do."""
+
+
+class ProgramError(Exception):
+    """The kernel refused a change. Nothing of it was applied, or it is unknown what: `sync` puts it right."""
+
+
+class Backend(Protocol):
+    """Programs service ports. Not for two tasks at a time.
+
+    Established connections to an endpoint that stays are never broken, by no method but `cleanup`.
+    """
+
+    name: str
+
+    async def check(self) -> None:
+        """Raises Unsupported where programs, privileges or kernel features are missing."""
+        ...
+
+    async def sync(self, wanted: Sequence[ServicePort]) -> bool:
+        """Makes what is programmed equal to `wanted`, whatever is there from an earlier life: what is right is left
+        alone, what is wrong or unknown goes. Returns whether anything had to change. Raises ProgramError."""
+        ...
+
+    async def apply(self, changes: ForwardChanges) -> None:
+        """Programs the changes since the last `sync` or `apply`, in one step and nothing else. Raises ProgramError."""
+        ...
+
+    async def cleanup(self) -> None:
+        """Takes away everything that this backend ever programs, also of an earlier life. Safe to repeat."""
+        ...

@@ -1,0 +1,176 @@
+"""The nftables backend: what is programmed, one transaction per change."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from orlop import logging
+from orlop.native import ForwardChanges, ServicePort
+from orlop.proxy.backends.base import ProgramError, Unsupported
+from orlop.proxy.backends.nftables import flows, listing
+from orlop.proxy.backends.nftables.command import Conntrack, Nft
+from orlop.proxy.backends.nftables.rules import CLUSTER_IPS, FAMILIES, frame, service_port
+from orlop.proxy.backends.nftables.ruleset import TABLE, Ruleset, commands, needs_rebuild
+from orlop.proxy.options import Options
+from orlop.tasks import in_thread
+
+Id = tuple[str, str, str, str, int]
+
+_log = logging.get("proxy")
+
+
+class Nftables:
+    """Programs tables `ip orlop-proxy` and `ip6 orlop-proxy`. See the package's docstring for the layout."""
+
+    name = "nftables"
+
+    def __init__(self, options: Options, *, prefix: Sequence[str] = ()) -> None:
+        """`prefix` runs nft and conntrack elsewhere, as `("ip", "netns", "exec", NAME)` does."""
+        self._options = options
+        self._nft = Nft(prefix)
+        self._conntrack = Conntrack(prefix)
+        self._families = list(FAMILIES)
+        self._clears_flows = True
+        self._programmed: dict[Id, ServicePort] = {}
+        self._cluster_ips: Counter[tuple[int, str]] = Counter()
+        """How many service ports share a cluster IP: its element goes with the last."""
+
+    async def check(self) -> None:
+        """Asks the kernel whether it would take every kind of rule. IPv6 may be missing, IPv4 not."""
+        for family in FAMILIES:
+            try:
+                await self._nft.check(self._sample(family))
+            except ProgramError as error:
+                if family == 6:
+                    _log.warning("no service proxy for IPv6: the kernel does not take the rules: %s", _first(error))
+                    self._families.remove(6)
+                    continue
+                raise Unsupported(_explain(error)) from None
+        if not await self._conntrack.installed():
+            _log.warning("conntrack is not installed: UDP flows to an endpoint that goes will last until they time out")
+            self._clears_flows = False
+
+    async def sync(self, wanted: Sequence[ServicePort]) -> bool:
+        """See Backend.sync."""
+        wanted = [port for port in wanted if port.id[4] in self._families]
+        texts = {family: await self._nft.list_table(FAMILIES[family], TABLE) for family in self._families}
+        plan = await in_thread(None, self._full_plan, wanted, texts)
+        await self._execute(plan)
+        self._programmed = {port.id: port for port in wanted}
+        self._cluster_ips = Counter(ip for port in wanted for ip in _cluster_ips(port))
+        return bool(plan.script)
+
+    async def apply(self, changes: ForwardChanges) -> None:
+        """See Backend.apply."""
+        new = [port for port in changes.set if port.id[4] in self._families]
+        ids = [*(port.id for port in new), *changes.removed]
+        old = [port for id in ids if (port := self._programmed.get(id)) is not None]
+        delta = Counter(ip for port in new for ip in _cluster_ips(port))
+        delta.subtract(ip for port in old for ip in _cluster_ips(port))
+        await self._execute(await in_thread(None, self._plan, old, new, delta))
+        for id in changes.removed:
+            self._programmed.pop(id, None)
+        self._programmed.update((port.id, port) for port in new)
+        for ip, more in delta.items():
+            self._cluster_ips[ip] += more
+            if not self._cluster_ips[ip]:
+                del self._cluster_ips[ip]
+
+    async def cleanup(self) -> None:
+        """Deletes both tables."""
+        for family in FAMILIES.values():
+            # Added first, so that deleting does not fail where there is none (as on a second cleanup).
+            try:
+                await self._nft.execute(f"add table {family} {TABLE}\ndelete table {family} {TABLE}\n")
+            except ProgramError:
+                if await self._nft.list_table(family, TABLE) is not None:
+                    raise
+        self._programmed = {}
+        self._cluster_ips = Counter()
+
+    def _full_plan(self, wanted: list[ServicePort], texts: dict[int, str | None]) -> "_Plan":
+        plan = _Plan()
+        for family, text in texts.items():
+            after = frame(family, self._options)
+            after.add(self._rules(family, wanted))
+            before = listing.parse(text or "")
+            plan.stale += flows.stale(family, before, after)
+            if needs_rebuild(before, after):
+                _log.info("the table's layout is another one: building it anew", extra={"family": FAMILIES[family]})
+                plan.script.append(f"delete table {FAMILIES[family]} {TABLE}")
+                before = Ruleset()
+            plan.script += commands(FAMILIES[family], before, after)
+        return plan
+
+    def _plan(self, old: list[ServicePort], new: list[ServicePort], delta: "Counter[tuple[int, str]]") -> "_Plan":
+        plan = _Plan()
+        for family in self._families:
+            before, after = self._rules(family, old), self._rules(family, new)
+            for map, ip in before.elements.keys() | after.elements.keys():
+                if map == CLUSTER_IPS:
+                    count = self._cluster_ips[family, ip]
+                    _place(before, ip, count > 0)
+                    _place(after, ip, count + delta[family, ip] > 0)
+            plan.script += commands(FAMILIES[family], before, after)
+            plan.stale += flows.stale(family, before, after)
+        return plan
+
+    def _rules(self, family: int, ports: Iterable[ServicePort]) -> Ruleset:
+        rules = Ruleset()
+        for port in ports:
+            if port.id[4] == family:
+                rules.add(service_port(port, self._options))
+        return rules
+
+    async def _execute(self, plan: "_Plan") -> None:
+        if plan.script:
+            await self._nft.execute("\n".join(plan.script) + "\n")
+        if not self._clears_flows:
+            return
+        for flow in plan.stale:
+            try:
+                await self._conntrack.forget("udp", flow.address, flow.port, flow.family, flow.backend)
+            except ProgramError as error:
+                _log.warning("cannot clear UDP flows", extra={"flow": str(flow), "error": str(error)})
+
+    def _sample(self, family: int) -> str:
+        """The frame and a service port that uses everything, in a table that is not ours to compare with."""
+        ip, backend = ("192.0.2.1", "192.0.2.2") if family == 4 else ("2001:db8::1", "2001:db8::2")
+        frontends = [("ClusterIP", ip, 80, False), ("NodePort", "0.0.0.0" if family == 4 else "::", 30000, True)]
+        port = ServicePort(("n", "s", "p", "TCP", family), frontends, [(backend, 80, 1)], [(backend, 80, 1)], 60, True)
+        rules = frame(family, self._options)
+        rules.add(service_port(port, self._options))
+        return "\n".join(commands(FAMILIES[family], Ruleset(), rules, f"{TABLE}-check")) + "\n"
+
+
+@dataclass
+class _Plan:
+    """What one step does: commands for one transaction, then flows to forget."""
+
+    script: list[str] = field(default_factory=list)
+    stale: list[flows.Flow] = field(default_factory=list)
+
+
+def _place(rules: Ruleset, ip: str, present: bool) -> None:
+    if present:
+        rules.elements[CLUSTER_IPS, ip] = ""
+    else:
+        rules.elements.pop((CLUSTER_IPS, ip), None)
+
+
+def _cluster_ips(port: ServicePort) -> list[tuple[int, str]]:
+    return [(port.id[4], address) for kind, address, *_ in port.frontends if kind == "ClusterIP"]
+
+
+def _first(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else repr(error)
+
+
+def _explain(error: ProgramError) -> str:
+    text = str(error)
+    if "Operation not permitted" in text:
+        return "the nftables proxy needs root (CAP_NET_ADMIN): start it with sudo, or run without a service proxy"
+    return (
+        f"the kernel does not take the rules of the nftables proxy: {text}\n"
+        "It needs Linux 5.13 or newer with nf_tables and its ct, nat, masq, reject, fib and numgen expressions."
+    )

@@ -1,0 +1,58 @@
+"""UDP flows that must be forgotten. A flow keeps the translation of its first packet for as long as it is used, and a
+UDP client may use one for ever: without this it would talk to an endpoint that is gone, or to none."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from orlop.proxy.backends.nftables.rules import NODE_PORTS, PROTOCOL_NUMBERS, SERVICE_IPS
+from orlop.proxy.backends.nftables.ruleset import Ruleset
+
+UDP = str(PROTOCOL_NUMBERS["UDP"])
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Flows to `address` (None: any address of the node) and `port`; with `backend` only those translated to it."""
+
+    family: int
+    address: str | None
+    port: int
+    backend: str | None = None
+
+
+def stale(family: int, before: Ruleset, after: Ruleset) -> list[Flow]:
+    """What the step from one ruleset to the other leaves behind."""
+    found: dict[Flow, None] = {}
+    for element in after.elements:
+        # Newly served: what was sent there before went somewhere untranslated and would go on doing so.
+        if element not in before.elements and (frontend := _frontend(element)):
+            found[Flow(family, *frontend)] = None
+    by_service: dict[str, list[tuple[str | None, int]]] = {}
+    for element, verdict in before.elements.items():
+        if verdict.startswith("goto ") and (frontend := _frontend(element)):
+            by_service.setdefault(verdict.partition("-")[2], []).append(frontend)
+    for service, backend in _endpoints(before, after):
+        for frontend in by_service.get(service, ()):
+            found[Flow(family, *frontend, backend)] = None
+    return list(found)
+
+
+def _frontend(element: tuple[str, str]) -> tuple[str | None, int] | None:
+    """(address or None, port) of a UDP element of the verdict maps."""
+    map, key = element
+    parts = key.split(" . ")
+    if map == SERVICE_IPS and parts[1] == UDP:
+        return parts[0], int(parts[2])
+    if map == NODE_PORTS and parts[0] == UDP:
+        return None, int(parts[1])
+    return None
+
+
+def _endpoints(before: Ruleset, after: Ruleset) -> Iterator[tuple[str, str]]:
+    """(service, address) of the UDP endpoints that are gone."""
+    for name, lines in before.chains.items():
+        if name.startswith("endpoint-") and "/udp/" in name and name not in after.chains and lines:
+            service = name.removeprefix("endpoint-").rpartition("__")[0]
+            # The last line is the translation: "meta l4proto 17 dnat to 10.0.0.1:53" or "… [fd00::1]:53".
+            backend = lines[-1].rpartition(" ")[2].rpartition(":")[0].strip("[]")
+            yield service, backend

@@ -1,0 +1,71 @@
+"""One kind's watch, handed to the table as bytes."""
+
+from collections.abc import Callable
+from contextlib import aclosing
+
+from orlop import logging
+from orlop.client import Client, Event, Head
+from orlop.client.watcher import Changes, Restarted, Synced, Watcher
+
+PROXIED_BY_US = "!service.kubernetes.io/headless,!service.kubernetes.io/service-proxy-name"
+"""As upstream: another proxy handles what bears service-proxy-name; headless Services have nothing to forward."""
+
+_log = logging.get("proxy")
+
+
+class Feed:
+    """Keeps the table at what the API server says of one kind."""
+
+    def __init__(
+        self,
+        client: Client,
+        kind: type,
+        apply: Callable[[bytes], list[str]],
+        delete: Callable[[str, str], None],
+        changed: Callable[[], None],
+    ) -> None:
+        """`changed` is told after each batch, and when the whole set is there."""
+        self._watcher = Watcher(client, kind, labels=PROXIED_BY_US)
+        self._kind = kind.__name__
+        self._apply = apply
+        self._delete = delete
+        self._changed = changed
+        self._known: set[tuple[str, str]] = set()
+        self._before: set[tuple[str, str]] = set()
+        self.synced = False
+
+    async def run(self) -> None:
+        """Follows until cancelled."""
+        async with aclosing(self._watcher.run()) as told:
+            async for what in told:
+                match what:
+                    case Restarted():
+                        self._before |= self._known
+                        self._known = set()
+                    case Changes(events):
+                        for event in events:
+                            self._take(event)
+                    case Synced():
+                        # What the new set no longer has was deleted while nobody watched.
+                        for namespace, name in self._before - self._known:
+                            self._delete(namespace, name)
+                        self._before = set()
+                        self.synced = True
+                    case _:
+                        continue
+                self._changed()
+
+    def _take(self, event: Event) -> None:
+        meta = event.decode(Head).metadata
+        key = (meta.namespace, meta.name)
+        if event.type == "DELETED":
+            self._known.discard(key)
+            self._delete(*key)
+            return
+        self._known.add(key)
+        try:
+            warnings = self._apply(event.object)
+        except ValueError as error:
+            warnings = [str(error)]
+        for warning in warnings:
+            _log.warning("%s: %s", self._kind, warning, extra={"object": f"{meta.namespace}/{meta.name}"})

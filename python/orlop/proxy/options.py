@@ -1,0 +1,63 @@
+"""What a person can choose, under upstream's flag names with underscores."""
+
+import ipaddress
+from dataclasses import dataclass
+
+MIN_SYNC_PERIOD = 0.05
+"""Seconds between two programmings. Upstream waits 1 s because its sync costs that much at scale; here one changed
+endpoint is one small transaction, and a lone change is programmed at once in any case."""
+SYNC_PERIOD = 3600.0
+"""Seconds after which the whole ruleset is compared and repaired (upstream's full sync period of nftables)."""
+MASQUERADE_BIT = 14
+"""The packet mark's bit for traffic to be masqueraded: upstream's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How the proxy works. Raises ValueError that names the flag."""
+
+    proxy_mode: str = "nftables"
+    cluster_cidr: str = ""
+    """The pods' CIDRs, comma-separated, one per IP family. Traffic from elsewhere to a cluster IP is masqueraded."""
+    masquerade_all: bool = False
+    masquerade_bit: int = MASQUERADE_BIT
+    nodeport_addresses: tuple[str, ...] = ()
+    """CIDRs of the node's addresses that serve node ports; empty for all but loopback."""
+    min_sync_period: float = MIN_SYNC_PERIOD
+    sync_period: float = SYNC_PERIOD
+
+    def __post_init__(self) -> None:
+        for flag, texts in (("--cluster-cidr", self.cluster_cidrs), ("--nodeport-addresses", self.nodeport_addresses)):
+            for text in texts:
+                try:
+                    ipaddress.ip_network(text)
+                except ValueError as error:
+                    raise ValueError(f"{flag}: Invalid value: {text!r}: {error}") from None
+        families = [family_of(text) for text in self.cluster_cidrs]
+        if len(set(families)) != len(families):
+            raise ValueError(
+                f"--cluster-cidr: Invalid value: {self.cluster_cidr!r}: only one CIDR allowed or a valid DualStack CIDR"
+            )
+        if not 0 <= self.masquerade_bit <= 31:
+            bit = self.masquerade_bit
+            raise ValueError(f"--masquerade-bit: Invalid value: {bit}: must be within the range [0, 31]")
+        if self.min_sync_period < 0 or self.sync_period <= 0:
+            raise ValueError("--min-sync-period and --sync-period: must be greater than or equal to 0")
+
+    @property
+    def cluster_cidrs(self) -> tuple[str, ...]:
+        """`cluster_cidr` taken apart."""
+        return tuple(part.strip() for part in self.cluster_cidr.split(",") if part.strip())
+
+    def cluster_cidr_of(self, family: int) -> str | None:
+        """The pods' CIDR of IP family 4 or 6."""
+        return next((str(ipaddress.ip_network(c)) for c in self.cluster_cidrs if family_of(c) == family), None)
+
+    def nodeport_addresses_of(self, family: int) -> list[str]:
+        """The chosen CIDRs of IP family 4 or 6."""
+        return [str(ipaddress.ip_network(c)) for c in self.nodeport_addresses if family_of(c) == family]
+
+
+def family_of(text: str) -> int:
+    """4 or 6: the IP family of an address or CIDR."""
+    return 6 if ":" in text else 4

@@ -1,0 +1,165 @@
+"""Watch → wanted table → backend.
+
+Two feeds keep the table; one loop programs what changed: at once when it has been quiet, else `min_sync_period` after
+the last time. Nothing is programmed before both feeds know their whole set, so a restart takes nothing away that is
+only not known yet. What the kernel refuses is followed by a comparison of everything, with back-off.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from orlop import logging
+from orlop.api.types.core_v1 import Service
+from orlop.api.types.discovery_v1 import EndpointSlice
+from orlop.client import Client
+from orlop.clock import Clock, parse_time, timeout
+from orlop.native import ForwardTable
+from orlop.proxy.backends import Backend, ProgramError, make
+from orlop.proxy.feed import Feed
+from orlop.proxy.metrics import Metrics
+from orlop.proxy.options import Options
+from orlop.tasks import in_thread, run_all
+
+RETRY_BASE, RETRY_MAX = 1.0, 30.0
+"""Seconds before a failed sync is tried again: doubled each time up to the second (upstream's retry is 30 s)."""
+HEALTH_TIMEOUT = 60.0
+"""Seconds for which changes may wait before the proxy calls itself unhealthy (upstream: twice its 30 s sync period)."""
+
+_log = logging.get("proxy")
+
+
+class Proxier:
+    """The proxy of one node."""
+
+    def __init__(
+        self,
+        client: Client,
+        clock: Clock,
+        node_name: str,
+        options: Options | None = None,
+        *,
+        prefix: Sequence[str] = (),
+        backend: Backend | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
+        """`node_name` is the Node's (`--hostname-override`): endpoints on it are local. `prefix` comes before every
+        program that is run, as `("ip", "netns", "exec", NAME)`. Raises ValueError for an unknown `--proxy-mode`."""
+        self.options = options or Options()
+        self._clock = clock
+        self.backend = backend or make(self.options, prefix)
+        self.metrics = metrics or Metrics()
+        self.table = ForwardTable(node_name)
+        self._wake = asyncio.Event()
+        self._services = Feed(client, Service, self._service, self._no_service, self._note)
+        self._slices = Feed(client, EndpointSlice, self._slice, self._no_slice, self._note)
+        self._queued_at: float | None = None
+        self._full = True
+        self._started_at = clock.now()
+        self.synced = asyncio.Event()
+        """Set once everything that was wanted at the start is programmed."""
+
+    async def run(self) -> None:
+        """Works until cancelled. Raises Unsupported where this machine cannot run the backend."""
+        await self.backend.check()
+        _log.info("using the %s proxy", self.backend.name)
+        await run_all(self._services.run(), self._slices.run(), self._program())
+
+    async def cleanup(self) -> None:
+        """Takes away everything that a proxy of this mode has programmed on this node, now or earlier."""
+        await self.backend.cleanup()
+
+    @property
+    def healthy(self) -> bool:
+        """Whether no change has been waiting longer than `HEALTH_TIMEOUT`."""
+        return self._queued_at is None or self._clock.monotonic() - self._queued_at < HEALTH_TIMEOUT
+
+    # --- what the feeds tell
+
+    def _service(self, data: bytes) -> list[str]:
+        self.metrics.service_changes.inc()
+        return self.table.apply_service(data)
+
+    def _no_service(self, namespace: str, name: str) -> None:
+        self.metrics.service_changes.inc()
+        self.table.delete_service(namespace, name)
+
+    def _slice(self, data: bytes) -> list[str]:
+        self.metrics.endpoint_changes.inc()
+        return self.table.apply_slice(data)
+
+    def _no_slice(self, namespace: str, name: str) -> None:
+        self.metrics.endpoint_changes.inc()
+        self.table.delete_slice(namespace, name)
+
+    def _note(self) -> None:
+        if not (self._services.synced and self._slices.synced):
+            return
+        if self._full or self.table.has_changes():
+            if self._queued_at is None:
+                self._queued_at = self._clock.monotonic()
+                self.metrics.last_queued.set(self._clock.now())
+            self._wake.set()
+
+    # --- programming
+
+    async def _program(self) -> None:
+        retry = RETRY_BASE
+        while True:
+            try:
+                async with timeout(self._clock, None if self._full else self.options.sync_period):
+                    await self._wake.wait()
+            except TimeoutError:
+                self._full = True
+            self._wake.clear()
+            try:
+                await self._once()
+            except ProgramError as error:
+                self.metrics.failures.inc()
+                _log.error("cannot program the service rules", extra={"error": str(error), "retry_in": retry})
+                self._full = True
+                self._wake.set()
+                await self._clock.sleep(retry)
+                retry = min(retry * 2, RETRY_MAX)
+            else:
+                retry = RETRY_BASE
+                await self._clock.sleep(self.options.min_sync_period)
+
+    async def _once(self) -> None:
+        started = self._clock.monotonic()
+        full = self._full
+        # Taken before the first await: what arrives from here on counts as waiting anew.
+        self._queued_at = started if self._queued_at is None else self._queued_at
+        queued_at = self._queued_at
+        self._queued_at = None
+        try:
+            if full:
+                changes = await in_thread(None, self.table.difference, [])
+                touched = await self.backend.sync(changes.set)
+                if touched:
+                    _log.info("compared all service rules and changed some", extra={"ports": len(changes.set)})
+            else:
+                changes = self.table.drain_changes()
+                if not changes:
+                    return
+                await self.backend.apply(changes)
+        except BaseException:
+            self._queued_at = queued_at
+            raise
+        self._full = False
+        seconds = self._clock.monotonic() - started
+        self.metrics.sync.observe(seconds)
+        (self.metrics.full_sync if full else self.metrics.partial_sync).observe(seconds)
+        now = self._clock.now()
+        self.metrics.last_sync.set(now)
+        self._time(changes.triggered, now)
+        self.synced.set()
+
+    def _time(self, triggered: list[str], now: float) -> None:
+        """The network programming latency; changes from before the start are not this proxy's delay."""
+        for text in triggered:
+            try:
+                at = parse_time(text)
+            except ValueError:
+                continue
+            if at >= self._started_at:
+                self.metrics.programming.observe(max(0.0, now - at))

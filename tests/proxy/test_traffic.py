@@ -1,0 +1,338 @@
+"""What every backend promises, with real traffic. One suite; the modes are a parameter."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from tests.proxy.objects import endpoint_slice, service
+from tests.proxy.world import NODE, NODE6, POD_CIDR, POD_CIDR6, Namespace, World
+
+from orlop.native import ForwardTable
+from orlop.proxy.backends import MODES, Backend, make
+from orlop.proxy.options import Options
+
+pytestmark = [pytest.mark.network, pytest.mark.root]
+
+IP, IP6 = "10.96.0.10", "fd00:10:96::10"
+AT_ONCE = 0.5
+"""Seconds within which a refusal must be there: a lost packet would take TCP one to be sent again."""
+
+
+class Proxy:
+    """A table and a backend, programmed step by step."""
+
+    def __init__(self, world: World, mode: str, **options: object) -> None:
+        self.world = world
+        self.options = Options(proxy_mode=mode, cluster_cidr=f"{POD_CIDR},{POD_CIDR6}", **options)  # type: ignore[arg-type]
+        self.backend: Backend = make(self.options, world.node.prefix)
+        self.table = ForwardTable("here")
+
+    async def start(self) -> bool:
+        await self.backend.check()
+        return await self.backend.sync(self.table.difference([]).set)
+
+    async def put(self, *objects: bytes) -> None:
+        for data in objects:
+            warnings = self.table.apply_slice(data) if b"addressType" in data else self.table.apply_service(data)
+            assert warnings == []
+        await self.backend.apply(self.table.drain_changes())
+
+    async def restarted(self) -> "Proxy":
+        """A new one that has been told the same and finds what is programmed."""
+        again = Proxy.__new__(Proxy)
+        again.world, again.options, again.table = self.world, self.options, self.table
+        again.backend = make(self.options, self.world.node.prefix)
+        self.changed = await again.start()
+        return again
+
+
+@pytest.fixture
+def options() -> dict[str, object]:
+    return {}
+
+
+@pytest.fixture(params=MODES)
+async def proxy(machine: World, options: dict[str, object], request: pytest.FixtureRequest) -> AsyncIterator[Proxy]:
+    before = machine.node.rules()
+    made = Proxy(machine, request.param, **options)
+    await made.start()
+    yield made
+    await made.backend.cleanup()
+    await made.backend.cleanup()
+    assert machine.node.rules() == before
+    machine.node.output("conntrack", "-F")
+
+
+def who(ask: Callable[[], str], times: int) -> Counter[str]:
+    return Counter(ask().split()[0] for _ in range(times))
+
+
+def pod_ips(world: World, family: int = 4) -> list[str]:
+    return [pod.addresses[family == 6] for pod in world.pods]
+
+
+@pytest.mark.parametrize("protocol", ["TCP", "UDP"])
+@pytest.mark.parametrize("ip", [IP, IP6])
+async def test_a_cluster_ip_answers_from_everywhere_and_spreads(
+    proxy: Proxy, machine: World, protocol: str, ip: str
+) -> None:
+    family = 6 if ":" in ip else 4
+    await proxy.put(service("web", [ip], protocol=protocol), endpoint_slice("web", pod_ips(machine, family), protocol))
+    for source in (machine.node, machine.pods[0], machine.outside):
+        assert source.ask(ip, 80, protocol).startswith("pod")
+    answers = who(lambda: machine.pods[0].ask(ip, 80, protocol), 150)
+    # Each of three is chosen with 1/3: fewer than 25 of 150 has a probability below 1e-5.
+    assert set(answers) == {"pod0", "pod1", "pod2"}
+    assert min(answers.values()) >= 25
+
+
+@pytest.mark.parametrize("protocol", ["TCP", "UDP"])
+async def test_source_addresses_are_kept_inside_and_masqueraded_from_elsewhere(
+    proxy: Proxy, machine: World, protocol: str
+) -> None:
+    await proxy.put(service("web", [IP], protocol=protocol), endpoint_slice("web", pod_ips(machine)[:1], protocol))
+    pod0, pod1 = machine.pods[:2]
+    assert pod1.ask(IP, 80, protocol) == f"pod0 {pod1.addresses[0]}"
+    assert pod0.ask(IP, 80, protocol) == "pod0 10.244.0.1", "a pod that reaches itself (hairpin)"
+    assert machine.outside.ask(IP, 80, protocol) == "pod0 10.244.0.1"
+    assert machine.node.ask(IP, 80, protocol) == "pod0 10.244.0.1"
+
+
+@pytest.mark.parametrize("options", [{"masquerade_all": True}])
+async def test_masquerade_all(proxy: Proxy, machine: World) -> None:
+    await proxy.put(service("web", [IP]), endpoint_slice("web", pod_ips(machine)[:1]))
+    assert machine.pods[1].ask(IP, 80) == "pod0 10.244.0.1"
+
+
+async def test_an_endpoint_that_goes_gets_nothing_more_and_others_keep_their_connections(
+    proxy: Proxy, machine: World
+) -> None:
+    await proxy.put(service("web", [IP]), endpoint_slice("web", pod_ips(machine)))
+    talks = [machine.pods[2].connect(IP, 80) for _ in range(12)]
+    before = [talk.ask().split()[0] for talk in talks]
+    await proxy.put(endpoint_slice("web", pod_ips(machine)[1:]))
+    assert set(who(lambda: machine.pods[2].ask(IP, 80), 40)) == {"pod1", "pod2"}
+    # Also those to the one that left: Kubernetes lets it finish what it has begun.
+    assert [talk.ask().split()[0] for talk in talks] == before
+    for talk in talks:
+        talk.close()
+
+
+async def test_udp_flows_leave_an_endpoint_that_goes(proxy: Proxy, machine: World) -> None:
+    await proxy.put(
+        service("dns", [IP], 53, "UDP", node_port=30053), endpoint_slice("dns", pod_ips(machine)[:1], "UDP")
+    )
+    asks = [(machine.pods[2], IP, 53, 5000), (machine.outside, NODE, 30053, 5001)]
+    for source, address, port, source_port in asks:
+        assert source.ask(address, port, "UDP", source_port).startswith("pod0")
+    await proxy.put(endpoint_slice("dns", pod_ips(machine)[1:2], "UDP"))
+    for source, address, port, source_port in asks:
+        assert source.ask(address, port, "UDP", source_port).startswith("pod1"), "the same flow, from the same port"
+
+
+async def test_udp_flows_from_before_a_service_find_it(proxy: Proxy, machine: World) -> None:
+    with pytest.raises(OSError):
+        machine.pods[2].ask(IP, 53, "UDP", 5002)
+    await proxy.put(service("dns", [IP], 53, "UDP"), endpoint_slice("dns", pod_ips(machine)[:1], "UDP"))
+    assert machine.pods[2].ask(IP, 53, "UDP", 5002).startswith("pod0")
+
+
+@pytest.mark.parametrize("protocol", ["TCP", "UDP"])
+@pytest.mark.parametrize("ip", [IP, IP6])
+async def test_without_endpoints_it_is_refused_at_once(proxy: Proxy, machine: World, protocol: str, ip: str) -> None:
+    await proxy.put(service("web", [ip], protocol=protocol, node_port=30080))
+    node = NODE6 if ":" in ip else NODE
+    for source, address, port in ((machine.pods[0], ip, 80), (machine.node, ip, 80), (machine.outside, node, 30080)):
+        # More often than the kernel's limit on ICMP errors allows in this time, for TCP.
+        for _ in range(10 if protocol == "TCP" else 1):
+            refused(source, address, port, protocol)
+
+
+async def test_a_port_that_the_service_does_not_have_is_refused(proxy: Proxy, machine: World) -> None:
+    await proxy.put(service("web", [IP]), endpoint_slice("web", pod_ips(machine)))
+    for source in (machine.pods[0], machine.node):
+        refused(source, IP, 81, "TCP")
+
+
+def refused(source: Namespace, address: str, port: int, protocol: str) -> None:
+    started = time.monotonic()
+    # Sent from the node itself, a datagram that is rejected is not sent at all: EPERM.
+    with pytest.raises((ConnectionRefusedError, PermissionError)):
+        source.ask(address, port, protocol)
+    assert time.monotonic() - started < AT_ONCE
+
+
+@pytest.mark.parametrize("protocol", ["TCP", "UDP"])
+async def test_session_affinity_holds_and_ends(proxy: Proxy, machine: World, protocol: str) -> None:
+    sticky = {"sessionAffinity": "ClientIP", "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 1}}}
+    await proxy.put(
+        service("web", [IP], protocol=protocol, **sticky), endpoint_slice("web", pod_ips(machine), protocol)
+    )
+    chosen = set()
+    for _ in range(8):
+        answers = who(lambda: machine.outside.ask(IP, 80, protocol), 8)
+        assert len(answers) == 1, "one client, one endpoint"
+        chosen |= set(answers)
+        if len(chosen) > 1:
+            break
+        await asyncio.sleep(1.2)
+    assert len(chosen) > 1, "after the timeout it is chosen anew; never in 8 times has a probability below 1e-3"
+
+
+async def test_affinity_does_not_lead_to_an_endpoint_that_is_gone(proxy: Proxy, machine: World) -> None:
+    ips = pod_ips(machine)
+    await proxy.put(service("web", [IP], sessionAffinity="ClientIP"), endpoint_slice("web", ips))
+    first = machine.outside.ask(IP, 80).split()[0]
+    left = [ip for pod, ip in zip(("pod0", "pod1", "pod2"), ips, strict=True) if pod != first]
+    await proxy.put(endpoint_slice("web", left))
+    assert first not in who(lambda: machine.outside.ask(IP, 80), 5)
+
+
+async def test_external_ips_and_node_ports(proxy: Proxy, machine: World) -> None:
+    external = "203.0.113.9"
+    machine.outside.ip("route", "replace", external, "via", NODE)
+    await proxy.put(
+        service("web", [IP, IP6], node_port=30080, externalIPs=[external]),
+        endpoint_slice("web", pod_ips(machine)),
+        endpoint_slice("web", pod_ips(machine, 6)),
+    )
+    for address, port in ((external, 80), (NODE, 30080), (NODE6, 30080), ("10.244.0.1", 30080)):
+        name, client = machine.outside.ask(address, port).split()
+        assert name.startswith("pod")
+        assert client in ("10.244.0.1", "fd00:10:244::1")
+    assert machine.pods[0].ask(NODE, 30080).startswith("pod")
+    assert machine.node.ask(NODE, 30080).startswith("pod")
+    refused(machine.node, "127.0.0.1", 30080, "TCP")
+
+
+@pytest.mark.parametrize("options", [{"nodeport_addresses": ("198.51.100.0/24", "192.0.2.0/24")}])
+async def test_node_ports_on_chosen_addresses(proxy: Proxy, machine: World) -> None:
+    await proxy.put(service("web", [IP], node_port=30080), endpoint_slice("web", pod_ips(machine)))
+    assert machine.outside.ask(NODE, 30080).startswith("pod")
+    refused(machine.outside, "10.244.0.1", 30080, "TCP")
+
+
+async def test_local_policies(proxy: Proxy, machine: World) -> None:
+    ips = pod_ips(machine)
+    local = {"externalTrafficPolicy": "Local", "internalTrafficPolicy": "Local", "node_port": 30080}
+    here, there = endpoint_slice("web", ips[:1]), endpoint_slice("web", ips[1:], node="there", suffix="b")
+    await proxy.put(service("web", [IP], **local), here, there)
+    assert who(lambda: machine.pods[1].ask(IP, 80), 10) == {"pod0": 10}
+    outside = machine.outside.addresses = ["198.51.100.2"]
+    assert machine.outside.ask(NODE, 30080) == f"pod0 {outside[0]}", "policy Local keeps the client's address"
+    # The cluster's own traffic reaches all endpoints through an external address.
+    assert len(who(lambda: machine.pods[1].ask(NODE, 30080), 40)) == 3
+    assert len(who(lambda: machine.node.ask(NODE, 30080), 40)) == 3
+    await proxy.put(endpoint_slice("web", []))
+    for source, address, port in ((machine.pods[1], IP, 80), (machine.outside, NODE, 30080)):
+        with pytest.raises(TimeoutError):
+            source.ask(address, port)
+    assert set(who(lambda: machine.pods[1].ask(NODE, 30080), 30)) == {"pod1", "pod2"}
+
+
+async def test_an_endpoint_on_the_node_itself(proxy: Proxy, machine: World) -> None:
+    """As the Service `kubernetes`: the API server listens on the node's own address."""
+    machine.serve(machine.node, "apiserver", 6443)
+    await proxy.put(service("kubernetes", ["10.96.0.1"], 443), endpoint_slice("kubernetes", [NODE], port=6443))
+    for source in (machine.node, machine.pods[0], machine.outside):
+        assert source.ask("10.96.0.1", 443).startswith("apiserver")
+
+
+async def test_a_restart_changes_nothing_that_is_right(proxy: Proxy, machine: World) -> None:
+    sticky = {"sessionAffinity": "ClientIP", "node_port": 30080, "externalIPs": ["203.0.113.9"]}
+    await proxy.put(
+        service("web", [IP, IP6], **sticky, externalTrafficPolicy="Local"),
+        endpoint_slice("web", pod_ips(machine)),
+        endpoint_slice("web", pod_ips(machine, 6)),
+        service("dns", ["10.96.0.11"], 53, "UDP"),
+        endpoint_slice("dns", pod_ips(machine), "UDP"),
+        service("many", [f"10.96.1.{i}" for i in range(1)], 9, "SCTP"),
+        service("none", ["10.96.0.12"], node_port=30081),
+    )
+    talk = machine.pods[0].connect(IP, 80)
+    name = talk.ask()
+    rules = machine.node.output("nft", "--handle", "--stateless", "--terse", "list", "ruleset")
+    again = await proxy.restarted()
+    assert not proxy.changed
+    assert machine.node.output("nft", "--handle", "--stateless", "--terse", "list", "ruleset") == rules
+    assert talk.ask() == name
+    # And it goes on from there.
+    await again.put(endpoint_slice("web", pod_ips(machine)[1:]))
+    assert talk.ask() == name
+    assert "pod0" not in who(lambda: machine.pods[1].ask(IP, 80), 20)
+    talk.close()
+
+
+async def test_a_restart_repairs_what_changed_meanwhile(proxy: Proxy, machine: World) -> None:
+    await proxy.put(
+        service("web", [IP]), endpoint_slice("web", pod_ips(machine)),
+        service("gone", ["10.96.0.11"]), endpoint_slice("gone", pod_ips(machine)),
+        service("dns", ["10.96.0.12"], 53, "UDP"), endpoint_slice("dns", pod_ips(machine)[:1], "UDP"),
+    )  # fmt: skip
+    talk = machine.pods[1].connect(IP, 80)
+    name = talk.ask()
+    assert machine.pods[2].ask("10.96.0.12", 53, "UDP", 5003).startswith("pod0")
+    # While it is down: a Service goes, endpoints change, somebody meddles.
+    proxy.table.delete_service("default", "gone")
+    proxy.table.apply_slice(endpoint_slice("web", pod_ips(machine)[:2]))
+    proxy.table.apply_slice(endpoint_slice("dns", pod_ips(machine)[1:2], "UDP"))
+    proxy.table.apply_service(service("new", ["10.96.0.13"]))
+    meddle = "flush chain ip orlop-proxy masquerading; add chain ip orlop-proxy stranger;"
+    meddle += "add set ip orlop-proxy strangers { type ipv4_addr; elements = { 10.0.0.1, 10.0.0.2 }; }"
+    machine.node.output("nft", meddle)
+    await proxy.restarted()
+    assert proxy.changed
+    assert talk.ask() == name
+    assert set(who(lambda: machine.pods[1].ask(IP, 80), 30)) == {"pod0", "pod1"}
+    assert machine.pods[2].ask("10.96.0.12", 53, "UDP", 5003).startswith("pod1")
+    refused(machine.node, "10.96.0.13", 80, "TCP")
+    repaired = machine.node.rules()
+    await proxy.backend.cleanup()
+    fresh = Proxy(machine, proxy.options.proxy_mode)
+    fresh.table = proxy.table
+    await fresh.start()
+    assert sorted(machine.node.rules().split()) == sorted(repaired.split()), "as one that was never otherwise"
+    talk.close()
+
+
+async def test_another_layout_is_built_anew_without_breaking_connections(proxy: Proxy, machine: World) -> None:
+    await proxy.put(service("web", [IP]), endpoint_slice("web", pod_ips(machine)))
+    talk = machine.pods[1].connect(IP, 80)
+    name = talk.ask()
+    machine.node.output("nft", "delete chain ip orlop-proxy nat-postrouting; add chain ip orlop-proxy nat-postrouting "
+                               "{ type nat hook postrouting priority 90; }")  # fmt: skip
+    await proxy.restarted()
+    assert proxy.changed
+    assert talk.ask() == name
+    assert machine.pods[1].ask(IP, 80).startswith("pod")
+    talk.close()
+
+
+async def test_a_cluster_ip_shared_by_ports_and_passed_between_services(proxy: Proxy, machine: World) -> None:
+    await proxy.put(service("web", [IP]), endpoint_slice("web", pod_ips(machine)[:1]))
+    await proxy.put(service("dns", [IP], 53, "UDP"), endpoint_slice("dns", pod_ips(machine)[1:2], "UDP"))
+    proxy.table.delete_service("default", "dns")
+    await proxy.put()
+    refused(machine.pods[0], IP, 81, "TCP")
+    # Another Service takes the address over in one step.
+    proxy.table.delete_service("default", "web")
+    await proxy.put(service("heir", [IP]), endpoint_slice("heir", pod_ips(machine)[2:]))
+    assert who(lambda: machine.pods[0].ask(IP, 80), 5) == {"pod2": 5}
+    proxy.table.delete_service("default", "heir")
+    await proxy.put()
+    assert IP not in machine.node.rules()
+
+
+async def test_strangers_tables_are_left_alone(proxy: Proxy, machine: World) -> None:
+    machine.node.output("nft", "add table ip stranger; add chain ip stranger c; add rule ip stranger c accept")
+    try:
+        await proxy.put(service("web", [IP]), endpoint_slice("web", pod_ips(machine)))
+        await proxy.restarted()
+        await proxy.backend.cleanup()
+        assert machine.node.output("nft", "list", "ruleset").split() == (
+            ["table", "ip", "stranger", "{", "chain", "c", "{", "accept", "}", "}"]
+        )
+    finally:
+        machine.node.output("nft", "delete table ip stranger")
