@@ -6,9 +6,11 @@ object that it mounts.
 """
 
 from collections.abc import Iterator
+from typing import Protocol
 
 import msgspec
 
+from orlop.api.types import core_v1
 from orlop.apiserver.auth.attributes import NO_OPINION, Attributes, Decision, quote
 from orlop.apiserver.auth.objects import Objects
 from orlop.apiserver.auth.policy.cluster import node_rules
@@ -23,6 +25,11 @@ _OWN_BY_NAME = ("get", "create", "update", "patch", "delete")
 
 class _Named(msgspec.Struct):
     name: str = ""
+
+
+class _HasName(Protocol):
+    @property
+    def name(self) -> str: ...
 
 
 class _ValueFrom(msgspec.Struct, rename="camel"):
@@ -89,7 +96,7 @@ class _Metadata(msgspec.Struct):
     namespace: str = ""
 
 
-class _Pod(msgspec.Struct):
+class Pod(msgspec.Struct):
     metadata: _Metadata
     spec: _PodSpec = msgspec.field(default_factory=_PodSpec)
 
@@ -102,7 +109,7 @@ class _BoundClaim(msgspec.Struct):
     spec: _VolumeSpec = msgspec.field(default_factory=_VolumeSpec)
 
 
-def _references(pod: _Pod) -> Iterator[tuple[str, str]]:
+def references(pod: Pod | core_v1.Pod) -> Iterator[tuple[str, str]]:
     """Resource and name of everything in its namespace that the pod refers to."""
     spec = pod.spec
     if spec.service_account_name:
@@ -128,7 +135,7 @@ def _references(pod: _Pod) -> Iterator[tuple[str, str]]:
             yield "persistentvolumeclaims", f"{pod.metadata.name}-{volume.name}"
 
 
-def _two(config_map: _Named | None, secret: _Named | None) -> Iterator[tuple[str, str]]:
+def _two(config_map: _HasName | None, secret: _HasName | None) -> Iterator[tuple[str, str]]:
     if config_map:
         yield "configmaps", config_map.name
     if secret:
@@ -141,7 +148,7 @@ class NodeAuthorizer:
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
         self._rules = node_rules()
-        self._pods = msgspec.json.Decoder(_Pod)
+        self._pods = msgspec.json.Decoder(Pod)
         self._claims = msgspec.json.Decoder(_BoundClaim)
 
     def authorize(self, user: User, asked: Attributes, field_selector: str = "") -> Decision:
@@ -243,7 +250,7 @@ class NodeAuthorizer:
     def _of(self, node: str, namespace: str | None) -> Iterator[tuple[str, tuple[str, str]]]:
         for item in self._objects.list("pods", namespace, "", f"spec.nodeName={node}").items:
             pod = self._pods.decode(item)
-            for reference in _references(pod):
+            for reference in references(pod):
                 yield pod.metadata.namespace, reference
 
 
