@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 from tests.proxy.objects import endpoint_slice, service
@@ -11,7 +12,7 @@ from tests.proxy.world import NODE, NODE6, POD_CIDR, POD_CIDR6, Namespace, World
 
 from orlop.native import ForwardTable
 from orlop.proxy.backends import MODES, Backend, make
-from orlop.proxy.options import Options
+from orlop.proxy.config import ProxyConfig
 
 pytestmark = [pytest.mark.network, pytest.mark.root]
 
@@ -23,10 +24,11 @@ AT_ONCE = 0.5
 class Proxy:
     """A table and a backend, programmed step by step."""
 
-    def __init__(self, world: World, mode: str, **options: object) -> None:
+    def __init__(self, world: World, mode: str, **options: Any) -> None:
         self.world = world
-        self.options = Options(proxy_mode=mode, cluster_cidr=f"{POD_CIDR},{POD_CIDR6}", **options)  # type: ignore[arg-type]
-        self.backend: Backend = make(self.options, world.node.prefix)
+        cidrs = f"{POD_CIDR},{POD_CIDR6}"
+        self.config = ProxyConfig(hostname_override="here", proxy_mode=mode, cluster_cidr=cidrs, **options)
+        self.backend: Backend = make(self.config, world.node.prefix)
         self.table = ForwardTable("here")
 
     async def start(self) -> bool:
@@ -42,8 +44,8 @@ class Proxy:
     async def restarted(self) -> "Proxy":
         """A new one that has been told the same and finds what is programmed."""
         again = Proxy.__new__(Proxy)
-        again.world, again.options, again.table = self.world, self.options, self.table
-        again.backend = make(self.options, self.world.node.prefix)
+        again.world, again.config, again.table = self.world, self.config, self.table
+        again.backend = make(self.config, self.world.node.prefix)
         self.changed = await again.start()
         return again
 
@@ -290,7 +292,7 @@ async def test_a_restart_repairs_what_changed_meanwhile(proxy: Proxy, machine: W
     refused(machine.node, "10.96.0.13", 80, "TCP")
     repaired = machine.node.rules()
     await proxy.backend.cleanup()
-    fresh = Proxy(machine, proxy.options.proxy_mode)
+    fresh = Proxy(machine, proxy.config.proxy_mode)
     fresh.table = proxy.table
     await fresh.start()
     assert sorted(machine.node.rules().split()) == sorted(repaired.split()), "as one that was never otherwise"

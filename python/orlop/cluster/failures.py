@@ -19,8 +19,9 @@ def fatal(error: BaseException) -> str | None:
         return None
     from orlop.kubelet.runtime.base import Unavailable
     from orlop.pki.folder import PkiError
+    from orlop.proxy.backends.base import Unsupported
     from orlop.store.base import StoreError
 
-    if isinstance(error, PkiError | Unavailable | StoreError):
+    if isinstance(error, PkiError | Unavailable | StoreError | Unsupported):
         return str(error)
     return None

@@ -57,4 +57,5 @@ def make_proxier(settings: Settings, client: Any, clock: Clock) -> Any:
     from orlop.proxy.config import ProxyConfig
     from orlop.proxy.proxier import Proxier
 
-    return Proxier(client, clock, ProxyConfig(hostname_override=settings.node_name, cluster_cidr=settings.pod_cidr))
+    config = ProxyConfig(hostname_override=settings.node_name, cluster_cidr=settings.pod_cidr, scope=settings.scope)
+    return Proxier(client, clock, config)

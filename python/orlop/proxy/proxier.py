@@ -15,9 +15,9 @@ from orlop.client import Client
 from orlop.clock import Clock, parse_time, timeout
 from orlop.native import ForwardTable
 from orlop.proxy.backends import Backend, ProgramError, make
+from orlop.proxy.config import ProxyConfig
 from orlop.proxy.feed import Feed
 from orlop.proxy.metrics import Metrics
-from orlop.proxy.options import Options
 from orlop.tasks import in_thread, run_all
 
 RETRY_BASE, RETRY_MAX = 1.0, 30.0
@@ -35,20 +35,19 @@ class Proxier:
         self,
         client: Client,
         clock: Clock,
-        node_name: str,
-        options: Options | None = None,
+        config: ProxyConfig,
         *,
         prefix: Sequence[str] = (),
         backend: Backend | None = None,
         metrics: Metrics | None = None,
     ) -> None:
-        """`node_name` is the Node's (`--hostname-override`): endpoints on it are local. `prefix` comes before every
-        program that is run, as `("ip", "netns", "exec", NAME)`. Raises ValueError for an unknown `--proxy-mode`."""
-        self.options = options or Options()
+        """`prefix` comes before every program that is run, as `("ip", "netns", "exec", NAME)`. Raises ValueError for
+        an unknown `--proxy-mode`."""
+        self.config = config
         self._clock = clock
-        self.backend = backend or make(self.options, prefix)
+        self.backend = backend or make(self.config, prefix)
         self.metrics = metrics or Metrics()
-        self.table = ForwardTable(node_name)
+        self.table = ForwardTable(config.hostname_override)
         self._wake = asyncio.Event()
         self._services = Feed(client, Service, self._service, self._no_service, self._note)
         self._slices = Feed(client, EndpointSlice, self._slice, self._no_slice, self._note)
@@ -106,7 +105,7 @@ class Proxier:
         retry = RETRY_BASE
         while True:
             try:
-                async with timeout(self._clock, None if self._full else self.options.sync_period):
+                async with timeout(self._clock, None if self._full else self.config.sync_period):
                     await self._wake.wait()
             except TimeoutError:
                 self._full = True
@@ -122,7 +121,7 @@ class Proxier:
                 retry = min(retry * 2, RETRY_MAX)
             else:
                 retry = RETRY_BASE
-                await self._clock.sleep(self.options.min_sync_period)
+                await self._clock.sleep(self.config.min_sync_period)
 
     async def _once(self) -> None:
         started = self._clock.monotonic()

@@ -10,9 +10,11 @@ from orlop.proxy.backends.base import ProgramError, Unsupported
 from orlop.proxy.backends.nftables import flows, listing
 from orlop.proxy.backends.nftables.command import Conntrack, Nft
 from orlop.proxy.backends.nftables.rules import CLUSTER_IPS, FAMILIES, frame, service_port
-from orlop.proxy.backends.nftables.ruleset import TABLE, Ruleset, commands, needs_rebuild
-from orlop.proxy.options import Options
+from orlop.proxy.backends.nftables.ruleset import Ruleset, commands, needs_rebuild
+from orlop.proxy.config import DEFAULT_SCOPE, ProxyConfig
 from orlop.tasks import in_thread
+
+TABLE = "orlop-proxy"
 
 Id = tuple[str, str, str, str, int]
 
@@ -24,9 +26,9 @@ class Nftables:
 
     name = "nftables"
 
-    def __init__(self, options: Options, *, prefix: Sequence[str] = ()) -> None:
+    def __init__(self, config: ProxyConfig, *, prefix: Sequence[str] = ()) -> None:
         """`prefix` runs nft and conntrack elsewhere, as `("ip", "netns", "exec", NAME)` does."""
-        self._options = options
+        self._config = config
         self._nft = Nft(prefix)
         self._conntrack = Conntrack(prefix)
         self._families = list(FAMILIES)
@@ -53,7 +55,7 @@ class Nftables:
     async def sync(self, wanted: Sequence[ServicePort]) -> bool:
         """See Backend.sync."""
         wanted = [port for port in wanted if port.id[4] in self._families]
-        texts = {family: await self._nft.list_table(FAMILIES[family], TABLE) for family in self._families}
+        texts = {family: await self._nft.list_table(self._table(family)) for family in self._families}
         plan = await in_thread(None, self._full_plan, wanted, texts)
         await self._execute(plan)
         self._programmed = {port.id: port for port in wanted}
@@ -78,12 +80,12 @@ class Nftables:
 
     async def cleanup(self) -> None:
         """Deletes both tables."""
-        for family in FAMILIES.values():
+        for table in map(self._table, FAMILIES):
             # Added first, so that deleting does not fail where there is none (as on a second cleanup).
             try:
-                await self._nft.execute(f"add table {family} {TABLE}\ndelete table {family} {TABLE}\n")
+                await self._nft.execute(f"add table {table}\ndelete table {table}\n")
             except ProgramError:
-                if await self._nft.list_table(family, TABLE) is not None:
+                if await self._nft.list_table(table) is not None:
                     raise
         self._programmed = {}
         self._cluster_ips = Counter()
@@ -91,15 +93,15 @@ class Nftables:
     def _full_plan(self, wanted: list[ServicePort], texts: dict[int, str | None]) -> "_Plan":
         plan = _Plan()
         for family, text in texts.items():
-            after = frame(family, self._options)
+            after = frame(family, self._config)
             after.add(self._rules(family, wanted))
             before = listing.parse(text or "")
             plan.stale += flows.stale(family, before, after)
             if needs_rebuild(before, after):
                 _log.info("the table's layout is another one: building it anew", extra={"family": FAMILIES[family]})
-                plan.script.append(f"delete table {FAMILIES[family]} {TABLE}")
+                plan.script.append(f"delete table {self._table(family)}")
                 before = Ruleset()
-            plan.script += commands(FAMILIES[family], before, after)
+            plan.script += commands(self._table(family), before, after)
         return plan
 
     def _plan(self, old: list[ServicePort], new: list[ServicePort], delta: "Counter[tuple[int, str]]") -> "_Plan":
@@ -111,15 +113,20 @@ class Nftables:
                     count = self._cluster_ips[family, ip]
                     _place(before, ip, count > 0)
                     _place(after, ip, count + delta[family, ip] > 0)
-            plan.script += commands(FAMILIES[family], before, after)
+            plan.script += commands(self._table(family), before, after)
             plan.stale += flows.stale(family, before, after)
         return plan
+
+    def _table(self, family: int) -> str:
+        """Two clusters on one machine have two tables; the usual one needs no second name."""
+        scope = self._config.scope
+        return f"{FAMILIES[family]} {TABLE if scope == DEFAULT_SCOPE else f'{TABLE}-{scope}'}"
 
     def _rules(self, family: int, ports: Iterable[ServicePort]) -> Ruleset:
         rules = Ruleset()
         for port in ports:
             if port.id[4] == family:
-                rules.add(service_port(port, self._options))
+                rules.add(service_port(port, self._config))
         return rules
 
     async def _execute(self, plan: "_Plan") -> None:
@@ -138,9 +145,9 @@ class Nftables:
         ip, backend = ("192.0.2.1", "192.0.2.2") if family == 4 else ("2001:db8::1", "2001:db8::2")
         frontends = [("ClusterIP", ip, 80, False), ("NodePort", "0.0.0.0" if family == 4 else "::", 30000, True)]
         port = ServicePort(("n", "s", "p", "TCP", family), frontends, [(backend, 80, 1)], [(backend, 80, 1)], 60, True)
-        rules = frame(family, self._options)
-        rules.add(service_port(port, self._options))
-        return "\n".join(commands(FAMILIES[family], Ruleset(), rules, f"{TABLE}-check")) + "\n"
+        rules = frame(family, self._config)
+        rules.add(service_port(port, self._config))
+        return "\n".join(commands(f"{self._table(family)}-check", Ruleset(), rules)) + "\n"
 
 
 @dataclass

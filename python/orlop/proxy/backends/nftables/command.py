@@ -68,9 +68,9 @@ class Nft:
         if code:
             raise ProgramError(err.strip() or f"nft ended with {code}")
 
-    async def list_table(self, family: str, table: str) -> str | None:
+    async def list_table(self, table: str) -> str | None:
         """The table as nft prints it with numbers for protocols and priorities; None where there is none."""
-        code, out, err = await self._nft.run("-s", "-p", "-y", "list", "table", family, table)
+        code, out, err = await self._nft.run("-s", "-p", "-y", "list", "table", *table.split())
         if not code:
             return out
         if NOTHING_THERE in err:

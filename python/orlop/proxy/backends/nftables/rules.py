@@ -5,7 +5,7 @@ Every line is written as `nft list` prints it, so that a ruleset that is there c
 
 from orlop.native import ServicePort
 from orlop.proxy.backends.nftables.ruleset import Ruleset
-from orlop.proxy.options import Options
+from orlop.proxy.config import ProxyConfig
 
 Backend = tuple[str, int, int]
 """(address, port, weight), as in `ServicePort`."""
@@ -23,13 +23,13 @@ CLUSTER_IPS = "cluster-ips"
 BEFORE_DNAT, DNAT, AFTER_DNAT, SNAT, FILTER = -110, -100, -90, 100, 0
 
 
-def frame(family: int, options: Options) -> Ruleset:
+def frame(family: int, config: ProxyConfig) -> Ruleset:
     """The chains and maps that are there without any Service."""
     ip = FAMILIES[family]
     address = f"ipv{family}_addr"
     key = "meta l4proto . th dport"
-    mark = 1 << options.masquerade_bit
-    chosen = options.nodeport_addresses_of(family)
+    mark = 1 << config.masquerade_bit
+    chosen = config.nodeport_addresses_of(family)
     if chosen:
         cidrs = chosen[0] if len(chosen) == 1 else f"{{ {', '.join(chosen)} }}"
         node_port = f"{ip} daddr {cidrs} fib daddr type local {key} vmap"
@@ -75,7 +75,7 @@ def _hook(type: str, hook: str, priority: int) -> str:
     return f"type {type} hook {hook} priority {priority}; policy accept;"
 
 
-def service_port(port: ServicePort, options: Options) -> Ruleset:
+def service_port(port: ServicePort, config: ProxyConfig) -> Ruleset:
     """The chains, affinity sets and elements of one service port."""
     namespace, name, port_name, protocol, family = port.id
     base = f"{namespace}/{name}/{protocol.lower()}/{port_name}"
@@ -91,7 +91,7 @@ def service_port(port: ServicePort, options: Options) -> Ruleset:
             rules.elements[CLUSTER_IPS, address] = ""
         else:
             verdict = f"goto external-{base}"
-            rules.chains[f"external-{base}"] = _external(base, family, is_local, bool(local), options)
+            rules.chains[f"external-{base}"] = _external(base, family, is_local, bool(local), config)
         reject = not port.any_endpoint
         # Rejected, or dropped by an internal policy, before translation; the rest is translated.
         early = reject or verdict == "drop"
@@ -104,18 +104,18 @@ def service_port(port: ServicePort, options: Options) -> Ruleset:
         rules.chains.clear()
     for prefix, backends in (("service", cluster), ("local", local)):
         if backends:
-            rules.chains[f"{prefix}-{base}"] = _balance(base, port, backends, cluster_ips, options)
+            rules.chains[f"{prefix}-{base}"] = _balance(base, port, backends, cluster_ips, config)
     for address, to, _ in {*cluster, *local}:
         rules.add(_endpoint(base, family, number, address, to, port.affinity_seconds))
     return rules
 
 
-def _external(base: str, family: int, is_local: bool, has_local: bool, options: Options) -> list[str]:
+def _external(base: str, family: int, is_local: bool, has_local: bool, config: ProxyConfig) -> list[str]:
     """Traffic to an address from outside. Policy Local keeps the client's address; pods and the node itself, which
     could reach every endpoint anyway, are short-circuited to all of them."""
     if not is_local:
         return ["jump mark-for-masquerade", f"goto service-{base}"]
-    cidr = options.cluster_cidr_of(family)
+    cidr = config.cluster_cidr_of(family)
     return [
         *([f"{FAMILIES[family]} saddr {cidr} goto service-{base}"] if cidr else []),
         "fib saddr type local jump mark-for-masquerade",
@@ -129,15 +129,15 @@ def _balance(
     port: ServicePort,
     backends: list[Backend],
     cluster_ips: list[tuple[str, int]],
-    options: Options,
+    config: ProxyConfig,
 ) -> list[str]:
     protocol, family = port.id[3].lower(), port.id[4]
     ip = FAMILIES[family]
     lines = []
-    cidr = options.cluster_cidr_of(family)
+    cidr = config.cluster_cidr_of(family)
     for address, at in cluster_ips:
         match = f"{ip} daddr {address} {protocol} dport {at}"
-        if options.masquerade_all:
+        if config.masquerade_all:
             lines.append(f"{match} jump mark-for-masquerade")
         elif cidr:
             lines.append(f"{match} {ip} saddr != {cidr} jump mark-for-masquerade")

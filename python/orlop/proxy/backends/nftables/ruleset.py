@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass, field
 
-TABLE = "orlop-proxy"
-
 
 @dataclass
 class Ruleset:
@@ -36,9 +34,8 @@ def hook(lines: list[str]) -> str:
     return lines[0] if lines and lines[0].startswith("type ") else ""
 
 
-def commands(family: str, before: Ruleset, after: Ruleset, table_name: str = TABLE) -> list[str]:
-    """nft commands for one transaction; none where nothing differs. What is equal is not mentioned."""
-    table = f"{family} {table_name}"
+def commands(table: str, before: Ruleset, after: Ruleset) -> list[str]:
+    """nft commands for one transaction on `table` ("ip NAME"), which mention only what differs."""
     changed = {name: lines for name, lines in after.chains.items() if before.chains.get(name) != lines}
     gone = [name for name in before.chains if name not in after.chains]
     new_sets = {name: text for name, text in after.sets.items() if name not in before.sets}

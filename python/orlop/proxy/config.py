@@ -3,6 +3,7 @@
 import ipaddress
 from dataclasses import dataclass
 
+DEFAULT_SCOPE = "orlop"
 MIN_SYNC_PERIOD = 0.05
 """Seconds between two programmings. Upstream waits 1 s because its sync costs that much at scale; here one changed
 endpoint is one small transaction, and a lone change is programmed at once in any case."""
@@ -13,10 +14,14 @@ MASQUERADE_BIT = 14
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class ProxyConfig:
     """How the proxy works. Raises ValueError that names the flag."""
 
+    hostname_override: str
+    """The Node's name: endpoints on it are local."""
     proxy_mode: str = "nftables"
+    scope: str = DEFAULT_SCOPE
+    """Marks the rules of this cluster's node, so that no other cluster's on the same machine are touched."""
     cluster_cidr: str = ""
     """The pods' CIDRs, comma-separated, one per IP family. Traffic from elsewhere to a cluster IP is masqueraded."""
     masquerade_all: bool = False
