@@ -1,6 +1,7 @@
 """What controllers keep of kinds that there are many of: projections, shared so that there is one cache of each."""
 
 from functools import cache
+from typing import cast
 
 import msgspec
 from msgspec import field
