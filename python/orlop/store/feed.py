@@ -119,6 +119,16 @@ class Waker:
         await bell.wait()
         bell.clear()
 
+    def ring(self, watcher: int) -> None:
+        """Wakes the watcher's task for another reason: its watch is to end."""
+        if bell := self._bells.get(watcher):
+            bell.set()
+
+    def ring_all(self) -> None:
+        """Wakes every watcher's task: the server stops."""
+        for bell in self._bells.values():
+            bell.set()
+
     def forget(self, watcher: int) -> None:
         """The watcher is gone."""
         self._bells.pop(watcher, None)

@@ -1,0 +1,65 @@
+"""Admission: what may change or refuse a write between access and validation. The order stands in `PLUGINS`."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from orlop.apiserver.admission.base import Admission, Attributes
+from orlop.apiserver.admission.defaulttolerationseconds import DefaultTolerationSeconds
+from orlop.apiserver.admission.namespacelifecycle import NamespaceLifecycle
+from orlop.apiserver.admission.priority import Priority
+from orlop.apiserver.admission.rbacescalation import RbacEscalation
+from orlop.apiserver.admission.serviceaccount import ServiceAccount
+from orlop.apiserver.admission.taintnodesbycondition import TaintNodesByCondition
+from orlop.apiserver.auth import Authorizer
+from orlop.apiserver.config import Config
+from orlop.apiserver.registry.objects import Objects
+from orlop.clock import Clock
+
+PLUGINS: list[type[Admission]] = [
+    NamespaceLifecycle,
+    ServiceAccount,
+    TaintNodesByCondition,
+    Priority,
+    DefaultTolerationSeconds,
+    RbacEscalation,
+]
+"""Upstream's recommended order (pkg/kubeapiserver/options/plugins.go), of those that exist here."""
+
+Step = Callable[[Attributes], Awaitable[None]]
+
+
+class Chain:
+    """The plug-ins over one server's objects, looked up by what they handle."""
+
+    def __init__(
+        self,
+        objects: Objects,
+        clock: Clock,
+        config: Config,
+        authorizer: Authorizer,
+        plugins: list[type[Admission]] | None = None,
+    ) -> None:
+        chosen = PLUGINS if plugins is None else plugins
+        self.plugins = [plugin(objects, clock, config, authorizer) for plugin in chosen]
+        self._admit: dict[tuple[str, str, str], list[Step]] = {}
+        self._validate: dict[tuple[str, str, str], list[Step]] = {}
+
+    def _steps(self, memo: dict[tuple[str, str, str], list[Step]], a: Attributes, method: str) -> list[Step]:
+        key = (a.kind.resource, a.subresource, a.operation)
+        steps = memo.get(key)
+        if steps is None:
+            base: Any = getattr(Admission, method)
+            steps = memo[key] = [
+                getattr(p, method) for p in self.plugins if p.handles(a) and getattr(type(p), method) is not base
+            ]
+        return steps
+
+    async def admit(self, a: Attributes) -> None:
+        """Lets each plug-in change the object. Raises what refuses it."""
+        for step in self._steps(self._admit, a, "admit"):
+            await step(a)
+
+    async def validate(self, a: Attributes) -> None:
+        """Lets each plug-in refuse the final object."""
+        for step in self._steps(self._validate, a, "validate"):
+            await step(a)

@@ -1,0 +1,69 @@
+"""What an admission plug-in is and what it is shown."""
+
+from typing import Any, ClassVar, Literal
+
+from orlop.api.scheme import Kind
+from orlop.apiserver.auth import Authorizer
+from orlop.apiserver.config import Config
+from orlop.apiserver.registry.objects import Objects
+from orlop.clock import Clock
+
+Operation = Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
+
+
+class Attributes:
+    """One write on its way in."""
+
+    __slots__ = ("dry_run", "kind", "name", "namespace", "object", "old", "operation", "subresource", "user")
+
+    def __init__(
+        self,
+        operation: Operation,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        obj: Any,
+        old: Any,
+        user: Any,
+        subresource: str = "",
+        dry_run: bool = False,
+    ) -> None:
+        self.operation = operation
+        self.kind = kind
+        self.namespace = namespace
+        self.name = name
+        self.object = obj
+        self.old = old
+        self.user = user
+        self.subresource = subresource
+        self.dry_run = dry_run
+
+
+class Admission:
+    """A plug-in: says what it handles, then changes (`admit`) or refuses (`validate`) it by raising an ApiError."""
+
+    operations: ClassVar[tuple[Operation, ...]] = ("CREATE", "UPDATE")
+    resources: ClassVar[tuple[str, ...] | None] = None
+    """Resources as the store names them; None means all."""
+    subresources: ClassVar[tuple[str, ...] | None] = ("",)
+    """None means all."""
+
+    def __init__(self, objects: Objects, clock: Clock, config: Config, authorizer: Authorizer) -> None:
+        self.objects = objects
+        self.clock = clock
+        self.config = config
+        self.authorizer = authorizer
+
+    def handles(self, a: Attributes) -> bool:
+        """Whether writes like this concern the plug-in; asked once per resource, subresource and operation."""
+        return (
+            a.operation in self.operations
+            and (self.resources is None or a.kind.resource in self.resources)
+            and (self.subresources is None or a.subresource in self.subresources)
+        )
+
+    async def admit(self, a: Attributes) -> None:
+        """May change `a.object`."""
+
+    async def validate(self, a: Attributes) -> None:
+        """May refuse `a.object` as it will be stored."""

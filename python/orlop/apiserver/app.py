@@ -1,0 +1,231 @@
+"""The order of everything, as a plain ASGI app.
+
+request info → authenticate → impersonate → authorize → handler of the verb (admit → registry → store) → answer.
+"""
+
+from collections.abc import Awaitable, Callable
+
+from orlop import logging
+from orlop.api import errors, scheme
+from orlop.api.scheme import Kind
+from orlop.api.types import meta_v1
+from orlop.apiserver import discovery, documents, health
+from orlop.apiserver.auth import impersonate
+from orlop.apiserver.core import Core
+from orlop.apiserver.handlers.create import create
+from orlop.apiserver.handlers.delete import delete
+from orlop.apiserver.handlers.deletecollection import deletecollection
+from orlop.apiserver.handlers.get import get
+from orlop.apiserver.handlers.list import list_
+from orlop.apiserver.handlers.patch import patch
+from orlop.apiserver.handlers.update import update
+from orlop.apiserver.handlers.watch import watch
+from orlop.apiserver.metrics import LONG_RUNNING, REQUESTS, labels_of
+from orlop.apiserver.request import ClientDisconnected, Receive, Request, Scope, Send
+from orlop.apiserver.response import TEXT, Response, send_response, status_response
+from orlop.apiserver.subresources import SUBRESOURCES, WEBSOCKETS
+from orlop.apiserver.subresources.reviews import review
+from orlop.store.base import StoreClosed, StoreFull
+
+Handler = Callable[[Core, Request, Kind], Awaitable[Response | None]]
+"""Answers a request, or returns None when it has sent the answer itself."""
+Page = Callable[[Core, Request], Awaitable[Response | None]]
+"""Answers a path that is no resource."""
+
+HANDLERS: dict[str, Handler] = {
+    "create": create,
+    "get": get,
+    "list": list_,
+    "watch": watch,
+    "update": update,
+    "patch": patch,
+    "delete": delete,
+    "deletecollection": deletecollection,
+}
+COLLECTION = frozenset({"create", "list", "watch", "deletecollection"})
+"""Verbs of paths without a name."""
+
+PAGES: dict[str, Page] = {**discovery.PAGES, **health.PAGES, **documents.PAGES}
+PREFIXES: list[tuple[str, Page]] = [*discovery.PREFIXES, *health.PREFIXES, *documents.PREFIXES]
+
+PAGE_METHODS = frozenset({"GET", "HEAD"})
+DISK_FULL = "the store has no room: free space on its disk, writes are refused until then"
+
+log = logging.get("apiserver")
+
+
+class App:
+    """The API server as an ASGI application."""
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._http(Request(scope, receive, send))
+        elif scope["type"] == "websocket":
+            await self._websocket(Request(scope, receive, send))
+        elif scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+
+    async def _http(self, request: Request) -> None:
+        core = self.core
+        began = core.clock.monotonic()
+        request.audit_id = request.header(b"audit-id") or core.clock.uuid()
+        labels = labels_of(request.info)
+        long_running = labels[0] in LONG_RUNNING
+        if long_running:
+            REQUESTS.started(labels)
+        code = 0
+        try:
+            response = await self._answered(request)
+            code = 200
+            if response is not None:
+                code = response.status
+                await send_response(request, response)
+        finally:
+            if long_running:
+                REQUESTS.ended(labels)
+            REQUESTS.observe(labels, code, core.clock.monotonic() - began)
+
+    async def _answered(self, request: Request) -> Response | None:
+        """The answer, whatever happens: an error becomes a Status, a fault of ours a 500 and a line in the log."""
+        try:
+            return await self._answer(request)
+        except errors.ApiError as error:
+            return status_response(error, request)
+        except ClientDisconnected:
+            return None
+        except NoSuchPage:
+            return Response(404, b"404 page not found\n", TEXT)
+        except StoreFull:
+            return status_response(errors.InsufficientStorage(DISK_FULL), request)
+        except StoreClosed:
+            return status_response(errors.ServiceUnavailable("the server is shutting down"), request)
+        except Exception:
+            log.exception("request failed", extra={"method": request.method, "path": request.info.path})
+            if request.started:
+                return None
+            details = meta_v1.StatusDetails(causes=[meta_v1.StatusCause(message="see the server's log")])
+            return status_response(
+                errors.InternalError("Internal error occurred: see the server's log", details=details), request
+            )
+
+    async def _answer(self, request: Request) -> Response | None:
+        self.admit_user(request)
+        info = request.info
+        if not info.is_resource:
+            return await self._page(request)
+        kind = scheme.by_resource(info.group, info.version, info.resource)
+        if kind is None:
+            raise _unknown(request)
+        handler = handler_of(kind, request)
+        return await handler(self.core, request, kind)
+
+    def admit_user(self, request: Request) -> None:
+        """Authentication, impersonation, authorization. Raises Unauthorized, Forbidden."""
+        core = self.core
+        info = request.info
+        user = core.authenticator.authenticate(request.scope, request.headers)
+        request.user = user
+        if any(name.startswith(IMPERSONATE) for name in request.headers):
+            request.user = user = impersonate(user, request.scope, request.headers, core.authorizer)
+        selector = request.param("fieldSelector") if request.scope.get("query_string") else ""
+        core.authorizer.require(user, info, selector)
+
+    async def _page(self, request: Request) -> Response | None:
+        path = request.scope["path"]
+        page = PAGES.get(path) or PAGES.get(path.rstrip("/"))
+        if page is None:
+            page = next((p for prefix, p in PREFIXES if path.startswith(prefix)), None)
+        if page is None:
+            raise NoSuchPage
+        if request.method not in PAGE_METHODS:
+            raise errors.MethodNotSupported(METHOD, details=meta_v1.StatusDetails())
+        return await page(self.core, request)
+
+    async def _websocket(self, request: Request) -> None:
+        """exec, attach and port-forward over WebSocket; anything else is refused before the handshake."""
+        core = self.core
+        request.audit_id = request.header(b"audit-id") or core.clock.uuid()
+        labels = ("CONNECT", *labels_of(request.info)[1:])
+        REQUESTS.started(labels)
+        try:
+            try:
+                self.admit_user(request)
+                info = request.info
+                kind = scheme.by_resource(info.group, info.version, info.resource)
+                handler = WEBSOCKETS.get((info.resource, info.subresource)) if kind is not None else None
+                if handler is None or kind is None:
+                    raise _unknown(request)
+                await handler(core, request, kind)
+            except errors.ApiError as error:
+                await _refuse(request, status_response(error))
+            except NoSuchPage:
+                await _refuse(request, Response(404, b"404 page not found\n", TEXT))
+            except Exception:
+                log.exception("request failed", extra={"path": request.info.path})
+                if not request.started:
+                    await _refuse(request, status_response(errors.InternalError("Internal error occurred")))
+        finally:
+            REQUESTS.ended(labels)
+
+
+METHOD = "the server does not allow this method on the requested resource"
+UNKNOWN = "the server could not find the requested resource"
+IMPERSONATE = b"impersonate-"
+
+
+class NoSuchPage(Exception):
+    """A path that nothing answers: `404 page not found` as text, no Status."""
+
+
+def handler_of(kind: Kind, request: Request) -> Handler:
+    """What answers this verb on this resource. Raises NotFound and MethodNotSupported in upstream's words."""
+    info = request.info
+    if info.subresource:
+        handlers = SUBRESOURCES.get((kind.resource, info.subresource))
+        if handlers is None or info.subresource not in kind.subresources:
+            raise errors.NotFound(UNKNOWN, details=meta_v1.StatusDetails())
+        handler = handlers.get(info.verb)
+        if handler is None:
+            raise errors.MethodNotSupported(METHOD, details=meta_v1.StatusDetails())
+        return handler
+    if info.rest:
+        raise errors.NotFound(UNKNOWN, details=meta_v1.StatusDetails())
+    if kind.namespaced is False and info.namespace and info.resource != "namespaces":
+        raise errors.NotFound(UNKNOWN, details=meta_v1.StatusDetails())
+    if not kind.stored and info.verb == "create":
+        return review
+    handler = HANDLERS.get(info.verb)
+    named = request.info.name != "" and info.verb not in ("list", "watch")
+    if handler is None or info.verb not in kind.verbs or named == (info.verb in COLLECTION):
+        raise errors.MethodNotSupported(METHOD, details=meta_v1.StatusDetails())
+    return handler
+
+
+def _unknown(request: Request) -> Exception:
+    info = request.info
+    if any(gv == (info.group, info.version) for gv in scheme.group_versions()):
+        return errors.NotFound(UNKNOWN, details=meta_v1.StatusDetails())
+    return NoSuchPage()
+
+
+async def _refuse(request: Request, response: Response) -> None:
+    """Refuses a WebSocket with an HTTP answer."""
+    await request.send(
+        {
+            "type": "websocket.http.response.start",
+            "status": response.status,
+            "headers": [(b"content-type", response.content_type)],
+        }
+    )
+    await request.send({"type": "websocket.http.response.body", "body": response.body})
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

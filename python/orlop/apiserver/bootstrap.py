@@ -1,0 +1,203 @@
+"""What a cluster has from its first moment: namespaces, roles, system classes, the `kubernetes` Service."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+from orlop.api import errors, scheme
+from orlop.api.scheme import Kind
+from orlop.api.types import core_v1, discovery_v1, meta_v1, networking_v1, scheduling_v1
+from orlop.apiserver.auth.policy import reconcile
+from orlop.apiserver.auth.policy.reconcile import Policy
+from orlop.apiserver.core import Core
+from orlop.apiserver.registry.addresses import IP_RESOURCE, ServiceAddresses
+from orlop.apiserver.registry.objects import split_stored
+from orlop.store.base import Attribution, Conflict, Key, Write
+
+NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+BY = Attribution("system:apiserver", "kube-apiserver")
+HTTPS_PORT = 443
+
+SYSTEM_CLASSES = (
+    (
+        "system-node-critical",
+        2_000_001_000,
+        "Used for system critical pods that must not be moved from their current node.",
+    ),
+    (
+        "system-cluster-critical",
+        2_000_000_000,
+        "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
+    ),
+)
+
+
+async def bootstrap(core: Core, endpoint: tuple[str, int] | None) -> None:
+    """Makes what is missing, changes what is out of date. `endpoint` is where pods reach this server, if they do."""
+    await _create_missing(core, [core_v1.Namespace(metadata=meta_v1.ObjectMeta(name=name)) for name in NAMESPACES])
+    await asyncio.gather(
+        _policy(core),
+        _create_missing(
+            core,
+            [
+                scheduling_v1.PriorityClass(metadata=meta_v1.ObjectMeta(name=name), value=value, description=text)
+                for name, value, text in SYSTEM_CLASSES
+            ],
+        ),
+        _addresses(core),
+    )
+    await _service(core, endpoint)
+
+
+async def create(core: Core, obj: Any) -> None:
+    """Creates an object as the server itself; what is there stays."""
+    strategy = core.strategies[scheme.of(type(obj)).type_key]
+    strategy.default(obj)
+    try:
+        await core.objects.create(strategy, obj, by=BY)
+    except errors.AlreadyExists:
+        return
+
+
+async def _create_missing(core: Core, objects: Iterable[Any]) -> None:
+    missing = []
+    for obj in objects:
+        kind = scheme.of(type(obj))
+        if core.hub.get(kind.resource, obj.metadata.namespace, obj.metadata.name) is None:
+            missing.append(create(core, obj))
+    await asyncio.gather(*missing)
+
+
+async def _policy(core: Core) -> None:
+    """The bootstrap roles and bindings, brought up to date without taking away what people added."""
+
+    def current(wanted: Policy) -> Policy | None:
+        kind = scheme.of(type(wanted))
+        found: Policy | None = core.objects.get(kind, wanted.metadata.namespace, wanted.metadata.name)
+        return found
+
+    creates = []
+    for write in reconcile(current):
+        kind = scheme.of(type(write.object))
+        if write.replaces is None:
+            creates.append(create(core, write.object))
+        elif write.recreate:
+            await _delete(core, kind, write.replaces)
+            creates.append(create(core, write.object))
+        else:
+            await _replace(core, kind, write.object)
+    await asyncio.gather(*creates)
+
+
+async def _delete(core: Core, kind: Kind, obj: Any) -> None:
+    await core.objects.delete(
+        core.strategies[kind.type_key], obj.metadata.namespace, obj.metadata.name, meta_v1.DeleteOptions(), by=BY
+    )
+
+
+async def _replace(core: Core, kind: Kind, obj: Any) -> None:
+    strategy = core.strategies[kind.type_key]
+
+    async def change(_: Any) -> Any:
+        strategy.default(obj)
+        return obj
+
+    await core.objects.update(strategy, obj.metadata.namespace, obj.metadata.name, change, by=BY)
+
+
+async def _addresses(core: Core) -> None:
+    """Address objects and Services agree: after a crash of an older version, or a restored copy, they may not."""
+    hooks = core.objects.hooks["services"]
+    assert isinstance(hooks, ServiceAddresses)
+    kind = scheme.by_resource("", "v1", "services")
+    assert kind is not None
+    held: dict[str, core_v1.Service] = {}
+    for value in core.hub.list("services", None, "", "", 0, None).items:
+        service = core.objects.decode(kind, value)
+        for ip in service.spec.cluster_ips:
+            if ip and ip != "None":
+                held[ip] = service
+    writes = []
+    for ip, service in held.items():
+        if core.hub.get(IP_RESOURCE, "", ip) is None:
+            writes.append(hooks.address_write(ip, service.metadata))
+    for value in core.hub.list(IP_RESOURCE, None, "", "", 0, None).items:
+        address = _address(core, value)
+        parent = address.spec.parent_ref
+        if parent is not None and parent.resource == "services" and address.metadata.name not in held:
+            key = Key(IP_RESOURCE, "", address.metadata.name)
+            revision = int(address.metadata.resource_version)
+            writes.append(Write(key, split_stored(value), revision, delete=True, by=BY))
+    if writes:
+        try:
+            await core.objects.writer.commit_all(writes)
+        except Conflict:
+            return
+
+
+def _address(core: Core, value: bytes) -> networking_v1.IPAddress:
+    kind = scheme.by_resource("networking.k8s.io", "v1", "ipaddresses")
+    assert kind is not None
+    address: networking_v1.IPAddress = core.objects.decode(kind, value)
+    return address
+
+
+async def _service(core: Core, endpoint: tuple[str, int] | None) -> None:
+    """The `kubernetes` Service at the range's first address, and where it leads."""
+    network = core.config.service_cidr
+    target = endpoint[1] if endpoint else HTTPS_PORT
+    ports = [core_v1.ServicePort(name="https", protocol="TCP", port=HTTPS_PORT, target_port=target)]
+    await _create_missing(
+        core,
+        [
+            networking_v1.ServiceCIDR(
+                metadata=meta_v1.ObjectMeta(name="kubernetes"),
+                spec=networking_v1.ServiceCIDRSpec(cidrs=[str(network)]),
+            )
+        ],
+    )
+    metadata = meta_v1.ObjectMeta(
+        name="kubernetes", namespace="default", labels={"component": "apiserver", "provider": "kubernetes"}
+    )
+    first = str(network.network_address + 1)
+    service = core_v1.Service(
+        metadata=metadata, spec=core_v1.ServiceSpec(cluster_ip=first, ports=ports, type="ClusterIP")
+    )
+    kind = scheme.of(core_v1.Service)
+    found: core_v1.Service | None = core.objects.get(kind, "default", "kubernetes")
+    if found is None:
+        await create(core, service)
+    elif [(p.name, p.port, p.target_port) for p in found.spec.ports] != [("https", HTTPS_PORT, target)]:
+        found.spec.ports = ports
+        await _replace(core, kind, found)
+    if endpoint is not None:
+        await _endpoint(core, *endpoint)
+
+
+async def _endpoint(core: Core, address: str, port: int) -> None:
+    """This server's address behind the `kubernetes` Service, as a slice and as Endpoints."""
+    slice_ = discovery_v1.EndpointSlice(
+        metadata=meta_v1.ObjectMeta(
+            name="kubernetes", namespace="default", labels={"kubernetes.io/service-name": "kubernetes"}
+        ),
+        address_type="IPv4",
+        endpoints=[discovery_v1.Endpoint(addresses=[address], conditions=discovery_v1.EndpointConditions(ready=True))],
+        ports=[discovery_v1.EndpointPort(name="https", port=port, protocol="TCP")],
+    )
+    endpoints = core_v1.Endpoints(
+        metadata=meta_v1.ObjectMeta(
+            name="kubernetes", namespace="default", labels={"endpointslice.kubernetes.io/skip-mirror": "true"}
+        ),
+        subsets=[
+            core_v1.EndpointSubset(
+                addresses=[core_v1.EndpointAddress(ip=address)],
+                ports=[core_v1.EndpointPort(name="https", port=port, protocol="TCP")],
+            )
+        ],
+    )
+    for obj in (slice_, endpoints):
+        kind = scheme.of(type(obj))
+        if core.hub.get(kind.resource, "default", "kubernetes") is None:
+            await create(core, obj)
+        else:
+            await _replace(core, kind, obj)

@@ -1,0 +1,37 @@
+"""What an API server can be told. The command line and `orlop.Cluster` fill it in."""
+
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(kw_only=True)
+class Config:
+    """Settings of one API server."""
+
+    data_dir: Path
+    """The cluster's folder: store, certificates, kubeconfigs."""
+    bind_address: str = "127.0.0.1"
+    secure_port: int | None = 0
+    """0 takes a free port; None serves in-process only, without a socket."""
+    advertise_address: str = ""
+    """Where pods reach this server: the endpoint of the `kubernetes` Service. "" means `bind_address`."""
+    store: Literal["lmdb", "memory"] = "lmdb"
+    service_cidr: IPv4Network = field(default_factory=lambda: IPv4Network("10.96.0.0/16"))
+    node_ports: range = field(default_factory=lambda: range(30000, 32768))
+    cluster_domain: str = "cluster.local"
+    write_kubeconfig: Path | None = None
+    """An admin kubeconfig written here when the server is ready."""
+    token_auth_file: Path | None = None
+    """Static tokens, `token,user,uid,"group1,group2"` a line."""
+    default_toleration_seconds: int = 300
+    """How long pods stay on a node that is not ready or unreachable, unless they say otherwise."""
+    min_request_timeout: float = 1800.0
+    """Seconds a watch lasts at least when it names no timeout; upstream draws from this to twice this."""
+    bookmark_interval: float = 60.0
+    """Seconds between bookmarks of a watch that wants them."""
+    shutdown_timeout: float = 5.0
+    """Seconds that requests under way get at the end."""
+    ring: int = 65536
+    """Events the hub keeps for watchers that resume."""

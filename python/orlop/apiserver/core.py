@@ -1,0 +1,46 @@
+"""What every handler is given: the store, the hub and the rules, in one place."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from orlop.apiserver.auth import Authenticator, Authorizer
+from orlop.apiserver.auth.tokens import ServiceAccountTokens
+from orlop.apiserver.auth.user import User
+from orlop.apiserver.config import Config
+from orlop.apiserver.registry.objects import Objects
+from orlop.apiserver.registry.strategy import Strategy
+from orlop.clock import Clock
+from orlop.native import Hub
+from orlop.store.base import Store
+from orlop.store.feed import Waker
+
+if TYPE_CHECKING:
+    from orlop.apiserver.admission import Chain
+    from orlop.apiserver.subresources.kubelet import Kubelets
+
+TokenIssuer = Callable[[str, str, Any], Awaitable[Any]]
+"""(namespace, service account, TokenRequest) → TokenRequest with its status. Raises ApiError."""
+
+
+@dataclass(kw_only=True)
+class Core:
+    """The server without its network."""
+
+    config: Config
+    clock: Clock
+    store: Store
+    hub: Hub
+    waker: Waker
+    objects: Objects
+    strategies: dict[str, Strategy]
+    admission: "Chain"
+    authenticator: Authenticator
+    authorizer: Authorizer
+    kubelets: "Kubelets | None" = None
+    issue_token: TokenIssuer | None = None
+    tokens: ServiceAccountTokens | None = None
+    reviews: dict[str, Callable[["User", Any], Awaitable[Any]]] = field(default_factory=dict)
+    """How the create-only review kinds are answered, by type key: (user, review) → review."""
+    ready: Callable[[], bool] = lambda: True
+    stopping: bool = False

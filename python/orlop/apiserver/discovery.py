@@ -1,0 +1,268 @@
+"""Which groups, versions and resources there are: /api, /apis and below, plain and aggregated."""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from functools import lru_cache
+
+import msgspec
+
+from orlop.api import errors, scheme
+from orlop.api.scheme import Kind
+from orlop.api.types import apidiscovery_v2, meta_v1
+from orlop.apiserver import negotiate
+from orlop.apiserver.core import Core
+from orlop.apiserver.request import Request
+from orlop.apiserver.response import Response, encoded
+
+AGGREGATED = b"application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+SUBRESOURCE_KINDS: dict[str, tuple[str, str, str]] = {
+    "scale": ("autoscaling", "v1", "Scale"),
+    "binding": ("", "v1", "Binding"),
+    "eviction": ("policy", "v1", "Eviction"),
+    "token": ("authentication.k8s.io", "v1", "TokenRequest"),
+    "exec": ("", "v1", "PodExecOptions"),
+    "attach": ("", "v1", "PodAttachOptions"),
+    "portforward": ("", "v1", "PodPortForwardOptions"),
+}
+SUBRESOURCE_VERBS: dict[str, list[str]] = {
+    "status": ["get", "patch", "update"],
+    "scale": ["get", "patch", "update"],
+    "finalize": ["update"],
+    "binding": ["create"],
+    "eviction": ["create"],
+    "token": ["create"],
+    "log": ["get"],
+    "exec": ["create", "get"],
+    "attach": ["create", "get"],
+    "portforward": ["create", "get"],
+}
+
+PRIORITIES = (
+    "",
+    "apps",
+    "events.k8s.io",
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "autoscaling",
+    "batch",
+    "certificates.k8s.io",
+    "networking.k8s.io",
+    "policy",
+    "rbac.authorization.k8s.io",
+    "storage.k8s.io",
+    "admissionregistration.k8s.io",
+    "apiextensions.k8s.io",
+    "scheduling.k8s.io",
+    "coordination.k8s.io",
+    "node.k8s.io",
+    "discovery.k8s.io",
+    "resource.k8s.io",
+    "flowcontrol.apiserver.k8s.io",
+)
+"""The order of groups in lists, as upstream's priorities put them."""
+
+
+def _rank(group: str) -> tuple[int, str]:
+    return (PRIORITIES.index(group) if group in PRIORITIES else len(PRIORITIES), group)
+
+
+def _kinds(group: str, version: str) -> list[Kind]:
+    return sorted((k for k in scheme.KINDS if (k.group, k.version) == (group, version)), key=lambda k: k.plural)
+
+
+def _groups() -> dict[str, list[str]]:
+    """Versions by group, in the order of lists."""
+    groups: dict[str, list[str]] = {}
+    for group, version in scheme.group_versions():
+        groups.setdefault(group, []).append(version)
+    return {g: sorted(groups[g], reverse=True) for g in sorted(groups, key=_rank)}
+
+
+def _storage_hash(kind: Kind) -> str:
+    """Tells clients whether the stored form has changed; upstream's is made from group, version and kind."""
+    from base64 import b64encode
+
+    text = f"{kind.group}/{kind.version}/{kind.kind}"
+    return b64encode(hashlib.sha256(text.encode()).digest()[:8]).decode()
+
+
+@lru_cache(1)
+def api_versions() -> bytes:
+    """/api."""
+    return msgspec.json.encode(
+        meta_v1.APIVersions(
+            versions=["v1"],
+            server_address_by_client_cidrs=[
+                meta_v1.ServerAddressByClientCIDR(client_cidr="0.0.0.0/0", server_address="")
+            ],
+        )
+    )
+
+
+def group_of(name: str, versions: list[str]) -> meta_v1.APIGroup:
+    """A group as /apis/GROUP shows it."""
+    listed = [meta_v1.GroupVersionForDiscovery(group_version=f"{name}/{v}", version=v) for v in versions]
+    return meta_v1.APIGroup(name=name, versions=listed, preferred_version=listed[0])
+
+
+@lru_cache(1)
+def api_groups() -> bytes:
+    """/apis."""
+    groups = [group_of(name, versions) for name, versions in _groups().items() if name]
+    return msgspec.json.encode(meta_v1.APIGroupList(groups=groups))
+
+
+@lru_cache(64)
+def resources(group: str, version: str) -> bytes:
+    """/api/v1 or /apis/GROUP/VERSION."""
+    listed: list[meta_v1.APIResource] = []
+    for kind in _kinds(group, version):
+        listed.append(
+            meta_v1.APIResource(
+                name=kind.plural,
+                singular_name=kind.singular,
+                namespaced=kind.namespaced,
+                kind=kind.kind,
+                verbs=list(kind.verbs),
+                short_names=list(kind.short_names),
+                categories=list(kind.categories),
+                storage_version_hash=_storage_hash(kind) if kind.stored else "",
+            )
+        )
+        for sub in kind.subresources:
+            if sub not in SUBRESOURCE_VERBS:
+                continue
+            of = SUBRESOURCE_KINDS.get(sub)
+            listed.append(
+                meta_v1.APIResource(
+                    name=f"{kind.plural}/{sub}",
+                    singular_name="",
+                    namespaced=kind.namespaced,
+                    group=of[0] if of else "",
+                    version=of[1] if of else "",
+                    kind=of[2] if of else kind.kind,
+                    verbs=SUBRESOURCE_VERBS[sub],
+                )
+            )
+    gv = f"{group}/{version}" if group else version
+    return msgspec.json.encode(meta_v1.APIResourceList(group_version=gv, resources=listed))
+
+
+def _discovered(kind: Kind) -> apidiscovery_v2.APIResourceDiscovery:
+    subs = []
+    for sub in kind.subresources:
+        if sub not in SUBRESOURCE_VERBS:
+            continue
+        group, version, name = SUBRESOURCE_KINDS.get(sub, (kind.group, kind.version, kind.kind))
+        subs.append(
+            apidiscovery_v2.APISubresourceDiscovery(
+                subresource=sub,
+                response_kind=meta_v1.GroupVersionKind(group=group, version=version, kind=name),
+                verbs=SUBRESOURCE_VERBS[sub],
+            )
+        )
+    return apidiscovery_v2.APIResourceDiscovery(
+        resource=kind.plural,
+        response_kind=meta_v1.GroupVersionKind(group=kind.group, version=kind.version, kind=kind.kind),
+        scope="Namespaced" if kind.namespaced else "Cluster",
+        singular_resource=kind.singular,
+        verbs=list(kind.verbs),
+        short_names=list(kind.short_names),
+        categories=list(kind.categories),
+        subresources=subs,
+    )
+
+
+@lru_cache(2)
+def aggregated(core_group: bool) -> bytes:
+    """The APIGroupDiscoveryList of /api or /apis."""
+    items = []
+    for name, versions in _groups().items():
+        if (name == "") != core_group:
+            continue
+        items.append(
+            apidiscovery_v2.APIGroupDiscovery(
+                metadata=meta_v1.ObjectMeta(name=name),
+                versions=[
+                    apidiscovery_v2.APIVersionDiscovery(
+                        version=version,
+                        resources=[_discovered(kind) for kind in _kinds(name, version)],
+                        freshness="Current",
+                    )
+                    for version in versions
+                ],
+            )
+        )
+    return msgspec.json.encode(apidiscovery_v2.APIGroupDiscoveryList(items=items))
+
+
+def _wants_aggregated(accept: str) -> bool:
+    for clause in accept.split(","):
+        name, *parameters = (part.strip() for part in clause.split(";"))
+        options = dict(p.partition("=")[::2] for p in parameters)
+        if name == negotiate.JSON and options.get("as") == "APIGroupDiscoveryList":
+            if options.get("g") == "apidiscovery.k8s.io" and options.get("v") == "v2":
+                return True
+            continue
+        if name in (negotiate.JSON, "*/*", "application/*", negotiate.PROTOBUF, negotiate.YAML) and not options.get(
+            "as"
+        ):
+            return False
+    return False
+
+
+def _with_etag(request: Request, body: bytes, content_type: bytes) -> Response:
+    etag = b'"%b"' % hashlib.sha512(body).hexdigest().upper().encode()
+    headers = ((b"etag", etag), (b"vary", b"Accept"), (b"cache-control", b"public"))
+    if request.headers.get(b"if-none-match") == etag:
+        return Response(304, b"", content_type, headers)
+    return Response(200, body, content_type, headers)
+
+
+def _plain(request: Request, type_key: str, body: bytes) -> Response:
+    accepted = negotiate.accept(_without_as(request.header(b"accept")), tables=False)
+    return Response(200, *encoded(accepted.media, type_key, body))
+
+
+def _without_as(accept: str) -> str:
+    """The Accept header's clauses that ask for no other kind."""
+    return ",".join(c for c in accept.split(",") if ";as=" not in c.replace(" ", "")) or negotiate.JSON
+
+
+async def api(core: Core, request: Request) -> Response:
+    """GET /api."""
+    if _wants_aggregated(request.header(b"accept")):
+        return _with_etag(request, aggregated(True), AGGREGATED)
+    return _plain(request, "meta/v1.APIVersions", api_versions())
+
+
+async def apis(core: Core, request: Request) -> Response:
+    """GET /apis."""
+    if _wants_aggregated(request.header(b"accept")):
+        return _with_etag(request, aggregated(False), AGGREGATED)
+    return _plain(request, "meta/v1.APIGroupList", api_groups())
+
+
+async def core_resources(core: Core, request: Request) -> Response:
+    """GET /api/v1."""
+    return _plain(request, "meta/v1.APIResourceList", resources("", "v1"))
+
+
+async def group_or_version(core: Core, request: Request) -> Response:
+    """GET /apis/GROUP and /apis/GROUP/VERSION."""
+    parts = request.scope["path"].strip("/").split("/")[1:]
+    groups = _groups()
+    if parts and parts[0] in groups and parts[0]:
+        if len(parts) == 1:
+            return _plain(request, "meta/v1.APIGroup", msgspec.json.encode(group_of(parts[0], groups[parts[0]])))
+        if len(parts) == 2 and parts[1] in groups[parts[0]]:
+            return _plain(request, "meta/v1.APIResourceList", resources(parts[0], parts[1]))
+    raise errors.NotFound("the server could not find the requested resource", details=meta_v1.StatusDetails())
+
+
+PAGES: dict[str, Callable[[Core, Request], Awaitable[Response | None]]] = {
+    "/api": api,
+    "/apis": apis,
+    "/api/v1": core_resources,
+}
+PREFIXES: list[tuple[str, Callable[[Core, Request], Awaitable[Response | None]]]] = [("/apis/", group_or_version)]

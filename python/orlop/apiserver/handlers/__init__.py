@@ -1,0 +1,1 @@
+"""One verb a file: from an admitted request to its answer."""

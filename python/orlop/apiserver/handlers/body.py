@@ -1,0 +1,114 @@
+"""From a request's body to a typed object, and the options that all writes share."""
+
+from typing import Any
+
+from orlop import native
+from orlop.api import errors
+from orlop.api.errors import FieldError, invalid_value, not_supported
+from orlop.api.scheme import Kind
+from orlop.apiserver import negotiate
+from orlop.apiserver.core import Core
+from orlop.apiserver.request import Request
+from orlop.store.base import Attribution
+
+FIELD_VALIDATION = ("", "Ignore", "Strict", "Warn")
+MANAGER_MAX = 128
+"""Bytes of a field manager's name."""
+SCHEME = "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30"
+"""How upstream's errors name the list of known kinds."""
+
+
+def options(request: Request, kind: str) -> bool:
+    """Checks dryRun, fieldManager and fieldValidation of a write; returns whether it is a dry run.
+
+    `kind` is CreateOptions, UpdateOptions, PatchOptions or DeleteOptions. Raises Invalid.
+    """
+    if not request.scope.get("query_string"):
+        return False
+    wrong: list[FieldError] = []
+    dry_run = request.query.get("dryRun", [])
+    if any(v != "All" for v in dry_run):
+        wrong.append(not_supported("dryRun", dry_run, ["All"]))
+    manager = request.param("fieldManager")
+    if len(manager.encode()) > MANAGER_MAX:
+        wrong.append(FieldError("FieldValueTooLong", "fieldManager", None, f"may not be more than {MANAGER_MAX} bytes"))
+    if not manager.isprintable():
+        wrong.append(invalid_value("fieldManager", manager, "should only contain printable characters"))
+    if request.param("fieldValidation") not in FIELD_VALIDATION:
+        wrong.append(not_supported("fieldValidation", request.param("fieldValidation"), FIELD_VALIDATION))
+    if wrong:
+        raise errors.invalid(kind, "meta.k8s.io", "", wrong)
+    return bool(dry_run)
+
+
+def attribution(request: Request) -> Attribution:
+    """Who writes, for the record: the manager is the user agent's first word where none is named."""
+    manager = request.param("fieldManager") if request.scope.get("query_string") else ""
+    if not manager:
+        manager = request.header(b"user-agent").partition("/")[0][:MANAGER_MAX]
+    return Attribution(request.user.name, manager, request.audit_id, request.header(b"traceparent"))
+
+
+async def decode(core: Core, request: Request, kind: Kind, type_key: str = "") -> Any:
+    """The body as an object of `kind`, defaulted. Raises BadRequest in upstream's words, UnsupportedMediaType."""
+    media = negotiate.body_media(request.header(b"content-type"))
+    body = await request.body()
+    value = to_json(request, kind, media, body)
+    return core.objects.decode(kind, value)
+
+
+def to_json(request: Request, kind: Kind, media: negotiate.Media, body: bytes) -> bytes:
+    """The body as canonical JSON of `kind`; unknown and duplicate fields are dealt with as the client asks."""
+    try:
+        api_version, name = native.wire_peek(media, body)
+    except native.WireError as error:
+        raise errors.BadRequest(
+            f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get version/kind; {error}"
+        ) from None
+    check_type(kind, api_version, name)
+    try:
+        value, unknown, duplicate = native.wire_decode(kind.type_key, media, body)
+    except native.WireError as error:
+        raise errors.BadRequest(
+            f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {error}'
+        ) from None
+    if unknown or duplicate:
+        report(request, kind, [*duplicate, *unknown])
+    return value
+
+
+def check_type(kind: Kind, api_version: str, name: str) -> None:
+    """Refuses a body that says that it is something else. An empty apiVersion or kind means the expected one."""
+    if (not api_version or api_version == kind.api_version) and (not name or name == kind.kind):
+        return
+    from orlop.api import scheme
+
+    version = (api_version or kind.api_version).rpartition("/")[2]
+    name = name or kind.kind
+    start = f'{name} in version "{version}" cannot be handled as a {kind.kind}: '
+    found = scheme.by_kind(api_version or kind.api_version, name)
+    if found is None:
+        raise errors.BadRequest(
+            f'{start}no kind "{name}" is registered for version "{api_version or kind.api_version}" in scheme '
+            f'"{SCHEME}"'
+        )
+    if name == kind.kind:
+        raise errors.BadRequest(
+            f"the API version in the data ({api_version}) does not match the expected API version ({kind.api_version})"
+        )
+    raise errors.BadRequest(
+        f"{start}converting ({found.folder}.{name}) to ({kind.folder}.{kind.kind}): unknown conversion"
+    )
+
+
+def report(request: Request, kind: Kind, problems: list[str]) -> None:
+    """Unknown and duplicate fields, as fieldValidation asks: nothing, warnings (the default) or BadRequest."""
+    mode = request.param("fieldValidation") or "Warn"
+    if mode == "Strict":
+        raise errors.BadRequest(
+            f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: '
+            f"strict decoding error: {', '.join(problems)}"
+        )
+    if mode == "Warn":
+        for problem in problems:
+            request.warn(problem)

@@ -1,0 +1,52 @@
+"""POST of a new object."""
+
+from orlop.api import errors
+from orlop.api.scheme import Kind
+from orlop.apiserver import negotiate, output
+from orlop.apiserver.admission.base import Attributes
+from orlop.apiserver.core import Core
+from orlop.apiserver.handlers import body
+from orlop.apiserver.request import Request
+from orlop.apiserver.response import Response
+
+NAMESPACE_MISMATCH = "the namespace of the provided object does not match the namespace sent on the request"
+
+
+async def create(core: Core, request: Request, kind: Kind) -> Response:
+    """Decode, default, admit, prepare, validate, store; 201 with what was stored."""
+    accepted = negotiate.accept(request.header(b"accept"))
+    dry_run = body.options(request, "CreateOptions")
+    strategy = core.strategies[kind.type_key]
+    obj = await body.decode(core, request, kind)
+    info = request.info
+    metadata = obj.metadata
+    if kind.namespaced:
+        if not info.namespace:
+            raise errors.BadRequest("an empty namespace may not be set during creation")
+        if not metadata.namespace:
+            metadata.namespace = info.namespace
+        elif metadata.namespace != info.namespace:
+            raise errors.BadRequest(NAMESPACE_MISMATCH)
+    elif metadata.namespace:
+        raise errors.BadRequest(NAMESPACE_MISMATCH)
+    metadata.resource_version = _no_revision(metadata.resource_version)
+    strategy.default(obj)
+    a = Attributes("CREATE", kind, info.namespace, metadata.name, obj, None, request.user, dry_run=dry_run)
+    await core.admission.admit(a)
+
+    async def check(new: object, _: object) -> None:
+        a.name = metadata.name
+        await core.admission.validate(a)
+
+    value = await core.objects.create(strategy, obj, by=body.attribution(request), dry_run=dry_run, check=check)
+    for warning in strategy.warnings(obj):
+        request.warn(warning)
+    if accepted.plain:
+        return Response(201, value)
+    return output.one(core, request, kind, value, accepted, 201)
+
+
+def _no_revision(text: str) -> str:
+    if text not in ("", "0"):
+        raise errors.BadRequest("resourceVersion should not be set on objects to be created")
+    return ""

@@ -1,0 +1,81 @@
+"""DELETE of one object."""
+
+import msgspec
+
+from orlop import native
+from orlop.api import errors
+from orlop.api.errors import FieldError, invalid_value, not_supported
+from orlop.api.scheme import Kind
+from orlop.api.types import meta_v1
+from orlop.apiserver import negotiate, output
+from orlop.apiserver.admission.base import Attributes
+from orlop.apiserver.core import Core
+from orlop.apiserver.handlers import body
+from orlop.apiserver.request import Request
+from orlop.apiserver.response import Response, of_status, success
+
+OPTIONS_KEY = "meta/v1.DeleteOptions"
+POLICIES = ("Foreground", "Background", "Orphan")
+OPTION_VERSIONS = frozenset({"", "v1", "meta.k8s.io/v1"})
+
+
+async def delete_options(request: Request) -> meta_v1.DeleteOptions:
+    """DeleteOptions from the body or the query, checked. Raises BadRequest, Invalid."""
+    data = await request.body()
+    if data:
+        media = negotiate.body_media(request.header(b"content-type"))
+        try:
+            value, _, _ = native.wire_decode(OPTIONS_KEY, media, data)
+            options = msgspec.json.decode(value, type=meta_v1.DeleteOptions)
+        except (native.WireError, msgspec.DecodeError) as error:
+            raise errors.BadRequest(f"could not decode DeleteOptions: {error}") from None
+        if options.kind not in ("DeleteOptions", ""):
+            raise errors.BadRequest(f"decoded object cannot be converted to DeleteOptions: {options.kind}")
+    else:
+        options = meta_v1.DeleteOptions(
+            grace_period_seconds=request.integer("gracePeriodSeconds"),
+            propagation_policy=request.param("propagationPolicy") or None,
+            orphan_dependents=request.flag("orphanDependents") if "orphanDependents" in request.query else None,
+        )
+    options.dry_run = options.dry_run or request.query.get("dryRun", [])
+    wrong: list[FieldError] = []
+    if options.propagation_policy is not None and options.propagation_policy not in POLICIES:
+        wrong.append(not_supported("propagationPolicy", options.propagation_policy, [*POLICIES, "nil"]))
+    if options.propagation_policy is not None and options.orphan_dependents is not None:
+        wrong.append(
+            invalid_value(
+                "propagationPolicy",
+                options.propagation_policy,
+                "orphanDependents and deletionPropagation cannot be both set",
+            )
+        )
+    if any(v != "All" for v in options.dry_run):
+        wrong.append(not_supported("dryRun", options.dry_run, ["All"]))
+    if wrong:
+        raise errors.invalid("DeleteOptions", "meta.k8s.io", "", wrong)
+    return options
+
+
+async def delete(core: Core, request: Request, kind: Kind) -> Response:
+    """200 with the object where it stays a while (or the kind returns it), else with a Status."""
+    accepted = negotiate.accept(request.header(b"accept"))
+    options = await delete_options(request)
+    dry_run = bool(options.dry_run)
+    strategy = core.strategies[kind.type_key]
+    info = request.info
+    namespace = info.namespace if kind.namespaced else ""
+    a = Attributes("DELETE", kind, namespace, info.name, None, None, request.user, dry_run=dry_run)
+    await core.admission.admit(a)
+
+    async def check(_: object, old: object) -> None:
+        a.old = old
+        await core.admission.validate(a)
+
+    value, gone = await core.objects.delete(
+        strategy, namespace, info.name, options, by=body.attribution(request), dry_run=dry_run, check=check
+    )
+    if gone and not strategy.returns_deleted:
+        metadata = core.objects.decode(kind, value).metadata
+        return of_status(success(kind.plural, kind.group, metadata.name, metadata.uid), request)
+    accepted_status = 202 if not gone and options.orphan_dependents is False else 200
+    return output.one(core, request, kind, value, accepted, accepted_status)

@@ -1,0 +1,33 @@
+"""DELETE of a collection: each object as by its own DELETE."""
+
+from orlop.api import errors
+from orlop.api.scheme import Kind
+from orlop.apiserver import negotiate, output
+from orlop.apiserver.admission.base import Attributes
+from orlop.apiserver.core import Core
+from orlop.apiserver.handlers import body
+from orlop.apiserver.handlers.delete import delete_options
+from orlop.apiserver.handlers.list import read_options
+from orlop.apiserver.request import Request
+from orlop.apiserver.response import Response
+
+
+async def deletecollection(core: Core, request: Request, kind: Kind) -> Response:
+    """Deletes what the selectors match and answers with the list of it."""
+    accepted = negotiate.accept(request.header(b"accept"))
+    selected = read_options(core, request, kind)
+    options = await delete_options(request)
+    dry_run = bool(options.dry_run)
+    strategy = core.strategies[kind.type_key]
+    namespace = request.info.namespace or None if kind.namespaced else None
+    found = core.hub.list(kind.resource, namespace, selected.labels, selected.fields, 0, None)
+    by = body.attribution(request)
+    for value in found.items:
+        metadata = core.objects.decode(kind, value).metadata
+        a = Attributes("DELETE", kind, metadata.namespace, metadata.name, None, None, request.user, dry_run=dry_run)
+        await core.admission.admit(a)
+        try:
+            await core.objects.delete(strategy, metadata.namespace, metadata.name, options, by=by, dry_run=dry_run)
+        except errors.NotFound:
+            continue
+    return output.many(core, request, kind, found.items, output.list_meta(found.revision), accepted)

@@ -1,0 +1,20 @@
+"""GET of one object."""
+
+from orlop.api.scheme import Kind
+from orlop.apiserver import negotiate, output
+from orlop.apiserver.core import Core
+from orlop.apiserver.handlers.list import wait_for
+from orlop.apiserver.request import Request
+from orlop.apiserver.response import Response
+
+
+async def get(core: Core, request: Request, kind: Kind) -> Response:
+    """The object as it is now: `resourceVersion=N` waits until the hub has N."""
+    accepted = negotiate.accept(request.header(b"accept"))
+    if request.scope.get("query_string"):
+        await wait_for(core, request.param("resourceVersion"))
+    info = request.info
+    value, _ = core.objects.find(kind, info.namespace, info.name)
+    if accepted.plain:
+        return Response(200, value)
+    return output.one(core, request, kind, value, accepted)

@@ -1,0 +1,352 @@
+"""GET of a collection: from the hub, or from the store at an exact revision for pages and `Exact`."""
+
+import binascii
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Any, NamedTuple
+
+import msgspec
+
+from orlop.api import errors, selectors
+from orlop.api.errors import FieldError, forbidden_field, not_supported
+from orlop.api.scheme import Kind
+from orlop.api.types import meta_v1
+from orlop.apiserver import negotiate, output
+from orlop.apiserver.core import Core
+from orlop.apiserver.request import Request, truthy
+from orlop.apiserver.response import Response
+from orlop.clock import timeout
+from orlop.store.base import Compacted, Key, Record
+
+CATCH_UP_SECONDS = 3.0
+"""How long a read waits for a revision that is not there yet, as upstream's cacher."""
+CATCH_UP_STEP = 0.05
+RANGE_STEP = 500
+"""Objects read at a time while a page is filtered by a selector."""
+MATCHES = ("Exact", "NotOlderThan")
+INCONSISTENT = -1
+"""A continue token's revision that means: go on from the key, at whatever is there now."""
+
+TOO_OLD_TOKEN = (
+    "The provided continue parameter is too old to display a consistent list result. You can start a new list without "
+    "the continue parameter, or use the continue token in this response to retrieve the remainder of the results. "
+    "Continuing with the provided token results in an inconsistent list - objects that were created, modified, or "
+    "deleted between the time the first chunk was returned and now may show up in the list."
+)
+TOO_OLD_LIST = "The resourceVersion for the provided list is too old."
+
+
+class Token(NamedTuple):
+    """Where a list goes on: the revision of its first page and the last key given out."""
+
+    revision: int
+    namespace: str
+    name: str
+
+
+class Options(NamedTuple):
+    """A list's or watch's query, checked."""
+
+    labels: str
+    fields: str
+    revision: str
+    match: str
+    limit: int
+    continue_: str
+
+
+def read_options(core: Core, request: Request, kind: Kind, watch: bool = False) -> Options:
+    """Checks a list's or watch's query exactly as upstream. Raises BadRequest and Invalid."""
+    if not request.scope.get("query_string"):
+        return _NO_OPTIONS
+    options = Options(
+        request.param("labelSelector"),
+        request.param("fieldSelector"),
+        request.param("resourceVersion"),
+        request.param("resourceVersionMatch"),
+        request.integer("limit") or 0,
+        request.param("continue"),
+    )
+    _check_selectors(core, kind, options)
+    initial = request.query.get("sendInitialEvents")
+    wrong = _watch_errors(options, initial) if watch else _list_errors(options, initial)
+    if wrong:
+        raise errors.invalid("ListOptions", "meta.k8s.io", "", wrong)
+    return options
+
+
+_NO_OPTIONS = Options("", "", "", "", 0, "")
+
+
+def _check_selectors(core: Core, kind: Kind, options: Options) -> None:
+    try:
+        if options.labels:
+            selectors.parse_labels(options.labels)
+        if options.fields:
+            known = {"metadata.name", "metadata.namespace", *(n for n, _ in core.strategies[kind.type_key].fields)}
+            for field in selectors.parse_fields(options.fields).fields:
+                if field not in known:
+                    raise errors.BadRequest(_unknown_field(kind, field))
+    except ValueError as error:
+        raise errors.BadRequest(str(error)) from None
+
+
+def _unknown_field(kind: Kind, field: str) -> str:
+    if kind.group or kind.kind not in ("Pod", "Node", "Event", "Namespace", "Secret", "Service"):
+        return f'"{field}" is not a known field selector: only "metadata.name", "metadata.namespace"'
+    return f"field label not supported: {field}"
+
+
+def _list_errors(options: Options, initial: list[str] | None) -> list[FieldError]:
+    wrong = []
+    path = "resourceVersionMatch"
+    if options.match:
+        if not options.revision:
+            wrong.append(forbidden_field(path, "resourceVersionMatch is forbidden unless resourceVersion is provided"))
+        if options.continue_:
+            wrong.append(forbidden_field(path, "resourceVersionMatch is forbidden when continue is provided"))
+        if options.match not in MATCHES:
+            wrong.append(not_supported(path, options.match, [*MATCHES, ""]))
+        if options.match == "Exact" and options.revision == "0":
+            wrong.append(forbidden_field(path, 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'))
+    if initial is not None:
+        wrong.append(forbidden_field("sendInitialEvents", "sendInitialEvents is forbidden for list"))
+    return wrong
+
+
+def _watch_errors(options: Options, initial: list[str] | None) -> list[FieldError]:
+    wrong = []
+    path = "resourceVersionMatch"
+    if initial is not None and options.match != "NotOlderThan":
+        wrong.append(forbidden_field(path, "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"))
+    if options.match:
+        if initial is None:
+            wrong.append(
+                forbidden_field(
+                    path, "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+                )
+            )
+        if options.match != "NotOlderThan":
+            wrong.append(not_supported(path, options.match, ["NotOlderThan"]))
+        if options.continue_:
+            wrong.append(forbidden_field(path, "resourceVersionMatch is forbidden when continue is provided"))
+    return wrong
+
+
+def parse_revision(text: str) -> int:
+    """A resourceVersion's number; 0 for none. Raises BadRequest."""
+    if not text:
+        return 0
+    if not text.isdecimal():
+        raise errors.BadRequest(
+            f'invalid resource version: resourceVersion: Invalid value: "{text}": '
+            f'strconv.ParseUint: parsing "{text}": invalid syntax'
+        )
+    return int(text)
+
+
+async def wait_for(core: Core, text: str) -> int:
+    """Waits until the hub has a revision; returns its number. Raises Timeout with ResourceVersionTooLarge."""
+    revision = parse_revision(text)
+    if revision <= core.hub.revision:
+        return revision
+    try:
+        async with timeout(core.clock, CATCH_UP_SECONDS):
+            while core.hub.revision < revision:
+                await core.clock.sleep(CATCH_UP_STEP)
+    except TimeoutError:
+        raise too_large(revision, core.hub.revision) from None
+    return revision
+
+
+def too_large(revision: int, current: int) -> errors.Timeout:
+    """504 for a revision that is not there yet."""
+    return errors.Timeout(
+        f"Timeout: Too large resource version: {revision}, current: {current}",
+        details=meta_v1.StatusDetails(
+            causes=[meta_v1.StatusCause(reason="ResourceVersionTooLarge", message="Too large resource version")],
+            retry_after_seconds=1,
+        ),
+    )
+
+
+async def list_(core: Core, request: Request, kind: Kind) -> Response:
+    """A list, or a page of one."""
+    accepted = negotiate.accept(request.header(b"accept"))
+    options = read_options(core, request, kind)
+    namespace = request.info.namespace or None if kind.namespaced else None
+    if options.continue_:
+        return await _page(core, request, kind, namespace, options, accepted)
+    if options.match == "Exact":
+        revision = await wait_for(core, options.revision)
+        return await _at(core, request, kind, namespace, options, accepted, revision, None)
+    await wait_for(core, options.revision)
+    # resourceVersion=0 allows any age: upstream serves such a list whole from its cache, whatever the limit.
+    limit = 0 if options.revision == "0" else options.limit
+    found = core.hub.list(kind.resource, namespace, options.labels, options.fields, limit, None)
+    continue_, remaining = "", None
+    if found.more and found.last is not None:
+        continue_ = encode_token(Token(found.revision, *found.last), namespace)
+        if not options.labels and not options.fields:
+            remaining = found.remaining
+    metadata = output.list_meta(found.revision, continue_, remaining)
+    if accepted.plain:
+        return Response(200, found.join(output.list_prefix(kind, metadata), output.LIST_SUFFIX))
+    return output.many(core, request, kind, found.items, metadata, accepted)
+
+
+async def _page(
+    core: Core,
+    request: Request,
+    kind: Kind,
+    namespace: str | None,
+    options: Options,
+    accepted: negotiate.Accepted,
+) -> Response:
+    if options.revision not in ("", "0"):
+        raise errors.BadRequest("specifying resource version is not allowed when using continue")
+    token = decode_token(options.continue_, namespace)
+    after = Key(kind.resource, token.namespace, token.name)
+    revision = core.hub.revision if token.revision == INCONSISTENT else token.revision
+    return await _at(core, request, kind, namespace, options, accepted, revision, after)
+
+
+async def _at(
+    core: Core,
+    request: Request,
+    kind: Kind,
+    namespace: str | None,
+    options: Options,
+    accepted: negotiate.Accepted,
+    revision: int,
+    after: Key | None,
+) -> Response:
+    matches = _matcher(core, kind, options)
+    items: list[bytes] = []
+    last: Key | None = after
+    more = True
+    while more and (not options.limit or len(items) < options.limit):
+        step = RANGE_STEP if matches or not options.limit else options.limit - len(items)
+        try:
+            records, more = await core.store.range(kind.resource, namespace, after=last, limit=step, revision=revision)
+        except Compacted:
+            if after is None:
+                raise errors.expired(TOO_OLD_LIST) from None
+            fresh = encode_token(Token(INCONSISTENT, after.namespace, after.name), namespace)
+            raise errors.Expired(TOO_OLD_TOKEN, continue_=fresh) from None
+        for i, record in enumerate(records):
+            last = record.key
+            if matches is None or matches(record):
+                items.append(record.value)
+                if options.limit and len(items) == options.limit:
+                    more = more or i + 1 < len(records)
+                    break
+        if not records:
+            break
+    continue_, remaining = "", None
+    if more and last is not None:
+        continue_ = encode_token(Token(revision, last.namespace, last.name), namespace)
+        if matches is None:
+            remaining = await _remaining(core, kind, namespace, last, revision)
+    metadata = output.list_meta(revision, continue_, remaining)
+    return output.many(core, request, kind, items, metadata, accepted)
+
+
+async def _remaining(core: Core, kind: Kind, namespace: str | None, last: Key, revision: int) -> int:
+    records, _ = await core.store.range(kind.resource, namespace, after=last, revision=revision)
+    return len(records)
+
+
+class _Metadata(msgspec.Struct):
+    labels: dict[str, str] = {}
+
+
+class _Labelled(msgspec.Struct):
+    metadata: _Metadata
+
+
+_LABELS = msgspec.json.Decoder(_Labelled)
+
+
+def _matcher(core: Core, kind: Kind, options: Options) -> Any:
+    """A test for stored records, None where everything matches."""
+    if not options.labels and not options.fields:
+        return None
+    by_label = selectors.parse_labels(options.labels)
+    by_field = selectors.parse_fields(options.fields)
+    paths = dict(core.strategies[kind.type_key].fields)
+
+    def matches(record: Record) -> bool:
+        if not by_label.empty and not by_label.matches(_LABELS.decode(record.value).metadata.labels):
+            return False
+        if not by_field.terms:
+            return True
+        values = {"metadata.name": record.key.name, "metadata.namespace": record.key.namespace}
+        wanted = [field for field in by_field.fields if field not in values]
+        if wanted:
+            tree = msgspec.json.decode(record.value)
+            for field in wanted:
+                values[field] = _at_path(tree, paths[field])
+        return by_field.matches(values)
+
+    return matches
+
+
+def _at_path(tree: Any, path: str) -> str:
+    for part in path.split("."):
+        tree = tree.get(part) if isinstance(tree, dict) else None
+    if isinstance(tree, bool):
+        return "true" if tree else "false"
+    return "" if tree is None else str(tree)
+
+
+class _TokenJSON(msgspec.Struct):
+    v: str = ""
+    rv: int = 0
+    start: str = ""
+
+
+TOKEN_VERSION = "meta.k8s.io/v1"
+BAD_TOKEN = "invalid continue token: continue key is not valid: "
+
+
+def encode_token(token: Token, namespace: str | None) -> str:
+    """A continue token as upstream makes it; `namespace` is what the list is limited to."""
+    start = token.name if namespace or not token.namespace else f"{token.namespace}/{token.name}"
+    text = msgspec.json.encode(_TokenJSON(TOKEN_VERSION, token.revision, start + "\0"))
+    return urlsafe_b64encode(text).rstrip(b"=").decode()
+
+
+def decode_token(text: str, namespace: str | None) -> Token:
+    """What a continue token says. Raises BadRequest in upstream's words."""
+    try:
+        data = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except (binascii.Error, ValueError):
+        raise errors.BadRequest(f"{BAD_TOKEN}illegal base64 data at input byte {_illegal_byte(text)}") from None
+    try:
+        token = msgspec.json.decode(data, type=_TokenJSON)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise errors.BadRequest(f"{BAD_TOKEN}{error}") from None
+    if token.v != TOKEN_VERSION:
+        raise errors.BadRequest(f'{BAD_TOKEN}server does not recognize this encoded version "{token.v}"')
+    if token.rv == 0:
+        raise errors.BadRequest(f"{BAD_TOKEN}incorrect encoded start resourceVersion (version meta.k8s.io/v1)")
+    if not token.start:
+        raise errors.BadRequest(f"{BAD_TOKEN}encoded start key empty (version meta.k8s.io/v1)")
+    start = token.start.rstrip("\0")
+    if ".." in start.split("/"):
+        raise errors.BadRequest(f"{BAD_TOKEN}{token.start}")
+    if namespace:
+        return Token(token.rv, namespace, start)
+    first, slash, rest = start.partition("/")
+    return Token(token.rv, first, rest) if slash else Token(token.rv, "", first)
+
+
+def _illegal_byte(text: str) -> int:
+    legal = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    return next((i for i, c in enumerate(text) if c not in legal), len(text) // 4 * 4)
+
+
+def send_initial_events(request: Request) -> bool | None:
+    """sendInitialEvents of a watch; None where it is not given."""
+    values = request.query.get("sendInitialEvents")
+    return None if values is None else truthy(values[0])

@@ -1,0 +1,99 @@
+"""PUT of an object or of a subresource that is the object itself (status, finalize)."""
+
+from typing import Any
+
+from orlop.api import errors
+from orlop.api.scheme import Kind
+from orlop.apiserver import negotiate, output
+from orlop.apiserver.admission.base import Attributes
+from orlop.apiserver.core import Core
+from orlop.apiserver.handlers import body
+from orlop.apiserver.handlers.create import NAMESPACE_MISMATCH
+from orlop.apiserver.registry.objects import Check
+from orlop.apiserver.request import Request
+from orlop.apiserver.response import Response
+
+
+def check_identity(request: Request, kind: Kind, obj: Any) -> None:
+    """The name and namespace of the body must be those of the path; left out they are filled in."""
+    info, metadata = request.info, obj.metadata
+    if not metadata.name:
+        metadata.name = info.name
+    elif metadata.name != info.name:
+        raise errors.BadRequest(
+            f"the name of the object ({metadata.name}) does not match the name on the URL ({info.name})"
+        )
+    if not metadata.namespace and kind.namespaced:
+        metadata.namespace = info.namespace
+    elif metadata.namespace != (info.namespace if kind.namespaced else ""):
+        raise errors.BadRequest(NAMESPACE_MISMATCH)
+
+
+def checker(core: Core, request: Request, kind: Kind, dry_run: bool) -> Check:
+    """Validating admission of an update, or of the create that it turned into."""
+    info = request.info
+
+    async def check(new: Any, old: Any) -> None:
+        await core.admission.validate(
+            Attributes(
+                "UPDATE" if old is not None else "CREATE",
+                kind,
+                info.namespace,
+                info.name,
+                new,
+                old,
+                request.user,
+                info.subresource,
+                dry_run,
+            )
+        )
+
+    return check
+
+
+async def admit(core: Core, request: Request, kind: Kind, new: Any, old: Any, dry_run: bool) -> None:
+    """Mutating admission of an update."""
+    info = request.info
+    await core.admission.admit(
+        Attributes(
+            "UPDATE" if old is not None else "CREATE",
+            kind,
+            info.namespace,
+            info.name,
+            new,
+            old,
+            request.user,
+            info.subresource,
+            dry_run,
+        )
+    )
+
+
+async def update(core: Core, request: Request, kind: Kind) -> Response:
+    """Replaces the object; 200, or 201 where the kind lets a PUT create."""
+    accepted = negotiate.accept(request.header(b"accept"))
+    dry_run = body.options(request, "UpdateOptions")
+    strategy = core.strategies[kind.type_key]
+    info = request.info
+    media = negotiate.body_media(request.header(b"content-type"))
+    value = body.to_json(request, kind, media, await request.body())
+
+    async def change(old: Any) -> Any:
+        new = core.objects.decode(kind, value)
+        check_identity(request, kind, new)
+        strategy.default(new)
+        await admit(core, request, kind, new, old, dry_run)
+        return new
+
+    stored, created = await core.objects.update(
+        strategy,
+        info.namespace if kind.namespaced else "",
+        info.name,
+        change,
+        by=body.attribution(request),
+        subresource=info.subresource,
+        before=strategy.before_finalize if info.subresource == "finalize" else None,
+        dry_run=dry_run,
+        check=checker(core, request, kind, dry_run),
+    )
+    return output.one(core, request, kind, stored, accepted, 201 if created else 200)

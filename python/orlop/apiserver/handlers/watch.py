@@ -1,0 +1,194 @@
+"""GET with watch=true: events from the hub as they come, until the watch's time is over."""
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+
+from orlop import native
+from orlop.api import errors
+from orlop.api.scheme import Kind
+from orlop.apiserver import negotiate, output, table
+from orlop.apiserver.core import Core
+from orlop.apiserver.handlers.list import parse_revision, read_options, send_initial_events
+from orlop.apiserver.request import Request
+from orlop.apiserver.response import JSON, STATUS_KEY, warning_headers
+
+CHUNK = 256 * 1024
+"""Bytes of events that one write takes from the hub."""
+BATCH = 256
+"""Events rendered at a time for a watcher that wants another form than stored JSON."""
+
+Render = Callable[[str, bytes], bytes]
+"""Makes a frame from an event's type and its object's stored bytes."""
+
+TOO_OLD = "too old resource version: {} ({})"
+
+
+async def watch(core: Core, request: Request, kind: Kind) -> None:
+    """Streams events. A revision that is gone gives one ERROR event with a 410 Status, as upstream's cacher."""
+    accepted = negotiate.accept(request.header(b"accept"))
+    options = read_options(core, request, kind, watch=True)
+    asked = request.integer("timeoutSeconds")
+    least = core.config.min_request_timeout
+    seconds = asked if asked else least * (1.0 + core.clock.random.random())
+    initial = send_initial_events(request)
+    revision = parse_revision(options.revision)
+    bookmarks = request.flag("allowWatchBookmarks")
+    namespace = request.info.namespace or None if kind.namespaced else None
+    # Without a revision (or with 0) a watch begins with what is there; so it does with sendInitialEvents.
+    from_start = initial if initial is not None else revision == 0
+    since = None if revision == 0 or from_start else revision
+    render = _renderer(core, request, kind, accepted)
+    request.started = True
+    await request.send(
+        {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [
+                (b"audit-id", request.audit_id.encode()),
+                (b"cache-control", b"no-cache, private"),
+                (b"content-type", _content_type(accepted)),
+                *warning_headers(request.warnings),
+            ],
+        }
+    )
+    send = _Sender(request)
+    try:
+        watcher = core.hub.watch(
+            kind.resource,
+            namespace,
+            options.labels,
+            options.fields,
+            since,
+            bool(from_start),
+            bookmarks,
+            initial is not None,
+        )
+    except native.Expired:
+        await send(_error(accepted, TOO_OLD.format(revision, core.hub.revision)))
+        await send.end()
+        return
+    await send(b"")
+    try:
+        await _pump(core, request, watcher, send, render, seconds)
+    finally:
+        watcher.close()
+        core.waker.forget(watcher.id)
+    await send.end()
+
+
+class _Sender:
+    """Writes chunks of the answer's body."""
+
+    def __init__(self, request: Request) -> None:
+        self._send = request.send
+
+    async def __call__(self, data: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def end(self) -> None:
+        await self._send({"type": "http.response.body", "body": b""})
+
+
+async def _pump(
+    core: Core,
+    request: Request,
+    watcher: native.Watcher,
+    send: _Sender,
+    render: Render | None,
+    seconds: float,
+) -> None:
+    """Sends until the time is over, the client leaves or the server stops."""
+    ended = asyncio.Event()
+
+    async def guard() -> None:
+        """Waits for what ends a watch from outside."""
+        try:
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+        finally:
+            ended.set()
+            core.waker.ring(watcher.id)
+
+    async def expire() -> None:
+        await core.clock.sleep(seconds)
+        ended.set()
+        core.waker.ring(watcher.id)
+
+    tasks = [asyncio.ensure_future(guard()), asyncio.ensure_future(expire())]
+    try:
+        while not ended.is_set() and not core.stopping:
+            while data := _take(watcher, render):
+                await send(data)
+                if ended.is_set():
+                    return
+            if watcher.state != "live":
+                return
+            await core.waker.wait(watcher.id)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _take(watcher: native.Watcher, render: Render | None) -> bytes:
+    if render is None:
+        return watcher.take(CHUNK)
+    return b"".join(render(type_, value) for type_, _, value in watcher.events(BATCH))
+
+
+def _content_type(accepted: negotiate.Accepted) -> bytes:
+    if accepted.media == "protobuf":
+        return b"application/vnd.kubernetes.protobuf;stream=watch"
+    if accepted.media == "yaml":
+        return negotiate.YAML.encode()
+    return JSON
+
+
+def _renderer(core: Core, request: Request, kind: Kind, accepted: negotiate.Accepted) -> Render | None:
+    """How frames are made where the stored JSON does not do."""
+    if accepted.plain:
+        return None
+    if accepted.media == "yaml":
+        raise errors.NotAcceptable(
+            f"only the following media types are accepted: {negotiate.JSON};stream=watch, "
+            f"{negotiate.PROTOBUF};stream=watch"
+        )
+    first = True
+
+    def body(type_: str, value: bytes) -> tuple[str, bytes]:
+        nonlocal first
+        if accepted.as_ == "Table":
+            shown = table.rows(
+                kind,
+                [] if type_ == "BOOKMARK" else [value],
+                core.clock.now(),
+                include=request.param("includeObject", "Metadata"),
+                metadata=_list_meta(value),
+                columns=first,
+            )
+            first = False
+            return output.TABLE_KEY, shown
+        if accepted.as_:
+            return output.PARTIAL_KEY, output.partial(value, accepted.version)
+        return kind.type_key, value
+
+    def render(type_: str, value: bytes) -> bytes:
+        type_key, shown = body(type_, value) if type_ != "ERROR" else (STATUS_KEY, value)
+        if accepted.media == "protobuf":
+            return native.wire_watch_frame_protobuf(type_, type_key, shown)
+        return b'{"type":"%b","object":%b}\n' % (type_.encode(), shown)
+
+    return render
+
+
+def _list_meta(value: bytes) -> bytes:
+    return b'{"resourceVersion":"%b"}' % output.revision_of(value).encode()
+
+
+def _error(accepted: negotiate.Accepted, message: str) -> bytes:
+    status = msgspec.json.encode(errors.Expired(message).status)
+    if accepted.media == "protobuf":
+        return native.wire_watch_frame_protobuf("ERROR", STATUS_KEY, status)
+    return b'{"type":"ERROR","object":%b}\n' % status

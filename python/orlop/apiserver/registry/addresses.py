@@ -1,0 +1,253 @@
+"""Cluster IPs and node ports: chosen inside the write of the Service, so that both are there or neither.
+
+An address is taken by an IPAddress object of its name, as upstream since 1.33: two servers cannot give out the same.
+Node ports are what the Services hold.
+"""
+
+from collections.abc import Iterator
+from ipaddress import AddressValueError, IPv4Address, IPv4Network
+from typing import Any
+
+from orlop.api import errors, scheme
+from orlop.api.errors import invalid_value
+from orlop.api.types import core_v1, meta_v1, networking_v1
+from orlop.apiserver.registry.objects import Hooks, Objects, split, split_stored
+from orlop.apiserver.registry.services import EXTERNAL_TYPES, needs_health_port, needs_ip
+from orlop.clock import rfc3339
+from orlop.store.base import Key, Write
+
+IP_RESOURCE = "networking.k8s.io/ipaddresses"
+MANAGER = "ipallocator.k8s.io"
+FAMILY_LABEL = "ipaddress.kubernetes.io/ip-family"
+MANAGED_BY_LABEL = "ipaddress.kubernetes.io/managed-by"
+ALLOCATED = "provided IP is already allocated"
+TRIES = 32
+"""Random picks before a range is searched from its start."""
+_SERVICE = scheme.by_resource("", "v1", "services")
+
+
+class Reservation:
+    """Addresses and ports that a write under way holds."""
+
+    def __init__(self, addresses: "ServiceAddresses") -> None:
+        self._addresses = addresses
+        self.writes: list[Write] = []
+        self.ips: set[str] = set()
+        self.ports: set[tuple[str, int]] = set()
+
+    def release(self) -> None:
+        """Lets go of what is held; after a commit the objects themselves hold it."""
+        self._addresses.pending_ips -= self.ips
+        self._addresses.pending_ports -= self.ports
+
+
+class ServiceAddresses(Hooks):
+    """The allocator of one server."""
+
+    def __init__(self, objects: Objects, network: IPv4Network, node_ports: range) -> None:
+        self._objects = objects
+        self._network = network
+        self._node_ports = node_ports
+        self.pending_ips: set[str] = set()
+        self.pending_ports: set[tuple[str, int]] = set()
+
+    async def create(self, new: core_v1.Service, dry_run: bool) -> Reservation | None:
+        held = Reservation(self)
+        try:
+            if needs_ip(new):
+                self._take_ip(new, held)
+            if new.spec.type in EXTERNAL_TYPES:
+                self._take_ports(new, set(), held)
+        except BaseException:
+            held.release()
+            raise
+        return held
+
+    async def update(self, new: core_v1.Service, old: core_v1.Service, dry_run: bool) -> Reservation | None:
+        held = Reservation(self)
+        try:
+            if needs_ip(new) and not (needs_ip(old) and old.spec.cluster_ip):
+                self._take_ip(new, held)
+            elif needs_ip(old) and not needs_ip(new):
+                self._give_back(old, held)
+            if new.spec.type in EXTERNAL_TYPES:
+                self._take_ports(new, set(_ports_of(old)), held)
+        except BaseException:
+            held.release()
+            raise
+        return held
+
+    async def delete(self, old: core_v1.Service) -> Reservation | None:
+        held = Reservation(self)
+        if needs_ip(old):
+            self._give_back(old, held)
+        return held
+
+    # --- addresses --------------------------------------------------------------------------------
+
+    def _take_ip(self, service: core_v1.Service, held: Reservation) -> None:
+        spec = service.spec
+        if spec.cluster_ip:
+            problem = self._problem(spec.cluster_ip)
+            if problem:
+                why = f"failed to allocate IP {spec.cluster_ip}: {problem}"
+                raise errors.invalid(
+                    "Service", "", service.metadata.name, [invalid_value("spec.clusterIPs", spec.cluster_ips, why)]
+                )
+            ip = spec.cluster_ip
+        else:
+            found = self._free_ip()
+            if found is None:
+                why = "failed to allocate a serviceIP: range is full"
+                raise errors.InternalError(why)
+            ip = found
+        spec.cluster_ip, spec.cluster_ips = ip, [ip]
+        held.ips.add(ip)
+        self.pending_ips.add(ip)
+        held.writes.append(self.address_write(ip, service.metadata))
+
+    def address_write(self, ip: str, owner: meta_v1.ObjectMeta) -> Write:
+        """The create of the address object of a Service."""
+        clock = self._objects.clock
+        parts = split(
+            networking_v1.IPAddress(
+                metadata=meta_v1.ObjectMeta(
+                    name=ip,
+                    uid=clock.uuid(),
+                    creation_timestamp=rfc3339(clock.now()),
+                    labels={FAMILY_LABEL: "IPv4", MANAGED_BY_LABEL: MANAGER},
+                ),
+                spec=networking_v1.IPAddressSpec(
+                    parent_ref=networking_v1.ParentReference(
+                        group="", resource="services", namespace=owner.namespace, name=owner.name
+                    )
+                ),
+            )
+        )
+        return Write(Key(IP_RESOURCE, "", ip), parts, 0)
+
+    def _give_back(self, service: core_v1.Service, held: Reservation) -> None:
+        """The address object goes with the service, if it is still this service's."""
+        for ip in service.spec.cluster_ips:
+            found = self._objects.hub.get(IP_RESOURCE, "", ip)
+            if found is None:
+                continue
+            value, revision = found
+            parts = split_stored(value)
+            held.writes.append(Write(Key(IP_RESOURCE, "", ip), parts, revision, delete=True))
+
+    def _problem(self, text: str) -> str:
+        try:
+            ip = IPv4Address(text)
+        except AddressValueError:
+            return "the provided network does not match the current range"
+        if ip not in self._network or ip in (self._network.network_address, self._network.broadcast_address):
+            return f"the provided IP ({text}) is not in the valid range. The range of valid IPs is {self._network}"
+        return ALLOCATED if self._taken(text) else ""
+
+    def _taken(self, ip: str) -> bool:
+        return ip in self.pending_ips or self._objects.hub.get(IP_RESOURCE, "", ip) is not None
+
+    def _free_ip(self) -> str | None:
+        """An address by chance, from the upper part first: the lower is for those who choose (KEP-3070)."""
+        size = self._network.num_addresses
+        first = int(self._network.network_address)
+        offset = min(max(16, size // 16), 256)
+        if size < 32:
+            offset = 0
+        random = self._objects.clock.random
+        for _ in range(TRIES):
+            ip = str(IPv4Address(first + random.randrange(max(offset, 1), size - 1)))
+            if not self._taken(ip):
+                return ip
+        for position in [*range(max(offset, 1), size - 1), *range(1, offset)]:
+            ip = str(IPv4Address(first + position))
+            if not self._taken(ip):
+                return ip
+        return None
+
+    # --- node ports -------------------------------------------------------------------------------
+
+    def _take_ports(self, service: core_v1.Service, own: set[tuple[str, int]], held: Reservation) -> None:
+        spec = service.spec
+        if spec.type == "LoadBalancer" and spec.allocate_load_balancer_node_ports is False:
+            wanted = [p for p in spec.ports if p.node_port]
+        else:
+            wanted = list(spec.ports)
+        if all((p.protocol, p.node_port) in own for p in wanted) and not needs_health_port(service):
+            return
+        used = self._used_ports()
+        mine: dict[int, set[str]] = {}
+        for i, port in enumerate(spec.ports):
+            if port not in wanted or not port.node_port:
+                continue
+            if (port.protocol, port.node_port) not in own:
+                self._check_port(service, i, port, used)
+            mine.setdefault(port.node_port, set()).add(port.protocol)
+            self._hold((port.protocol, port.node_port), used, held)
+        by_number: dict[int, int] = {p.port: p.node_port for p in spec.ports if p.node_port}
+        for port in wanted:
+            if port.node_port:
+                continue
+            # TCP and UDP of one port number share their node port, as upstream gives them.
+            shared = by_number.get(port.port, 0)
+            if shared and port.protocol not in mine.get(shared, set()):
+                port.node_port = shared
+            else:
+                port.node_port = self._free_port(service, used)
+            mine.setdefault(port.node_port, set()).add(port.protocol)
+            by_number[port.port] = port.node_port
+            self._hold((port.protocol, port.node_port), used, held)
+        if needs_health_port(service) and not spec.health_check_node_port:
+            spec.health_check_node_port = self._free_port(service, used)
+            self._hold(("", spec.health_check_node_port), used, held)
+
+    def _hold(self, port: tuple[str, int], used: set[tuple[str, int]], held: Reservation) -> None:
+        used.add(port)
+        held.ports.add(port)
+        self.pending_ports.add(port)
+
+    def _check_port(
+        self, service: core_v1.Service, i: int, port: core_v1.ServicePort, used: set[tuple[str, int]]
+    ) -> None:
+        number = port.node_port
+        if number not in self._node_ports:
+            low, high = self._node_ports.start, self._node_ports.stop - 1
+            why = f"provided port is not in the valid range. The range of valid ports is {low}-{high}"
+        elif (port.protocol, number) in used:
+            why = "provided port is already allocated"
+        else:
+            return
+        raise errors.invalid(
+            "Service", "", service.metadata.name, [invalid_value(f"spec.ports[{i}].nodePort", number, why)]
+        )
+
+    def _used_ports(self) -> set[tuple[str, int]]:
+        assert _SERVICE is not None
+        used = set(self.pending_ports)
+        for value in self._objects.hub.list("services", None, "", "", 0, None).items:
+            if b'"nodePort"' in value or b'"healthCheckNodePort"' in value:
+                used.update(_ports_of(self._objects.decode(_SERVICE, value)))
+        return used
+
+    def _free_port(self, service: core_v1.Service, used: set[tuple[str, int]]) -> int:
+        numbers = {number for _, number in used}
+        ports = self._node_ports
+        offset = min(max(16, len(ports) // 32), 128)
+        random = self._objects.clock.random
+        for _ in range(TRIES):
+            number: int = ports[random.randrange(offset, len(ports))]
+            if number not in numbers:
+                return number
+        for number in [*ports[offset:], *ports[:offset]]:
+            if number not in numbers:
+                return number
+        raise errors.InternalError("failed to allocate a nodePort: range is full")
+
+
+def _ports_of(service: Any) -> Iterator[tuple[str, int]]:
+    for port in service.spec.ports:
+        if port.node_port:
+            yield port.protocol, port.node_port
+    if service.spec.health_check_node_port:
+        yield "", service.spec.health_check_node_port

@@ -1,0 +1,455 @@
+"""Rules of containers: pkg/apis/core/validation's validateContainers and what they call."""
+
+from collections.abc import Sequence
+
+from orlop.api.errors import FieldError, duplicate, forbidden_field, invalid_value, required
+from orlop.api.types import core_v1
+from orlop.apiserver.registry import names, resources, volumes
+from orlop.apiserver.registry.resources import unsupported
+
+PULL_POLICIES = ("Always", "IfNotPresent", "Never")
+PROTOCOLS = ("SCTP", "TCP", "UDP")
+ENV_FIELDS = frozenset(
+    {
+        "metadata.name",
+        "metadata.namespace",
+        "metadata.uid",
+        "spec.nodeName",
+        "spec.serviceAccountName",
+        "status.hostIP",
+        "status.hostIPs",
+        "status.podIP",
+        "status.podIPs",
+    }
+)
+MAX_ID = (1 << 31) - 1
+PROPAGATIONS = ("Bidirectional", "HostToContainer", "None")
+
+
+def validate_all(spec: core_v1.PodSpec, path: str, found: dict[str, core_v1.Volume]) -> list[FieldError]:
+    """The containers, then the init containers, as upstream orders its findings."""
+    errors: list[FieldError] = []
+    seen: set[str] = set()
+    if not spec.containers:
+        errors.append(required(f"{path}.containers"))
+    grace = spec.termination_grace_period_seconds
+    for i, container in enumerate(spec.containers):
+        where = f"{path}.containers[{i}]"
+        errors += _common(container, where, found, spec.host_network)
+        errors += _name(container.name, f"{where}.name", seen)
+        errors += _lifecycle(container.lifecycle, f"{where}.lifecycle", grace)
+        errors += _probes(container, where)
+        if container.restart_policy is not None:
+            rules = container.restart_policy_rules
+            if container.restart_policy not in ("Always", "Never", "OnFailure") or (
+                not rules and container.restart_policy == ""
+            ):
+                errors.append(
+                    unsupported(f"{where}.restartPolicy", container.restart_policy, ("Always", "Never", "OnFailure"))
+                )
+    errors += _host_ports(spec.containers, f"{path}.containers")
+    for i, container in enumerate(spec.init_containers):
+        where = f"{path}.initContainers[{i}]"
+        errors += _common(container, where, found, spec.host_network)
+        errors += _name(container.name, f"{where}.name", seen)
+        if container.restart_policy == "Always":
+            errors += _lifecycle(container.lifecycle, f"{where}.lifecycle", grace)
+            errors += _probes(container, where)
+            continue
+        for field, value in (
+            ("lifecycle", container.lifecycle),
+            ("livenessProbe", container.liveness_probe),
+            ("readinessProbe", container.readiness_probe),
+            ("startupProbe", container.startup_probe),
+        ):
+            if value is not None:
+                errors.append(
+                    forbidden_field(
+                        f"{where}.{field}", "may not be set for init containers without restartPolicy=Always"
+                    )
+                )
+        if container.restart_policy not in (None, "Never", "OnFailure"):
+            errors.append(
+                unsupported(f"{where}.restartPolicy", container.restart_policy, ("Always", "Never", "OnFailure"))
+            )
+    return errors
+
+
+def _name(name: str, path: str, seen: set[str]) -> list[FieldError]:
+    if not name:
+        return [required(path)]
+    errors = [invalid_value(path, name, m) for m in names.label(name)]
+    if name in seen:
+        errors.append(duplicate(path, name))
+    seen.add(name)
+    return errors
+
+
+def _common(
+    container: core_v1.Container, path: str, found: dict[str, core_v1.Volume], host_network: bool
+) -> list[FieldError]:
+    errors: list[FieldError] = []
+    if not container.image:
+        errors.append(required(f"{path}.image"))
+    elif container.image != container.image.strip():
+        errors.append(invalid_value(f"{path}.image", container.image, "must not have leading or trailing whitespace"))
+    if container.termination_message_policy not in ("File", "FallbackToLogsOnError"):
+        errors.append(
+            unsupported(
+                f"{path}.terminationMessagePolicy",
+                container.termination_message_policy,
+                ("FallbackToLogsOnError", "File"),
+            )
+        )
+    errors += _ports(container.ports, f"{path}.ports", host_network)
+    errors += _env(container.env, f"{path}.env")
+    errors += _env_from(container.env_from, f"{path}.envFrom")
+    errors += _mounts(container, path, found)
+    if container.image_pull_policy not in PULL_POLICIES:
+        errors.append(unsupported(f"{path}.imagePullPolicy", container.image_pull_policy, PULL_POLICIES))
+    errors += resources.validate_requirements(container.resources, f"{path}.resources")
+    if container.security_context is not None:
+        errors += _security(container.security_context, f"{path}.securityContext")
+    return errors
+
+
+def _ports(ports: Sequence[core_v1.ContainerPort], path: str, host_network: bool) -> list[FieldError]:
+    errors: list[FieldError] = []
+    seen: set[str] = set()
+    for i, port in enumerate(ports):
+        where = f"{path}[{i}]"
+        if port.name:
+            wrong = names.port_name(port.name)
+            errors += [invalid_value(f"{where}.name", port.name, m) for m in wrong]
+            if not wrong:
+                if port.name in seen:
+                    errors.append(duplicate(f"{where}.name", port.name))
+                seen.add(port.name)
+        if not port.container_port:
+            errors.append(required(f"{where}.containerPort"))
+        else:
+            errors += [
+                invalid_value(f"{where}.containerPort", port.container_port, m)
+                for m in names.port_number(port.container_port)
+            ]
+        if port.host_port:
+            errors += [invalid_value(f"{where}.hostPort", port.host_port, m) for m in names.port_number(port.host_port)]
+            if host_network and port.host_port != port.container_port:
+                errors.append(
+                    invalid_value(
+                        f"{where}.hostPort", port.host_port, "must match `containerPort` when `hostNetwork` is true"
+                    )
+                )
+        if not port.protocol:
+            errors.append(required(f"{where}.protocol"))
+        elif port.protocol not in PROTOCOLS:
+            errors.append(unsupported(f"{where}.protocol", port.protocol, PROTOCOLS))
+        if port.host_ip:
+            errors += [invalid_value(f"{where}.hostIP", port.host_ip, m) for m in names.ip(port.host_ip)]
+    return errors
+
+
+def _host_ports(containers: Sequence[core_v1.Container], path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    seen: set[str] = set()
+    for i, container in enumerate(containers):
+        for j, port in enumerate(container.ports):
+            if not port.host_port:
+                continue
+            text = f"{port.protocol}/{port.host_ip}/{port.host_port}"
+            if text in seen:
+                errors.append(duplicate(f"{path}[{i}].ports[{j}].hostPort", text))
+            seen.add(text)
+    return errors
+
+
+def _env(variables: Sequence[core_v1.EnvVar], path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    for i, variable in enumerate(variables):
+        where = f"{path}[{i}]"
+        if not variable.name:
+            errors.append(required(f"{where}.name"))
+        else:
+            errors += [invalid_value(f"{where}.name", variable.name, m) for m in names.env_name(variable.name)]
+        if variable.value_from is not None:
+            errors += _value_from(variable, variable.value_from, f"{where}.valueFrom")
+    return errors
+
+
+def _value_from(variable: core_v1.EnvVar, source: core_v1.EnvVarSource, path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    count = 0
+    if source.field_ref is not None:
+        count += 1
+        errors += volumes.field_ref(source.field_ref, f"{path}.fieldRef", ENV_FIELDS)
+    if source.resource_field_ref is not None:
+        count += 1
+        errors += volumes.resource_ref(source.resource_field_ref, f"{path}.resourceFieldRef", False)
+    for json, ref in (("configMapKeyRef", source.config_map_key_ref), ("secretKeyRef", source.secret_key_ref)):
+        if ref is not None:
+            count += 1
+            if not ref.name:
+                errors.append(required(f"{path}.{json}.name"))
+            if not ref.key:
+                errors.append(required(f"{path}.{json}.key"))
+            else:
+                errors += [invalid_value(f"{path}.{json}.key", ref.key, m) for m in names.config_key(ref.key)]
+    if source.file_key_ref is not None:
+        count += 1
+    if not count:
+        errors.append(
+            invalid_value(
+                path,
+                "",
+                "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or "
+                "`fileKeyRef`",
+            )
+        )
+    elif variable.value:
+        errors.append(invalid_value(path, "", "may not be specified when `value` is not empty"))
+    elif count > 1:
+        errors.append(invalid_value(path, "", "may not have more than one field specified at a time"))
+    return errors
+
+
+def _env_from(sources: Sequence[core_v1.EnvFromSource], path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    for i, source in enumerate(sources):
+        where = f"{path}[{i}]"
+        if source.prefix:
+            errors += [invalid_value(f"{where}.prefix", source.prefix, m) for m in names.env_name(source.prefix)]
+        count = 0
+        for json, ref in (("configMapRef", source.config_map_ref), ("secretRef", source.secret_ref)):
+            if ref is not None:
+                count += 1
+                if not ref.name:
+                    errors.append(required(f"{where}.{json}.name"))
+        if not count:
+            errors.append(invalid_value(where, "", "must specify one of: `configMapRef` or `secretRef`"))
+        elif count > 1:
+            errors.append(invalid_value(where, "", "may not have more than one field specified at a time"))
+    return errors
+
+
+def _mounts(container: core_v1.Container, path: str, found: dict[str, core_v1.Volume]) -> list[FieldError]:
+    errors: list[FieldError] = []
+    seen: set[str] = set()
+    for i, mount in enumerate(container.volume_mounts):
+        where = f"{path}.volumeMounts[{i}]"
+        if not mount.name:
+            errors.append(required(f"{where}.name"))
+        if not mount.mount_path:
+            errors.append(required(f"{where}.mountPath"))
+        if mount.name not in found:
+            errors.append(FieldError("FieldValueNotFound", f"{where}.name", mount.name, ""))
+        if mount.mount_path in seen:
+            errors.append(invalid_value(f"{where}.mountPath", mount.mount_path, "must be unique"))
+        seen.add(mount.mount_path)
+        if mount.sub_path:
+            errors += volumes.local_path(mount.sub_path, f"{where}.subPath")
+        if mount.sub_path_expr:
+            if mount.sub_path:
+                errors.append(
+                    invalid_value(
+                        f"{where}.subPathExpr", mount.sub_path_expr, "subPathExpr and subPath are mutually exclusive"
+                    )
+                )
+            errors += volumes.local_path(mount.sub_path_expr, f"{where}.subPathExpr")
+        if mount.mount_propagation is not None:
+            if mount.mount_propagation not in PROPAGATIONS:
+                errors.append(unsupported(f"{where}.mountPropagation", mount.mount_propagation, PROPAGATIONS))
+            privileged = container.security_context is not None and container.security_context.privileged
+            if mount.mount_propagation == "Bidirectional" and not privileged:
+                errors.append(
+                    forbidden_field(
+                        f"{where}.mountPropagation",
+                        "Bidirectional mount propagation is available only to privileged containers",
+                    )
+                )
+        if mount.recursive_read_only not in (None, "Disabled"):
+            if mount.recursive_read_only not in ("Enabled", "IfPossible"):
+                errors.append(
+                    unsupported(
+                        f"{where}.recursiveReadOnly",
+                        mount.recursive_read_only,
+                        ("Disabled", "IfPossible", "Enabled"),
+                    )
+                )
+            elif not mount.read_only:
+                errors.append(
+                    forbidden_field(f"{where}.recursiveReadOnly", "may only be specified when readOnly is true")
+                )
+    return errors
+
+
+def _probes(container: core_v1.Container, path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    for json, probe in (
+        ("livenessProbe", container.liveness_probe),
+        ("readinessProbe", container.readiness_probe),
+        ("startupProbe", container.startup_probe),
+    ):
+        if probe is None:
+            continue
+        where = f"{path}.{json}"
+        errors += _probe(probe, where)
+        if json != "readinessProbe" and probe.success_threshold != 1:
+            errors.append(invalid_value(f"{where}.successThreshold", probe.success_threshold, "must be 1"))
+        if json == "readinessProbe" and probe.termination_grace_period_seconds is not None:
+            errors.append(
+                invalid_value(
+                    f"{where}.terminationGracePeriodSeconds",
+                    probe.termination_grace_period_seconds,
+                    "must not be set for readinessProbes",
+                )
+            )
+    return errors
+
+
+def _probe(probe: core_v1.Probe, path: str) -> list[FieldError]:
+    errors = _handler(
+        [
+            ("exec", probe.exec),
+            ("httpGet", probe.http_get),
+            ("tcpSocket", probe.tcp_socket),
+            ("grpc", probe.grpc),
+        ],
+        path,
+    )
+    for json, value in (
+        ("initialDelaySeconds", probe.initial_delay_seconds),
+        ("timeoutSeconds", probe.timeout_seconds),
+        ("periodSeconds", probe.period_seconds),
+        ("successThreshold", probe.success_threshold),
+        ("failureThreshold", probe.failure_threshold),
+    ):
+        if value < 0:
+            errors.append(invalid_value(f"{path}.{json}", value, "must be greater than or equal to 0"))
+    grace = probe.termination_grace_period_seconds
+    if grace is not None and grace <= 0:
+        errors.append(invalid_value(f"{path}.terminationGracePeriodSeconds", grace, "must be greater than 0"))
+    return errors
+
+
+def _handler(actions: Sequence[tuple[str, object]], path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    given = [(json, action) for json, action in actions if action is not None]
+    for i, (json, action) in enumerate(given):
+        where = f"{path}.{json}"
+        if i:
+            errors.append(forbidden_field(where, "may not specify more than 1 handler type"))
+        elif isinstance(action, core_v1.ExecAction):
+            if not action.command:
+                errors.append(required(f"{where}.command"))
+        elif isinstance(action, core_v1.HTTPGetAction):
+            errors += _http(action, where)
+        elif isinstance(action, core_v1.TCPSocketAction | core_v1.GRPCAction):
+            errors += port_number_or_name(action.port, f"{where}.port")
+    if not given:
+        errors.append(required(path, "must specify a handler type"))
+    return errors
+
+
+def port_number_or_name(port: int | str, path: str) -> list[FieldError]:
+    """A port by number or by its name in the container."""
+    wrong = names.port_number(port) if isinstance(port, int) else names.port_name(port)
+    return [invalid_value(path, port, m) for m in wrong]
+
+
+def _http(action: core_v1.HTTPGetAction, path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    if not action.path:
+        errors.append(required(f"{path}.path"))
+    errors += port_number_or_name(action.port, f"{path}.port")
+    if action.scheme not in ("HTTP", "HTTPS"):
+        errors.append(unsupported(f"{path}.scheme", action.scheme, ("HTTP", "HTTPS")))
+    for header in action.http_headers:
+        errors += [invalid_value(f"{path}.httpHeaders", header.name, m) for m in names.http_header(header.name)]
+    return errors
+
+
+def _lifecycle(lifecycle: core_v1.Lifecycle | None, path: str, grace: int | None) -> list[FieldError]:
+    if lifecycle is None:
+        return []
+    errors: list[FieldError] = []
+    for json, hook in (("postStart", lifecycle.post_start), ("preStop", lifecycle.pre_stop)):
+        if hook is None:
+            continue
+        where = f"{path}.{json}"
+        errors += _handler(
+            [("exec", hook.exec), ("httpGet", hook.http_get), ("tcpSocket", hook.tcp_socket), ("sleep", hook.sleep)],
+            where,
+        )
+        if hook.sleep is not None and grace is not None and not 0 <= hook.sleep.seconds <= grace:
+            why = (
+                f"must be non-negative and less than terminationGracePeriodSeconds ({grace}). Additional details: "
+                "https://kubernetes.io/docs/concepts/containers/container-lifecycle-hooks/"
+            )
+            errors.append(invalid_value(where, hook.sleep.seconds, why))
+    return errors
+
+
+def _id(value: int | None, path: str) -> list[FieldError]:
+    if value is not None and not 0 <= value <= MAX_ID:
+        return [invalid_value(path, value, f"must be between 0 and {MAX_ID}, inclusive")]
+    return []
+
+
+def _security(context: core_v1.SecurityContext, path: str) -> list[FieldError]:
+    errors = _id(context.run_as_user, f"{path}.runAsUser") + _id(context.run_as_group, f"{path}.runAsGroup")
+    if context.proc_mount not in (None, "Default", "Unmasked"):
+        errors.append(unsupported(f"{path}.procMount", context.proc_mount, ("Default", "Unmasked")))
+    errors += seccomp(context.seccomp_profile, f"{path}.seccompProfile")
+    if context.allow_privilege_escalation is False:
+        if context.privileged:
+            why = "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"
+            errors.append(invalid_value(path, context, why))
+        if context.capabilities is not None and "CAP_SYS_ADMIN" in context.capabilities.add:
+            why = "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN"
+            errors.append(invalid_value(path, context, why))
+    return errors
+
+
+def seccomp(profile: core_v1.SeccompProfile | None, path: str) -> list[FieldError]:
+    """A seccomp profile, of a pod or a container."""
+    if profile is None:
+        return []
+    if not profile.type:
+        return [required(f"{path}.type", "type is required when seccompProfile is set")]
+    if profile.type not in ("Localhost", "RuntimeDefault", "Unconfined"):
+        return [unsupported(f"{path}.type", profile.type, ("Localhost", "RuntimeDefault", "Unconfined"))]
+    if profile.type == "Localhost":
+        if not profile.localhost_profile:
+            return [required(f"{path}.localhostProfile", "must be set when seccomp type is Localhost")]
+        return volumes.local_path(profile.localhost_profile, f"{path}.localhostProfile")
+    if profile.localhost_profile is not None:
+        return [
+            invalid_value(
+                f"{path}.localhostProfile",
+                profile.localhost_profile,
+                "can only be set when seccomp type is Localhost",
+            )
+        ]
+    return []
+
+
+def pod_security(context: core_v1.PodSecurityContext, path: str) -> list[FieldError]:
+    """A pod's own security context."""
+    errors = _id(context.fs_group, f"{path}.fsGroup")
+    errors += _id(context.run_as_user, f"{path}.runAsUser")
+    errors += _id(context.run_as_group, f"{path}.runAsGroup")
+    for i, group in enumerate(context.supplemental_groups):
+        errors += _id(group, f"{path}.supplementalGroups[{i}]")
+    if context.fs_group_change_policy not in (None, "OnRootMismatch", "Always"):
+        errors.append(
+            unsupported(f"{path}.fsGroupChangePolicy", context.fs_group_change_policy, ("Always", "OnRootMismatch"))
+        )
+    seen: set[str] = set()
+    for i, sysctl in enumerate(context.sysctls):
+        where = f"{path}.sysctls[{i}].name"
+        if not sysctl.name:
+            errors.append(required(where))
+        elif sysctl.name in seen:
+            errors.append(duplicate(where, sysctl.name))
+        seen.add(sysctl.name)
+    return errors + seccomp(context.seccomp_profile, f"{path}.seccompProfile")

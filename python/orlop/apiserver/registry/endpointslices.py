@@ -1,0 +1,93 @@
+"""Rules of EndpointSlices: pkg/apis/discovery/validation."""
+
+from orlop.api.errors import IMMUTABLE, FieldError, duplicate, invalid_value, required, too_many
+from orlop.api.types import discovery_v1
+from orlop.apiserver.registry import meta, names, resources
+from orlop.apiserver.registry.strategy import Strategy
+
+MAX_PORTS = 20_000
+MAX_ENDPOINTS = 1000
+MAX_ADDRESSES = 100
+ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
+
+
+class EndpointSlices(Strategy):
+    """Endpoints of one address type behind the same ports."""
+
+    generation = True
+
+    def changes_generation(self, new: discovery_v1.EndpointSlice, old: discovery_v1.EndpointSlice) -> bool:
+        return (
+            new.endpoints != old.endpoints
+            or new.ports != old.ports
+            or new.address_type != old.address_type
+            or new.metadata.labels != old.metadata.labels
+        )
+
+    def default(self, obj: discovery_v1.EndpointSlice) -> None:
+        for port in obj.ports:
+            if port.name is None:
+                port.name = ""
+            if port.protocol is None:
+                port.protocol = "TCP"
+
+    def validate(self, obj: discovery_v1.EndpointSlice) -> list[FieldError]:
+        errors: list[FieldError] = []
+        if not obj.address_type:
+            errors.append(required("addressType"))
+        elif obj.address_type not in ADDRESS_TYPES:
+            errors.append(resources.unsupported("addressType", obj.address_type, ADDRESS_TYPES))
+        errors += _endpoints(obj)
+        errors += _ports(obj.ports)
+        return errors
+
+    def validate_update(self, new: discovery_v1.EndpointSlice, old: discovery_v1.EndpointSlice) -> list[FieldError]:
+        errors = self.validate(new)
+        if new.address_type != old.address_type:
+            errors.append(invalid_value("addressType", new.address_type, IMMUTABLE))
+        return errors
+
+
+def _endpoints(obj: discovery_v1.EndpointSlice) -> list[FieldError]:
+    errors: list[FieldError] = []
+    if len(obj.endpoints) > MAX_ENDPOINTS:
+        return [too_many("endpoints", len(obj.endpoints), MAX_ENDPOINTS)]
+    for i, endpoint in enumerate(obj.endpoints):
+        path = f"endpoints[{i}]"
+        if not endpoint.addresses:
+            errors.append(required(f"{path}.addresses", "must contain at least 1 address"))
+        elif len(endpoint.addresses) > MAX_ADDRESSES:
+            errors.append(too_many(f"{path}.addresses", len(endpoint.addresses), MAX_ADDRESSES))
+        for j, address in enumerate(endpoint.addresses):
+            where = f"{path}.addresses[{j}]"
+            if obj.address_type == "FQDN":
+                errors += [invalid_value(where, address, m) for m in names.subdomain(address)]
+            else:
+                errors += [invalid_value(where, address, m) for m in names.ip(address)]
+        if endpoint.node_name is not None:
+            errors += [
+                invalid_value(f"{path}.nodeName", endpoint.node_name, m) for m in names.subdomain(endpoint.node_name)
+            ]
+        if endpoint.hostname is not None:
+            errors += [invalid_value(f"{path}.hostname", endpoint.hostname, m) for m in names.label(endpoint.hostname)]
+        errors += meta.validate_labels(endpoint.deprecated_topology, f"{path}.deprecatedTopology")
+    return errors
+
+
+def _ports(ports: list[discovery_v1.EndpointPort]) -> list[FieldError]:
+    errors: list[FieldError] = []
+    if len(ports) > MAX_PORTS:
+        return [too_many("ports", len(ports), MAX_PORTS)]
+    seen: set[str | None] = set()
+    for i, port in enumerate(ports):
+        path = f"ports[{i}]"
+        if port.name:
+            errors += [invalid_value(f"{path}.name", port.name, m) for m in names.label(port.name)]
+        if port.name in seen:
+            errors.append(duplicate(f"{path}.name", port.name))
+        seen.add(port.name)
+        if port.protocol not in ("TCP", "UDP", "SCTP"):
+            errors.append(resources.unsupported(f"{path}.protocol", port.protocol, ("SCTP", "TCP", "UDP")))
+        if port.port is not None:
+            errors += [invalid_value(f"{path}.port", port.port, m) for m in names.port_number(port.port)]
+    return errors

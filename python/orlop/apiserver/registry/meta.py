@@ -1,0 +1,149 @@
+"""Rules of ObjectMeta, the same for every kind: apimachinery's pkg/api/validation/objectmeta.go."""
+
+from orlop.api import selectors
+from orlop.api.errors import IMMUTABLE, FieldError, forbidden_field, invalid_value, required
+from orlop.api.types import meta_v1
+from orlop.apiserver.registry import names
+
+ANNOTATIONS_MAX = 256 * 1024
+"""Bytes of all annotations of an object, keys and values."""
+ORPHAN = "orphan"
+FOREGROUND = "foregroundDeletion"
+STANDARD_FINALIZERS = frozenset({"kubernetes", ORPHAN, FOREGROUND})
+EVENT_KIND_OWNERS = frozenset({("v1", "Event")})
+
+
+def validate(meta: meta_v1.ObjectMeta, namespaced: bool, name_rule: names.NameRule) -> list[FieldError]:
+    """What is wrong with the metadata of a new object."""
+    errors: list[FieldError] = []
+    if meta.generate_name:
+        base = meta.generate_name[:-1] if meta.generate_name.endswith("-") else meta.generate_name
+        errors += [invalid_value("metadata.generateName", meta.generate_name, m) for m in name_rule(base)]
+    if not meta.name:
+        errors.append(required("metadata.name", "name or generateName is required"))
+    else:
+        errors += [invalid_value("metadata.name", meta.name, m) for m in name_rule(meta.name)]
+    if namespaced:
+        if not meta.namespace:
+            errors.append(required("metadata.namespace"))
+        else:
+            errors += [invalid_value("metadata.namespace", meta.namespace, m) for m in names.label(meta.namespace)]
+    elif meta.namespace:
+        errors.append(forbidden_field("metadata.namespace", "not allowed on this type"))
+    if meta.generation < 0:
+        errors.append(invalid_value("metadata.generation", meta.generation, "must be greater than or equal to 0"))
+    return errors + _common(meta)
+
+
+def _common(meta: meta_v1.ObjectMeta) -> list[FieldError]:
+    errors: list[FieldError] = []
+    if meta.labels:
+        errors += validate_labels(meta.labels, "metadata.labels")
+    if meta.annotations:
+        errors += validate_annotations(meta.annotations, "metadata.annotations")
+    if meta.owner_references:
+        errors += _owners(meta.owner_references)
+    if meta.finalizers:
+        errors += _finalizers(meta.finalizers)
+    return errors
+
+
+def validate_labels(labels: dict[str, str], path: str) -> list[FieldError]:
+    """What is wrong with a map of labels."""
+    errors = []
+    for key, value in sorted(labels.items()):
+        errors += [invalid_value(path, key, message) for message in selectors.key_errors(key)]
+        errors += [invalid_value(path, value, message) for message in selectors.value_errors(value)]
+    return errors
+
+
+def validate_annotations(annotations: dict[str, str], path: str) -> list[FieldError]:
+    """What is wrong with a map of annotations."""
+    errors = []
+    size = 0
+    for key, value in annotations.items():
+        errors += [invalid_value(path, key, message) for message in selectors.key_errors(key.lower())]
+        size += len(key) + len(value)
+    if size > ANNOTATIONS_MAX:
+        errors.append(FieldError("FieldValueTooLong", path, None, f"may not be more than {ANNOTATIONS_MAX} bytes"))
+    return errors
+
+
+def _owners(owners: list[meta_v1.OwnerReference]) -> list[FieldError]:
+    errors = []
+    path = "metadata.ownerReferences"
+    controller = ""
+    for i, owner in enumerate(owners):
+        if not owner.api_version.rpartition("/")[2]:
+            errors.append(invalid_value(f"{path}[{i}].apiVersion", owner.api_version, "version must not be empty"))
+        if not owner.kind:
+            errors.append(invalid_value(f"{path}[{i}].kind", owner.kind, "must not be empty"))
+        if not owner.name:
+            errors.append(invalid_value(f"{path}[{i}].name", owner.name, "must not be empty"))
+        if not owner.uid:
+            errors.append(invalid_value(f"{path}[{i}].uid", owner.uid, "must not be empty"))
+        if (owner.api_version, owner.kind) in EVENT_KIND_OWNERS:
+            errors.append(
+                invalid_value(
+                    f"{path}[{i}]",
+                    owner.kind,
+                    f"/{owner.api_version}, Kind={owner.kind} is disallowed from being an owner",
+                )
+            )
+        if owner.controller:
+            if controller:
+                errors.append(
+                    invalid_value(
+                        path,
+                        owners,
+                        'Only one reference can have Controller set to true. Found "true" in references for '
+                        f"{controller} and {owner.name}",
+                    )
+                )
+            else:
+                controller = owner.name
+    return errors
+
+
+def _finalizers(finalizers: list[str]) -> list[FieldError]:
+    errors = []
+    path = "metadata.finalizers"
+    for name in finalizers:
+        errors += [invalid_value(path, name, message) for message in selectors.key_errors(name)]
+    for i, name in enumerate(finalizers):
+        if "/" not in name and name not in STANDARD_FINALIZERS:
+            errors.append(
+                invalid_value(
+                    f"{path}[{i}]", name, "name is neither a standard finalizer name nor is it fully qualified"
+                )
+            )
+    if ORPHAN in finalizers and FOREGROUND in finalizers:
+        errors.append(invalid_value(path, finalizers, f"finalizer {ORPHAN} and {FOREGROUND} cannot be both set"))
+    return errors
+
+
+def validate_update(new: meta_v1.ObjectMeta, old: meta_v1.ObjectMeta) -> list[FieldError]:
+    """What is wrong with a change of metadata."""
+    errors: list[FieldError] = []
+    if old.deletion_timestamp is not None:
+        added = [f for f in new.finalizers if f not in old.finalizers]
+        if added:
+            listed = ", ".join(f'"{f}"' for f in sorted(added))
+            errors.append(
+                forbidden_field(
+                    "metadata.finalizers",
+                    "no new finalizers can be added if the object is being deleted, found new finalizers "
+                    f"[]string{{{listed}}}",
+                )
+            )
+    for field, value, before in (
+        ("name", new.name, old.name),
+        ("namespace", new.namespace, old.namespace),
+        ("uid", new.uid, old.uid),
+        ("creationTimestamp", new.creation_timestamp, old.creation_timestamp),
+        ("deletionTimestamp", new.deletion_timestamp, old.deletion_timestamp),
+        ("deletionGracePeriodSeconds", new.deletion_grace_period_seconds, old.deletion_grace_period_seconds),
+    ):
+        if value != before:
+            errors.append(invalid_value(f"metadata.{field}", value, IMMUTABLE))
+    return errors + _common(new)

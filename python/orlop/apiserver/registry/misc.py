@@ -1,0 +1,151 @@
+"""Rules of kinds whose own are few."""
+
+from orlop.api import selectors
+from orlop.api.errors import IMMUTABLE, FieldError, forbidden_field, invalid_value, not_supported, required
+from orlop.api.types import coordination_v1, core_v1, policy_v1, scheduling_v1
+from orlop.apiserver.registry import names, podtemplate
+from orlop.apiserver.registry.strategy import Strategy
+from orlop.apiserver.registry.workloads import not_negative, percentage
+
+POSITIVE = "must be greater than 0"
+
+
+class Leases(Strategy):
+    """Who leads, and node heartbeats."""
+
+    create_on_update = True
+    unconditional_update = False
+
+    def validate(self, obj: coordination_v1.Lease) -> list[FieldError]:
+        spec = obj.spec
+        errors: list[FieldError] = []
+        if spec.lease_duration_seconds is not None and spec.lease_duration_seconds <= 0:
+            errors.append(invalid_value("spec.leaseDurationSeconds", spec.lease_duration_seconds, POSITIVE))
+        if spec.lease_transitions is not None and spec.lease_transitions < 0:
+            errors.append(
+                invalid_value("spec.leaseTransitions", spec.lease_transitions, "must be greater than or equal to 0")
+            )
+        return errors
+
+
+class PriorityClasses(Strategy):
+    """A name for a number."""
+
+    generation = True
+    highest = 1_000_000_000
+    """HighestUserDefinablePriority."""
+    system = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}  # noqa: RUF012
+
+    def changes_generation(self, new: scheduling_v1.PriorityClass, old: scheduling_v1.PriorityClass) -> bool:
+        return False
+
+    def default(self, obj: scheduling_v1.PriorityClass) -> None:
+        if obj.preemption_policy is None:
+            obj.preemption_policy = "PreemptLowerPriority"
+
+    def validate(self, obj: scheduling_v1.PriorityClass) -> list[FieldError]:
+        errors: list[FieldError] = []
+        name = obj.metadata.name
+        if name.startswith("system-"):
+            if self.system.get(name) != obj.value:
+                errors.append(
+                    forbidden_field(
+                        "metadata.name",
+                        "priority class names with 'system-' prefix are reserved for system use only. error: "
+                        f"{name} is not a known system priority class",
+                    )
+                )
+        elif obj.value > self.highest:
+            errors.append(
+                forbidden_field("value", f"maximum allowed value of a user defined priority is {self.highest}")
+            )
+        if obj.preemption_policy not in ("PreemptLowerPriority", "Never"):
+            errors.append(not_supported("preemptionPolicy", obj.preemption_policy, ["PreemptLowerPriority", "Never"]))
+        return errors
+
+    def validate_update(self, new: scheduling_v1.PriorityClass, old: scheduling_v1.PriorityClass) -> list[FieldError]:
+        errors: list[FieldError] = []
+        if new.value != old.value:
+            errors.append(invalid_value("value", new.value, IMMUTABLE))
+        if new.preemption_policy != old.preemption_policy:
+            errors.append(invalid_value("preemptionPolicy", new.preemption_policy, IMMUTABLE))
+        return errors
+
+
+class PodDisruptionBudgets(Strategy):
+    """How many pods must stay, or may go, at once."""
+
+    generation = True
+
+    def validate(self, obj: policy_v1.PodDisruptionBudget) -> list[FieldError]:
+        spec = obj.spec
+        errors: list[FieldError] = []
+        if spec.min_available is not None and spec.max_unavailable is not None:
+            errors.append(invalid_value("spec", spec, "minAvailable and maxUnavailable cannot be both set"))
+        for field, value in (("minAvailable", spec.min_available), ("maxUnavailable", spec.max_unavailable)):
+            if value is None:
+                continue
+            path = f"spec.{field}"
+            if isinstance(value, int):
+                errors += not_negative(value, path)
+            elif (percent := percentage(value)) is None:
+                errors.append(
+                    invalid_value(
+                        path,
+                        value,
+                        "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or "
+                        "'93%', regex used for validation is '[0-9]+%')",
+                    )
+                )
+            elif percent > 100:
+                errors.append(invalid_value(path, value, "must not be greater than 100%"))
+        if spec.unhealthy_pod_eviction_policy not in (None, "IfHealthyBudget", "AlwaysAllow"):
+            errors.append(
+                not_supported(
+                    "spec.unhealthyPodEvictionPolicy",
+                    spec.unhealthy_pod_eviction_policy,
+                    ["AlwaysAllow", "IfHealthyBudget"],
+                )
+            )
+        if spec.selector is not None:
+            errors += podtemplate.validate_selector(spec.selector, "spec.selector")
+        return errors
+
+
+class Endpoints(Strategy):
+    """Addresses of a service, the old way."""
+
+    create_on_update = True
+
+    def default(self, obj: core_v1.Endpoints) -> None:
+        for subset in obj.subsets:
+            for port in subset.ports:
+                if not port.protocol:
+                    port.protocol = "TCP"
+
+    def warnings(self, obj: core_v1.Endpoints) -> list[str]:
+        return ["v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"]
+
+    def validate(self, obj: core_v1.Endpoints) -> list[FieldError]:
+        errors: list[FieldError] = []
+        for i, subset in enumerate(obj.subsets):
+            path = f"subsets[{i}]"
+            if not subset.addresses and not subset.not_ready_addresses:
+                errors.append(required(path, "must specify `addresses` or `notReadyAddresses`"))
+            for j, address in enumerate(subset.addresses):
+                errors += [invalid_value(f"{path}.addresses[{j}].ip", address.ip, m) for m in names.ip(address.ip)]
+            for j, port in enumerate(subset.ports):
+                where = f"{path}.ports[{j}]"
+                if len(subset.ports) > 1 and not port.name:
+                    errors.append(required(f"{where}.name"))
+                elif port.name:
+                    errors += [invalid_value(f"{where}.name", port.name, m) for m in names.label(port.name)]
+                errors += [invalid_value(f"{where}.port", port.port, m) for m in names.port_number(port.port)]
+                if port.protocol not in ("TCP", "UDP", "SCTP"):
+                    errors.append(not_supported(f"{where}.protocol", port.protocol, ["SCTP", "TCP", "UDP"]))
+        return errors
+
+
+def validate_label_value(value: str, path: str) -> list[FieldError]:
+    """A value that must fit a label."""
+    return [invalid_value(path, value, m) for m in selectors.value_errors(value)]

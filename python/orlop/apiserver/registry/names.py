@@ -1,0 +1,197 @@
+"""Formats of names and other short texts, and what is said of a wrong one.
+
+Words and expressions are those of apimachinery's pkg/util/validation.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from functools import lru_cache
+
+NameRule = Callable[[str], list[str]]
+"""What is wrong with a name: one message each, none when it is right."""
+
+LABEL_MAX = 63
+"""Bytes of an RFC 1123 or 1035 label."""
+SUBDOMAIN_MAX = 253
+"""Bytes of an RFC 1123 subdomain."""
+
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
+_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")
+_WILDCARD = re.compile(r"\*\.[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")
+_LABEL_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?\Z")
+_CONFIG_KEY = re.compile(r"[-._a-zA-Z0-9]+\Z")
+_ENV_NAME = re.compile(r"[ -<>-~]+\Z")
+_HTTP_HEADER = re.compile(r"[-A-Za-z0-9]+\Z")
+_PORT_CHARS = re.compile(r"[-a-z0-9]+\Z")
+_ALPHA = re.compile(r"[a-z]")
+
+
+def _too_long(limit: int) -> str:
+    return f"must be no more than {limit} bytes"
+
+
+LABEL_WORDS = (
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end "
+    "with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
+    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
+)
+SUBDOMAIN_WORDS = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
+    "and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
+    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+)
+LABEL_1035_WORDS = (
+    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
+    "and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
+    "'[a-z]([-a-z0-9]*[a-z0-9])?')"
+)
+CONFIG_KEY_WORDS = (
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  "
+    "or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
+)
+ENV_NAME_WORDS = "a valid environment variable name must consist only of printable ASCII characters other than '='"
+HTTP_HEADER_WORDS = (
+    "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name', regex used for "
+    "validation is '[-A-Za-z0-9]+')"
+)
+
+
+@lru_cache(4096)
+def _label(name: str) -> tuple[str, ...]:
+    out = []
+    if len(name) > LABEL_MAX:
+        out.append(_too_long(LABEL_MAX))
+    if not _LABEL.match(name):
+        if _SUBDOMAIN.match(name):
+            out.append("must not contain dots")
+        else:
+            out.append(LABEL_WORDS)
+    return tuple(out)
+
+
+def label(name: str) -> list[str]:
+    """A lower-case RFC 1123 label: namespaces, container and volume names."""
+    return list(_label(name))
+
+
+def subdomain(name: str) -> list[str]:
+    """A lower-case RFC 1123 subdomain: most objects' names."""
+    out = []
+    if len(name) > SUBDOMAIN_MAX:
+        out.append(_too_long(SUBDOMAIN_MAX))
+    if not _SUBDOMAIN.match(name):
+        out.append(SUBDOMAIN_WORDS)
+    return out
+
+
+def label_1035(name: str) -> list[str]:
+    """A DNS-1035 label: services."""
+    out = []
+    if len(name) > LABEL_MAX:
+        out.append(_too_long(LABEL_MAX))
+    if not _LABEL_1035.match(name):
+        out.append(LABEL_1035_WORDS)
+    return out
+
+
+def path_segment(name: str) -> list[str]:
+    """Anything that can stand in a path: RBAC's names."""
+    if name in (".", ".."):
+        return [f"may not be '{name}'"]
+    return [f"may not contain '{char}'" for char in ("/", "%") if char in name]
+
+
+def config_key(key: str) -> list[str]:
+    """A key of a ConfigMap or Secret."""
+    out = []
+    if len(key) > SUBDOMAIN_MAX:
+        out.append(_too_long(SUBDOMAIN_MAX))
+    if not _CONFIG_KEY.match(key):
+        out.append(CONFIG_KEY_WORDS)
+    return out + _no_parent(key)
+
+
+def _no_parent(value: str) -> list[str]:
+    if value == ".":
+        return ["must not be '.'"]
+    if value == "..":
+        return ["must not be '..'"]
+    if value.startswith(".."):
+        return ["must not start with '..'"]
+    return []
+
+
+def env_name(name: str) -> list[str]:
+    """An environment variable's name, relaxed since 1.34."""
+    return [] if _ENV_NAME.match(name) else [ENV_NAME_WORDS]
+
+
+def http_header(name: str) -> list[str]:
+    """The name of a probe's header."""
+    return [] if _HTTP_HEADER.match(name) else [HTTP_HEADER_WORDS]
+
+
+def port_name(name: str) -> list[str]:
+    """An IANA_SVC_NAME: a port's name."""
+    out = []
+    if len(name) > 15:
+        out.append("must be no more than 15 characters")
+    if not _PORT_CHARS.match(name):
+        out.append("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")
+    if not _ALPHA.search(name):
+        out.append("must contain at least one letter (a-z)")
+    if "--" in name:
+        out.append("must not contain consecutive hyphens")
+    if name and (name[0] == "-" or name[-1] == "-"):
+        out.append("must not begin or end with a hyphen")
+    return out
+
+
+def port_number(port: int) -> list[str]:
+    """A port from 1 to 65535."""
+    return [] if 1 <= port <= 65535 else ["must be between 1 and 65535, inclusive"]
+
+
+def ip(text: str) -> list[str]:
+    """An IPv4 or IPv6 address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"]
+    return []
+
+
+def cidr(text: str) -> list[str]:
+    """A network in CIDR form."""
+    try:
+        if "/" not in text:
+            raise ValueError
+        ipaddress.ip_interface(text)
+    except ValueError:
+        return ["must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"]
+    return []
+
+
+def wildcard(name: str) -> list[str]:
+    """A subdomain with a leading `*.`."""
+    out = []
+    if len(name) > SUBDOMAIN_MAX:
+        out.append(_too_long(SUBDOMAIN_MAX))
+    if not _WILDCARD.match(name):
+        out.append(
+            "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist "
+            "of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character (e.g. "
+            "'*.example.com', regex used for validation is "
+            "'\\*\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+        )
+    return out
+
+
+ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+"""Of generated names: no vowels and nothing that looks like one, so that no words come out."""
+SUFFIX_LENGTH = 5
+BASE_MAX = LABEL_MAX - SUFFIX_LENGTH
+"""Characters of `generateName` that a generated name keeps."""
+GENERATE_TRIES = 8
+"""How often a generated name is tried before a 409 goes out."""

@@ -1,0 +1,417 @@
+"""Create, update and delete of any kind: what k8s.io/apiserver's generic registry does.
+
+Reads come from the hub, which has every acknowledged write; writes go to the store with the revision they were made
+against, and are made again on the newer object if another came between.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from orlop.api import errors
+from orlop.api.errors import FieldError, invalid_value
+from orlop.api.scheme import Kind
+from orlop.api.types import meta_v1
+from orlop.apiserver.registry import meta, names
+from orlop.apiserver.registry.strategy import Strategy
+from orlop.clock import Clock, parse_time, rfc3339
+from orlop.native import Hub
+from orlop.store.base import Attribution, Conflict, Key, Parts, Write
+
+UPDATE_TRIES = 256
+"""How often a change is made again when others change the same object between; upstream has no limit."""
+
+_REVISION = b'"resourceVersion":"'
+_encoder = msgspec.json.Encoder(order="deterministic")
+
+Change = Callable[[Any], Awaitable[Any]]
+"""Makes the new object from the old one (or from None where a PUT may create)."""
+Check = Callable[[Any, Any], Awaitable[None]]
+"""Validating admission of (new, old)."""
+
+
+class Writer(Protocol):
+    """Where writes go: the feed, which answers when the hub has them."""
+
+    async def commit(self, write: Write) -> int: ...
+
+    async def commit_all(self, writes: Sequence[Write]) -> list[int]: ...
+
+
+class Transaction(Protocol):
+    """What a write brings along: other writes that stand or fall with it, and what to give back if it fails."""
+
+    writes: list[Write]
+
+    def release(self) -> None:
+        """Lets go of what was held for the write; called whatever became of it."""
+
+
+class Hooks:
+    """What a kind does beside its own object in the same transaction (Services: addresses and ports)."""
+
+    async def create(self, new: Any, dry_run: bool) -> Transaction | None:
+        return None
+
+    async def update(self, new: Any, old: Any, dry_run: bool) -> Transaction | None:
+        return None
+
+    async def delete(self, old: Any) -> Transaction | None:
+        return None
+
+
+NO_HOOKS = Hooks()
+
+
+def encode(obj: Any) -> bytes:
+    """An object's JSON, maps in order of their keys as Go writes them."""
+    return _encoder.encode(obj)
+
+
+def split(obj: Any) -> Parts:
+    """An object's JSON around the place where its revision stands."""
+    obj.metadata.resource_version = "0"
+    data = _encoder.encode(obj)
+    # Before it stand only apiVersion, kind, name, namespace and uid: a quote in them would be escaped.
+    at = data.index(_REVISION) + len(_REVISION)
+    return Parts(data[:at], data[at + 1 :])
+
+
+def split_stored(value: bytes) -> Parts:
+    """The same of an object as it is stored."""
+    at = value.index(_REVISION) + len(_REVISION)
+    return Parts(value[:at], value[value.index(b'"', at) :])
+
+
+def join(parts: Parts, revision: int) -> bytes:
+    """An object's JSON at a revision."""
+    return parts.head + str(revision).encode() + parts.tail
+
+
+class Objects:
+    """The generic registry over one writer and hub."""
+
+    def __init__(self, writer: Writer, hub: Hub, clock: Clock) -> None:
+        self.writer = writer
+        self.hub = hub
+        self.clock = clock
+        self.hooks: dict[str, Hooks] = {}
+        self._decoders: dict[str, msgspec.json.Decoder[Any]] = {}
+
+    def decode(self, kind: Kind, value: bytes) -> Any:
+        """The typed object of stored bytes."""
+        decoder = self._decoders.get(kind.type_key)
+        if decoder is None:
+            decoder = self._decoders[kind.type_key] = msgspec.json.Decoder(kind.struct)
+        return decoder.decode(value)
+
+    def find(self, kind: Kind, namespace: str, name: str) -> tuple[bytes, int]:
+        """Bytes and revision of an object. Raises NotFound."""
+        found = self.hub.get(kind.resource, namespace, name)
+        if found is None:
+            raise errors.not_found(kind.plural, kind.group, name)
+        return found
+
+    def get(self, kind: Kind, namespace: str, name: str) -> Any | None:
+        """The typed object, None if there is none."""
+        found = self.hub.get(kind.resource, namespace, name)
+        return None if found is None else self.decode(kind, found[0])
+
+    # --- create -----------------------------------------------------------------------------------
+
+    async def create(
+        self,
+        strategy: Strategy,
+        obj: Any,
+        *,
+        by: Attribution,
+        dry_run: bool = False,
+        check: Check | None = None,
+    ) -> bytes:
+        """Stores a new object and returns its bytes. Raises Invalid, AlreadyExists, and what admission raises."""
+        kind = strategy.kind
+        metadata: meta_v1.ObjectMeta = obj.metadata
+        metadata.uid = self.clock.uuid()
+        metadata.creation_timestamp = rfc3339(self.clock.now())
+        metadata.deletion_timestamp = None
+        metadata.deletion_grace_period_seconds = None
+        metadata.self_link = ""
+        metadata.managed_fields = []
+        metadata.generation = 0
+        generated = bool(metadata.generate_name) and not metadata.name
+        if generated:
+            metadata.name = self.generate_name(metadata.generate_name)
+        wrong = strategy.before_create(obj)
+        if wrong:
+            raise errors.invalid(kind.kind, kind.group, metadata.name, wrong)
+        if check is not None:
+            await check(obj, None)
+        tries = names.GENERATE_TRIES if generated else 1
+        while True:
+            try:
+                return await self._insert(kind, obj, by, dry_run)
+            except errors.AlreadyExists:
+                tries -= 1
+                if not tries:
+                    raise
+                metadata.name = self.generate_name(metadata.generate_name)
+                strategy.canonicalize(obj)
+
+    def generate_name(self, base: str) -> str:
+        """`base` and five characters that spell no word."""
+        suffix = "".join(self.clock.random.choices(names.ALPHABET, k=names.SUFFIX_LENGTH))
+        return base[: names.BASE_MAX] + suffix
+
+    async def _insert(self, kind: Kind, obj: Any, by: Attribution, dry_run: bool) -> bytes:
+        metadata = obj.metadata
+        key = Key(kind.resource, metadata.namespace, metadata.name)
+        hooks = self.hooks.get(kind.resource, NO_HOOKS)
+        while True:
+            if self.hub.get(kind.resource, metadata.namespace, metadata.name) is not None:
+                raise errors.already_exists(kind.plural, kind.group, metadata.name)
+            transaction = await hooks.create(obj, dry_run)
+            try:
+                if dry_run:
+                    metadata.resource_version = ""
+                    return encode(obj)
+                parts = split(obj)
+                revision = await self._commit(Write(key, parts, 0, by=by), transaction)
+            except Conflict as conflict:
+                if conflict.key != key:
+                    continue
+                raise errors.already_exists(kind.plural, kind.group, metadata.name) from None
+            finally:
+                if transaction is not None:
+                    transaction.release()
+            return join(parts, revision)
+
+    async def _commit(self, write: Write, transaction: Transaction | None) -> int:
+        if transaction is None or not transaction.writes:
+            return await self.writer.commit(write)
+        return (await self.writer.commit_all([write, *transaction.writes]))[0]
+
+    # --- update -----------------------------------------------------------------------------------
+
+    async def update(
+        self,
+        strategy: Strategy,
+        namespace: str,
+        name: str,
+        change: Change,
+        *,
+        by: Attribution,
+        subresource: str = "",
+        before: Callable[[Any, Any], list[FieldError]] | None = None,
+        dry_run: bool = False,
+        check: Check | None = None,
+    ) -> tuple[bytes, bool]:
+        """Stores what `change` makes of an object; returns its bytes and whether it was created by this.
+
+        A change that changes nothing writes nothing. Raises NotFound, Conflict, Invalid, and what admission raises.
+        """
+        kind = strategy.kind
+        before = before or (strategy.before_status_update if subresource == "status" else strategy.before_update)
+        key = Key(kind.resource, namespace, name)
+        for _ in range(UPDATE_TRIES):
+            found = self.hub.get(kind.resource, namespace, name)
+            if found is None:
+                if not strategy.create_on_update or subresource:
+                    raise errors.not_found(kind.plural, kind.group, name)
+                new = await change(None)
+                if new.metadata.resource_version not in ("", "0"):
+                    raise errors.conflict(kind.plural, kind.group, name, _gone(kind, key, new.metadata))
+                return await self.create(strategy, new, by=by, dry_run=dry_run, check=check), True
+            value, revision = found
+            old = self.decode(kind, value)
+            new = await change(old)
+            self._match(strategy, key, new.metadata, old.metadata, revision)
+            if wrong := before(new, old):
+                raise errors.invalid(kind.kind, kind.group, name, wrong)
+            if check is not None:
+                await check(new, old)
+            if ends_deletion(new.metadata, old.metadata):
+                if dry_run:
+                    return encode(new), False
+                try:
+                    return await self._remove(kind, key, split(new), revision, new, by), False
+                except Conflict:
+                    continue
+            transaction = await self.hooks.get(kind.resource, NO_HOOKS).update(new, old, dry_run)
+            try:
+                parts = split(new)
+                if dry_run or join(parts, revision) == value:
+                    return join(parts, revision), False
+                revision = await self._commit(Write(key, parts, revision, by=by), transaction)
+            except Conflict:
+                continue
+            finally:
+                if transaction is not None:
+                    transaction.release()
+            return join(parts, revision), False
+        raise errors.conflict(kind.plural, kind.group, name, errors.MODIFIED)
+
+    def _match(
+        self, strategy: Strategy, key: Key, new: meta_v1.ObjectMeta, old: meta_v1.ObjectMeta, revision: int
+    ) -> None:
+        kind = strategy.kind
+        if new.uid and new.uid != old.uid:
+            why = f"Precondition failed: UID in precondition: {new.uid}, UID in object meta: {old.uid}"
+            raise errors.conflict(kind.plural, kind.group, key.name, _storage_error(key, why))
+        if new.resource_version in ("", "0"):
+            if not strategy.unconditional_update:
+                raise errors.invalid(
+                    kind.kind,
+                    kind.group,
+                    key.name,
+                    [invalid_value("metadata.resourceVersion", 0, "must be specified for an update")],
+                )
+        elif new.resource_version != str(revision):
+            if not new.resource_version.isdecimal():
+                raise errors.invalid(
+                    kind.kind,
+                    kind.group,
+                    key.name,
+                    [invalid_value("resourceVersion", new.resource_version, _not_a_number(new.resource_version))],
+                )
+            raise errors.conflict(kind.plural, kind.group, key.name, errors.MODIFIED)
+
+    # --- delete -----------------------------------------------------------------------------------
+
+    async def delete(
+        self,
+        strategy: Strategy,
+        namespace: str,
+        name: str,
+        options: meta_v1.DeleteOptions,
+        *,
+        by: Attribution,
+        dry_run: bool = False,
+        check: Check | None = None,
+    ) -> tuple[bytes, bool]:
+        """Deletes an object, or marks it so where it has finalizers or time to end.
+
+        Returns its last bytes and whether it is gone. Raises NotFound and Conflict.
+        """
+        kind = strategy.kind
+        key = Key(kind.resource, namespace, name)
+        for _ in range(UPDATE_TRIES):
+            value, revision = self.find(kind, namespace, name)
+            obj = self.decode(kind, value)
+            _check_preconditions(kind, obj.metadata, options.preconditions)
+            if check is not None:
+                await check(None, obj)
+            gone = self._mark(strategy, obj, options)
+            if gone is None:
+                return value, False
+            parts = split(obj)
+            if dry_run:
+                return join(parts, revision), gone
+            try:
+                if gone:
+                    return await self._remove(kind, key, parts, revision, obj, by), True
+                if join(parts, revision) == value:
+                    return value, False
+                return join(parts, await self.writer.commit(Write(key, parts, revision, by=by))), False
+            except Conflict:
+                continue
+        raise errors.conflict(kind.plural, kind.group, name, errors.MODIFIED)
+
+    async def _remove(self, kind: Kind, key: Key, parts: Parts, revision: int, obj: Any, by: Attribution) -> bytes:
+        transaction = await self.hooks.get(kind.resource, NO_HOOKS).delete(obj)
+        try:
+            revision = await self._commit(Write(key, parts, revision, delete=True, by=by), transaction)
+        finally:
+            if transaction is not None:
+                transaction.release()
+        return join(parts, revision)
+
+    def _mark(self, strategy: Strategy, obj: Any, options: meta_v1.DeleteOptions) -> bool | None:
+        """Changes `obj` to what a delete makes of it: True if it goes now, False if it stays marked, None if the
+        delete changes nothing."""
+        metadata: meta_v1.ObjectMeta = obj.metadata
+        now = self.clock.now()
+        deleting = metadata.deletion_timestamp is not None
+        grace = 0
+        if strategy.graceful:
+            if deleting:
+                left = metadata.deletion_grace_period_seconds
+                if left is None or options.grace_period_seconds is None:
+                    return None
+                grace = strategy.grace(obj, options.grace_period_seconds)
+                if grace >= left and not (grace == 0 and not metadata.finalizers):
+                    return None
+                metadata.deletion_timestamp = rfc3339(parse_time(metadata.deletion_timestamp or "") - left + grace)
+            else:
+                grace = strategy.grace(obj, options.grace_period_seconds)
+                metadata.deletion_timestamp = rfc3339(now + grace)
+                if metadata.generation > 0:
+                    metadata.generation += 1
+            metadata.deletion_grace_period_seconds = grace
+        finalizers = _gc_finalizers(strategy, metadata, options)
+        metadata.finalizers = finalizers
+        if not strategy.graceful and finalizers and not deleting:
+            metadata.deletion_timestamp = rfc3339(now)
+            metadata.deletion_grace_period_seconds = 0
+            if metadata.generation > 0:
+                metadata.generation += 1
+        return not finalizers and grace == 0
+
+
+def ends_deletion(new: meta_v1.ObjectMeta, old: meta_v1.ObjectMeta) -> bool:
+    """Whether an update takes the last thing away that kept a deleted object."""
+    return (
+        old.deletion_timestamp is not None
+        and bool(old.finalizers)
+        and not new.finalizers
+        and (new.deletion_grace_period_seconds or 0) == 0
+    )
+
+
+def _gc_finalizers(strategy: Strategy, metadata: meta_v1.ObjectMeta, options: meta_v1.DeleteOptions) -> list[str]:
+    """The finalizers with `orphan` and `foregroundDeletion` as the delete asks."""
+    policy = options.propagation_policy
+    if policy is None and options.orphan_dependents is not None:
+        policy = "Orphan" if options.orphan_dependents else "Background"
+    if policy is None:
+        if meta.ORPHAN in metadata.finalizers:
+            policy = "Orphan"
+        elif meta.FOREGROUND in metadata.finalizers:
+            policy = "Foreground"
+        elif strategy.garbage_collected == "orphan":
+            policy = "Orphan"
+    wanted = {"Orphan": meta.ORPHAN, "Foreground": meta.FOREGROUND}.get(policy or "")
+    finalizers = [f for f in metadata.finalizers if f not in (meta.ORPHAN, meta.FOREGROUND) or f == wanted]
+    if wanted and wanted not in finalizers:
+        finalizers.append(wanted)
+    return finalizers
+
+
+def _check_preconditions(kind: Kind, metadata: meta_v1.ObjectMeta, wanted: meta_v1.Preconditions | None) -> None:
+    if wanted is None:
+        return
+    if wanted.uid is not None and wanted.uid != metadata.uid:
+        why = (
+            f"the UID in the precondition ({wanted.uid}) does not match the UID in record ({metadata.uid}). "
+            "The object might have been deleted and then recreated"
+        )
+        raise errors.conflict(kind.kind, kind.group, metadata.name, why)
+    if wanted.resource_version is not None and wanted.resource_version != metadata.resource_version:
+        why = (
+            f"the ResourceVersion in the precondition ({wanted.resource_version}) does not match the ResourceVersion "
+            f"in record ({metadata.resource_version}). The object might have been modified"
+        )
+        raise errors.conflict(kind.kind, kind.group, metadata.name, why)
+
+
+def _storage_error(key: Key, why: str) -> str:
+    path = "/".join(part for part in ("/registry", key.resource, key.namespace, key.name) if part)
+    return f"StorageError: invalid object, Code: 4, Key: {path}, ResourceVersion: 0, AdditionalErrorMsg: {why}"
+
+
+def _gone(kind: Kind, key: Key, metadata: meta_v1.ObjectMeta) -> str:
+    return _storage_error(key, f"Precondition failed: UID in precondition: {metadata.uid}, UID in object meta: ")
+
+
+def _not_a_number(text: str) -> str:
+    return f'strconv.ParseUint: parsing "{text}": invalid syntax'

@@ -1,0 +1,79 @@
+"""Rules of Pods: pkg/registry/core/pod/strategy.go."""
+
+from typing import Any
+
+from orlop.api.errors import FieldError
+from orlop.api.types import core_v1
+from orlop.apiserver.registry import names, poddefaults, podupdate, podvalidation
+from orlop.apiserver.registry.strategy import Strategy
+
+
+class Pods(Strategy):
+    """Pods leave time to end, and change little once they are there."""
+
+    graceful = True
+    returns_deleted = True
+    fields = [  # noqa: RUF012
+        ("spec.nodeName", "spec.nodeName"),
+        ("spec.restartPolicy", "spec.restartPolicy"),
+        ("spec.schedulerName", "spec.schedulerName"),
+        ("spec.serviceAccountName", "spec.serviceAccountName"),
+        ("spec.hostNetwork", "spec.hostNetwork=false"),
+        ("status.phase", "status.phase"),
+        ("status.podIP", "status.podIP"),
+        ("status.nominatedNodeName", "status.nominatedNodeName"),
+    ]
+
+    def default(self, obj: core_v1.Pod) -> None:
+        poddefaults.pod(obj)
+        if not obj.status.phase:
+            obj.status.phase = "Pending"
+
+    def prepare_create(self, obj: core_v1.Pod) -> None:
+        obj.metadata.generation = 1
+        obj.status = core_v1.PodStatus(phase="Pending", qos_class=poddefaults.qos_class(obj.spec))
+        if obj.spec.scheduling_gates:
+            obj.status.conditions = [
+                core_v1.PodCondition(
+                    type="PodScheduled",
+                    status="False",
+                    reason="SchedulingGated",
+                    message="Scheduling is blocked due to non-empty scheduling gates",
+                )
+            ]
+
+    def validate(self, obj: core_v1.Pod) -> list[FieldError]:
+        return podvalidation.validate_pod(obj)
+
+    def prepare_update(self, new: core_v1.Pod, old: core_v1.Pod) -> None:
+        if new.spec != old.spec:
+            new.metadata.generation = old.metadata.generation + 1
+
+    def validate_update(self, new: core_v1.Pod, old: core_v1.Pod) -> list[FieldError]:
+        return podupdate.validate_update(new, old)
+
+    def prepare_status(self, new: core_v1.Pod, old: core_v1.Pod) -> None:
+        new.status.qos_class = new.status.qos_class or old.status.qos_class
+        new.status.observed_generation = new.status.observed_generation or old.status.observed_generation
+        before = {c.type: c.observed_generation for c in old.status.conditions}
+        for condition in new.status.conditions:
+            condition.observed_generation = condition.observed_generation or before.get(condition.type, 0)
+
+    def validate_status(self, new: core_v1.Pod, old: core_v1.Pod) -> list[FieldError]:
+        return podupdate.validate_status(new, old)
+
+    def warnings(self, obj: core_v1.Pod) -> list[str]:
+        found = []
+        if problems := names.label(obj.metadata.name):
+            found.append(
+                "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS "
+                f"label is recommended: [{' '.join(problems)}]"
+            )
+        return found + podvalidation.warnings(obj.spec, "spec")
+
+    def grace(self, obj: Any, asked: int | None) -> int:
+        pod: core_v1.Pod = obj
+        period = asked if asked is not None else pod.spec.termination_grace_period_seconds or 0
+        if not pod.spec.node_name or pod.status.phase in ("Failed", "Succeeded"):
+            period = 0
+        return 1 if period < 0 else period

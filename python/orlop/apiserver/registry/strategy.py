@@ -1,0 +1,143 @@
+"""What a kind's rules are: the base that a resource's file changes where the kind differs."""
+
+from typing import Any, ClassVar
+
+from orlop.api.errors import FieldError
+from orlop.api.scheme import Kind
+from orlop.api.types import meta_v1
+from orlop.apiserver.registry import meta, names
+
+
+class Strategy:
+    """The rules of one kind between a decoded body and the store.
+
+    The order for a create: default → (admission) → prepare_create → validate → canonicalize; for an update:
+    default → (admission) → prepare_update → validate_update → canonicalize.
+    """
+
+    create_on_update: ClassVar[bool] = False
+    """Whether a PUT may create (Leases, RBAC, …)."""
+    unconditional_update: ClassVar[bool] = True
+    """Whether a PUT may come without resourceVersion."""
+    graceful: ClassVar[bool] = False
+    """Whether a delete may leave time to end (pods)."""
+    returns_deleted: ClassVar[bool] = False
+    """Whether a delete at once answers with the object, not with a Status."""
+    garbage_collected: ClassVar[str] = "background"
+    """What becomes of dependents when a delete does not say: `background` or `orphan`."""
+    generation: ClassVar[bool] = False
+    """Whether metadata.generation counts changes of the spec."""
+    fields: ClassVar[list[tuple[str, str]]] = []
+    """Selectable fields besides metadata.name and metadata.namespace: (name, path in the JSON)."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
+        fields = getattr(kind.struct, "__struct_fields__", ())
+        self.has_status = "status" in fields
+        self.has_spec = "spec" in fields
+
+    # --- rules a kind may change ------------------------------------------------------------------
+
+    def name_rule(self, name: str) -> list[str]:
+        """What is wrong with a name."""
+        return names.subdomain(name)
+
+    def default(self, obj: Any) -> None:
+        """Fills what the client left out, as upstream's defaulting of the served version."""
+
+    def prepare_create(self, obj: Any) -> None:
+        """Drops what a client may not set on a new object."""
+
+    def validate(self, obj: Any) -> list[FieldError]:
+        """What is wrong with a new object besides its metadata."""
+        return []
+
+    def prepare_update(self, new: Any, old: Any) -> None:
+        """Drops what a client may not change."""
+
+    def validate_update(self, new: Any, old: Any) -> list[FieldError]:
+        """What is wrong with a change besides the metadata's."""
+        return self.validate(new)
+
+    def prepare_status(self, new: Any, old: Any) -> None:
+        """Further than keeping spec and metadata: what the status subresource may not change."""
+
+    def validate_status(self, new: Any, old: Any) -> list[FieldError]:
+        """What is wrong with a change of status."""
+        return []
+
+    def canonicalize(self, obj: Any) -> None:
+        """Puts a valid object into its one form."""
+
+    def warnings(self, obj: Any) -> list[str]:
+        """Advice that goes out as Warning headers."""
+        return []
+
+    # --- the order, the same for all --------------------------------------------------------------
+
+    def before_create(self, obj: Any) -> list[FieldError]:
+        """Prepares a new object and says what is wrong with it."""
+        if self.has_status and not self.keeps_new_status:
+            obj.status = type(obj.status)()
+        if self.generation:
+            obj.metadata.generation = 1
+        self.prepare_create(obj)
+        errors = meta.validate(obj.metadata, self.kind.namespaced, self.name_rule)
+        errors += self.validate(obj)
+        if not errors:
+            self.canonicalize(obj)
+        return errors
+
+    def before_update(self, new: Any, old: Any) -> list[FieldError]:
+        """Prepares a change through the main endpoint and says what is wrong with it."""
+        _carry_meta(new.metadata, old.metadata)
+        if self.has_status and self.resets_status:
+            new.status = old.status
+        self.prepare_update(new, old)
+        if self.generation and self.changes_generation(new, old):
+            new.metadata.generation = old.metadata.generation + 1
+        errors = meta.validate_update(new.metadata, old.metadata)
+        errors += self.validate_update(new, old)
+        if not errors:
+            self.canonicalize(new)
+        return errors
+
+    resets_status: ClassVar[bool] = True
+    """Whether the main endpoint keeps the old status (it has a status subresource)."""
+    keeps_new_status: ClassVar[bool] = False
+    """Whether a create may bring a status (nodes)."""
+
+    def changes_generation(self, new: Any, old: Any) -> bool:
+        """Whether a change counts for metadata.generation."""
+        return bool(new.spec != old.spec)
+
+    def before_status_update(self, new: Any, old: Any) -> list[FieldError]:
+        """Prepares a change through the status subresource and says what is wrong with it."""
+        _carry_meta(new.metadata, old.metadata)
+        if self.has_spec:
+            new.spec = old.spec
+        new.metadata.deletion_timestamp = old.metadata.deletion_timestamp
+        new.metadata.owner_references = old.metadata.owner_references
+        self.prepare_status(new, old)
+        return meta.validate_update(new.metadata, old.metadata) + self.validate_status(new, old)
+
+    def before_finalize(self, new: Any, old: Any) -> list[FieldError]:
+        """Prepares a change through the finalize subresource (namespaces)."""
+        return self.before_update(new, old)
+
+    def grace(self, obj: Any, asked: int | None) -> int:
+        """Seconds a graceful delete leaves `obj`; 0 removes it at once."""
+        return 0
+
+
+def _carry_meta(new: meta_v1.ObjectMeta, old: meta_v1.ObjectMeta) -> None:
+    """What a client may leave out of an update and what it can never change by one."""
+    new.generation = old.generation
+    if not new.uid:
+        new.uid = old.uid
+    if not new.creation_timestamp:
+        new.creation_timestamp = old.creation_timestamp
+    new.deletion_timestamp = old.deletion_timestamp
+    new.deletion_grace_period_seconds = old.deletion_grace_period_seconds
+    new.self_link = ""
+    new.managed_fields = []

@@ -1,0 +1,106 @@
+"""What goes back: status, headers, body."""
+
+from typing import Any, NamedTuple
+
+import msgspec
+import yaml
+
+from orlop import native
+from orlop.api.errors import ApiError
+from orlop.api.types import meta_v1
+from orlop.apiserver import negotiate
+from orlop.apiserver.request import Request
+
+JSON = b"application/json"
+TEXT = b"text/plain; charset=utf-8"
+STATUS_KEY = "meta/v1.Status"
+WARNING_AGENT = "-"
+
+Header = tuple[bytes, bytes]
+
+
+class Response(NamedTuple):
+    """A whole answer."""
+
+    status: int
+    body: bytes
+    content_type: bytes = JSON
+    headers: tuple[Header, ...] = ()
+
+
+def to_yaml(body: bytes) -> bytes:
+    """A JSON body as YAML."""
+    text: str = yaml.dump(msgspec.json.decode(body), Dumper=_DUMPER, sort_keys=True, default_flow_style=False)
+    return text.encode()
+
+
+_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+def encoded(media: negotiate.Media, type_key: str, body: bytes) -> tuple[bytes, bytes]:
+    """A JSON body in the form asked for, and its content type."""
+    if media == "json":
+        return body, JSON
+    if media == "protobuf":
+        return native.wire_encode_protobuf(type_key, body), negotiate.PROTOBUF.encode()
+    return to_yaml(body), negotiate.YAML.encode()
+
+
+def status_response(error: ApiError, request: Request | None = None) -> Response:
+    """An error as the client reads it: a Status in the form it accepts, else JSON."""
+    return of_status(error.status, request)
+
+
+def of_status(status: meta_v1.Status, request: Request | None = None) -> Response:
+    """A Status, success or failure, as an answer."""
+    media: negotiate.Media = "json"
+    if request is not None:
+        try:
+            media = negotiate.accept(request.header(b"accept")).media
+        except ApiError:
+            media = "json"
+    body, content_type = encoded(media, STATUS_KEY, msgspec.json.encode(status))
+    headers: tuple[Header, ...] = ()
+    if status.details is not None and status.details.retry_after_seconds and status.code in (429, 500, 503, 504):
+        headers = ((b"retry-after", str(status.details.retry_after_seconds).encode()),)
+    return Response(status.code or 200, body, content_type, headers)
+
+
+def success(kind: str, group: str, name: str, uid: str) -> meta_v1.Status:
+    """What a delete answers when the object is gone."""
+    return meta_v1.Status(status="Success", details=meta_v1.StatusDetails(name=name, group=group, kind=kind, uid=uid))
+
+
+def warning_headers(warnings: list[str]) -> list[Header]:
+    """RFC 7234 Warning headers as upstream writes them: `299 - "text"`."""
+    headers = []
+    for text in warnings:
+        quoted = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ").replace("\r", " ")
+        headers.append((b"warning", f'299 {WARNING_AGENT} "{quoted}"'.encode()))
+    return headers
+
+
+async def send_response(request: Request, response: Response) -> None:
+    """Sends a whole answer, compressed where the client asks and it pays."""
+    body = response.body
+    headers: list[Header] = [
+        (b"audit-id", request.audit_id.encode()),
+        (b"cache-control", b"no-cache, private"),
+        (b"content-type", response.content_type),
+        *response.headers,
+    ]
+    if request.warnings:
+        headers += warning_headers(request.warnings)
+    if len(body) >= negotiate.GZIP_MIN and b"gzip" in request.headers.get(b"accept-encoding", b""):
+        body = await gzipped(body)
+        headers += [(b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
+    headers.append((b"content-length", str(len(body)).encode()))
+    await request.send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await request.send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else body})
+
+
+async def gzipped(body: bytes) -> bytes:
+    """Compressed beside the event loop: zlib lets go of the GIL."""
+    from orlop.tasks import in_thread
+
+    return await in_thread(None, negotiate.gzip, body)

@@ -1,0 +1,277 @@
+"""The API server as a whole: store, feed, hub, access, app, listener, in the order in which they start and stop."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+
+import uvicorn
+import yaml
+
+from orlop import logging, pki, tasks
+from orlop.api import scheme
+from orlop.apiserver import auth, bootstrap
+from orlop.apiserver.admission import Chain
+from orlop.apiserver.app import App
+from orlop.apiserver.auth.connection import IdentifyingProtocol, keep_fresh, server_context
+from orlop.apiserver.auth.reviews import Reviews
+from orlop.apiserver.auth.tokenrequest import TokenIssuer
+from orlop.apiserver.config import Config
+from orlop.apiserver.core import Core
+from orlop.apiserver.registry import all_strategies
+from orlop.apiserver.registry.addresses import ServiceAddresses
+from orlop.apiserver.registry.objects import Objects
+from orlop.apiserver.subresources.kubelet import Kubelets
+from orlop.clock import Clock, SystemClock
+from orlop.native import Hub
+from orlop.store.base import Store
+from orlop.store.compactor import Compactor
+from orlop.store.feed import Feed, Waker
+
+CONTEXT = "orlop"
+"""Cluster, user and context in the kubeconfig that is written."""
+BACKLOG = 2048
+KEEP_ALIVE = 120
+"""Seconds an idle connection stays: clients keep pools of them, and a new one costs a handshake."""
+WEBSOCKET_MAX = 64 * 1024 * 1024
+"""Bytes of one WebSocket message; kubectl cp sends what it read at once."""
+
+log = logging.get("apiserver")
+
+
+class ApiServer:
+    """An API server. `async with` starts it and ends it; `app` serves callers in the same process."""
+
+    app: App
+    core: Core
+    ca: bytes
+    """The cluster's authority (PEM)."""
+
+    def __init__(self, config: Config, clock: Clock | None = None) -> None:
+        self.config = config
+        self.clock = clock or SystemClock()
+        self.port: int | None = None
+        """Where it listens; None while it serves in-process only."""
+        self._stack = AsyncExitStack()
+        self._tasks = tasks.Group(self._failed)
+        self._ready = False
+        self._folder = pki.Folder(config.data_dir / "pki", self.clock)
+
+    async def __aenter__(self) -> "ApiServer":
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.core.stopping = True
+        self.core.waker.ring_all()
+        await self._stack.aclose()
+
+    def _failed(self, name: str, error: BaseException) -> None:
+        log.error("%s failed", name, exc_info=error)
+
+    async def _start(self) -> None:
+        config = self.config
+        listener = self._bind() if config.secure_port is not None else None
+        self.ca, token_key, store = await asyncio.gather(
+            asyncio.to_thread(self._folder.ca), asyncio.to_thread(self._folder.service_account_key), self._open_store()
+        )
+        hub = Hub(config.ring)
+        strategies = all_strategies()
+        for kind in scheme.KINDS:
+            if kind.stored and not kind.storage:
+                strategy = strategies[kind.type_key]
+                hub.declare(kind.resource, strategy.fields, kind.namespaced, kind.api_version, kind.kind)
+        feed = Feed(store, hub)
+        await feed.load()
+        waker = Waker(hub)
+        self._stack.callback(waker.close)
+        await self._stack.enter_async_context(self._tasks)
+        self._tasks.start("feed", feed.run())
+        self._tasks.start("compactor", Compactor(store, self.clock).run())
+        self._tasks.start("bookmarks", self._bookmarks(hub))
+        objects = Objects(feed, hub, self.clock)
+        objects.hooks["services"] = ServiceAddresses(objects, config.service_cidr, config.node_ports)
+        tokens = auth.ServiceAccountTokens(token_key, hub, self.clock)
+        known: list[auth.authenticator.TokenAuthenticator] = [tokens]
+        if config.token_auth_file is not None:
+            known.append(auth.TokenFile.load(config.token_auth_file))
+        authenticator = auth.Authenticator(known, self.clock)
+        authorizer = auth.Authorizer(hub)
+        self.core = Core(
+            config=config,
+            clock=self.clock,
+            store=store,
+            hub=hub,
+            waker=waker,
+            objects=objects,
+            strategies=strategies,
+            admission=Chain(objects, self.clock, config, authorizer),
+            authenticator=authenticator,
+            authorizer=authorizer,
+            issue_token=TokenIssuer(tokens, hub),
+            tokens=tokens,
+            reviews=Reviews(authenticator, authorizer).by_type(),
+            ready=lambda: self._ready,
+        )
+        self.app = App(self.core)
+        endpoint = (self._advertised(), listener.getsockname()[1]) if listener is not None else None
+        await bootstrap.bootstrap(self.core, endpoint)
+        self._ready = True
+        if listener is not None:
+            await self._listen(listener)
+            if config.write_kubeconfig is not None:
+                await asyncio.to_thread(self._write_kubeconfig, config.write_kubeconfig)
+
+    async def _open_store(self) -> Store:
+        store: Store
+        if self.config.store == "memory":
+            from orlop.store.memory import MemoryStore
+
+            store = MemoryStore(self.clock)
+        else:
+            from orlop.store.lmdb import LmdbStore
+
+            store = LmdbStore(str(self.config.data_dir / "store"), self.clock)
+        await store.open()
+        self._stack.push_async_callback(store.close)
+        return store
+
+    async def _bookmarks(self, hub: Hub) -> None:
+        while True:
+            await self.clock.sleep(self.config.bookmark_interval)
+            hub.bookmark()
+
+    # --- the listener -----------------------------------------------------------------------------
+
+    def _bind(self) -> socket.socket:
+        """The listening socket, early: a taken port is told before anything else is done. Raises OSError."""
+        config = self.config
+        family = socket.AF_INET6 if ":" in config.bind_address else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        self._stack.callback(listener.close)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((config.bind_address, config.secure_port or 0))
+        listener.setblocking(False)
+        return listener
+
+    def _advertised(self) -> str:
+        """Where pods reach this server."""
+        config = self.config
+        if config.advertise_address:
+            return config.advertise_address
+        if config.bind_address not in ("0.0.0.0", "::"):
+            return config.bind_address
+        # Connecting a datagram socket sends nothing: it asks the kernel which address it would send from.
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
+            probe.connect(("192.0.2.1", 9))
+            return str(probe.getsockname()[0])
+        return "127.0.0.1"
+
+    def _serving_pair(self) -> pki.KeyPair:
+        hosts = [self.config.bind_address, self._advertised(), "localhost", "127.0.0.1", socket.gethostname()]
+        first = str(self.config.service_cidr.network_address + 1)
+        return self._folder.apiserver(pki.apiserver_names(hosts, first, self.config.cluster_domain))
+
+    async def _listen(self, listener: socket.socket) -> None:
+        pair = await asyncio.to_thread(self._serving_pair)
+        context = server_context(str(pair.certificate_file), str(pair.key_file), str(self._folder.ca_file))
+        self._tasks.start("certificate", keep_fresh(context, self._serving_pair, self.clock))
+        self.core.kubelets = Kubelets(await asyncio.to_thread(self._kubelet_tls))
+        self._stack.push_async_callback(self.core.kubelets.close)
+        settings = uvicorn.Config(
+            self.app,
+            http=IdentifyingProtocol,
+            ws="wsproto",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            backlog=BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE,
+            timeout_graceful_shutdown=int(self.config.shutdown_timeout),
+            ws_max_size=WEBSOCKET_MAX,
+        )
+        settings.load()
+        settings.ssl = context
+        server = _Server(settings)
+        serving = self._tasks.start("listener", server.serve(sockets=[listener]))
+        await server.listening(serving)
+        self._stack.push_async_callback(self._stop_listening, server, serving)
+        self.port = listener.getsockname()[1]
+        log.info("serving", extra={"address": self.config.bind_address, "port": self.port})
+
+    async def _stop_listening(self, server: "_Server", serving: "asyncio.Task[None]") -> None:
+        """Takes no new connections, lets requests under way end; watches have been told already."""
+        self.core.stopping = True
+        self.core.waker.ring_all()
+        server.should_exit = True
+        await asyncio.wait({serving})
+
+    def _kubelet_tls(self) -> ssl.SSLContext:
+        pair = self._folder.client(pki.APISERVER_KUBELET_CLIENT)
+        context = ssl.create_default_context(cafile=str(self._folder.ca_file))
+        context.load_cert_chain(pair.certificate_file, pair.key_file)
+        # A kubelet's address is the Node's; its certificate may name the node only. The authority is what counts.
+        context.check_hostname = False
+        return context
+
+    # --- kubeconfig -------------------------------------------------------------------------------
+
+    def kubeconfig_text(self) -> str:
+        """An admin's kubeconfig for this server."""
+        address = self.config.bind_address
+        host = "127.0.0.1" if address == "0.0.0.0" else f"[{address}]" if ":" in address else address
+        admin = self._folder.client(pki.ADMIN)
+        document = pki.kubeconfig(CONTEXT, f"https://{host}:{self.port}", self.ca, admin)
+        return yaml.safe_dump(document, sort_keys=False)
+
+    def _write_kubeconfig(self, path: Path) -> None:
+        from orlop.pki.folder import _write  # the one place that writes private files atomically
+
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(path, self.kubeconfig_text().encode())
+
+    async def serve_kubeconfig(self) -> str:
+        """The text of an admin kubeconfig. Opens a port if none is open yet."""
+        if self.port is None:
+            listener = self._bind()
+            await self._listen(listener)
+            await bootstrap.bootstrap(self.core, (self._advertised(), listener.getsockname()[1]))
+        return await asyncio.to_thread(self.kubeconfig_text)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, without its signal handlers (the process has its own), and with word of its start."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._started = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._started.set()
+
+    async def listening(self, serving: "asyncio.Task[None]") -> None:
+        """Returns when connections are taken. Raises what hindered it."""
+        waiting = asyncio.ensure_future(self._started.wait())
+        done, _ = await asyncio.wait({waiting, serving}, return_when=asyncio.FIRST_COMPLETED)
+        if waiting not in done:
+            waiting.cancel()
+            serving.result()
+            raise RuntimeError("the listener ended before it began")

@@ -1,0 +1,111 @@
+"""pods/binding: gives a pod its node, once."""
+
+from typing import Any
+
+from orlop.api import errors
+from orlop.api.errors import FieldError, not_supported, required
+from orlop.api.scheme import Kind
+from orlop.api.types import core_v1, meta_v1
+from orlop.apiserver.core import Core
+from orlop.apiserver.handlers import body
+from orlop.apiserver.handlers.update import admit, checker
+from orlop.apiserver.request import Request
+from orlop.apiserver.response import Response, of_status
+from orlop.clock import rfc3339
+
+BINDING = Kind(group="", version="v1", kind="Binding", plural="bindings", folder="core", namespaced=True)
+
+
+def _validate(binding: core_v1.Binding) -> None:
+    wrong: list[FieldError] = []
+    if binding.target.kind not in ("", "Node"):
+        wrong.append(not_supported("target.kind", binding.target.kind, ["Node", "<empty>"]))
+    if not binding.target.name:
+        wrong.append(required("target.name"))
+    if wrong:
+        raise errors.invalid("Binding", "", binding.metadata.name, wrong)
+
+
+async def bind(core: Core, request: Request, kind: Kind) -> Response:
+    """Sets spec.nodeName, and PodScheduled in the same write. Raises Conflict for a pod that has its node."""
+    dry_run = body.options(request, "CreateOptions")
+    binding: core_v1.Binding = await body.decode(core, request, BINDING)
+    info = request.info
+    if binding.metadata.name and binding.metadata.name != info.name:
+        raise errors.BadRequest("name in URL does not match name in Binding object")
+    _validate(binding)
+
+    async def assign(pod: core_v1.Pod) -> core_v1.Pod:
+        current, _ = core.objects.find(kind, info.namespace, info.name)
+        new: core_v1.Pod = core.objects.decode(kind, current)
+        why = _refusal(new)
+        if why:
+            raise errors.conflict("pods/binding", "", info.name, why)
+        _preconditions(binding.metadata, new.metadata)
+        new.spec.node_name = binding.target.name
+        new.metadata.annotations.update(binding.metadata.annotations)
+        new.metadata.labels.update(binding.metadata.labels)
+        new.status.nominated_node_name = ""
+        set_scheduled(new, rfc3339(core.clock.now()))
+        await admit(core, request, kind, new, pod, dry_run)
+        return new
+
+    await core.objects.update(
+        core.strategies[kind.type_key],
+        info.namespace,
+        info.name,
+        assign,
+        by=body.attribution(request),
+        subresource="binding",
+        before=_nothing,
+        dry_run=dry_run,
+        check=checker(core, request, kind, dry_run),
+    )
+    return of_status(meta_v1.Status(status="Success", code=201), request)
+
+
+def _nothing(new: Any, old: Any) -> list[FieldError]:
+    return []
+
+
+def _refusal(pod: core_v1.Pod) -> str:
+    name = pod.metadata.name
+    if pod.metadata.deletion_timestamp is not None:
+        return f"pod {name} is being deleted, cannot be assigned to a host"
+    if pod.spec.node_name:
+        return f'pod {name} is already assigned to node "{pod.spec.node_name}"'
+    if pod.spec.scheduling_gates:
+        return f"pod {name} has non-empty .spec.schedulingGates"
+    return ""
+
+
+def _preconditions(wanted: meta_v1.ObjectMeta, metadata: meta_v1.ObjectMeta) -> None:
+    if wanted.uid and wanted.uid != metadata.uid:
+        why = f"Precondition failed: UID in precondition: {wanted.uid}, UID in object meta: {metadata.uid}"
+        raise errors.conflict("pods/binding", "", metadata.name, why)
+    if wanted.resource_version and wanted.resource_version != metadata.resource_version:
+        why = (
+            f"Precondition failed: ResourceVersion in precondition: {wanted.resource_version}, ResourceVersion in "
+            f"object meta: {metadata.resource_version}"
+        )
+        raise errors.conflict("pods/binding", "", metadata.name, why)
+
+
+def set_scheduled(pod: core_v1.Pod, now: str) -> None:
+    """PodScheduled=True, its time moved only when it was not so before."""
+    conditions = pod.status.conditions
+    for condition in conditions:
+        if condition.type == "PodScheduled":
+            if condition.status != "True":
+                condition.last_transition_time = now
+            condition.status, condition.reason, condition.message = "True", "", ""
+            condition.observed_generation = pod.metadata.generation
+            return
+    conditions.append(
+        core_v1.PodCondition(
+            type="PodScheduled",
+            status="True",
+            observed_generation=pod.metadata.generation,
+            last_transition_time=now,
+        )
+    )

@@ -1,0 +1,118 @@
+"""scale: a workload's replicas as autoscaling/v1 Scale."""
+
+from typing import Any
+
+import msgspec
+
+from orlop import native
+from orlop.api import errors, selectors
+from orlop.api.errors import invalid_value
+from orlop.api.scheme import Kind
+from orlop.api.types import autoscaling_v1, meta_v1
+from orlop.apiserver import negotiate, patch as patches
+from orlop.apiserver.core import Core
+from orlop.apiserver.handlers import body
+from orlop.apiserver.handlers.update import admit, checker
+from orlop.apiserver.registry.objects import encode
+from orlop.apiserver.request import Request
+from orlop.apiserver.response import Response, encoded
+
+SCALE = Kind(group="autoscaling", version="v1", kind="Scale", plural="scales", folder="autoscaling", namespaced=True)
+
+
+def scale_of(obj: Any) -> autoscaling_v1.Scale:
+    """The Scale of a Deployment or ReplicaSet."""
+    old = obj.metadata
+    return autoscaling_v1.Scale(
+        metadata=meta_v1.ObjectMeta(
+            name=old.name,
+            namespace=old.namespace,
+            uid=old.uid,
+            resource_version=old.resource_version,
+            creation_timestamp=old.creation_timestamp,
+        ),
+        spec=autoscaling_v1.ScaleSpec(replicas=obj.spec.replicas or 0),
+        status=autoscaling_v1.ScaleStatus(
+            replicas=obj.status.replicas, selector=str(selectors.from_struct(obj.spec.selector))
+        ),
+    )
+
+
+def _answer(request: Request, scale: autoscaling_v1.Scale) -> Response:
+    accepted = negotiate.accept(request.header(b"accept"), tables=False)
+    return Response(200, *encoded(accepted.media, SCALE.type_key, encode(scale)))
+
+
+async def get_scale(core: Core, request: Request, kind: Kind) -> Response:
+    """The Scale as it is now."""
+    info = request.info
+    value, _ = core.objects.find(kind, info.namespace, info.name)
+    return _answer(request, scale_of(core.objects.decode(kind, value)))
+
+
+async def update_scale(core: Core, request: Request, kind: Kind) -> Response:
+    """Sets the replicas from a whole Scale."""
+    media = negotiate.body_media(request.header(b"content-type"))
+    value = body.to_json(request, SCALE, media, await request.body())
+    scale = msgspec.json.decode(value, type=autoscaling_v1.Scale)
+
+    async def change(_: autoscaling_v1.Scale) -> autoscaling_v1.Scale:
+        return scale
+
+    return await _store(core, request, kind, change)
+
+
+async def patch_scale(core: Core, request: Request, kind: Kind) -> Response:
+    """Sets the replicas by a patch of the Scale."""
+    type_ = patches.patch_type(request.header(b"content-type"))
+    data = await request.body()
+
+    async def change(current: autoscaling_v1.Scale) -> autoscaling_v1.Scale:
+        patched = patches.apply(SCALE, type_, encode(current), data)
+        try:
+            value, unknown, duplicate = native.wire_decode(SCALE.type_key, "json", patched)
+        except native.WireError as error:
+            raise errors.BadRequest(str(error)) from None
+        if unknown or duplicate:
+            body.report(request, SCALE, [*duplicate, *unknown])
+        return msgspec.json.decode(value, type=autoscaling_v1.Scale)
+
+    return await _store(core, request, kind, change)
+
+
+async def _store(core: Core, request: Request, kind: Kind, change: Any) -> Response:
+    dry_run = body.options(request, "UpdateOptions")
+    info = request.info
+
+    async def resize(old: Any) -> Any:
+        scale = await change(scale_of(old))
+        metadata = scale.metadata
+        if metadata.name and metadata.name != info.name:
+            raise errors.BadRequest(
+                f"the name of the object ({metadata.name}) does not match the name on the URL ({info.name})"
+            )
+        if scale.spec.replicas < 0:
+            problem = invalid_value("spec.replicas", scale.spec.replicas, "must be greater than or equal to 0")
+            raise errors.invalid("Scale", "autoscaling", info.name, [problem])
+        current, _ = core.objects.find(kind, info.namespace, info.name)
+        new = core.objects.decode(kind, current)
+        new.spec.replicas = scale.spec.replicas
+        new.metadata.resource_version = metadata.resource_version
+        if metadata.uid:
+            new.metadata.uid = metadata.uid
+        await admit(core, request, kind, new, old, dry_run)
+        return new
+
+    strategy = core.strategies[kind.type_key]
+    stored, _ = await core.objects.update(
+        strategy,
+        info.namespace,
+        info.name,
+        resize,
+        by=body.attribution(request),
+        subresource="scale",
+        before=strategy.before_update,
+        dry_run=dry_run,
+        check=checker(core, request, kind, dry_run),
+    )
+    return _answer(request, scale_of(core.objects.decode(kind, stored)))
