@@ -12,6 +12,7 @@ from msgspec import structs
 from tests.support import docker_engine, images
 
 from orlop.clock import SystemClock
+from orlop.kubelet.network.base import Network
 from orlop.kubelet.network.hollow import HollowNetwork
 from orlop.kubelet.runtime import values as v
 from orlop.kubelet.runtime.base import Runtime
@@ -30,10 +31,10 @@ class World:
     image: str
     real = True
 
-    def __init__(self) -> None:
+    def __init__(self, network: Network | None = None) -> None:
         self.clock = SystemClock()
         self.scope = f"orlop-test/{uuid4().hex[:8]}"
-        self.network = HollowNetwork()
+        self.network = network or HollowNetwork()
         self.runtime: Runtime = self.make()
 
     def make(self) -> Runtime:
@@ -98,11 +99,11 @@ class World:
 class DockerWorld(World):
     name = "docker"
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, network: Network | None = None) -> None:
         docker_engine.ensure()
         self.image = images.busybox()
         self.state_dir = state_dir
-        super().__init__()
+        super().__init__(network)
 
     def make(self) -> Runtime:
         return DockerRuntime(self.clock, self.network, scope=self.scope, state_dir=self.state_dir)
@@ -123,14 +124,13 @@ class HollowWorld(World):
         return {"annotations": {STAGE_ANNOTATION: msgspec.json.encode(stage).decode()}}
 
 
-WORLDS = {"docker": DockerWorld, "hollow": HollowWorld}
-
-
 @asynccontextmanager
-async def opened(name: str, state_dir: Path) -> AsyncIterator[World]:
-    """A world with its runtime open; everything it made is gone afterwards."""
-    world = DockerWorld(state_dir) if name == "docker" else HollowWorld()
-    await world.network.configure([POD_CIDR])
+async def opened(
+    name: str, state_dir: Path, network: Network | None = None, pod_cidr: str = POD_CIDR
+) -> AsyncIterator[World]:
+    """A world with its runtime open; everything it made is gone afterwards. Without `network`: addresses only."""
+    world = DockerWorld(state_dir, network) if name == "docker" else HollowWorld(network)
+    await world.network.configure([pod_cidr])
     await world.runtime.open()
     try:
         if not world.real:
@@ -139,3 +139,4 @@ async def opened(name: str, state_dir: Path) -> AsyncIterator[World]:
     finally:
         await world.runtime.cleanup()
         await world.runtime.close()
+        await world.network.cleanup()
