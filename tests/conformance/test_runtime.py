@@ -6,11 +6,11 @@ from contextlib import aclosing
 from pathlib import Path
 
 import pytest
-from tests.support import runtimes
-from tests.support.runtimes import World
 
 from orlop.kubelet.runtime import values as v
 from orlop.kubelet.runtime.base import NotFound, RuntimeFailure
+from tests.support import runtimes
+from tests.support.runtimes import World
 
 
 @pytest.fixture(params=[pytest.param("docker", marks=pytest.mark.docker), "hollow"])

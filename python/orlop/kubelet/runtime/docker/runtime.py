@@ -17,8 +17,7 @@ from orlop.kubelet.network import netns
 from orlop.kubelet.network.base import Network, NetworkError
 from orlop.kubelet.runtime import values as v
 from orlop.kubelet.runtime.base import NotFound, RuntimeFailure, Session, StartFailure, Unavailable
-from orlop.kubelet.runtime.docker import create, inspect, logs
-from orlop.kubelet.runtime.docker import labels as marks
+from orlop.kubelet.runtime.docker import create, inspect, labels as marks, logs
 from orlop.kubelet.runtime.docker.containers import Containers
 from orlop.kubelet.runtime.docker.engine import DEFAULT_SOCKET, Engine
 from orlop.kubelet.runtime.docker.events import EventPump

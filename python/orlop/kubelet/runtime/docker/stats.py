@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from orlop.clock import Clock
-from orlop.kubelet.runtime import cgroups
-from orlop.kubelet.runtime import values as v
+from orlop.kubelet.runtime import cgroups, values as v
 from orlop.kubelet.runtime.base import NotFound
 
 _DEV_HEADER_LINES = 2
