@@ -131,8 +131,7 @@ def test_a_silent_node_is_tainted_and_its_pods_move(cluster: UpCluster, namespac
             ready = [
                 p["spec"]["nodeName"]
                 for p in pods
-                if not p["metadata"].get("deletionTimestamp")
-                and "'Running'" in str(p["status"].get("phase", "")).join("''")
+                if not p["metadata"].get("deletionTimestamp") and p["status"].get("phase") == "Running"
             ]
             return ready == ["two", "two"]
 
