@@ -18,8 +18,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from benches import machine  # noqa: E402
-from orlop.cluster.settings import free_port  # noqa: E402
+from benches import machine
+from orlop.cluster.settings import free_port
 
 RUNS = int(os.environ.get("ORLOP_BENCH_RUNS", "5"))
 IDLE_SECONDS = float(os.environ.get("ORLOP_BENCH_IDLE", "30"))
@@ -37,9 +37,8 @@ spec:
 
 
 def median(name: str, values: list[float], bar: float, unit: str = "s") -> None:
-    print(
-        f"{name:<58} {statistics.median(values):8.3f} {unit}  (of {len(values)}: {min(values):.3f} … {max(values):.3f}; bar {bar:g})"
-    )
+    spread = f"of {len(values)}: {min(values):.3f} … {max(values):.3f}"
+    print(f"{name:<58} {statistics.median(values):8.3f} {unit}  ({spread}; bar {bar:g})")
 
 
 def apiserver() -> float:
