@@ -2,7 +2,8 @@
 
 World: an empty cluster in a fresh folder; one pod of one busybox container whose image is present.
 Figures: `orlop apiserver` from exec to /readyz; `orlop.Cluster()` in a fresh process; `orlop up` to the first pod
-Ready; proportional memory and CPU of the whole control plane at rest. The work is checked: an object written is read back.
+Ready; proportional memory and CPU of the whole control plane at rest. The work is checked: an object written is read
+back.
 """
 
 import os

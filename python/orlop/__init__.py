@@ -1,10 +1,10 @@
 """orlop: a Kubernetes-compatible container orchestrator that you install with pip.
 
-    import orlop
+import orlop
 
-    with orlop.Cluster() as c:
-        c.apply("deployment.yaml")
-        c.wait("deployment/web", "condition=Available", timeout=20)
+with orlop.Cluster() as c:
+    c.apply("deployment.yaml")
+    c.wait("deployment/web", "condition=Available", timeout=20)
 """
 
 from typing import TYPE_CHECKING, Any

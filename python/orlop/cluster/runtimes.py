@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from orlop.clock import Clock
     from orlop.kubelet.network.base import Network
     from orlop.kubelet.runtime.base import Runtime
+
+LONGEST_SCOPE = 10
+"""A link's name has at most 15 characters (IFNAMSIZ), some of which its rules' names need."""
 
 DOCKER_SOCKET = Path("/var/run/docker.sock")
 
@@ -48,8 +52,16 @@ def make_runtime(settings: Settings, kind: str, clock: Clock) -> tuple[Runtime, 
     from orlop.kubelet.runtime.docker import DockerRuntime
 
     assert kind == "docker"
-    network = BridgeNetwork(scope=settings.scope, state_dir=settings.data_dir / "network")
-    return DockerRuntime(clock, network, scope=settings.scope), network
+    state = settings.data_dir / "node"
+    network = BridgeNetwork(bridge_name(settings.scope), state / "network", cluster_cidrs=[settings.pod_cidr])
+    return DockerRuntime(clock, network, scope=settings.scope, state_dir=state / "docker"), network
+
+
+def bridge_name(scope: str) -> str:
+    """The node's bridge: readable where the cluster's name is short, else told apart by a digest."""
+    if len(scope) <= LONGEST_SCOPE:
+        return f"br-{scope}"
+    return f"br-{hashlib.sha256(scope.encode()).hexdigest()[:LONGEST_SCOPE]}"
 
 
 def make_proxier(settings: Settings, client: Any, clock: Clock) -> Any:
