@@ -238,10 +238,10 @@ class ApiServer:
         return yaml.safe_dump(document, sort_keys=False)
 
     def _write_kubeconfig(self, path: Path) -> None:
-        from orlop.pki.folder import _write  # the one place that writes private files atomically
+        from orlop.pki.folder import write_private
 
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write(path, self.kubeconfig_text().encode())
+        write_private(path, self.kubeconfig_text().encode())
 
     async def serve_kubeconfig(self) -> str:
         """The text of an admin kubeconfig. Opens a port if none is open yet."""

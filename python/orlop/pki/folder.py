@@ -80,10 +80,10 @@ class Folder:
             pem = _read(file)
             if pem is None:
                 pem = make.key_pem(make.new_key())
-                _write(file, pem)
+                write_private(file, pem)
             public = self.path / "sa.pub"
             if not public.exists():
-                _write(public, make.public_pem(_load_key(file, pem)))
+                write_private(public, make.public_pem(_load_key(file, pem)))
         return pem
 
     def due(self) -> bool:
@@ -109,7 +109,7 @@ class Folder:
                 or not authority.issued(certificate)
                 or (names is not None and not make.covers(certificate, names))
             ):
-                _write(certificate_file, make.certificate_pem(authority.issue(key, identity, names)))
+                write_private(certificate_file, make.certificate_pem(authority.issue(key, identity, names)))
             return KeyPair(certificate_file, key_file, certificate_file.read_bytes(), key_file.read_bytes())
 
     def _load_authority(self) -> "Authority":
@@ -129,7 +129,7 @@ class Folder:
                 raise PkiError(f"{certificate_file} is not the certificate of {key_file}: put the right pair there")
             if certificate is None or not make.lasts(certificate, now):
                 certificate = make.Authority.create(key, self._clock).certificate
-                _write(certificate_file, make.certificate_pem(certificate))
+                write_private(certificate_file, make.certificate_pem(certificate))
             self._authority = make.Authority(certificate, key, self._clock)
         return self._authority
 
@@ -142,7 +142,7 @@ class Folder:
         pem = _read(file)
         if pem is None:
             key = make.new_key()
-            _write(file, make.key_pem(key))
+            write_private(file, make.key_pem(key))
             return key
         return _load_key(file, pem)
 
@@ -169,7 +169,7 @@ def _read(file: Path) -> bytes | None:
         raise PkiError(f"{file} cannot be read: {error.strerror}") from error
 
 
-def _write(file: Path, content: bytes) -> None:
+def write_private(file: Path, content: bytes) -> None:
     """Puts the whole file in place at once, on disk before it has its name."""
     temporary = file.with_name(f".{file.name}.new")
     try:

@@ -6,6 +6,7 @@ from typing import Any
 from orlop.apiserver.admission.base import Admission, Attributes
 from orlop.apiserver.admission.defaulttolerationseconds import DefaultTolerationSeconds
 from orlop.apiserver.admission.namespacelifecycle import NamespaceLifecycle
+from orlop.apiserver.admission.noderestriction import NodeRestriction
 from orlop.apiserver.admission.priority import Priority
 from orlop.apiserver.admission.rbacescalation import RbacEscalation
 from orlop.apiserver.admission.serviceaccount import ServiceAccount
@@ -18,6 +19,7 @@ from orlop.clock import Clock
 PLUGINS: list[type[Admission]] = [
     NamespaceLifecycle,
     ServiceAccount,
+    NodeRestriction,
     TaintNodesByCondition,
     Priority,
     DefaultTolerationSeconds,

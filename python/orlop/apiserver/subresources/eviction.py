@@ -8,6 +8,7 @@ from typing import Any
 from orlop.api import errors, scheme, selectors
 from orlop.api.scheme import Kind
 from orlop.api.types import core_v1, meta_v1, policy_v1
+from orlop.apiserver.admission.base import Attributes
 from orlop.apiserver.core import Core
 from orlop.apiserver.handlers import body
 from orlop.apiserver.request import Request
@@ -33,6 +34,9 @@ async def evict(core: Core, request: Request, kind: Kind) -> Response:
     pod: core_v1.Pod = core.objects.decode(kind, value)
     options = eviction.delete_options or meta_v1.DeleteOptions()
     dry_run = dry_run or bool(options.dry_run)
+    await core.admission.validate(
+        Attributes("CREATE", kind, info.namespace, info.name, eviction, None, request.user, info.subresource, dry_run)
+    )
     if not _may_ignore_budget(pod):
         budgets = _budgets(core, pod)
         if len(budgets) > 1:

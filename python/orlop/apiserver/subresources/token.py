@@ -5,6 +5,7 @@ from orlop.api.errors import FieldError, invalid_value
 from orlop.api.scheme import Kind
 from orlop.api.types import authentication_v1
 from orlop.apiserver import negotiate
+from orlop.apiserver.admission.base import Attributes
 from orlop.apiserver.core import Core
 from orlop.apiserver.handlers import body
 from orlop.apiserver.registry.objects import encode
@@ -35,6 +36,9 @@ async def create_token(core: Core, request: Request, kind: Kind) -> Response:
         raise errors.invalid("TokenRequest", TOKEN_REQUEST.group, wanted.metadata.name, wrong)
     info = request.info
     core.objects.find(kind, info.namespace, info.name)
+    await core.admission.validate(
+        Attributes("CREATE", kind, info.namespace, info.name, wanted, None, request.user, info.subresource)
+    )
     if core.issue_token is None:
         raise errors.NotFound("the server could not find the requested resource")
     issued = await core.issue_token(info.namespace, info.name, wanted)
