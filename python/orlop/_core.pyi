@@ -209,6 +209,11 @@ class PodFacts:
     def node(self) -> str:
         """spec.nodeName, "" while the pod waits (an assumption does not count)."""
     @property
+    def assumed(self) -> bool:
+        """The table counts it on a node that the API does not name yet."""
+    @property
+    def generation(self) -> int: ...
+    @property
     def gated(self) -> bool:
         """spec.schedulingGates hold it back."""
     @property

@@ -171,7 +171,7 @@ objects! {
     struct Node { metadata: Metadata<'a>, spec: NodeSpec<'a>, status: NodeStatus<'a>, }
     /// meta/v1 ObjectMeta.
     struct Metadata {
-        name: Text<'a>, namespace: Text<'a>, uid: Text<'a>, labels: Map<'a, Text<'a>>,
+        name: Text<'a>, namespace: Text<'a>, uid: Text<'a>, generation: i64, labels: Map<'a, Text<'a>>,
         deletion_timestamp: Option<Text<'a>>, owner_references: Vec<OwnerReference<'a>>,
     }
     /// meta/v1 OwnerReference.

@@ -41,6 +41,10 @@ pub struct PodFacts {
     pub priority: i32,
     /// spec.nodeName, empty while it waits.
     pub node: String,
+    /// Whether the table assumes it on a node that the API does not name yet.
+    pub assumed: bool,
+    /// metadata.generation.
+    pub generation: i64,
     /// Whether scheduling gates hold it back.
     pub gated: bool,
     /// Whether it is being deleted.
@@ -233,6 +237,7 @@ impl Table {
                 after.assumed = true;
             }
             facts.changed = difference(before, &after);
+            facts.assumed = after.assumed;
             if same_place(before, &after) {
                 self.renew(id, after);
                 return Ok(facts);
@@ -407,6 +412,8 @@ fn facts_of(pod: &object::Pod) -> PodFacts {
         scheduler_name: pod.spec.scheduler_name.to_string(),
         priority: pod.spec.priority,
         node: pod.spec.node_name.to_string(),
+        assumed: false,
+        generation: pod.metadata.generation,
         gated: !pod.spec.scheduling_gates.is_empty(),
         terminating: pod.metadata.deletion_timestamp.is_some(),
         ended: matches!(&*pod.status.phase, "Succeeded" | "Failed"),

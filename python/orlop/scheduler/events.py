@@ -1,0 +1,55 @@
+"""What happens in a cluster that may make a refused pod schedulable, and for which filters' refusals."""
+
+from enum import Flag, auto
+
+from orlop.native import SchedulerCore
+
+
+class ClusterEvent(Flag):
+    """Upstream's ClusterEvents, as far as the filters of the chain register for them."""
+
+    NODE_ADD = auto()
+    NODE_ALLOCATABLE = auto()
+    NODE_LABEL = auto()
+    NODE_TAINT = auto()
+    ASSIGNED_POD_FREED = auto()
+    """An assigned pod was deleted, ended, or asks for less; or an assumed one was forgotten."""
+
+
+_NODE_BITS = (
+    (SchedulerCore.NODE_ADDED, ClusterEvent.NODE_ADD),
+    (SchedulerCore.NODE_ALLOCATABLE, ClusterEvent.NODE_ALLOCATABLE),
+    (SchedulerCore.NODE_LABELS, ClusterEvent.NODE_LABEL),
+    (SchedulerCore.NODE_TAINTS, ClusterEvent.NODE_TAINT),
+    # Upstream counts a node made schedulable again as a change of its taints.
+    (SchedulerCore.NODE_UNSCHEDULABLE, ClusterEvent.NODE_TAINT),
+)
+
+HELPS: dict[str, ClusterEvent] = {
+    "NodeName": ClusterEvent.NODE_ADD,
+    "NodeUnschedulable": ClusterEvent.NODE_ADD | ClusterEvent.NODE_TAINT,
+    "TaintToleration": ClusterEvent.NODE_ADD | ClusterEvent.NODE_TAINT,
+    "NodeAffinity": ClusterEvent.NODE_ADD | ClusterEvent.NODE_LABEL,
+    "NodePorts": ClusterEvent.NODE_ADD | ClusterEvent.ASSIGNED_POD_FREED,
+    "NodeResourcesFit": ClusterEvent.NODE_ADD | ClusterEvent.NODE_ALLOCATABLE | ClusterEvent.ASSIGNED_POD_FREED,
+}
+"""Which events may lift a filter's refusal (its EventsToRegister)."""
+
+
+def of_node(changed: int) -> ClusterEvent:
+    """The events in an update of a node (`SchedulerCore.upsert_node`)."""
+    events = ClusterEvent(0)
+    for bit, event in _NODE_BITS:
+        if changed & bit:
+            events |= event
+    return events
+
+
+def helped_by(plugins: list[str]) -> ClusterEvent:
+    """The events that may lift a refusal by these filters; a refusal by none (there was no node) any event may."""
+    if not plugins:
+        return ~ClusterEvent(0)
+    events = ClusterEvent(0)
+    for plugin in plugins:
+        events |= HELPS.get(plugin, ~ClusterEvent(0))
+    return events

@@ -1,0 +1,136 @@
+"""Brings what the API tells of nodes and pods to the core's table and to the queue."""
+
+from collections.abc import Container
+
+import msgspec
+
+from orlop import logging
+from orlop.api.types.base import ApiStruct
+from orlop.client import Meta
+from orlop.clock import Clock
+from orlop.native import PodFacts, SchedulerCore
+from orlop.scheduler import events
+from orlop.scheduler.events import ClusterEvent
+from orlop.scheduler.queue import Item, SchedulingQueue
+from orlop.scheduler.report import GATED_MESSAGE, Reporter
+
+_log = logging.get("scheduler")
+
+
+class _Metadata(Meta):
+    generation: int = 0
+
+
+class _Spec(ApiStruct):
+    node_name: str = ""
+    scheduler_name: str = ""
+    priority: int = 0
+
+
+class _Outline(ApiStruct):
+    """Enough of a pod that the core cannot read to say so to its owner."""
+
+    metadata: _Metadata = msgspec.field(default_factory=_Metadata)
+    spec: _Spec = msgspec.field(default_factory=_Spec)
+
+
+_read_outline = msgspec.json.Decoder(_Outline).decode
+
+
+class Feed:
+    """The raw handlers of the scheduler's informers. An object that cannot be read is reported and passed over."""
+
+    def __init__(
+        self, core: SchedulerCore, queue: SchedulingQueue, reporter: Reporter, clock: Clock, names: Container[str]
+    ) -> None:
+        self._core = core
+        self._queue = queue
+        self._reporter = reporter
+        self._clock = clock
+        self._names = names
+
+    def node(self, type: str, namespace: str, name: str, value: bytes) -> None:
+        """A Node was added, changed or deleted."""
+        if type == "DELETED":
+            self._core.delete_node(name)
+            return
+        try:
+            changed = self._core.upsert_node(value)
+        except ValueError as error:
+            _log.error("cannot read node; it stays as it was", extra={"node": name, "error": str(error)})
+            return
+        self._queue.happened(events.of_node(changed))
+
+    def pod(self, type: str, namespace: str, name: str, value: bytes) -> None:
+        """A Pod was added, changed or deleted. One that ends may come as deleted: the informer's selector says so."""
+        if type == "DELETED":
+            self._queue.delete((namespace, name))
+            if self._core.delete_pod(namespace, name):
+                self._queue.happened(ClusterEvent.ASSIGNED_POD_FREED)
+            return
+        try:
+            facts = self._core.upsert_pod(value)
+        except ValueError as error:
+            self._unreadable(namespace, name, value, str(error))
+            return
+        if facts.changed & SchedulerCore.POD_FREED:
+            self._queue.happened(ClusterEvent.ASSIGNED_POD_FREED)
+        if facts.ended or facts.node:
+            self._queue.delete((namespace, name))
+        elif facts.scheduler_name in self._names:
+            self._waits(facts)
+
+    def _waits(self, facts: PodFacts) -> None:
+        item = self._queue.get((facts.namespace, facts.name))
+        known = item is not None and item.uid == facts.uid
+        if facts.terminating:
+            self._queue.delete((facts.namespace, facts.name))
+            if item is not None and known:
+                self._reporter.skipped(item)
+        elif item is not None and known:
+            item.condition, item.generation = facts.condition, facts.generation
+            changed = bool(facts.changed & SchedulerCore.POD_SPEC)
+            self._queue.update(item, priority=facts.priority, gated=facts.gated, changed=changed)
+            self._gated(item)
+        elif not facts.assumed:  # else it is bound, which the API is yet to tell
+            item = Item(
+                namespace=facts.namespace,
+                name=facts.name,
+                uid=facts.uid,
+                scheduler_name=facts.scheduler_name,
+                priority=facts.priority,
+                gated=facts.gated,
+                condition=facts.condition,
+                generation=facts.generation,
+                created=self._clock.monotonic(),
+            )
+            self._queue.add(item)
+            self._gated(item)
+
+    def _gated(self, item: Item) -> None:
+        if item.gated and (item.condition is None or item.condition[1] != "SchedulingGated"):
+            # The API server says so itself at creation; one that does not leaves its users without a reason.
+            self._reporter.condition(item, "SchedulingGated", GATED_MESSAGE)
+
+    def _unreadable(self, namespace: str, name: str, value: bytes, error: str) -> None:
+        """Nothing is known of what the pod asks for, so it is not scheduled; its owner is told why."""
+        _log.error("cannot read pod", extra={"pod": f"{namespace}/{name}", "error": error})
+        self._queue.delete((namespace, name))
+        try:
+            outline = _read_outline(value)
+        except msgspec.MsgspecError:
+            return
+        if outline.spec.node_name or outline.spec.scheduler_name not in self._names:
+            return
+        item = Item(
+            namespace=namespace,
+            name=name,
+            uid=outline.metadata.uid,
+            scheduler_name=outline.spec.scheduler_name,
+            priority=outline.spec.priority,
+            gated=False,
+            condition=None,
+            generation=outline.metadata.generation,
+            created=self._clock.monotonic(),
+        )
+        self._reporter.failed(item, "SchedulerError", error)

@@ -1,0 +1,272 @@
+"""The pods that wait for a node: which is next, which backs off, and which waits for something to change.
+
+A pod is in one of five places, as upstream's scheduling queue has them:
+
+* active: to be tried now, by priority and then by the time it came;
+* backoff: to be tried at a set time, because it was refused or failed shortly before;
+* unschedulable: refused, until an event that may help (`events.HELPS`) or five minutes have passed;
+* gated: spec.schedulingGates hold it back;
+* in flight: taken out by `pop`, being decided or bound.
+
+Nothing here waits or polls: `pop` is woken by what puts pods into active, and one timer sleeps until the next pod is
+due. With an empty queue nothing runs.
+"""
+
+import asyncio
+import heapq
+from dataclasses import dataclass, field
+from enum import Enum
+from itertools import count
+
+from orlop.clock import Clock
+from orlop.scheduler.events import ClusterEvent
+from orlop.tasks import first
+
+INITIAL_BACKOFF = 1.0
+"""Seconds after the first refusal (upstream's podInitialBackoffSeconds); doubled with each further one."""
+MAX_BACKOFF = 10.0
+"""Seconds at most (upstream's podMaxBackoffSeconds)."""
+MAX_UNSCHEDULABLE = 300.0
+"""Seconds after which a refused pod is tried again whatever happened (podMaxInUnschedulablePodsDuration)."""
+
+Key = tuple[str, str]
+"""Namespace and name."""
+
+
+class Place(Enum):
+    """Where a pod of the queue is."""
+
+    ACTIVE = "active"
+    BACKOFF = "backoff"
+    UNSCHEDULABLE = "unschedulable"
+    GATED = "gated"
+    IN_FLIGHT = "in flight"
+
+
+@dataclass(eq=False, slots=True)
+class Item:
+    """A waiting pod."""
+
+    namespace: str
+    name: str
+    uid: str
+    scheduler_name: str
+    priority: int
+    gated: bool
+    condition: tuple[str, str, str] | None
+    """Status, reason and message of its condition PodScheduled, as far as known."""
+    generation: int
+    created: float
+    """When it came into the queue first (monotonic), for the time until it is scheduled."""
+    place: Place = Place.GATED
+    since: float = 0.0
+    """When it came to its place."""
+    due: float = 0.0
+    """When its back-off ends."""
+    attempts: int = 0
+    refusals: int = 0
+    errors: int = 0
+    """Failures (not refusals) in a row."""
+    helped_by: ClusterEvent = field(default_factory=lambda: ClusterEvent(0))
+    """What may lift the last refusal."""
+    popped: int = 0
+    """The number of the queue's last event when it was taken out."""
+    ticket: int = 0
+    """Its entry in a heap; others of the same pod are out of date."""
+
+    @property
+    def key(self) -> Key:
+        return (self.namespace, self.name)
+
+
+def backoff(times: int) -> float:
+    """Seconds to wait after the `times`-th refusal or failure."""
+    if times == 0:
+        return 0.0
+    # Beyond this many doublings the longest time is reached anyway.
+    return min(INITIAL_BACKOFF * float(1 << min(times - 1, 10)), MAX_BACKOFF)
+
+
+class SchedulingQueue:
+    """Pods that wait. All methods but `pop` and `run` return at once; call them from one event loop."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._items: dict[Key, Item] = {}
+        self._active: list[tuple[int, float, int, Item]] = []
+        self._timed: list[tuple[float, int, Item]] = []
+        self._unschedulable: dict[Key, Item] = {}
+        self._tickets = count(1)
+        self._news = asyncio.Event()
+        self._earlier = asyncio.Event()
+        self._event_count = 0
+        self._events: list[tuple[int, ClusterEvent]] = []
+        self._in_flight = 0
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def get(self, key: Key) -> Item | None:
+        """The pod, wherever it is."""
+        return self._items.get(key)
+
+    def counts(self) -> dict[Place, int]:
+        """How many pods are in each place."""
+        found = dict.fromkeys(Place, 0)
+        for item in self._items.values():
+            found[item.place] += 1
+        return found
+
+    # --- coming and going
+
+    def add(self, item: Item) -> None:
+        """Takes in a pod that was not there, or another one of the same name."""
+        self.delete(item.key)
+        self._items[item.key] = item
+        self._put(item, Place.GATED if item.gated else Place.ACTIVE)
+
+    def update(self, item: Item, *, priority: int, gated: bool, changed: bool) -> None:
+        """Takes over what the API says of a pod that is there. `changed`: it asks for something else than before."""
+        reordered = item.priority != priority
+        item.priority, item.gated = priority, gated
+        if item.place is Place.IN_FLIGHT:
+            if changed:
+                self._note(~ClusterEvent(0))
+            return
+        if gated:
+            self._put(item, Place.GATED)
+        elif item.place is Place.GATED:
+            self._put(item, Place.ACTIVE)
+        elif item.place is Place.UNSCHEDULABLE and changed:
+            self._requeue(item)
+        elif item.place is Place.ACTIVE and reordered:
+            self._put(item, Place.ACTIVE)
+
+    def delete(self, key: Key) -> Item | None:
+        """Drops a pod: it is gone, has ended, or has a node."""
+        item = self._items.pop(key, None)
+        if item is not None:
+            self._leave(item)
+        return item
+
+    # --- being tried
+
+    async def pop(self, limit: int) -> list[Item]:
+        """The next pods, at most `limit`, as soon as there is one.
+
+        Each must be given back by `done`, `refuse` or `fail`.
+        """
+        while True:
+            taken: list[Item] = []
+            while self._active and len(taken) < limit:
+                _, _, ticket, item = heapq.heappop(self._active)
+                if item.ticket == ticket and item.place is Place.ACTIVE:
+                    item.place = Place.IN_FLIGHT
+                    item.popped = self._event_count
+                    item.attempts += 1
+                    self._in_flight += 1
+                    taken.append(item)
+            if taken:
+                return taken
+            self._news.clear()
+            await self._news.wait()
+
+    def done(self, item: Item) -> None:
+        """The pod needs nothing more: it is bound, or is gone."""
+        if self._items.get(item.key) is item:
+            self.delete(item.key)
+
+    def refuse(self, item: Item, helped_by: ClusterEvent) -> None:
+        """No node was feasible: wait until one of `helped_by` happens. If it happened meanwhile, only back off."""
+        if self._items.get(item.key) is not item or item.place is not Place.IN_FLIGHT:
+            return
+        item.errors = 0
+        item.refusals += 1
+        item.helped_by = helped_by
+        item.due = self._clock.monotonic() + backoff(item.refusals)
+        missed = any(number > item.popped and event & helped_by for number, event in self._events)
+        self._put(item, Place.GATED if item.gated else Place.BACKOFF if missed else Place.UNSCHEDULABLE)
+
+    def fail(self, item: Item) -> None:
+        """The attempt failed for another reason than the nodes: try again after a while."""
+        if self._items.get(item.key) is not item or item.place is not Place.IN_FLIGHT:
+            return
+        item.errors += 1
+        item.due = self._clock.monotonic() + backoff(item.errors)
+        self._put(item, Place.GATED if item.gated else Place.BACKOFF)
+
+    def happened(self, event: ClusterEvent) -> None:
+        """Moves every pod that `event` may help to active, or to backoff while its time is not over."""
+        if not event:
+            return
+        self._note(event)
+        for item in [item for item in self._unschedulable.values() if item.helped_by & event]:
+            self._requeue(item)
+
+    async def run(self) -> None:
+        """Moves pods whose time has come, until cancelled."""
+        while True:
+            self._earlier.clear()
+            wait = self._flush()
+            if wait is None:
+                await self._earlier.wait()
+            else:
+                await first(self._clock.sleep(wait), self._wait_earlier())
+
+    # --- inside
+
+    async def _wait_earlier(self) -> None:
+        await self._earlier.wait()
+
+    def _note(self, event: ClusterEvent) -> None:
+        """Remembers an event for the pods that are being tried just now."""
+        self._event_count += 1
+        if self._in_flight:
+            self._events.append((self._event_count, event))
+
+    def _leave(self, item: Item) -> None:
+        if item.place is Place.UNSCHEDULABLE:
+            self._unschedulable.pop(item.key, None)
+        elif item.place is Place.IN_FLIGHT:
+            self._in_flight -= 1
+            if self._in_flight == 0:
+                self._events.clear()
+        item.ticket = 0
+
+    def _requeue(self, item: Item) -> None:
+        over = item.due <= self._clock.monotonic()
+        self._put(item, Place.ACTIVE if over else Place.BACKOFF)
+
+    def _put(self, item: Item, place: Place) -> None:
+        self._leave(item)
+        item.place = place
+        item.since = self._clock.monotonic()
+        if place is Place.ACTIVE:
+            item.ticket = next(self._tickets)
+            heapq.heappush(self._active, (-item.priority, item.since, item.ticket, item))
+            self._news.set()
+        elif place is Place.BACKOFF:
+            self._schedule(item, item.due)
+        elif place is Place.UNSCHEDULABLE:
+            self._unschedulable[item.key] = item
+            self._schedule(item, item.since + MAX_UNSCHEDULABLE)
+
+    def _schedule(self, item: Item, at: float) -> None:
+        item.ticket = next(self._tickets)
+        if not self._timed or at < self._timed[0][0]:
+            self._earlier.set()
+        heapq.heappush(self._timed, (at, item.ticket, item))
+
+    def _flush(self) -> float | None:
+        """Activates what is due. Seconds until the next is, or None."""
+        now = self._clock.monotonic()
+        while self._timed:
+            at, ticket, item = self._timed[0]
+            if item.ticket != ticket:
+                heapq.heappop(self._timed)
+            elif at <= now:
+                heapq.heappop(self._timed)
+                self._put(item, Place.ACTIVE)
+            else:
+                return at - now
+        return None

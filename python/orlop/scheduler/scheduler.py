@@ -1,0 +1,175 @@
+"""The scheduler: watch → queue → core → assume → bind."""
+
+import asyncio
+from collections.abc import Sequence
+
+from orlop import logging
+from orlop.api import errors
+from orlop.api.types import core_v1
+from orlop.client import Client, Head, Informer, LeaderElector, Recorder
+from orlop.clock import Clock
+from orlop.native import Decision, SchedulerCore
+from orlop.scheduler import events, metrics
+from orlop.scheduler.events import ClusterEvent
+from orlop.scheduler.feed import Feed
+from orlop.scheduler.queue import Item, Place, SchedulingQueue
+from orlop.scheduler.report import PodHead, Reporter
+from orlop.tasks import Group, in_thread, run_all
+
+DEFAULT_NAME = "default-scheduler"
+LEASE_NAME = "kube-scheduler"
+LEASE_NAMESPACE = "kube-system"
+
+MAX_BATCH = 256
+"""Pods decided in one call of the core, so that what the API tells meanwhile is heard within some 25 ms (at 5,000
+nodes and with every pod different)."""
+MAX_BINDINGS = 128
+"""Bindings in flight at a time. Beyond it pods wait in the queue, where priorities still count."""
+INLINE_EVALUATIONS = 20_000
+"""Pods × nodes up to which the core is called on the event loop: it takes less time (0.4 ms) than a busy thread's
+turn."""
+NOT_ENDED = "status.phase!=Succeeded,status.phase!=Failed"
+"""Pods that have ended hold nothing on their nodes: they are not watched, as upstream."""
+
+_log = logging.get("scheduler")
+
+
+class NodeHead(Head):
+    """What the scheduler's cache holds of a node; all else is in the core's table."""
+
+    __kind__ = core_v1.Node
+
+
+class Scheduler:
+    """Binds pods that have no node and name one of `names` as their scheduler.
+
+    Filters, scores and the words of events and conditions are those of Kubernetes 1.37; every node is looked at.
+    Runs as identity system:kube-scheduler: it watches nodes and pods, creates bindings and events, patches the status
+    of pods and, with `leader_elect`, holds the Lease kube-system/kube-scheduler.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        clock: Clock,
+        *,
+        names: Sequence[str] = (DEFAULT_NAME,),
+        seed: int | None = None,
+        leader_elect: bool = False,
+        identity: str = "",
+    ) -> None:
+        """`seed` decides among equally good nodes; without one the clock's chance does. `identity` names this
+        candidate for the lease (upstream: host name and a UUID); one is made up if empty."""
+        self._client = client
+        self._clock = clock
+        self._names = list(names)
+        self._leader_elect = leader_elect
+        self._identity = identity or f"orlop_{clock.uuid()}"
+        self.core = SchedulerCore(clock.random.getrandbits(64) if seed is None else seed)
+        self.queue = SchedulingQueue(clock)
+        self._reporter = Reporter(client, clock, self._names)
+        self._feed = Feed(self.core, self.queue, self._reporter, clock, frozenset(self._names))
+        self._bindings = Group(self._task_failed)
+        self._room = asyncio.Event()
+        self._ready = asyncio.Event()
+
+    async def ready(self) -> None:
+        """Returns when the caches are filled and pods are scheduled (with leader election: when this one leads)."""
+        await self._ready.wait()
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is to be tried now or being bound, and everything told is written. What backs off or waits for a
+        change does not count, nor does what is on its way from the server."""
+        counts = self.queue.counts()
+        busy = counts[Place.ACTIVE] + counts[Place.IN_FLIGHT]
+        return self._ready.is_set() and busy == 0 and len(self._bindings) == 0 and self._reporter.idle
+
+    async def run(self) -> None:
+        """Runs until cancelled. Raises LeadershipLost when the lease is lost: end the process then."""
+        if not self._leader_elect:
+            await self._run()
+            return
+        recorder = Recorder(self._client, self._clock, self._names[0])
+        elector = LeaderElector(
+            self._client, LEASE_NAME, LEASE_NAMESPACE, self._identity, clock=self._clock, recorder=recorder
+        )
+        async with Group(self._task_failed) as group:
+            group.start("leader events", recorder.run())
+            await elector.run(self._run)
+
+    async def _run(self) -> None:
+        nodes = Informer(self._client, NodeHead)
+        pods = Informer(self._client, PodHead, fields=NOT_ENDED)
+        nodes.add_raw_handler(self._feed.node)
+        pods.add_raw_handler(self._feed.pod)
+        try:
+            async with self._bindings:
+                await run_all(
+                    nodes.run(), pods.run(), self.queue.run(), self._reporter.run(), self._schedule(nodes, pods)
+                )
+        finally:
+            self._ready.clear()
+
+    async def _schedule(self, nodes: Informer[NodeHead], pods: Informer[PodHead]) -> None:
+        # A choice made before all nodes and pods are known would be a wrong one.
+        await nodes.synced()
+        await pods.synced()
+        self._ready.set()
+        while True:
+            while len(self._bindings) >= MAX_BINDINGS:
+                self._room.clear()
+                await self._room.wait()
+            batch = await self.queue.pop(min(MAX_BATCH, MAX_BINDINGS - len(self._bindings)))
+            for item, decision in zip(batch, await self._decide(batch), strict=True):
+                self._act(item, decision)
+
+    async def _decide(self, batch: list[Item]) -> list[Decision]:
+        keys = [item.key for item in batch]
+        started = self._clock.monotonic()
+        nodes, _, _ = self.core.stats()
+        if len(keys) * nodes <= INLINE_EVALUATIONS:
+            decisions = self.core.schedule(keys)
+        else:
+            decisions = await in_thread(None, self.core.schedule, keys)
+        metrics.decided(self._clock.monotonic() - started, len(keys))
+        return decisions
+
+    def _act(self, item: Item, decision: Decision) -> None:
+        if self.queue.get(item.key) is not item:
+            # It was deleted (or made anew) while the core decided: what was assumed is not of this pod any more.
+            if decision.node is not None and self.core.forget(item.namespace, item.name, item.uid):
+                self.queue.happened(ClusterEvent.ASSIGNED_POD_FREED)
+        elif not decision.waiting:
+            self.queue.done(item)
+        elif decision.node is not None:
+            self._bindings.start("bind", self._bind(item, decision.node))
+        else:
+            metrics.attempted("unschedulable", item.scheduler_name)
+            self.queue.refuse(item, events.helped_by(decision.plugins))
+            self._reporter.failed(item, "Unschedulable", decision.message)
+
+    async def _bind(self, item: Item, node: str) -> None:
+        try:
+            await self._client.bind(item.namespace, item.name, node, uid=item.uid)
+        except errors.ApiError as error:
+            if self.core.forget(item.namespace, item.name, item.uid):
+                self.queue.happened(ClusterEvent.ASSIGNED_POD_FREED)
+            if self.queue.get(item.key) is not item:
+                return  # gone, or bound by somebody else, as the API has told meanwhile
+            metrics.attempted("error", item.scheduler_name)
+            self.queue.fail(item)
+            if not isinstance(error, errors.NotFound):
+                message = f'running Bind plugin "DefaultBinder": {error}'
+                _log.error("error scheduling pod; retrying", extra={"pod": "/".join(item.key), "error": str(error)})
+                self._reporter.failed(item, "SchedulerError", message)
+        else:
+            self.queue.done(item)
+            self._reporter.scheduled(item, node)
+            metrics.attempted("scheduled", item.scheduler_name)
+            metrics.scheduled(self._clock.monotonic() - item.created, item.attempts)
+        finally:
+            self._room.set()
+
+    def _task_failed(self, name: str, error: BaseException) -> None:
+        _log.error("task failed", extra={"task": name}, exc_info=error)
