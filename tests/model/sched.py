@@ -1,0 +1,478 @@
+"""The scheduler, plain and slow: filters, scores and choice from the objects themselves, as upstream documents them.
+
+`World` holds nodes and pods as dicts and answers what `orlop.native.SchedulerCore` must answer, everything computed
+anew each time. Nothing here is shared with the core.
+"""
+
+import math
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+Object = dict[str, Any]
+Requests = dict[str, Fraction]
+
+SUFFIXES: dict[str, Fraction] = {
+    "n": Fraction(1, 10**9), "u": Fraction(1, 10**6), "m": Fraction(1, 1000), "": Fraction(1),
+    "k": Fraction(10**3), "M": Fraction(10**6), "G": Fraction(10**9), "T": Fraction(10**12),
+    "Ki": Fraction(2**10), "Mi": Fraction(2**20), "Gi": Fraction(2**30), "Ti": Fraction(2**40),
+}  # fmt: skip
+WEIGHTS = {
+    "TaintToleration": 3,
+    "NodeAffinity": 2,
+    "NodeResourcesFit": 1,
+    "PodTopologySpread": 2,
+    "NodeResourcesBalancedAllocation": 1,
+}
+UNRESOLVABLE_REASONS = {"NodeName", "NodeUnschedulable", "TaintToleration", "NodeAffinity"}
+
+
+def quantity(text: str) -> Fraction:
+    match = re.fullmatch(r"([0-9.]+)([A-Za-z]*)", text)
+    assert match is not None, text
+    return Fraction(match[1]) * SUFFIXES[match[2]]
+
+
+def whole(name: str, amount: Fraction) -> int:
+    """What is compared: thousandths of CPU, whole units of all else, rounded up."""
+    return math.ceil(amount * 1000) if name == "cpu" else math.ceil(amount)
+
+
+# --- what a pod requests
+
+
+def requests(pod: Object, default: Requests) -> Requests:
+    """KEP 753: the largest of what runs at the same time; `default` where a container names nothing."""
+
+    def of(container: Object) -> Requests:
+        named = {k: quantity(v) for k, v in container.get("resources", {}).get("requests", {}).items()}
+        return {**default, **named}
+
+    spec = pod["spec"]
+    sidecars: Requests = {}
+    moments: list[Requests] = []
+    for container in spec.get("initContainers", []):
+        if container.get("restartPolicy") == "Always":
+            sidecars = add(sidecars, of(container))
+            moments.append(sidecars)
+        else:
+            moments.append(add(sidecars, of(container)))
+    moments.append(add(sidecars, *(of(container) for container in spec["containers"])))
+    total = {name: max(m.get(name, Fraction(0)) for m in moments) for moment in moments for name in moment}
+    for name, amount in spec.get("resources", {}).get("requests", {}).items():
+        if name in ("cpu", "memory") or name.startswith("hugepages-"):
+            total[name] = quantity(amount)
+    return add(total, {name: quantity(amount) for name, amount in spec.get("overhead", {}).items()})
+
+
+def add(*many: Requests) -> Requests:
+    total: Requests = {}
+    for one in many:
+        for name, amount in one.items():
+            total[name] = total.get(name, Fraction(0)) + amount
+    return total
+
+
+def plain_requests(pod: Object) -> dict[str, int]:
+    return {name: whole(name, amount) for name, amount in requests(pod, {}).items()}
+
+
+DEFAULTS = {"cpu": Fraction(1, 10), "memory": Fraction(200 * 2**20)}
+
+
+def scored_requests(pod: Object) -> dict[str, int]:
+    return {name: whole(name, amount) for name, amount in requests(pod, DEFAULTS).items() if name in DEFAULTS}
+
+
+def counted_requests(pod: Object) -> dict[str, int]:
+    """What a pod on a node counts with in LeastAllocated."""
+    level = pod["spec"].get("resources", {}).get("requests", {})
+    if not level:
+        return scored_requests(pod)
+    named = requests(pod, {})
+    missing = {name: amount for name, amount in DEFAULTS.items() if name not in named}
+    total = requests(pod, missing)
+    return {name: whole(name, total.get(name, Fraction(0))) for name in DEFAULTS}
+
+
+# --- what matches what
+
+
+def tolerates(toleration: Object, taint: Object) -> bool:
+    if toleration.get("effect") and toleration["effect"] != taint["effect"]:
+        return False
+    if toleration.get("key") and toleration["key"] != taint["key"]:
+        return False
+    operator = toleration.get("operator") or "Equal"
+    if operator == "Exists":
+        return True
+    return operator == "Equal" and bool(toleration.get("value", "") == taint.get("value", ""))
+
+
+def tolerated(pod: Object, taint: Object) -> bool:
+    return any(tolerates(toleration, taint) for toleration in pod["spec"].get("tolerations", []))
+
+
+def requirement_holds(requirement: Object, labels: dict[str, str]) -> bool:
+    key, operator, values = requirement["key"], requirement["operator"], requirement.get("values", [])
+    value = labels.get(key)
+    if operator == "In":
+        return value in values
+    if operator == "NotIn":
+        return value not in values
+    if operator == "Exists":
+        return value is not None
+    if operator == "DoesNotExist":
+        return value is None
+    if value is None or not re.fullmatch(r"[+-]?[0-9]+", value):
+        return False
+    return int(value) > int(values[0]) if operator == "Gt" else int(value) < int(values[0])
+
+
+def term_holds(term: Object, node: Object) -> bool:
+    expressions, fields = term.get("matchExpressions", []), term.get("matchFields", [])
+    if not expressions and not fields:
+        return False
+    labels = node["metadata"].get("labels", {})
+    name = {"metadata.name": node["metadata"]["name"]}
+    if any(len(requirement["values"]) != 1 for requirement in fields):
+        return False
+    return all(requirement_holds(r, labels) for r in expressions) and all(requirement_holds(r, name) for r in fields)
+
+
+def required_terms(pod: Object) -> list[Object] | None:
+    affinity = pod["spec"].get("affinity", {}).get("nodeAffinity", {})
+    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
+    return None if required is None else required["nodeSelectorTerms"]
+
+
+def selects(pod: Object, node: Object) -> bool:
+    labels = node["metadata"].get("labels", {})
+    if any(labels.get(k) != v for k, v in pod["spec"].get("nodeSelector", {}).items()):
+        return False
+    terms = required_terms(pod)
+    return terms is None or any(term_holds(term, node) for term in terms)
+
+
+def named_nodes(pod: Object) -> set[str] | None:
+    """The nodes that the required terms name, if each names some."""
+    terms = required_terms(pod)
+    if not terms:
+        return None
+    names: set[str] = set()
+    for term in terms:
+        lists = [set(f["values"]) for f in term.get("matchFields", []) if f["operator"] == "In"]
+        if not lists:
+            return None
+        names |= set.intersection(*lists)
+    return names
+
+
+def host_ports(pod: Object) -> list[tuple[str, str, int]]:
+    containers = [c for c in pod["spec"].get("initContainers", []) if c.get("restartPolicy") == "Always"]
+    containers += pod["spec"]["containers"]
+    return [
+        (port.get("hostIP") or "0.0.0.0", port.get("protocol") or "TCP", port["hostPort"])
+        for container in containers
+        for port in container.get("ports", [])
+        if port.get("hostPort", 0) > 0
+    ]
+
+
+def ports_conflict(a: tuple[str, str, int], b: tuple[str, str, int]) -> bool:
+    return a[1:] == b[1:] and (a[0] == b[0] or "0.0.0.0" in (a[0], b[0]))
+
+
+def owner(pod: Object) -> str | None:
+    for reference in pod["metadata"].get("ownerReferences", []):
+        if reference.get("controller"):
+            kinds = {("apps/v1", "ReplicaSet"), ("apps/v1", "StatefulSet"), ("v1", "ReplicationController")}
+            return reference["uid"] if (reference["apiVersion"], reference["kind"]) in kinds else None
+    return None
+
+
+# --- chance
+
+
+class Lot:
+    """SplitMix64 (Steele, Lea, Flood 2014); an end by the upper half of the product."""
+
+    def __init__(self, seed: int) -> None:
+        self.state = seed
+
+    def draw(self, ends: int) -> int:
+        mask = 2**64 - 1
+        self.state = (self.state + 0x9E3779B97F4A7C15) & mask
+        z = self.state
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & mask
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
+        z ^= z >> 31
+        return (z * ends) >> 64
+
+
+# --- the world
+
+
+@dataclass
+class World:
+    """Nodes, pods and where they are. `slots` is the order in which equals are told apart: see `slot`."""
+
+    seed: int
+    nodes: dict[str, Object] = field(default_factory=dict)
+    pods: dict[tuple[str, str], Object] = field(default_factory=dict)
+    placed: dict[tuple[str, str], str] = field(default_factory=dict)
+    assumed: set[tuple[str, str]] = field(default_factory=set)
+    slots: list[str | None] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.lot = Lot(self.seed)
+
+    def slot(self, name: str) -> None:
+        """A name takes the first free place, and keeps it while it has a node or pods."""
+        if name not in self.slots:
+            if None in self.slots:
+                self.slots[self.slots.index(None)] = name
+            else:
+                self.slots.append(name)
+
+    def tidy(self) -> None:
+        for at, name in enumerate(self.slots):
+            if name is not None and name not in self.nodes and name not in self.placed.values():
+                self.slots[at] = None
+
+    def upsert_node(self, node: Object) -> None:
+        self.slot(node["metadata"]["name"])
+        self.nodes[node["metadata"]["name"]] = node
+
+    def delete_node(self, name: str) -> None:
+        self.nodes.pop(name, None)
+        self.tidy()
+
+    def upsert_pod(self, pod: Object) -> None:
+        key = (pod["metadata"]["namespace"], pod["metadata"]["name"])
+        before = self.pods.get(key)
+        same = before is not None and before["metadata"]["uid"] == pod["metadata"]["uid"]
+        node = pod["spec"].get("nodeName")
+        stands = same and key in self.assumed and not node and "deletionTimestamp" not in pod["metadata"]
+        if pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
+            self.delete_pod(key)
+            return
+        self.pods[key] = pod
+        if not stands:
+            if node:
+                self.slot(node)
+            self.assumed.discard(key)
+            self.placed.pop(key, None)
+            if node:
+                self.placed[key] = node
+        self.tidy()
+
+    def delete_pod(self, key: tuple[str, str]) -> None:
+        self.pods.pop(key, None)
+        self.placed.pop(key, None)
+        self.assumed.discard(key)
+        self.tidy()
+
+    def forget(self, key: tuple[str, str], uid: str) -> None:
+        if key in self.assumed and self.pods[key]["metadata"]["uid"] == uid:
+            self.assumed.discard(key)
+            del self.placed[key]
+            self.tidy()
+
+    def on(self, node: str) -> list[Object]:
+        return [self.pods[key] for key, name in self.placed.items() if name == node]
+
+    def ordered(self) -> list[Object]:
+        return [self.nodes[name] for name in self.slots if name in self.nodes]
+
+    # --- filters
+
+    def refusal(self, pod: Object, node: Object, without: list[Object] | None = None) -> tuple[str, list[str], bool]:
+        """The filter that refuses, its reasons, and whether eviction could not help; ("", [], False) if none does."""
+        name, spec = node["metadata"]["name"], node.get("spec", {})
+        there = [p for p in self.on(name) if without is None or p not in without]
+        named = named_nodes(pod)
+        if named is not None and name not in named:
+            return "NodeAffinity", ["node(s) didn't satisfy plugin(s) [NodeAffinity]"], True
+        if pod["spec"].get("nodeName") not in (None, "", name):
+            return "NodeName", ["node(s) didn't match the requested node name"], True
+        unschedulable = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
+        if spec.get("unschedulable") and not tolerated(pod, unschedulable):
+            return "NodeUnschedulable", ["node(s) were unschedulable"], True
+        if any(t["effect"] in ("NoSchedule", "NoExecute") and not tolerated(pod, t) for t in spec.get("taints", [])):
+            return "TaintToleration", ["node(s) had untolerated taint(s)"], True
+        if not selects(pod, node):
+            return "NodeAffinity", ["node(s) didn't match Pod's node affinity/selector"], True
+        taken = [port for other in there for port in host_ports(other)]
+        if any(ports_conflict(wanted, other) for wanted in host_ports(pod) for other in taken):
+            return "NodePorts", ["node(s) didn't have free ports for the requested pod ports"], False
+        reasons, unresolvable = [], False
+        allocatable = {n: whole(n, quantity(q)) for n, q in node.get("status", {}).get("allocatable", {}).items()}
+        if len(there) + 1 > allocatable.get("pods", 0):
+            reasons.append("Too many pods")
+        for resource, wanted in plain_requests(pod).items():
+            counts = resource in ("cpu", "memory", "ephemeral-storage") or "/" in resource or "hugepages" in resource
+            used = sum(plain_requests(other).get(resource, 0) for other in there)
+            if counts and wanted > 0 and wanted > allocatable.get(resource, 0) - used:
+                reasons.append(f"Insufficient {resource}")
+                unresolvable |= wanted > allocatable.get(resource, 0)
+        return ("NodeResourcesFit", reasons, unresolvable) if reasons else ("", [], False)
+
+    # --- scores
+
+    def scores(self, pod: Object, feasible: list[Object]) -> dict[str, list[int]]:
+        """The normalized scores of each plug-in that has something to say, in the order of `feasible`."""
+        scores = {"TaintToleration": reversed_by_highest([self.untolerated(pod, node) for node in feasible])}
+        preferred = pod["spec"].get("affinity", {}).get("nodeAffinity", {})
+        preferred = preferred.get("preferredDuringSchedulingIgnoredDuringExecution", [])
+        if any(p["preference"].get("matchExpressions") or p["preference"].get("matchFields") for p in preferred):
+            raw = [sum(p["weight"] for p in preferred if term_holds(p["preference"], node)) for node in feasible]
+            highest = max(raw, default=0)
+            scores["NodeAffinity"] = [100 * score // highest if highest else 0 for score in raw]
+        scores["NodeResourcesFit"] = [self.least_allocated(pod, node) for node in feasible]
+        if owner(pod) is not None and self.has_replicas(pod):
+            scores["PodTopologySpread"] = self.spread(pod, feasible)
+        wanted = plain_requests(pod)
+        if wanted.get("cpu", 0) or wanted.get("memory", 0):
+            scores["NodeResourcesBalancedAllocation"] = [self.balanced(pod, node) for node in feasible]
+        return scores
+
+    def has_replicas(self, pod: Object) -> bool:
+        """A pod that is only asked about belongs to replicas if any are known."""
+        return any(owner(other) == owner(pod) for other in self.pods.values())
+
+    def untolerated(self, pod: Object, node: Object) -> int:
+        taints = [t for t in node.get("spec", {}).get("taints", []) if t["effect"] == "PreferNoSchedule"]
+        return sum(not tolerated(pod, taint) for taint in taints)
+
+    def least_allocated(self, pod: Object, node: Object) -> int:
+        free = []
+        for resource, wanted in scored_requests(pod).items():
+            capacity = whole(resource, quantity(node.get("status", {}).get("allocatable", {}).get(resource, "0")))
+            if capacity:
+                used = sum(counted_requests(p)[resource] for p in self.on(node["metadata"]["name"])) + wanted
+                free.append((capacity - used) * 100 // capacity if used <= capacity else 0)
+        return sum(free) // len(free) if free else 0
+
+    def balanced(self, pod: Object, node: Object) -> int:
+        there = self.on(node["metadata"]["name"])
+
+        def balance(pods: list[Object]) -> int:
+            shares = []
+            for resource in ("cpu", "memory"):
+                capacity = whole(resource, quantity(node.get("status", {}).get("allocatable", {}).get(resource, "0")))
+                if capacity:
+                    shares.append(min(sum(plain_requests(p).get(resource, 0) for p in pods) / capacity, 1.0))
+            deviation = abs((shares[0] - shares[1]) / 2) if len(shares) == 2 else 0.0
+            return int((1 - deviation) * 100)
+
+        return 50 + (50 + balance([*there, pod]) - balance(there)) // 2
+
+    def spread(self, pod: Object, feasible: list[Object]) -> list[int]:
+        def label(node: Object, key: str) -> str | None:
+            return node["metadata"].get("labels", {}).get(key)
+
+        def replicas(node: Object) -> int:
+            there = self.on(node["metadata"]["name"])
+            return sum(owner(p) == owner(pod) and "deletionTimestamp" not in p["metadata"] for p in there)
+
+        zone, hostname = "topology.kubernetes.io/zone", "kubernetes.io/hostname"
+        in_zone: Counter[str | None] = Counter()
+        for node in self.nodes.values():
+            if selects(pod, node):
+                in_zone[label(node, zone)] += replicas(node)
+        zone_weight = math.log(len({label(node, zone) for node in feasible}) + 2)
+        host_weight = math.log(len(feasible) + 2)
+        raw = []
+        for node in feasible:
+            score = 0.0
+            if label(node, hostname) is not None:
+                score += replicas(node) * host_weight + (3 - 1)
+            if label(node, zone) is not None:
+                score += in_zone[label(node, zone)] * zone_weight + (5 - 1)
+            raw.append(math.floor(score + 0.5))
+        highest, lowest = max(raw, default=0), min(raw, default=0)
+        return [100 * (highest + lowest - score) // highest if highest else 100 for score in raw]
+
+    # --- decisions
+
+    def explain(self, pod: Object) -> list[tuple[str, str | None, list[str], list[tuple[str, int, int]], int]]:
+        """What `SchedulerCore.explain` says."""
+        if named_nodes(pod) == set():
+            return [(n["metadata"]["name"], "NodeAffinity", [CONFLICT], [], 0) for n in self.ordered()]
+        refusals = {node["metadata"]["name"]: self.refusal(pod, node) for node in self.ordered()}
+        feasible = [node for node in self.ordered() if not refusals[node["metadata"]["name"]][0]]
+        scores = self.scores(pod, feasible)
+        explained = []
+        for node in self.ordered():
+            name = node["metadata"]["name"]
+            plugin, reasons, _ = refusals[name]
+            if plugin:
+                explained.append((name, plugin, sorted(reasons), [], 0))
+            else:
+                at = feasible.index(node)
+                of = [(plugin, scores[plugin][at], WEIGHTS[plugin]) for plugin in WEIGHTS if plugin in scores]
+                explained.append((name, None, [], of, sum(score * weight for _, score, weight in of)))
+        return explained
+
+    def schedule(self, key: tuple[str, str]) -> tuple[str | None, str]:
+        """The node on which the pod is assumed from now on, or None and the message; ("", "") if it does not wait."""
+        pod = self.pods.get(key)
+        if pod is None or key in self.placed or "deletionTimestamp" in pod["metadata"]:
+            return "", ""
+        explained = self.explain(pod)
+        feasible = [(name, total) for name, plugin, _, _, total in explained if plugin is None]
+        if not feasible:
+            return None, self.message(pod)
+        best = max(total for _, total in feasible)
+        equals = [name for name, total in feasible if total == best]
+        node = equals[self.lot.draw(len(equals)) if len(equals) > 1 else 0]
+        self.placed[key] = node
+        self.assumed.add(key)
+        return node, ""
+
+    def message(self, pod: Object) -> str:
+        if not self.nodes:
+            return "no nodes available to schedule pods"
+        if named_nodes(pod) == set():
+            nodes = len(self.nodes)
+            reasons = Counter({"Preemption is not helpful for scheduling": nodes})
+            return f"0/{nodes} nodes are available: {CONFLICT}.{self.preempts(pod, reasons)}"
+        histogram = Counter(reason for node in self.nodes.values() for reason in self.refusal(pod, node)[1])
+        return self.unavailable(histogram) + self.preempts(pod, self.preemption(pod))
+
+    def preempts(self, pod: Object, reasons: "Counter[str] | None") -> str:
+        if pod["spec"].get("preemptionPolicy") == "Never":
+            return " preemption: not eligible due to preemptionPolicy=Never."
+        return "" if reasons is None else f" preemption: {self.unavailable(reasons)}"
+
+    def preemption(self, pod: Object) -> "Counter[str] | None":
+        """Why evicting pods of lower priority helps on no node; None if it would on one."""
+        reasons: Counter[str] = Counter()
+        priority = pod["spec"].get("priority", 0)
+        for node in self.nodes.values():
+            lower = [p for p in self.on(node["metadata"]["name"]) if p["spec"].get("priority", 0) < priority]
+            if self.refusal(pod, node)[2]:
+                reasons["Preemption is not helpful for scheduling"] += 1
+            elif not lower:
+                reasons["No preemption victims found for incoming pod"] += 1
+            else:
+                plugin, left, _ = self.refusal(pod, node, without=lower)
+                if not plugin:
+                    return None
+                reasons.update(left)
+        return reasons
+
+    def unavailable(self, histogram: "Counter[str]") -> str:
+        counted = sorted(f"{count} {reason}" for reason, count in histogram.items())
+        return f"0/{len(self.nodes)} nodes are available: {', '.join(counted)}."
+
+
+CONFLICT = "pod affinity terms conflict"
+
+
+def reversed_by_highest(raw: list[int]) -> list[int]:
+    highest = max(raw, default=0)
+    return [100 - 100 * score // highest if highest else 100 for score in raw]

@@ -1,0 +1,258 @@
+"""The core against the model over random worlds: filters, reasons, scores, messages and final placements."""
+
+import json
+import os
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.model.sched import Object, World
+
+from orlop.native import SchedulerCore
+
+EXAMPLES = int(os.environ.get("ORLOP_MODEL_EXAMPLES", "150"))
+"""Random histories; a longer campaign sets the variable."""
+
+NAMES = [f"n{i}" for i in range(6)]
+KEYS = ["disk", "cores"]
+VALUES = ["ssd", "8", "16", ""]
+ZONES = ["a", "b"]
+TAINT_KEYS = ["gpu", "old", "node.kubernetes.io/unschedulable"]
+EFFECTS = ["NoSchedule", "PreferNoSchedule", "NoExecute"]
+GPU = "example.com/gpu"
+
+
+def optional(strategies: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[Object]:
+    return st.fixed_dictionaries({}, optional=strategies)
+
+
+cpu = st.sampled_from(["0", "1m", "100m", "250m", "0.5", "1", "1500m", "2", "4", "0.3333"])
+memory = st.sampled_from(["0", "1", "64Mi", "200Mi", "1G", "1Gi", "3Gi", "100000000.5"])
+amounts = optional(
+    {"cpu": cpu, "memory": memory, "ephemeral-storage": st.sampled_from(["1Gi", "0"]), GPU: st.sampled_from("012")}
+)
+taint = st.fixed_dictionaries(
+    {"key": st.sampled_from(TAINT_KEYS), "effect": st.sampled_from(EFFECTS)},
+    optional={"value": st.sampled_from(["", "x"])},
+)
+toleration = optional(
+    {
+        "key": st.sampled_from(["", *TAINT_KEYS]),
+        "operator": st.sampled_from(["", "Equal", "Exists", "Gt"]),
+        "value": st.sampled_from(["", "x"]),
+        "effect": st.sampled_from(["", *EFFECTS]),
+    }
+)
+expression = st.one_of(
+    st.builds(
+        lambda key, operator, values: {"key": key, "operator": operator, "values": values},
+        st.sampled_from(KEYS),
+        st.sampled_from(["In", "NotIn"]),
+        st.lists(st.sampled_from(VALUES), min_size=1, max_size=2),
+    ),
+    st.builds(
+        lambda key, operator: {"key": key, "operator": operator},
+        st.sampled_from(KEYS),
+        st.sampled_from(["Exists", "DoesNotExist"]),
+    ),
+    st.builds(
+        lambda key, operator, bound: {"key": key, "operator": operator, "values": [bound]},
+        st.sampled_from(KEYS),
+        st.sampled_from(["Gt", "Lt"]),
+        st.sampled_from(["8", "10"]),
+    ),
+)
+name_field = st.builds(
+    lambda operator, values: {"key": "metadata.name", "operator": operator, "values": values},
+    st.sampled_from(["In", "In", "NotIn"]),
+    st.lists(st.sampled_from(NAMES), min_size=1, max_size=2),
+)
+term = optional(
+    {"matchExpressions": st.lists(expression, max_size=2), "matchFields": st.lists(name_field, min_size=0, max_size=2)}
+)
+affinity = optional(
+    {
+        "requiredDuringSchedulingIgnoredDuringExecution": st.builds(
+            lambda terms: {"nodeSelectorTerms": terms}, st.lists(term, max_size=2)
+        ),
+        "preferredDuringSchedulingIgnoredDuringExecution": st.lists(
+            # In a preferred term two names are an error for the pod, not a mismatch.
+            st.builds(
+                lambda weight, t: {"weight": weight, "preference": {"matchExpressions": t}},
+                st.integers(1, 100),
+                st.lists(expression, max_size=2),
+            ),
+            max_size=3,
+        ),
+    }
+)
+port = st.builds(
+    lambda number, ip, protocol: {"containerPort": 1, "hostPort": number, "hostIP": ip, "protocol": protocol},
+    st.sampled_from([0, 80, 81]),
+    st.sampled_from(["", "0.0.0.0", "127.0.0.1", "10.0.0.1"]),
+    st.sampled_from(["", "TCP", "UDP"]),
+)
+container = st.builds(
+    lambda requested, ports: {"name": "c", "resources": {"requests": requested}, "ports": ports},
+    amounts,
+    st.lists(port, max_size=1) | st.just([]),
+)
+init_container = st.builds(
+    lambda c, sidecar: {**c, "restartPolicy": "Always"} if sidecar else c, container, st.booleans()
+)
+
+
+@st.composite
+def nodes(draw: st.DrawFn) -> Object:
+    name = draw(st.sampled_from(NAMES))
+    labels = draw(st.dictionaries(st.sampled_from(KEYS), st.sampled_from(VALUES), max_size=2))
+    if draw(st.integers(0, 4)):
+        labels["kubernetes.io/hostname"] = name
+    if draw(st.integers(0, 3)):
+        labels["topology.kubernetes.io/zone"] = draw(st.sampled_from(ZONES))
+    allocatable = {
+        "cpu": draw(st.sampled_from(["0", "1", "3", "4", "8", "7500m"])),
+        "memory": draw(st.sampled_from(["0", "2Gi", "8Gi", "5000000000"])),
+        "pods": draw(st.sampled_from(["1", "3", "110", "110"])),
+        "ephemeral-storage": "3Gi",
+        **draw(optional({GPU: st.sampled_from("12")})),
+    }
+    spec = {
+        "unschedulable": draw(st.sampled_from([False, False, False, True])),
+        "taints": draw(st.lists(taint, max_size=2) | st.just([])),
+    }
+    return {"metadata": {"name": name, "labels": labels}, "spec": spec, "status": {"allocatable": allocatable}}
+
+
+@st.composite
+def pods(draw: st.DrawFn) -> Object:
+    name = f"p{draw(st.integers(0, 7))}"
+    metadata: Object = {"namespace": "default", "name": name, "uid": f"{name}-{draw(st.integers(0, 1))}"}
+    if draw(st.booleans()):
+        kind = draw(st.sampled_from([("apps/v1", "ReplicaSet"), ("apps/v1", "ReplicaSet"), ("batch/v1", "Job")]))
+        reference = {"apiVersion": kind[0], "kind": kind[1], "name": "o", "controller": True}
+        metadata["ownerReferences"] = [{**reference, "uid": draw(st.sampled_from(["o1", "o2"]))}]
+    if not draw(st.integers(0, 9)):
+        metadata["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    spec: Object = {"containers": draw(st.lists(container, min_size=1, max_size=2))}
+    spec |= draw(
+        optional(
+            {
+                "initContainers": st.lists(init_container, max_size=2),
+                "tolerations": st.lists(toleration, max_size=2),
+                "priority": st.integers(-1, 2),
+                "preemptionPolicy": st.sampled_from(["Never", "PreemptLowerPriority", "PreemptLowerPriority"]),
+            }
+        )
+    )
+    if not draw(st.integers(0, 3)):
+        spec["nodeSelector"] = draw(st.dictionaries(st.sampled_from(KEYS), st.sampled_from(VALUES), max_size=1))
+    if not draw(st.integers(0, 2)):
+        spec["affinity"] = {"nodeAffinity": draw(affinity)}
+    if not draw(st.integers(0, 4)):
+        spec["overhead"] = draw(amounts)
+    if not draw(st.integers(0, 5)):
+        spec["resources"] = {"requests": draw(amounts)}
+    if not draw(st.integers(0, 4)):
+        spec["nodeName"] = draw(st.sampled_from(NAMES))
+    pod = {"metadata": metadata, "spec": spec}
+    if not draw(st.integers(0, 14)):
+        pod["status"] = {"phase": draw(st.sampled_from(["Succeeded", "Running"]))}
+    return pod
+
+
+changes = st.one_of(
+    st.tuples(st.just("node"), nodes()),
+    st.tuples(st.just("pod"), pods()),
+    st.tuples(st.just("pod"), pods()),
+    st.tuples(st.just("schedule"), st.none()),
+    st.tuples(st.just("explain"), pods()),
+    st.tuples(st.just("delete node"), st.sampled_from(NAMES)),
+    st.tuples(st.just("delete pod"), st.integers(0, 7)),
+    st.tuples(st.just("forget"), st.integers(0, 7)),
+    st.tuples(st.just("bind"), st.integers(0, 7)),
+)
+
+
+def encode(obj: Object) -> bytes:
+    return json.dumps(obj).encode()
+
+
+class Both:
+    """The core and the model, told the same."""
+
+    def __init__(self, seed: int) -> None:
+        self.core = SchedulerCore(seed)
+        self.world = World(seed)
+
+    def node(self, node: Object) -> None:
+        self.core.upsert_node(encode(node))
+        self.world.upsert_node(node)
+
+    def pod(self, pod: Object) -> None:
+        self.core.upsert_pod(encode(pod))
+        self.world.upsert_pod(pod)
+
+    def schedule(self, keys: list[tuple[str, str]]) -> None:
+        for key, decision in zip(keys, self.core.schedule(keys), strict=True):
+            node, message = self.world.schedule(key)
+            assert (decision.node if decision.waiting else "") == node, (key, decision.message)
+            assert decision.message == message
+
+    def explain(self, pod: Object) -> None:
+        said = [(n, p, sorted(r), s, t) for n, p, r, s, t in self.core.explain(encode(pod))]
+        assert said == self.world.explain(pod)
+
+    def apply(self, kind: str, what: Any) -> None:
+        key = ("default", f"p{what}")
+        match kind:
+            case "node":
+                self.node(what)
+            case "pod":
+                self.pod(what)
+            case "schedule":
+                self.schedule(sorted(self.world.pods))
+            case "explain":
+                self.explain(what)
+            case "delete node":
+                self.core.delete_node(what)
+                self.world.delete_node(what)
+            case "delete pod":
+                self.core.delete_pod(*key)
+                self.world.delete_pod(key)
+            case "forget":
+                uid = f"p{what}-0"
+                self.core.forget(*key, uid)
+                self.world.forget(key, uid)
+            case "bind" if key in self.world.assumed:
+                pod = self.world.pods[key]
+                self.pod({**pod, "spec": {**pod["spec"], "nodeName": self.world.placed[key]}})
+
+
+@settings(
+    max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+@given(st.integers(0, 2**64 - 1), st.lists(nodes(), max_size=5), st.lists(changes, max_size=24))
+def test_random_histories(seed: int, start: list[Object], history: list[tuple[str, Any]]) -> None:
+    both = Both(seed)
+    for node in start:
+        both.node(node)
+    for kind, what in history:
+        both.apply(kind, what)
+    both.schedule(sorted(both.world.pods))
+    assert both.core.stats()[:2] == (len(both.world.nodes), len(both.world.pods))
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(st.integers(0, 2**64 - 1), st.lists(nodes(), max_size=6), st.lists(pods(), max_size=8))
+def test_a_batch_is_as_one_by_one(seed: int, start: list[Object], waiting: list[Object]) -> None:
+    batch, single = SchedulerCore(seed), SchedulerCore(seed)
+    for core in (batch, single):
+        for node in start:
+            core.upsert_node(encode(node))
+        for pod in waiting:
+            core.upsert_pod(encode(pod))
+    keys = [(pod["metadata"]["namespace"], pod["metadata"]["name"]) for pod in waiting]
+    together = [(d.waiting, d.node, d.message) for d in batch.schedule(keys)]
+    apart = [(d.waiting, d.node, d.message) for key in keys for d in single.schedule([key])]
+    assert together == apart
