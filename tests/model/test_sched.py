@@ -4,8 +4,7 @@ import json
 import os
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from tests.model.sched import Object, World
 
 from orlop.native import SchedulerCore
@@ -256,3 +255,29 @@ def test_a_batch_is_as_one_by_one(seed: int, start: list[Object], waiting: list[
     together = [(d.waiting, d.node, d.message) for d in batch.schedule(keys)]
     apart = [(d.waiting, d.node, d.message) for key in keys for d in single.schedule([key])]
     assert together == apart
+
+
+replica_nodes = st.lists(
+    st.tuples(st.sampled_from([None, "a", "b", "c"]), st.booleans(), st.booleans()), min_size=1, max_size=6
+)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(st.integers(0, 2**64 - 1), replica_nodes, st.lists(st.sampled_from(["o1", "o2", "gone"]), max_size=10))
+def test_replicas_are_spread(seed: int, shapes: list[tuple[str | None, bool, bool]], owners: list[str]) -> None:
+    both = Both(seed)
+    for index, (zone, hostname, big) in enumerate(shapes):
+        labels = {"kubernetes.io/hostname": f"n{index}"} if hostname else {}
+        labels |= {"topology.kubernetes.io/zone": zone} if zone else {}
+        allocatable = {"cpu": "8" if big else "2", "memory": "8Gi", "pods": "110"}
+        both.node({"metadata": {"name": f"n{index}", "labels": labels}, "status": {"allocatable": allocatable}})
+    for index, uid in enumerate(owners):
+        reference = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "o", "controller": True, "uid": uid}
+        name = f"p{index}"
+        metadata = {"namespace": "default", "name": name, "uid": f"{name}-0", "ownerReferences": [reference]}
+        pod = {"metadata": metadata, "spec": {"containers": [{"resources": {"requests": {"cpu": "500m"}}}]}}
+        if uid == "gone":
+            pod["spec"]["nodeSelector"] = {"kubernetes.io/hostname": "n0"}
+        both.pod(pod)
+        both.explain(pod)
+        both.schedule([("default", name)])
