@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orlop.kubelet.runtime import values as v
-from orlop.kubelet.runtime.base import NotFound, RuntimeFailure
+from orlop.kubelet.runtime.base import ImageFailure, NotFound, RuntimeFailure
 from tests.support import runtimes
 from tests.support.runtimes import World
 
@@ -205,6 +205,9 @@ async def test_images(world: World) -> None:
     assert image.id in {found.id for found in await world.runtime.list_images()}
     assert await world.runtime.image_status(image.id) is not None
     assert await world.runtime.image_status("orlop-test/absent:1") is None
+    with pytest.raises(ImageFailure, match="repository name must be lowercase") as caught:
+        await world.runtime.image_status("Not/Lower")
+    assert caught.value.reason == "InvalidImageName"
     await world.runtime.remove_image("orlop-test/absent:1")
     with pytest.raises(NotFound, match="orlop-test/absent:1"):
         await world.run(world.sleeps(), image="orlop-test/absent:1")

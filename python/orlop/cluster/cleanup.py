@@ -19,12 +19,13 @@ async def clean_node(settings: Settings) -> None:
     from orlop.kubelet.volumes import host
     from orlop.proxy.cleanup import cleanup
 
+    runtime, network = make_runtime(settings, "docker", SystemClock())
     if docker_answers():
-        runtime, _ = make_runtime(settings, "docker", SystemClock())
         await runtime.open()
         try:
             await runtime.cleanup()
         finally:
             await runtime.close()
+    await network.cleanup()
     await cleanup(settings.scope)
     await asyncio.to_thread(host.remove, settings.kubelet_root / "pods")

@@ -230,7 +230,8 @@ class ImageService(Protocol):
     async def list_images(self) -> list[v.Image]: ...
 
     async def image_status(self, image: str) -> v.Image | None:
-        """By name, name@digest or id; None when it is not present."""
+        """By name, name@digest or id (sha256:…); None when it is not present. Raises ImageFailure (InvalidImageName,
+        ImageInspectError)."""
         ...
 
     async def pull_image(self, image: str, auth: v.AuthConfig | None = None) -> str:

@@ -21,6 +21,7 @@ from orlop.kubelet.runtime.base import (
 from orlop.kubelet.runtime.delays import DelayQueue, Timer
 from orlop.kubelet.runtime.events import EventStream
 from orlop.kubelet.runtime.hollow_stages import Answer, BadStage, Stage, choose, for_image
+from orlop.kubelet.runtime.reference import with_default_tag
 from orlop.kubelet.runtime.replay import ReplaySession
 
 SIGKILL_EXIT = 137
@@ -41,15 +42,16 @@ class _Container:
     id: str
     sandbox: _Sandbox
     config: v.ContainerConfig
+    image_id: str
     stage: Stage
     created_at: int
+    resources: v.Resources
     state: v.ContainerState = "created"
     started_at: int = 0
     finished_at: int = 0
     exit_code: int = 0
     reason: str = ""
     message: str = ""
-    resources: v.Resources = field(default_factory=v.Resources)
     timer: Timer | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -163,7 +165,8 @@ class HollowRuntime:
         sandbox = self._sandbox(sandbox_id)
         if sandbox.state != "ready":
             raise RuntimeFailure(f"sandbox {sandbox_id} is not running")
-        if config.image not in self._images and config.image not in self._images.values():
+        image = await self.image_status(config.image)
+        if image is None:
             raise NotFound(f"No such image: {config.image}")
         try:
             stage = choose(
@@ -176,7 +179,7 @@ class HollowRuntime:
         except BadStage as error:
             raise RuntimeFailure(str(error)) from error
         container_id = self._clock.token(32).hex()
-        container = _Container(container_id, sandbox, config, stage, self._now(), resources=config.resources)
+        container = _Container(container_id, sandbox, config, image.id, stage, self._now(), config.resources)
         self._containers[container_id] = container
         self._tell("created", sandbox, container)
         return container_id
@@ -228,7 +231,7 @@ class HollowRuntime:
             metadata=c.config.metadata,
             pod=c.sandbox.config.metadata,
             image=c.config.image,
-            image_ref=self._images.get(c.config.image, c.config.image),
+            image_ref=c.image_id,
             state=c.state,
             created_at=c.created_at,
             labels=c.config.labels,
@@ -254,7 +257,7 @@ class HollowRuntime:
                 metadata=c.config.metadata,
                 pod=c.sandbox.config.metadata,
                 image=c.config.image,
-                image_ref=self._images.get(c.config.image, c.config.image),
+                image_ref=c.image_id,
                 state=c.state,
                 created_at=c.created_at,
                 labels=c.config.labels,
@@ -349,8 +352,9 @@ class HollowRuntime:
         return [_image(name, image_id) for name, image_id in self._images.items()]
 
     async def image_status(self, image: str) -> v.Image | None:
+        reference = with_default_tag(image)
         for name, image_id in self._images.items():
-            if image in (name, image_id):
+            if image_id == image or name == reference:
                 return _image(name, image_id)
         return None
 
@@ -359,7 +363,7 @@ class HollowRuntime:
         await self._delays.wait(self._stretch(stage, stage.pull_delay))
         if stage.pull_error:
             raise ImageFailure("ErrImagePull", stage.pull_error)
-        return self._images.setdefault(image, f"sha256:{self._clock.token(32).hex()}")
+        return self._images.setdefault(with_default_tag(image), f"sha256:{self._clock.token(32).hex()}")
 
     async def remove_image(self, image: str) -> None:
         for name in [n for n, image_id in self._images.items() if image in (n, image_id)]:

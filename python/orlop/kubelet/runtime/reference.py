@@ -35,6 +35,4 @@ def _why(image: str) -> str:
 
 
 def _invalid(image: str, why: str) -> ImageFailure:
-    return ImageFailure(
-        "InvalidImageName", f'Failed to apply default image tag "{image}": couldn\'t parse image name "{image}": {why}'
-    )
+    return ImageFailure("InvalidImageName", f'couldn\'t parse image name "{image}": {why}')

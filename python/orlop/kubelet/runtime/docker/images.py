@@ -23,8 +23,9 @@ class DockerImages:
         return [inspect.image(row) for row in await self._engine.call(lambda api: api.images())]
 
     async def image_status(self, image: str) -> v.Image | None:
+        reference = with_default_tag(image)
         try:
-            return inspect.image(await self._engine.call(lambda api: api.inspect_image(image)))
+            return inspect.image(await self._engine.call(lambda api: api.inspect_image(reference)))
         except NotFound:
             return None
 

@@ -142,8 +142,8 @@ class DockerRuntime(DockerImages):
         return inspect.sandbox_status(found, record, attachment.ips if attachment else ())
 
     async def list_pod_sandbox(self, labels: Mapping[str, str] | None = None) -> list[v.PodSandbox]:
-        rows = [inspect.sandbox_row(row) for row in await self._containers.rows(marks.SANDBOX)]
-        return [row for row in rows if row is not None and _carries(row.labels, labels)]
+        rows = await self._containers.rows(marks.SANDBOX, *_pairs(labels))
+        return [found for row in rows if (found := inspect.sandbox_row(row)) is not None]
 
     # Containers
 
@@ -185,8 +185,8 @@ class DockerRuntime(DockerImages):
         self, *, sandbox_id: str | None = None, labels: Mapping[str, str] | None = None
     ) -> list[v.Container]:
         wanted = marks.CONTAINER if sandbox_id is None else f"{marks.SANDBOX_ID}={sandbox_id}"
-        found = [inspect.container_row(row) for row in await self._containers.rows(wanted)]
-        rows = [row for row in found if row is not None and _carries(row.labels, labels)]
+        found = [inspect.container_row(row) for row in await self._containers.rows(wanted, *_pairs(labels))]
+        rows = [row for row in found if row is not None]
         # A row cannot tell a container that waits for its start from one that could not be started.
         return [row if row.state != "created" else await self._created(row) for row in rows]
 
@@ -303,5 +303,5 @@ def _netns(pid: int) -> str:
     return f"/proc/{pid}/ns/net"
 
 
-def _carries(labels: Mapping[str, str], wanted: Mapping[str, str] | None) -> bool:
-    return not wanted or all(labels.get(key) == value for key, value in wanted.items())
+def _pairs(labels: Mapping[str, str] | None) -> list[str]:
+    return [f"{name}={value}" for name, value in (labels or {}).items()]
