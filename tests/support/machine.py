@@ -1,23 +1,29 @@
-"""What tests may not change: the machine's links, rules and routes."""
+"""What tests may not leave on the machine: links, routes, namespaces and firewall rules."""
 
 import shutil
 import subprocess
 
+_LOOKS = (
+    ["nft", "-s", "list", "ruleset"],
+    ["iptables-save"],
+    ["ip6tables-save"],
+    ["ip", "-o", "link"],
+    ["ip", "-o", "address"],
+    ["ip", "route", "show", "table", "all"],
+    ["ip", "-6", "route", "show", "table", "all"],
+    ["ip", "netns"],
+)
 
-def rules() -> str:
-    """Every firewall rule, counters left out."""
-    commands = (["nft", "-s", "list", "ruleset"], ["iptables-save"], ["ip6tables-save"])
-    return "".join(_output(command) for command in commands)
+
+def traces(*words: str) -> list[str]:
+    """Every line about the machine's network that has one of these words: names and ranges of one test's own.
+
+    Whole states are not compared, since other tests and programs change theirs meanwhile.
+    """
+    return [f"{look[0]}: {line}" for look in _LOOKS for line in _lines(look) if any(word in line for word in words)]
 
 
-def links_and_routes() -> str:
-    """Every link's name and every route of the machine's own network namespace."""
-    names = sorted(line.split(":")[1].split("@")[0] for line in _output(["ip", "-o", "link"]).splitlines())
-    return "\n".join([*names, _output(["ip", "route"]), _output(["ip", "netns"])])
-
-
-def _output(command: list[str]) -> str:
+def _lines(command: list[str]) -> list[str]:
     if shutil.which(command[0]) is None:
-        return ""
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
-    return "\n".join(line for line in done.stdout.splitlines() if not line.startswith(("#", ":"))) + "\n"
+        return []
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.splitlines()

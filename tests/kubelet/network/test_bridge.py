@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.root, pytest.mark.network]
 
 CIDR = "10.213.7.0/24"
 CLUSTER = "10.213.0.0/16"
+RANGES = ("10.213.", "fd00:213:", "198.51.100.")
 OUTSIDE, OUTSIDE_NODE = "198.51.100.9", "198.51.100.1"
 
 
@@ -83,16 +84,17 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     for tool, package in (("nft", "nftables"), ("ip", "iproute2")):
         if shutil.which(tool) is None:
             docker_engine.apt_install(package)
-    before = machine.rules(), machine.links_and_routes()
     site = Site(tmp_path / "state")
+    assert machine.traces(site.name, *RANGES) == []
     try:
         await site.network.configure([CIDR])
+        assert {line.partition(":")[0] for line in machine.traces(site.name)} >= {"nft", "ip"}
         yield site
     finally:
         await site.network.cleanup()
         for name in site.spaces:
             sh(f"ip netns del {name}", check=False)
-    assert (machine.rules(), machine.links_and_routes()) == before
+    assert machine.traces(site.name, *RANGES) == []
     assert not (site.state / "network.json").exists()
 
 

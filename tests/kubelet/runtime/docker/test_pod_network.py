@@ -25,17 +25,11 @@ SERVER = {"command": ("httpd", "-f", "-p", "80", "-h", "/www")}
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     if os.geteuid() != 0:
         pytest.skip("needs root")
-    before: list[str] = []
-
-    def network() -> BridgeNetwork:
-        return BridgeNetwork(name, tmp_path / "state")
-
     name = f"ot{uuid4().hex[:8]}"
-    runtimes.docker_engine.ensure()
-    before = [machine.rules(), machine.links_and_routes()]
-    async with runtimes.opened("docker", tmp_path / "state", network(), CIDR) as opened:
+    async with runtimes.opened("docker", tmp_path / "state", BridgeNetwork(name, tmp_path / "state"), CIDR) as opened:
+        assert any("DOCKER-USER" in line for line in machine.traces(name))
         yield opened
-    assert [machine.rules(), machine.links_and_routes()] == before
+    assert machine.traces(name, "10.214.9.") == []
 
 
 async def served(world: World, name: str, *ports: PortMapping) -> tuple[v.PodSandboxStatus, str]:
