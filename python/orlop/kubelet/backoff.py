@@ -28,10 +28,10 @@ class Backoff:
         """The current pause in seconds."""
         return self._items.get(key, (0.0, 0.0))[0]
 
-    def blocked(self, key: str) -> bool:
-        """Whether the pause since the last `next` is not over yet."""
+    def left(self, key: str) -> float:
+        """Seconds left of the pause since the last `next`; 0 when it is over."""
         pause, updated = self._items.get(key, (0.0, 0.0))
-        return self._clock.now() < updated + pause
+        return max(0.0, updated + pause - self._clock.now())
 
     def next(self, key: str, since: float) -> None:
         """A try begins: the pause after it is twice the last."""

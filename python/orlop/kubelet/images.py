@@ -48,7 +48,7 @@ async def ensure_image(services: Services, pod: core_v1.Pod, container: core_v1.
         services.events.event(reference, "Warning", "ErrImageNeverPull", message)
         raise ImageProblem("ErrImageNeverPull", message)
     key = f"{pod.metadata.uid}/{image}"
-    if services.pulls.blocked(key):
+    if services.pulls.left(key) > 0:
         message = f'Back-off pulling image "{image}"'
         services.events.event(reference, "Normal", "BackOff", message)
         raise ImageProblem("ImagePullBackOff", message)

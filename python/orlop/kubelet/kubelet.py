@@ -29,6 +29,9 @@ from orlop.kubelet.volumes.tokens import Tokens
 
 log = logging.get("kubelet")
 
+RETRY_INITIAL, RETRY_MAX = 0.5, 30.0
+"""Seconds between tries to set up a sandbox or volumes."""
+
 
 class Kubelet:
     """One node. `run` works until it is cancelled; containers run on and are found again by the next run."""
@@ -71,6 +74,7 @@ class Kubelet:
             prober=prober,
             restarts=Backoff(self._clock),
             pulls=Backoff(self._clock, PULL_INITIAL, PULL_MAX),
+            retries=Backoff(self._clock, RETRY_INITIAL, RETRY_MAX),
             statuses=StatusManager(self._client, self._clock, self._group),
             events=self._recorder,
             node=facts,

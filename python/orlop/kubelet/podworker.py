@@ -195,9 +195,12 @@ class PodWorker:
                 return VOLUME_REFRESH * 60
         delay = VOLUME_REFRESH
         if actions.sandbox:
+            if (left := self._s.retries.left(f"{self.uid}/sandbox")) > 0:
+                return left
             sandbox = await self._new_sandbox(all_sandboxes, statuses)
             if sandbox is None:
-                return RETRY_FIRST * 4
+                return self._again("sandbox")
+            self._s.retries.forget(f"{self.uid}/sandbox")
             statuses = []
             actions = plan(self.pod, sandbox, statuses, failed_probes={}, started={})
         assert sandbox is not None
@@ -208,7 +211,7 @@ class PodWorker:
         except VolumeError as error:
             self._s.events.event(self.pod, "Warning", "FailedMount", str(error))
             self._publish(sandbox, statuses)
-            return RETRY_FIRST * 4
+            return self._again("volumes")
         delay = min(delay, await self._start(actions, sandbox, by_name(statuses)))
         if actions.kill or actions.start:
             sandbox, _, statuses = await self._observe()
@@ -216,6 +219,26 @@ class PodWorker:
         self._s.prober.follow(self.pod, statuses)
         self._publish(sandbox, statuses)
         return delay
+
+    def _again(self, what: str) -> float:
+        """Seconds until a step that failed is tried again: longer each time."""
+        self._s.retries.next(f"{self.uid}/{what}", self._s.clock.now())
+        return self._s.retries.left(f"{self.uid}/{what}")
+
+    async def _network_ready(self) -> bool:
+        """Whether a sandbox can be given a network now; tells the pod if not. The kubelet wakes it when that changes."""
+        if self.pod.spec.host_network:
+            return True
+        now = await self._s.runtime.status()
+        if not now.network_ready:
+            self._s.events.event(
+                self.pod,
+                "Warning",
+                "NetworkNotReady",
+                f"network is not ready: container runtime network not ready: NetworkReady=false "
+                f"reason:{now.network_reason} message:{now.network_message}",
+            )
+        return now.network_ready
 
     async def _new_sandbox(
         self, old: list[v.PodSandbox], statuses: list[v.ContainerStatus]
@@ -231,6 +254,8 @@ class PodWorker:
                 self.pod, "Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created."
             )
         self._publish(None, [])
+        if not await self._network_ready():
+            return None
         if not self._s.config.simulated:
             self._s.sources.hold(self.uid, references(self.pod))
         attempt = max((s.metadata.attempt for s in old), default=-1) + 1
@@ -359,6 +384,7 @@ class PodWorker:
             await self._s.runtime.stop_pod_sandbox(sandbox.id)
         self._s.restarts.forget(self.uid)
         self._s.pulls.forget(self.uid)
+        self._s.retries.forget(self.uid)
         self._s.sources.release(self.uid)
         self._torn_down = True
         sandbox, _, statuses = await self._observe()
@@ -390,6 +416,7 @@ class PodWorker:
             await self._s.volumes.tear_down(self.uid)
         self._s.restarts.forget(self.uid)
         self._s.pulls.forget(self.uid)
+        self._s.retries.forget(self.uid)
         if not self.gone:
             await self._s.statuses.settled(self.uid)
             await self._s.statuses.delete(self.pod)

@@ -65,9 +65,7 @@ class Server:
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._config.address, self._config.port, ssl_context=self._tls())
         await site.start()
-        server = site._server
-        assert isinstance(server, asyncio.Server)
-        port: int = server.sockets[0].getsockname()[1]
+        port: int = self._runner.addresses[0][1]
         return port
 
     async def stop(self) -> None:

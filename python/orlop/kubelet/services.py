@@ -37,6 +37,8 @@ class Services(msgspec.Struct, kw_only=True):
     prober: Prober
     restarts: Backoff
     pulls: Backoff
+    retries: Backoff
+    """Sandboxes and volumes that could not be set up."""
     statuses: StatusManager
     events: Events
     node: NodeFacts
