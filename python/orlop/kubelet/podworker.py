@@ -14,6 +14,7 @@ from orlop.api.types import core_v1
 from orlop.clock import parse_time
 from orlop.kubelet import containers, hooks, starter, status
 from orlop.kubelet.dns import pod_config
+from orlop.kubelet.observer import Observer
 from orlop.kubelet.plan import Plan, by_name, plan
 from orlop.kubelet.runtime import base, values as v
 from orlop.kubelet.services import Services, container_reference
@@ -42,20 +43,18 @@ class PodWorker:
         """The API has no such pod any more."""
         self._s = services
         self._wake = asyncio.Event()
-        self._seen: dict[tuple[str, v.ContainerState], v.ContainerStatus] = {}
-        self._messages: dict[str, str] = {}
+        self._observer = Observer(services)
         self._waiting: dict[str, Waiting] = {}
         self._phase = self._reason = self._message = ""
         self._paths: Mapping[str, Path] = {}
         self._volumes_at = 0.0
         self._volumes_stale = True
         self._torn_down = False
-        self._ip = ""
 
     @property
     def pod_ip(self) -> str:
         """The pod's own address as of the last look; "" without one."""
-        return self._ip
+        return self._observer.ip
 
     @property
     def uid(self) -> str:
@@ -112,7 +111,7 @@ class PodWorker:
 
     async def _step(self) -> float | None:
         """One look and one step. Seconds until the next look without an event; None: the pod is gone."""
-        sandbox, all_sandboxes, statuses = await self._observe()
+        sandbox, all_sandboxes, statuses = await self._observer.look(self.pod)
         if self.gone or self.pod.metadata.deletion_timestamp:
             return await self._terminate(all_sandboxes, statuses)
         if self.pod.status.phase in ("Failed", "Succeeded") or self._phase:
@@ -133,40 +132,6 @@ class PodWorker:
         if seconds is None or not self.pod.status.start_time:
             return None
         return parse_time(self.pod.status.start_time) + seconds - self._s.clock.now()
-
-    async def _observe(
-        self,
-    ) -> tuple[v.PodSandboxStatus | None, list[v.PodSandbox], list[v.ContainerStatus]]:
-        """The newest sandbox, all of them, and the status of every container of the pod."""
-        wanted = {base.LABEL_POD_UID: self.uid}
-        sandboxes = await self._s.runtime.list_pod_sandbox(wanted)
-        newest = max(sandboxes, key=lambda s: (s.metadata.attempt, s.created_at), default=None)
-        sandbox = None
-        if newest is not None:
-            try:
-                sandbox = await self._s.runtime.pod_sandbox_status(newest.id)
-            except base.NotFound:
-                sandbox = None
-        self._ip = sandbox.ips[0] if sandbox is not None and sandbox.ips else ""
-        statuses = []
-        seen = {}
-        for container in await self._s.runtime.list_containers(labels=wanted):
-            key = (container.id, container.state)
-            known = self._seen.get(key)
-            if known is None:
-                try:
-                    known = await self._s.runtime.container_status(container.id)
-                except base.NotFound:
-                    continue
-                key = (known.id, known.state)
-            seen[key] = known
-            statuses.append(known)
-            if known.state == "exited" and known.id not in self._messages and not self._s.config.simulated:
-                spec = self._container(known.metadata.name)
-                if spec is not None:
-                    self._messages[known.id] = await starter.termination_message(self._s, self.pod, spec, known)
-        self._seen = seen
-        return sandbox, sandboxes, statuses
 
     def _container(self, name: str) -> core_v1.Container | None:
         return next((c for c in [*self.pod.spec.init_containers, *self.pod.spec.containers] if c.name == name), None)
@@ -214,7 +179,7 @@ class PodWorker:
             return self._again("volumes")
         delay = min(delay, await self._start(actions, sandbox, by_name(statuses)))
         if actions.kill or actions.start:
-            sandbox, _, statuses = await self._observe()
+            sandbox, _, statuses = await self._observer.look(self.pod)
             await self._prune(statuses)
         self._s.prober.follow(self.pod, statuses)
         self._publish(sandbox, statuses)
@@ -226,7 +191,7 @@ class PodWorker:
         return self._s.retries.left(f"{self.uid}/{what}")
 
     async def _network_ready(self) -> bool:
-        """Whether a sandbox can be given a network now; tells the pod if not. The kubelet wakes it when that changes."""
+        """Whether a sandbox can be given a network now; tells the pod if not."""
         if self.pod.spec.host_network:
             return True
         now = await self._s.runtime.status()
@@ -341,7 +306,7 @@ class PodWorker:
             grace = self._probe_grace(spec, container)
         subject = container_reference(self.pod, spec) if spec else self.pod
         self._s.events.event(subject, "Normal", "Killing", message)
-        ip = self._s.host_ips[0] if self.pod.spec.host_network else self._ip
+        ip = self._s.host_ips[0] if self.pod.spec.host_network else self._observer.ip
         await hooks.stop(self._s, self.pod, spec, container, grace, ip)
 
     def _probe_grace(self, spec: core_v1.Container | None, container: v.ContainerStatus) -> float:
@@ -364,7 +329,7 @@ class PodWorker:
             dead = [s for s in group[1:] if s.state != "running"]
             for s in dead[DEAD_CONTAINERS_KEPT:]:
                 await self._s.runtime.remove_container(s.id)
-                self._messages.pop(s.id, None)
+                self._observer.messages.pop(s.id, None)
 
     # The end
 
@@ -376,7 +341,7 @@ class PodWorker:
         for s in running:
             await self._kill(s, f"Stopping container {s.metadata.name}")
         if running:
-            sandbox, _, statuses = await self._observe()
+            sandbox, _, statuses = await self._observer.look(self.pod)
         self._s.prober.forget(self.uid, statuses)
         self._waiting.clear()
         self._publish(sandbox, statuses)
@@ -387,7 +352,7 @@ class PodWorker:
         self._s.retries.forget(self.uid)
         self._s.sources.release(self.uid)
         self._torn_down = True
-        sandbox, _, statuses = await self._observe()
+        sandbox, _, statuses = await self._observer.look(self.pod)
         self._publish(sandbox, statuses)
 
     def _grace(self) -> float:
@@ -469,7 +434,7 @@ class PodWorker:
             reason=self._reason or self.pod.status.reason,
             message=self._message or self.pod.status.message,
             terminating=terminating or bool(self.pod.metadata.deletion_timestamp),
-            messages=self._messages,
+            messages=self._observer.messages,
             runtime_name=self._s.runtime_name,
         )
         self._s.statuses.publish(self.pod, status.generate(self.pod, facts, self._s.clock.now()))

@@ -1,0 +1,63 @@
+"""What the runtime has of one pod now."""
+
+from typing import NamedTuple
+
+from orlop.api.types import core_v1
+from orlop.kubelet import starter
+from orlop.kubelet.runtime import base, values as v
+from orlop.kubelet.services import Services
+
+
+class Observation(NamedTuple):
+    """The newest sandbox, all of them, and the status of every container."""
+
+    sandbox: v.PodSandboxStatus | None
+    sandboxes: list[v.PodSandbox]
+    statuses: list[v.ContainerStatus]
+
+
+class Observer:
+    """Looks with one call for the sandboxes and one for the containers; a state that was seen is not asked for again."""
+
+    def __init__(self, services: Services) -> None:
+        self._s = services
+        self._seen: dict[tuple[str, v.ContainerState], v.ContainerStatus] = {}
+        self.messages: dict[str, str] = {}
+        """Termination messages by container id."""
+        self.ip = ""
+        """The pod's own address as of the last look."""
+
+    async def look(self, pod: core_v1.Pod) -> Observation:
+        """Everything of the pod. Raises RuntimeFailure."""
+        wanted = {base.LABEL_POD_UID: pod.metadata.uid}
+        sandboxes = await self._s.runtime.list_pod_sandbox(wanted)
+        newest = max(sandboxes, key=lambda s: (s.metadata.attempt, s.created_at), default=None)
+        sandbox = None
+        if newest is not None:
+            try:
+                sandbox = await self._s.runtime.pod_sandbox_status(newest.id)
+            except base.NotFound:
+                sandbox = None
+        self.ip = sandbox.ips[0] if sandbox is not None and sandbox.ips else ""
+        statuses = []
+        seen = {}
+        for container in await self._s.runtime.list_containers(labels=wanted):
+            known = self._seen.get((container.id, container.state))
+            if known is None:
+                try:
+                    known = await self._s.runtime.container_status(container.id)
+                except base.NotFound:
+                    continue
+            seen[known.id, known.state] = known
+            statuses.append(known)
+            await self._message(pod, known)
+        self._seen = seen
+        return Observation(sandbox, sandboxes, statuses)
+
+    async def _message(self, pod: core_v1.Pod, status: v.ContainerStatus) -> None:
+        if status.state != "exited" or status.id in self.messages or self._s.config.simulated:
+            return
+        name = status.metadata.name
+        spec = next((c for c in [*pod.spec.init_containers, *pod.spec.containers] if c.name == name), None)
+        if spec is not None:
+            self.messages[status.id] = await starter.termination_message(self._s, pod, spec, status)
