@@ -17,7 +17,7 @@ class Observation(NamedTuple):
 
 
 class Observer:
-    """Looks with one call for the sandboxes and one for the containers; a state that was seen is not asked for again."""
+    """One call for the sandboxes, one for the containers; a state that was seen is not asked for again."""
 
     def __init__(self, services: Services) -> None:
         self._s = services
