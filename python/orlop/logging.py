@@ -25,6 +25,8 @@ def setup(level: int | str = "INFO", format: Format = "text", stream: TextIO | N
     root.setLevel(level)
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     logging.getLogger("urllib3").setLevel(logging.WARNING)
+    # A line for every connection and upgrade; the audit of requests is elsewhere.
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:
