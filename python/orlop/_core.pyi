@@ -34,6 +34,15 @@ def wire_encode_protobuf_list(list_type_key: str, item_type_key: str, list_json:
 def wire_watch_frame_protobuf(event_type: str, type_key: str, json: bytes, /) -> bytes:
     """A frame of a protobuf watch: 4 bytes of length (big endian), then a WatchEvent with the enveloped object."""
 
+def wire_strategic_merge(type_key: str, current: bytes, patch: bytes, /) -> bytes:
+    """The object after a strategic merge patch, by the table's merge keys and every directive.
+
+    Read the result with wire_decode before it is stored: it is not canonical. Raises WireError in upstream's words.
+    """
+
+def wire_json_merge(current: bytes, patch: bytes, /) -> bytes:
+    """The document after a JSON merge patch (RFC 7386), not canonical. Raises WireError."""
+
 # --- hub ----------------------------------------------------------------------------------------
 
 class Expired(Exception):

@@ -16,6 +16,8 @@ from orlop._core import (
     wire_decode as wire_decode,
     wire_encode_protobuf as wire_encode_protobuf,
     wire_encode_protobuf_list as wire_encode_protobuf_list,
+    wire_json_merge as wire_json_merge,
     wire_peek as wire_peek,
+    wire_strategic_merge as wire_strategic_merge,
     wire_watch_frame_protobuf as wire_watch_frame_protobuf,
 )

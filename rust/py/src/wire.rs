@@ -93,6 +93,33 @@ fn wire_watch_frame_protobuf<'py>(
     Ok(PyBytes::new(py, &out))
 }
 
+#[pyfunction]
+#[pyo3(signature = (type_key, current, patch, /))]
+fn wire_strategic_merge<'py>(
+    py: Python<'py>,
+    type_key: &str,
+    current: &[u8],
+    patch: &[u8],
+) -> PyResult<Bound<'py, PyBytes>> {
+    let out = maybe_detached(py, current.len(), || {
+        wire::strategic_merge(type_key, current, patch)
+    })
+    .map_err(wire_error)?;
+    Ok(PyBytes::new(py, &out))
+}
+
+#[pyfunction]
+#[pyo3(signature = (current, patch, /))]
+fn wire_json_merge<'py>(
+    py: Python<'py>,
+    current: &[u8],
+    patch: &[u8],
+) -> PyResult<Bound<'py, PyBytes>> {
+    let out = maybe_detached(py, current.len(), || wire::json_merge(current, patch))
+        .map_err(wire_error)?;
+    Ok(PyBytes::new(py, &out))
+}
+
 /// Adds this room's classes and functions to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(wire_decode, module)?)?;
@@ -100,5 +127,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(wire_encode_protobuf, module)?)?;
     module.add_function(wrap_pyfunction!(wire_encode_protobuf_list, module)?)?;
     module.add_function(wrap_pyfunction!(wire_watch_frame_protobuf, module)?)?;
+    module.add_function(wrap_pyfunction!(wire_strategic_merge, module)?)?;
+    module.add_function(wrap_pyfunction!(wire_json_merge, module)?)?;
     Ok(())
 }

@@ -3,10 +3,12 @@
 mod decode;
 mod error;
 mod from_proto;
+mod merge;
 mod peek;
 mod proto;
 mod quantity;
 mod scan;
+mod strategic;
 pub mod table;
 mod time;
 mod to_proto;
@@ -15,6 +17,7 @@ mod yaml;
 
 pub use decode::{Decoded, decode as decode_json};
 pub use error::{Result, WireError};
+pub use merge::json_merge;
 pub use peek::peek_json;
 
 /// How a body is written.
@@ -67,6 +70,14 @@ fn known(key: &str) -> Result<table::TypeId> {
         None => error::fail(format!(
             "object {key:?} does not implement the protobuf marshalling interface"
         )),
+    }
+}
+
+/// The object after a strategic merge patch; read it with [`decode`] before it is stored.
+pub fn strategic_merge(key: &str, current: &[u8], patch: &[u8]) -> Result<Vec<u8>> {
+    match table::find(key) {
+        Some(kind) => strategic::strategic_merge(kind, current, patch),
+        None => error::fail("strategic merge patch format is not supported"),
     }
 }
 
