@@ -348,14 +348,17 @@ impl Handle {
     /// The next frames, until `room` says that there is no more room after one. What stays behind is announced by
     /// `Hub::ready` again.
     pub fn take(&self, room: impl FnMut(&Frame) -> bool) -> Vec<Frame> {
+        let current = self.hub.revision();
+        let mut rung = Vec::new();
+        let mut resource = lock(&self.resource);
+        // Looked at under the lock: once it is closed the slot may be another's.
         if self.closed.load(Ordering::Acquire) {
             return Vec::new();
         }
-        let current = self.hub.revision();
-        let mut rung = Vec::new();
-        let frames = lock(&self.resource).take(self.slot, current, room, &mut |bell| {
+        let frames = resource.take(self.slot, current, room, &mut |bell| {
             rung.push(Arc::clone(bell))
         });
+        drop(resource);
         if !rung.is_empty() {
             self.hub.ring(rung);
         }
@@ -364,10 +367,11 @@ impl Handle {
 
     /// Where it stands.
     pub fn state(&self) -> State {
+        let mut resource = lock(&self.resource);
         if self.closed.load(Ordering::Acquire) {
             State::Closed
         } else {
-            lock(&self.resource).state(self.slot)
+            resource.state(self.slot)
         }
     }
 
