@@ -9,7 +9,7 @@ from orlop.native import ForwardChanges, ServicePort
 from orlop.proxy.backends.base import ProgramError, Unsupported
 from orlop.proxy.backends.nftables import flows, listing
 from orlop.proxy.backends.nftables.command import Conntrack, Nft
-from orlop.proxy.backends.nftables.rules import CLUSTER_IPS, FAMILIES, frame, service_port
+from orlop.proxy.backends.nftables.rules import FAMILIES, SHARED, frame, service_port, shared
 from orlop.proxy.backends.nftables.ruleset import Ruleset, commands, needs_rebuild
 from orlop.proxy.config import DEFAULT_SCOPE, ProxyConfig
 from orlop.tasks import in_thread
@@ -17,6 +17,8 @@ from orlop.tasks import in_thread
 TABLE = "orlop-proxy"
 
 Id = tuple[str, str, str, str, int]
+Shared = tuple[int, tuple[str, str]]
+"""IP family, and (set, key)."""
 
 _log = logging.get("proxy")
 
@@ -34,8 +36,8 @@ class Nftables:
         self._families = list(FAMILIES)
         self._clears_flows = True
         self._programmed: dict[Id, ServicePort] = {}
-        self._cluster_ips: Counter[tuple[int, str]] = Counter()
-        """How many service ports share a cluster IP: its element goes with the last."""
+        self._shared: Counter[Shared] = Counter()
+        """How many service ports have an element of a shared set."""
 
     async def check(self) -> None:
         """Asks the kernel whether it would take every kind of rule. IPv6 may be missing, IPv4 not."""
@@ -59,7 +61,7 @@ class Nftables:
         plan = await in_thread(None, self._full_plan, wanted, texts)
         await self._execute(plan)
         self._programmed = {port.id: port for port in wanted}
-        self._cluster_ips = Counter(ip for port in wanted for ip in _cluster_ips(port))
+        self._shared = Counter(element for port in wanted for element in _shared(port))
         return bool(plan.script)
 
     async def apply(self, changes: ForwardChanges) -> None:
@@ -67,16 +69,16 @@ class Nftables:
         new = [port for port in changes.set if port.id[4] in self._families]
         ids = [*(port.id for port in new), *changes.removed]
         old = [port for id in ids if (port := self._programmed.get(id)) is not None]
-        delta = Counter(ip for port in new for ip in _cluster_ips(port))
-        delta.subtract(ip for port in old for ip in _cluster_ips(port))
+        delta = Counter(element for port in new for element in _shared(port))
+        delta.subtract(element for port in old for element in _shared(port))
         await self._execute(await in_thread(None, self._plan, old, new, delta))
         for id in changes.removed:
             self._programmed.pop(id, None)
         self._programmed.update((port.id, port) for port in new)
-        for ip, more in delta.items():
-            self._cluster_ips[ip] += more
-            if not self._cluster_ips[ip]:
-                del self._cluster_ips[ip]
+        for element, more in delta.items():
+            self._shared[element] += more
+            if not self._shared[element]:
+                del self._shared[element]
 
     async def cleanup(self) -> None:
         """Deletes both tables."""
@@ -88,7 +90,7 @@ class Nftables:
                 if await self._nft.list_table(table) is not None:
                     raise
         self._programmed = {}
-        self._cluster_ips = Counter()
+        self._shared = Counter()
 
     def _full_plan(self, wanted: list[ServicePort], texts: dict[int, str | None]) -> "_Plan":
         plan = _Plan()
@@ -104,15 +106,15 @@ class Nftables:
             plan.script += commands(self._table(family), before, after)
         return plan
 
-    def _plan(self, old: list[ServicePort], new: list[ServicePort], delta: "Counter[tuple[int, str]]") -> "_Plan":
+    def _plan(self, old: list[ServicePort], new: list[ServicePort], delta: "Counter[Shared]") -> "_Plan":
         plan = _Plan()
         for family in self._families:
             before, after = self._rules(family, old), self._rules(family, new)
-            for map, ip in before.elements.keys() | after.elements.keys():
-                if map == CLUSTER_IPS:
-                    count = self._cluster_ips[family, ip]
-                    _place(before, ip, count > 0)
-                    _place(after, ip, count + delta[family, ip] > 0)
+            for element in before.elements.keys() | after.elements.keys():
+                if element[0] in SHARED:
+                    count = self._shared[family, element]
+                    _place(before, element, count > 0)
+                    _place(after, element, count + delta[family, element] > 0)
             plan.script += commands(self._table(family), before, after)
             plan.stale += flows.stale(family, before, after)
         return plan
@@ -158,15 +160,15 @@ class _Plan:
     stale: list[flows.Flow] = field(default_factory=list)
 
 
-def _place(rules: Ruleset, ip: str, present: bool) -> None:
+def _place(rules: Ruleset, element: tuple[str, str], present: bool) -> None:
     if present:
-        rules.elements[CLUSTER_IPS, ip] = ""
+        rules.elements[element] = ""
     else:
-        rules.elements.pop((CLUSTER_IPS, ip), None)
+        rules.elements.pop(element, None)
 
 
-def _cluster_ips(port: ServicePort) -> list[tuple[int, str]]:
-    return [(port.id[4], address) for kind, address, *_ in port.frontends if kind == "ClusterIP"]
+def _shared(port: ServicePort) -> list["Shared"]:
+    return [(port.id[4], element) for element in shared(port)]
 
 
 def _first(error: Exception) -> str:

@@ -1,12 +1,14 @@
 """UDP flows that must be forgotten. A flow keeps the translation of its first packet for as long as it is used, and a
 UDP client may use one for ever: without this it would talk to an endpoint that is gone, or to none."""
 
-from collections.abc import Iterator
+import re
 from dataclasses import dataclass
 
 from orlop.proxy.backends.nftables.rules import NODE_PORTS, PROTOCOL_NUMBERS, SERVICE_IPS
 from orlop.proxy.backends.nftables.ruleset import Ruleset
 
+TRANSLATION = re.compile(r"([0-9a-f.:]+)(?: \. |:|]:)[0-9]+(?=,| }|$)")
+"""The addresses in `to 10.0.0.1:53`, `to [fd00::1]:53`, `to numgen … map { 0 : 10.0.0.1 . 53, … }`."""
 UDP = str(PROTOCOL_NUMBERS["UDP"])
 
 
@@ -31,7 +33,7 @@ def stale(family: int, before: Ruleset, after: Ruleset) -> list[Flow]:
     for element, verdict in before.elements.items():
         if verdict.startswith("goto ") and (frontend := _frontend(element)):
             by_service.setdefault(verdict.partition("-")[2], []).append(frontend)
-    for service, backend in _endpoints(before, after):
+    for service, backend in sorted(_endpoints(before) - _endpoints(after)):
         for frontend in by_service.get(service, ()):
             found[Flow(family, *frontend, backend)] = None
     return list(found)
@@ -48,11 +50,14 @@ def _frontend(element: tuple[str, str]) -> tuple[str | None, int] | None:
     return None
 
 
-def _endpoints(before: Ruleset, after: Ruleset) -> Iterator[tuple[str, str]]:
-    """(service, address) of the UDP endpoints that are gone."""
-    for name, lines in before.chains.items():
-        if name.startswith("endpoint-") and "/udp/" in name and name not in after.chains and lines:
-            service = name.removeprefix("endpoint-").rpartition("__")[0]
-            # The last line is the translation: "meta l4proto 17 dnat to 10.0.0.1:53" or "… [fd00::1]:53".
-            backend = lines[-1].rpartition(" ")[2].rpartition(":")[0].strip("[]")
-            yield service, backend
+def _endpoints(rules: Ruleset) -> set[tuple[str, str]]:
+    """(service, address) of all UDP endpoints."""
+    found = set()
+    for name, lines in rules.chains.items():
+        prefix, _, service = name.partition("-")
+        if "/udp/" in name and prefix in ("service", "local", "endpoint"):
+            for line in lines:
+                _, translates, to = line.partition(" dnat ")
+                if translates:
+                    found |= {(service.partition("__")[0], address) for address in TRANSLATION.findall(to)}
+    return found

@@ -19,6 +19,9 @@ NODE_PORTS = "service-nodeports"
 NO_ENDPOINT_SERVICES = "no-endpoint-services"
 NO_ENDPOINT_NODE_PORTS = "no-endpoint-nodeports"
 CLUSTER_IPS = "cluster-ips"
+HAIRPIN = "hairpin"
+SHARED = (CLUSTER_IPS, HAIRPIN)
+"""Sets whose elements several service ports may have in common: an element goes with the last of them."""
 
 BEFORE_DNAT, DNAT, AFTER_DNAT, SNAT, FILTER = -110, -100, -90, 100, 0
 
@@ -44,7 +47,12 @@ def frame(family: int, config: ProxyConfig) -> Ruleset:
             "filter-output-post-dnat": [_hook("filter", "output", AFTER_DNAT), "ct state new jump cluster-ips-check"],
             "nat-prerouting": [_hook("nat", "prerouting", DNAT), "jump services"],
             "nat-output": [_hook("nat", "output", DNAT), "jump services"],
-            "nat-postrouting": [_hook("nat", "postrouting", SNAT), "jump masquerading"],
+            "nat-postrouting": [
+                _hook("nat", "postrouting", SNAT),
+                "jump masquerading",
+                # An endpoint that reaches itself must see an answer from elsewhere.
+                f"ct status dnat {ip} saddr . {ip} daddr @{HAIRPIN} masquerade fully-random",
+            ],
             "services": [f"{ip} daddr . {key} vmap @{SERVICE_IPS}", f"{node_port} @{NODE_PORTS}"],
             "no-endpoints-check": [
                 f"{ip} daddr . {key} vmap @{NO_ENDPOINT_SERVICES}",
@@ -67,6 +75,7 @@ def frame(family: int, config: ProxyConfig) -> Ruleset:
             NO_ENDPOINT_SERVICES: f"map type {address} . inet_proto . inet_service : verdict",
             NO_ENDPOINT_NODE_PORTS: "map type inet_proto . inet_service : verdict",
             CLUSTER_IPS: f"set type {address}",
+            HAIRPIN: f"set type {address} . {address}",
         },
     )
 
@@ -75,20 +84,25 @@ def _hook(type: str, hook: str, priority: int) -> str:
     return f"type {type} hook {hook} priority {priority}; policy accept;"
 
 
+def shared(port: ServicePort) -> set[tuple[str, str]]:
+    """The elements of a service port that others may have too."""
+    found = {(CLUSTER_IPS, address) for kind, address, *_ in port.frontends if kind == "ClusterIP"}
+    return found | {(HAIRPIN, f"{address} . {address}") for address, *_ in (*port.cluster, *port.local)}
+
+
 def service_port(port: ServicePort, config: ProxyConfig) -> Ruleset:
     """The chains, affinity sets and elements of one service port."""
     namespace, name, port_name, protocol, family = port.id
     base = f"{namespace}/{name}/{protocol.lower()}/{port_name}"
     number = PROTOCOL_NUMBERS[protocol]
     cluster, local = port.cluster, port.local
-    rules = Ruleset()
+    rules = Ruleset(elements=dict.fromkeys(shared(port), ""))
     cluster_ips: list[tuple[str, int]] = []
     for kind, address, at, is_local in port.frontends:
         if kind == "ClusterIP":
             chosen = local if is_local else cluster
             verdict = f"goto {'local' if is_local else 'service'}-{base}" if chosen else "drop"
             cluster_ips.append((address, at))
-            rules.elements[CLUSTER_IPS, address] = ""
         else:
             verdict = f"goto external-{base}"
             rules.chains[f"external-{base}"] = _external(base, family, is_local, bool(local), config)
@@ -105,8 +119,9 @@ def service_port(port: ServicePort, config: ProxyConfig) -> Ruleset:
     for prefix, backends in (("service", cluster), ("local", local)):
         if backends:
             rules.chains[f"{prefix}-{base}"] = _balance(base, port, backends, cluster_ips, config)
-    for address, to, _ in {*cluster, *local}:
-        rules.add(_endpoint(base, family, number, address, to, port.affinity_seconds))
+    if port.affinity_seconds:
+        for address, to, _ in {*cluster, *local}:
+            rules.add(_endpoint(base, family, number, address, to, port.affinity_seconds))
     return rules
 
 
@@ -141,18 +156,23 @@ def _balance(
             lines.append(f"{match} jump mark-for-masquerade")
         elif cidr:
             lines.append(f"{match} {ip} saddr != {cidr} jump mark-for-masquerade")
-    names = [_endpoint_name(base, address, to) for address, to, _ in backends]
-    if port.affinity_seconds:
-        lines += [f"{ip} saddr @affinity-{name} goto endpoint-{name}" for name in names]
     total = 0
     shares = []
-    for name, (_, _, weight) in zip(names, backends, strict=True):
+    for address, to, weight in backends:
+        name = _endpoint_name(base, address, to)
+        if port.affinity_seconds:
+            lines.append(f"{ip} saddr @affinity-{name} goto endpoint-{name}")
         if weight:
             share = f"{total}-{total + weight - 1}" if weight > 1 else str(total)
-            shares.append(f"{share} : goto endpoint-{name}")
+            shares.append(f"{share} : " + (f"goto endpoint-{name}" if port.affinity_seconds else f"{address} . {to}"))
             total += weight
     if shares:
-        lines.append(f"numgen random mod {total} vmap {{ {', '.join(shares)} }}")
+        choice = f"numgen random mod {total} "
+        if port.affinity_seconds:
+            choice += "vmap"
+        else:
+            choice = f"meta l4proto {PROTOCOL_NUMBERS[port.id[3]]} dnat {ip} to {choice}map"
+        lines.append(f"{choice} {{ {', '.join(shares)} }}")
     return lines
 
 
@@ -161,18 +181,15 @@ def _endpoint_name(base: str, address: str, port: int) -> str:
 
 
 def _endpoint(base: str, family: int, protocol: int, address: str, port: int, affinity_seconds: int) -> Ruleset:
+    """Session affinity: whoever is sent here is remembered, so that the next connection is sent here too."""
     ip = FAMILIES[family]
     name = _endpoint_name(base, address, port)
     to = f"{address}:{port}" if family == 4 else f"[{address}]:{port}"
-    # Hairpin: an endpoint that reaches itself must see an answer from elsewhere.
-    lines = [f"{ip} saddr {address} jump mark-for-masquerade"]
-    rules = Ruleset()
-    if affinity_seconds:
-        rules.sets[f"affinity-{name}"] = f"set type ipv{family}_addr; size 65535; flags dynamic,timeout"
-        lines.append(f"update @affinity-{name} {{ {ip} saddr timeout {duration(affinity_seconds)} }}")
-    lines.append(f"meta l4proto {protocol} dnat to {to}")
-    rules.chains[f"endpoint-{name}"] = lines
-    return rules
+    remember = f"update @affinity-{name} {{ {ip} saddr timeout {duration(affinity_seconds)} }}"
+    return Ruleset(
+        chains={f"endpoint-{name}": [remember, f"meta l4proto {protocol} dnat to {to}"]},
+        sets={f"affinity-{name}": f"set type ipv{family}_addr; size 65535; flags dynamic,timeout"},
+    )
 
 
 def duration(seconds: int) -> str:
