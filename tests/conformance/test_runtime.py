@@ -228,6 +228,26 @@ async def test_unknown_ids(world: World) -> None:
         await world.runtime.container_stats(unknown)
 
 
+async def test_a_new_runtime_finds_everything_again(world: World) -> None:
+    pod = world.pod(labels={"app": "a"}, annotations={"x": "y"})
+    sandbox_id = await world.runtime.run_pod_sandbox(pod)
+    running = await world.container(sandbox_id, pod, world.prints("kept", then=None), labels={"c": "1"})
+    ended = await world.container(
+        sandbox_id, pod, world.exits(4), metadata=v.ContainerMetadata(name="ended", attempt=2)
+    )
+    await world.ended(ended)
+    before = [await world.runtime.container_status(i) for i in (running, ended)]
+    sandbox_before = await world.runtime.pod_sandbox_status(sandbox_id)
+    await world.runtime.close()
+    world.runtime = world.make()
+    await world.runtime.open()
+    assert [await world.runtime.container_status(i) for i in (running, ended)] == before
+    assert await world.runtime.pod_sandbox_status(sandbox_id) == sandbox_before
+    assert [c.id for c in await world.runtime.list_containers(labels={"c": "1"})] == [running]
+    assert await world.log(running) == b"kept\n"
+    await world.runtime.stop_container(running, 0)
+
+
 async def test_cleanup_leaves_nothing(world: World) -> None:
     await world.run(world.sleeps(), "a")
     await world.run(world.exits(0), "b")

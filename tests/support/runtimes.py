@@ -117,8 +117,12 @@ class HollowWorld(World):
     image = "simulated:1"
     real = False
 
+    def __init__(self, state_dir: Path, network: Network | None = None) -> None:
+        self.state_dir = state_dir
+        super().__init__(network)
+
     def make(self) -> Runtime:
-        return HollowRuntime(self.clock, self.network)
+        return HollowRuntime(self.clock, self.network, state_file=self.state_dir / "hollow.jsonl")
 
     def does(self, script: str, stage: dict[str, Any]) -> dict[str, Any]:
         return {"annotations": {STAGE_ANNOTATION: msgspec.json.encode(stage).decode()}}
@@ -129,7 +133,7 @@ async def opened(
     name: str, state_dir: Path, network: Network | None = None, pod_cidr: str = POD_CIDR
 ) -> AsyncIterator[World]:
     """A world with its runtime open; everything it made is gone afterwards. Without `network`: addresses only."""
-    world = DockerWorld(state_dir, network) if name == "docker" else HollowWorld(network)
+    world = DockerWorld(state_dir, network) if name == "docker" else HollowWorld(state_dir, network)
     await world.network.configure([pod_cidr])
     await world.runtime.open()
     try:

@@ -137,6 +137,45 @@ async def test_addresses_run_out_and_come_back() -> None:
         assert (await world.runtime.pod_sandbox_status(newest.id)).ips == address
 
 
+async def test_it_outlives_its_process(tmp_path: Path) -> None:
+    file = tmp_path / "hollow.jsonl"
+    clock = FakeClock()
+
+    async def restarted() -> tuple[HollowRuntime, HollowNetwork]:
+        network = HollowNetwork()
+        runtime = HollowRuntime(clock, network, state_file=file)
+        await runtime.open()
+        await network.configure(["10.9.0.0/24"])
+        return runtime, network
+
+    runtime, _ = await restarted()
+    await runtime.pull_image("img:1")
+    ids = {}
+    for name, stage in {"ends": "{run: 30, exitCode: 3}", "stays": "{}", "goes": "{}"}.items():
+        metadata = v.PodSandboxMetadata(name=name, uid=name, namespace="default")
+        config = v.PodSandboxConfig(metadata=metadata, annotations={STAGE_ANNOTATION: stage})
+        sandbox = await runtime.run_pod_sandbox(config)
+        container = v.ContainerConfig(metadata=v.ContainerMetadata(name="c"), image="img:1")
+        ids[name] = sandbox, await runtime.create_container(sandbox, container, config)
+        await runtime.start_container(ids[name][1])
+    await runtime.remove_pod_sandbox(ids["goes"][0])
+    before = await runtime.pod_sandbox_status(ids["stays"][0])
+    await runtime.close()
+    with file.open("ab") as cut_off:
+        cut_off.write(b'{"type":"cont')
+    await clock.advance(60)
+    runtime, network = await restarted()
+    await clock.advance(0)
+    assert await runtime.pod_sandbox_status(ids["stays"][0]) == before
+    assert (await runtime.container_status(ids["stays"][1])).state == "running"
+    assert (await runtime.container_status(ids["ends"][1])).exit_code == 3
+    assert len(await runtime.list_pod_sandbox()) == 2
+    assert await runtime.image_status("img:1") is not None
+    fresh = await network.attach("fresh", "", pod="default/fresh")
+    assert fresh.ips not in {before.ips}
+    await runtime.close()
+
+
 def test_stage_file(tmp_path: Path) -> None:
     path = tmp_path / "stages.yaml"
     path.write_text("- match: {image: 'x*'}\n  startDelay: 1.5\n  exec: [{stdout: hi}]\n- run: 3\n")

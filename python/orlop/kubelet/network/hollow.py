@@ -5,6 +5,13 @@ from collections.abc import Mapping, Sequence
 from orlop.kubelet.network.base import Attachment, NetworkError, NetworkStatus, PortMapping
 from orlop.kubelet.network.ipam import Pool
 
+PREFIX = "hollow:"
+
+
+def addresses_as_path(ips: Sequence[str]) -> str:
+    """A simulated sandbox has no namespace to read its addresses back from: the "path" itself says them."""
+    return PREFIX + ",".join(ips) if ips else ""
+
 
 class HollowNetwork:
     """Counts through the pod CIDRs. Nothing listens on its addresses."""
@@ -46,6 +53,10 @@ class HollowNetwork:
                     pool.free(ip)
 
     async def recover(self, live: Mapping[str, str]) -> None:
+        for sandbox_id, path in live.items():
+            if sandbox_id not in self._held and path.startswith(PREFIX):
+                self._held[sandbox_id] = Attachment(ips=tuple(path.removeprefix(PREFIX).split(",")))
+                self._claim(self._held[sandbox_id].ips)
         for sandbox_id in [held for held in self._held if held not in live]:
             await self.detach(sandbox_id)
 

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 from orlop.clock import Clock
 from orlop.kubelet.network.base import Network
+from orlop.kubelet.network.hollow import addresses_as_path
 from orlop.kubelet.runtime import values as v
 from orlop.kubelet.runtime.base import (
     ImageFailure,
@@ -21,6 +22,7 @@ from orlop.kubelet.runtime.base import (
 from orlop.kubelet.runtime.delays import DelayQueue, Timer
 from orlop.kubelet.runtime.events import EventStream
 from orlop.kubelet.runtime.hollow_stages import Answer, BadStage, Stage, choose, for_image
+from orlop.kubelet.runtime.hollow_state import Container, Image, Sandbox, State
 from orlop.kubelet.runtime.reference import with_default_tag
 from orlop.kubelet.runtime.replay import ReplaySession
 
@@ -28,53 +30,33 @@ SIGKILL_EXIT = 137
 HOLLOW_IMAGE_BYTES = 1 << 20
 
 
-@dataclass(slots=True)
-class _Sandbox:
-    id: str
-    config: v.PodSandboxConfig
-    created_at: int
-    ips: tuple[str, ...]
-    state: v.SandboxState = "ready"
-
-
-@dataclass(slots=True)
-class _Container:
-    id: str
-    sandbox: _Sandbox
-    config: v.ContainerConfig
-    image_id: str
-    stage: Stage
-    created_at: int
-    resources: v.Resources
-    state: v.ContainerState = "created"
-    started_at: int = 0
-    finished_at: int = 0
-    exit_code: int = 0
-    reason: str = ""
-    message: str = ""
-    timer: Timer | None = None
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-
-
 class HollowRuntime:
     """Implements `runtime.base.Runtime`. Sandboxes and containers are entries in memory; time costs one delay queue.
 
-    Commands answer what the stage says; `probe` tells how a probe would go. Its containers end with this object.
+    Commands answer what the stage says; `probe` tells how a probe would go. With a `state_file` everything outlives
+    this object, and what was to end meanwhile has ended.
     """
 
-    def __init__(self, clock: Clock, network: Network, stages: Sequence[Stage] = ()) -> None:
+    def __init__(
+        self, clock: Clock, network: Network, stages: Sequence[Stage] = (), state_file: Path | None = None
+    ) -> None:
         self._clock = clock
         self._network = network
         self._stages = stages
         self._events = EventStream()
         self._delays = DelayQueue(clock)
         self._task: asyncio.Task[None] | None = None
-        self._sandboxes: dict[str, _Sandbox] = {}
-        self._containers: dict[str, _Container] = {}
-        self._images: dict[str, str] = {}
+        self._state = State(state_file)
+        self._timers: dict[str, Timer] = {}
+        self._waiters: dict[str, asyncio.Event] = {}
 
     async def open(self) -> None:
         if self._task is None:
+            await asyncio.to_thread(self._state.open)
+            ready = (s for s in self._state.sandboxes.values() if s.state == "ready")
+            await self._network.recover({s.id: addresses_as_path(s.ips) for s in ready})
+            for container in self._state.containers.values():
+                self._plan_end(container)
             self._task = asyncio.get_running_loop().create_task(self._delays.run(), name="hollow runtime's delays")
 
     async def close(self) -> None:
@@ -82,9 +64,10 @@ class HollowRuntime:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
+        self._state.close()
 
     async def cleanup(self) -> None:
-        for sandbox_id in list(self._sandboxes):
+        for sandbox_id in list(self._state.sandboxes):
             await self.remove_pod_sandbox(sandbox_id)
 
     async def version(self) -> v.Version:
@@ -107,13 +90,13 @@ class HollowRuntime:
         if config.namespaces.network == "pod":
             pod = f"{config.metadata.namespace}/{config.metadata.name}"
             ips = (await self._network.attach(sandbox_id, "", pod=pod, port_mappings=config.port_mappings)).ips
-        sandbox = _Sandbox(sandbox_id, config, self._now(), ips)
-        self._sandboxes[sandbox_id] = sandbox
+        sandbox = Sandbox(id=sandbox_id, config=config, created_at=self._now(), ips=ips)
+        self._state.keep(sandbox)
         self._tell("started", sandbox)
         return sandbox_id
 
     async def stop_pod_sandbox(self, sandbox_id: str) -> None:
-        sandbox = self._sandboxes.get(sandbox_id)
+        sandbox = self._state.sandboxes.get(sandbox_id)
         if sandbox is None:
             return
         for container in self._of(sandbox_id):
@@ -121,13 +104,15 @@ class HollowRuntime:
         await self._network.detach(sandbox_id)
         if sandbox.state == "ready":
             sandbox.state = "notready"
+            self._state.keep(sandbox)
             self._tell("stopped", sandbox)
 
     async def remove_pod_sandbox(self, sandbox_id: str) -> None:
         await self.stop_pod_sandbox(sandbox_id)
         for container in self._of(sandbox_id):
             await self.remove_container(container.id)
-        if sandbox := self._sandboxes.pop(sandbox_id, None):
+        if sandbox := self._state.sandboxes.get(sandbox_id):
+            self._state.drop(sandbox_id)
             self._tell("deleted", sandbox)
 
     async def pod_sandbox_status(self, sandbox_id: str) -> v.PodSandboxStatus:
@@ -153,7 +138,7 @@ class HollowRuntime:
                 labels=sandbox.config.labels,
                 annotations=sandbox.config.annotations,
             )
-            for sandbox in reversed(self._sandboxes.values())
+            for sandbox in reversed(self._state.sandboxes.values())
             if _carries(sandbox.config.labels, labels)
         ]
 
@@ -179,8 +164,16 @@ class HollowRuntime:
         except BadStage as error:
             raise RuntimeFailure(str(error)) from error
         container_id = self._clock.token(32).hex()
-        container = _Container(container_id, sandbox, config, image.id, stage, self._now(), config.resources)
-        self._containers[container_id] = container
+        container = Container(
+            id=container_id,
+            sandbox_id=sandbox_id,
+            config=config,
+            image_id=image.id,
+            stage=stage,
+            created_at=self._now(),
+            resources=config.resources,
+        )
+        self._state.keep(container)
         self._tell("created", sandbox, container)
         return container_id
 
@@ -198,38 +191,35 @@ class HollowRuntime:
             raise StartFailure(stage.start_error)
         container.state = "running"
         container.started_at = self._now()
-        self._tell("started", container.sandbox, container)
         if stage.run is not None:
-            code = SIGKILL_EXIT if stage.oom else stage.exit_code
-            reason = "OOMKilled" if stage.oom else ""
-            container.timer = self._delays.after(
-                self._stretch(stage, stage.run), lambda: self._end(container, code, reason=reason)
-            )
+            container.ends_at = container.started_at + int(self._stretch(stage, stage.run) * 1e9)
+        self._state.keep(container)
+        self._tell("started", self._sandbox(container.sandbox_id), container)
+        self._plan_end(container)
 
     async def stop_container(self, container_id: str, timeout_seconds: float) -> None:
-        container = self._containers.get(container_id)
+        container = self._state.containers.get(container_id)
         if container is None:
             return
         if container.state == "running":
             delay = self._stretch(container.stage, container.stage.stop_delay)
             code = container.stage.stop_exit_code if delay <= timeout_seconds else SIGKILL_EXIT
-            self._cancel(container)
-            container.timer = self._delays.after(min(delay, timeout_seconds), lambda: self._end(container, code))
-            await container.ended.wait()
+            self._after(container, min(delay, timeout_seconds), code)
+            await self._ended(container)
 
     async def remove_container(self, container_id: str) -> None:
-        if container := self._containers.get(container_id):
+        if container := self._state.containers.get(container_id):
             self._end(container, SIGKILL_EXIT)
-            self._containers.pop(container_id, None)
-            self._tell("deleted", container.sandbox, container)
+            self._state.drop(container_id)
+            self._tell("deleted", self._state.sandboxes[container.sandbox_id], container)
 
     async def container_status(self, container_id: str) -> v.ContainerStatus:
         c = self._container(container_id)
         return v.ContainerStatus(
             id=c.id,
-            pod_sandbox_id=c.sandbox.id,
+            pod_sandbox_id=c.sandbox_id,
             metadata=c.config.metadata,
-            pod=c.sandbox.config.metadata,
+            pod=self._sandbox(c.sandbox_id).config.metadata,
             image=c.config.image,
             image_ref=c.image_id,
             state=c.state,
@@ -253,9 +243,9 @@ class HollowRuntime:
         return [
             v.Container(
                 id=c.id,
-                pod_sandbox_id=c.sandbox.id,
+                pod_sandbox_id=c.sandbox_id,
                 metadata=c.config.metadata,
-                pod=c.sandbox.config.metadata,
+                pod=self._sandbox(c.sandbox_id).config.metadata,
                 image=c.config.image,
                 image_ref=c.image_id,
                 state=c.state,
@@ -263,12 +253,14 @@ class HollowRuntime:
                 labels=c.config.labels,
                 annotations=c.config.annotations,
             )
-            for c in reversed(self._containers.values())
-            if (sandbox_id is None or c.sandbox.id == sandbox_id) and _carries(c.config.labels, labels)
+            for c in reversed(self._state.containers.values())
+            if (sandbox_id is None or c.sandbox_id == sandbox_id) and _carries(c.config.labels, labels)
         ]
 
     async def update_container_resources(self, container_id: str, resources: v.Resources) -> None:
-        self._container(container_id).resources = resources
+        container = self._container(container_id)
+        container.resources = resources
+        self._state.keep(container)
 
     # Streams
 
@@ -312,7 +304,7 @@ class HollowRuntime:
         data = "".join(f"{at if options.timestamps else ''}{line}\n" for line in lines).encode()
         yield data[: options.limit_bytes]
         if options.follow and container.state != "exited":
-            await container.ended.wait()
+            await self._ended(container)
 
     async def reopen_container_log(self, container_id: str) -> None:
         self._container(container_id)
@@ -332,9 +324,9 @@ class HollowRuntime:
 
     async def list_pod_sandbox_stats(self) -> list[v.PodSandboxStats]:
         running: dict[str, list[v.ContainerStats]] = {}
-        for container in self._containers.values():
+        for container in self._state.containers.values():
             if container.state == "running":
-                running.setdefault(container.sandbox.id, []).append(self._stats(container))
+                running.setdefault(container.sandbox_id, []).append(self._stats(container))
         return [
             v.PodSandboxStats(
                 pod_sandbox_id=sandbox.id,
@@ -342,35 +334,36 @@ class HollowRuntime:
                 timestamp=self._now(),
                 containers=tuple(running.get(sandbox.id, ())),
             )
-            for sandbox in self._sandboxes.values()
+            for sandbox in self._state.sandboxes.values()
             if sandbox.state == "ready"
         ]
 
     # Images
 
     async def list_images(self) -> list[v.Image]:
-        return [_image(name, image_id) for name, image_id in self._images.items()]
+        return [_image(image) for image in self._state.images.values()]
 
     async def image_status(self, image: str) -> v.Image | None:
         reference = with_default_tag(image)
-        for name, image_id in self._images.items():
-            if image_id == image or name == reference:
-                return _image(name, image_id)
-        return None
+        found = (known for known in self._state.images.values() if image == known.id or reference == known.name)
+        return next(map(_image, found), None)
 
     async def pull_image(self, image: str, auth: v.AuthConfig | None = None) -> str:
         stage = for_image(self._stages, image)
         await self._delays.wait(self._stretch(stage, stage.pull_delay))
         if stage.pull_error:
             raise ImageFailure("ErrImagePull", stage.pull_error)
-        return self._images.setdefault(with_default_tag(image), f"sha256:{self._clock.token(32).hex()}")
+        name = with_default_tag(image)
+        if name not in self._state.images:
+            self._state.keep(Image(name=name, id=f"sha256:{self._clock.token(32).hex()}"))
+        return self._state.images[name].id
 
     async def remove_image(self, image: str) -> None:
-        for name in [n for n, image_id in self._images.items() if image in (n, image_id)]:
-            del self._images[name]
+        for name in [known.name for known in self._state.images.values() if image in (known.name, known.id)]:
+            self._state.drop(name)
 
     async def image_fs_info(self) -> v.FilesystemUsage:
-        used = len(self._images) * HOLLOW_IMAGE_BYTES
+        used = len(self._state.images) * HOLLOW_IMAGE_BYTES
         return v.FilesystemUsage(timestamp=self._now(), mountpoint="/", used_bytes=used)
 
     # Within
@@ -381,34 +374,49 @@ class HollowRuntime:
     def _stretch(self, stage: Stage, seconds: float) -> float:
         return seconds * (1 + stage.jitter * self._clock.random.uniform(-1, 1)) if stage.jitter else seconds
 
-    def _sandbox(self, sandbox_id: str) -> _Sandbox:
-        if sandbox := self._sandboxes.get(sandbox_id):
+    def _sandbox(self, sandbox_id: str) -> Sandbox:
+        if sandbox := self._state.sandboxes.get(sandbox_id):
             return sandbox
         raise NotFound(f"No such sandbox: {sandbox_id}")
 
-    def _container(self, container_id: str) -> _Container:
-        if container := self._containers.get(container_id):
+    def _container(self, container_id: str) -> Container:
+        if container := self._state.containers.get(container_id):
             return container
         raise NotFound(f"No such container: {container_id}")
 
-    def _of(self, sandbox_id: str) -> list[_Container]:
-        return [c for c in self._containers.values() if c.sandbox.id == sandbox_id]
+    def _of(self, sandbox_id: str) -> list[Container]:
+        return [c for c in self._state.containers.values() if c.sandbox_id == sandbox_id]
 
-    def _cancel(self, container: _Container) -> None:
-        if container.timer is not None:
-            container.timer.cancel()
-            container.timer = None
+    def _plan_end(self, container: Container) -> None:
+        """A container that runs and is to end by itself ends at its time."""
+        if container.state == "running" and container.ends_at:
+            stage = container.stage
+            code = SIGKILL_EXIT if stage.oom else stage.exit_code
+            left = (container.ends_at - self._now()) / 1e9
+            self._after(container, left, code, "OOMKilled" if stage.oom else "")
 
-    def _end(self, container: _Container, exit_code: int, reason: str = "") -> None:
+    def _after(self, container: Container, seconds: float, exit_code: int, reason: str = "") -> None:
+        if planned := self._timers.pop(container.id, None):
+            planned.cancel()
+        self._timers[container.id] = self._delays.after(seconds, lambda: self._end(container, exit_code, reason))
+
+    async def _ended(self, container: Container) -> None:
+        if container.state != "exited":
+            await self._waiters.setdefault(container.id, asyncio.Event()).wait()
+
+    def _end(self, container: Container, exit_code: int, reason: str = "") -> None:
         if container.state == "exited":
             return
-        self._cancel(container)
+        if planned := self._timers.pop(container.id, None):
+            planned.cancel()
         container.state = "exited"
         container.finished_at = self._now()
         container.exit_code = exit_code
         container.reason = reason or ("Error" if exit_code else "Completed")
-        container.ended.set()
-        self._tell("stopped", container.sandbox, container)
+        self._state.keep(container)
+        if waiter := self._waiters.pop(container.id, None):
+            waiter.set()
+        self._tell("stopped", self._state.sandboxes[container.sandbox_id], container)
 
     def _answer(self, container_id: str, command: list[str]) -> Answer:
         container = self._container(container_id)
@@ -416,7 +424,7 @@ class HollowRuntime:
             raise RuntimeFailure(f"container {container_id} is not running")
         return container.stage.answer(command)
 
-    def _tell(self, kind: v.EventType, sandbox: _Sandbox, container: _Container | None = None) -> None:
+    def _tell(self, kind: v.EventType, sandbox: Sandbox, container: Container | None = None) -> None:
         stopped = container is not None and kind == "stopped"
         self._events.publish(
             v.ContainerEvent(
@@ -431,7 +439,7 @@ class HollowRuntime:
             )
         )
 
-    def _stats(self, container: _Container) -> v.ContainerStats:
+    def _stats(self, container: Container) -> v.ContainerStats:
         now = self._now()
         cpu = (now - container.started_at) * container.stage.cpu_milli // 1000
         memory = container.stage.memory_bytes
@@ -451,6 +459,6 @@ def _carries(labels: Mapping[str, str], wanted: Mapping[str, str] | None) -> boo
     return not wanted or all(labels.get(key) == value for key, value in wanted.items())
 
 
-def _image(name: str, image_id: str) -> v.Image:
-    digest = f"{name.rsplit('@', 1)[0].rsplit(':', 1)[0]}@{image_id}"
-    return v.Image(id=image_id, repo_tags=(name,), repo_digests=(digest,), size=HOLLOW_IMAGE_BYTES)
+def _image(image: Image) -> v.Image:
+    digest = f"{image.name.rsplit('@', 1)[0].rsplit(':', 1)[0]}@{image.id}"
+    return v.Image(id=image.id, repo_tags=(image.name,), repo_digests=(digest,), size=HOLLOW_IMAGE_BYTES)

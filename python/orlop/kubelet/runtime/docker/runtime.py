@@ -70,10 +70,10 @@ class DockerRuntime(DockerImages):
         await self._engine.close()
 
     async def cleanup(self) -> None:
-        for row in await self._containers.rows(marks.SANDBOX):
-            await self.remove_pod_sandbox(row["Id"])
-        for row in await self._containers.rows():
-            await self._containers.remove(row["Id"])
+        sandboxes = await self._containers.rows(marks.SANDBOX)
+        await asyncio.gather(*(self.remove_pod_sandbox(row["Id"]) for row in sandboxes))
+        rest = await self._containers.rows()
+        await asyncio.gather(*(self._containers.remove(row["Id"]) for row in rest))
         await self.remove_pause()
         await self._resolv.clear()
 
@@ -127,8 +127,8 @@ class DockerRuntime(DockerImages):
         await self._containers.stop(sandbox_id, PAUSE_STOP_SECONDS)
 
     async def remove_pod_sandbox(self, sandbox_id: str) -> None:
-        for row in await self._containers.rows(f"{marks.SANDBOX_ID}={sandbox_id}"):
-            await self.remove_container(row["Id"])
+        rows = await self._containers.rows(f"{marks.SANDBOX_ID}={sandbox_id}")
+        await asyncio.gather(*(self.remove_container(row["Id"]) for row in rows))
         await self._network.detach(sandbox_id)
         await self._containers.remove(sandbox_id)
         await self._resolv.remove(sandbox_id)
