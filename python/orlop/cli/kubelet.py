@@ -74,7 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
     async def work(client: Client, clock: Clock) -> None:
         if arguments.runtime == "hollow":
             hollow = HollowNetwork()
-            await Kubelet(client, clock, config, HollowRuntime(clock, hollow), hollow).run()
+            simulated = HollowRuntime(clock, hollow, state_file=root / "runtime.jsonl")
+            await Kubelet(client, clock, config, simulated, hollow).run()
         else:
             runtime, network = make_runtime(settings, "docker", clock)
             await Kubelet(client, clock, config, runtime, network).run()

@@ -88,7 +88,8 @@ async def run_node(settings: Settings, ready: Ready) -> None:
         clients.append(client)
         network = HollowNetwork()
         config = hollow_config(settings, name)
-        kubelets.append(Kubelet(client, clock, config, HollowRuntime(clock, network), network))
+        runtime = HollowRuntime(clock, network, state_file=config.root_dir / "runtime.jsonl")
+        kubelets.append(Kubelet(client, clock, config, runtime, network))
     work += [kubelet.run() for kubelet in kubelets]
 
     async def announce() -> None:
