@@ -33,8 +33,11 @@ class Response(NamedTuple):
 class Stream(Protocol):
     """An answer whose body is read as it comes."""
 
-    status: int
-    headers: Mapping[str, str]
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
 
     def chunks(self) -> AsyncIterator[bytes]:
         """The body's pieces as they arrive; raises Unreachable if it breaks off before its end."""
@@ -52,8 +55,10 @@ class Stream(Protocol):
 class WebSocket(Protocol):
     """An open WebSocket of binary messages."""
 
-    protocol: str
-    """The subprotocol that the server chose, "" if none."""
+    @property
+    def protocol(self) -> str:
+        """The subprotocol that the server chose, "" if none."""
+        ...
 
     async def send(self, message: bytes) -> None:
         """Sends one binary message; raises Unreachable when the connection is gone."""
