@@ -207,6 +207,30 @@ SELECTOR = {
             ["x", "ClusterRole/view", "60m", "u1, u2", "g", "ns/s"],
         ),
         (
+            {
+                "apiVersion": "networking.k8s.io/v1",
+                "kind": "IPAddress",
+                "spec": {"parentRef": {"resource": "services", "namespace": "default", "name": "web"}},
+            },
+            ["x", "services/default/web"],
+        ),
+        (
+            {
+                "apiVersion": "networking.k8s.io/v1",
+                "kind": "IPAddress",
+                "spec": {"parentRef": {"group": "Example.com", "resource": "gateways", "name": "g"}},
+            },
+            ["x", "gateways.example.com/g"],
+        ),
+        (
+            {
+                "apiVersion": "networking.k8s.io/v1",
+                "kind": "ServiceCIDR",
+                "spec": {"cidrs": ["10.96.0.0/16", "fd00::/108"]},
+            },
+            ["x", "10.96.0.0/16,fd00::/108", "60m"],
+        ),
+        (
             {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole"},
             ["x", "2025-12-31T23:00:00Z"],
         ),

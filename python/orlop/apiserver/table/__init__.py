@@ -32,6 +32,8 @@ PRINTERS: dict[str, Printer[Any]] = {
     "apps/replicasets": workloads.REPLICA_SET,
     "coordination.k8s.io/leases": cluster.LEASE,
     "discovery.k8s.io/endpointslices": network.ENDPOINT_SLICE,
+    "networking.k8s.io/ipaddresses": network.IP_ADDRESS,
+    "networking.k8s.io/servicecidrs": network.SERVICE_CIDR,
     "policy/poddisruptionbudgets": cluster.POD_DISRUPTION_BUDGET,
     "rbac.authorization.k8s.io/clusterrolebindings": rbac.CLUSTER_ROLE_BINDING,
     "rbac.authorization.k8s.io/rolebindings": rbac.ROLE_BINDING,

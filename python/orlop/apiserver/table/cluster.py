@@ -149,7 +149,7 @@ PRIORITY_CLASS = Printer(
     Column("Value", "integer", description="Pods with a higher value go first."),
     Column("Global-Default", "boolean", description="Whether pods without a class get this one."),
     AGE,
-    wide("PreemptionPolicy", "Whether such pods may push out others: Never or PreemptLowerPriority."),
+    Column("PreemptionPolicy", description="Whether such pods may push out others: Never or PreemptLowerPriority."),
 )
 
 

@@ -174,3 +174,48 @@ ENDPOINT_SLICE = Printer(
     Column("Endpoints", description="Addresses that the Service leads to."),
     AGE,
 )
+
+
+class _CidrSpec(Fields):
+    cidrs: tuple[str, ...] = ()
+
+
+class _ServiceCidr(Object):
+    spec: _CidrSpec = msgspec.field(default_factory=_CidrSpec)
+
+
+def _service_cidr(obj: _ServiceCidr, metadata: Metadata, now: float) -> list[Any]:
+    return [metadata.name, ",".join(obj.spec.cidrs), age(metadata, now)]
+
+
+SERVICE_CIDR = Printer(
+    _ServiceCidr, _service_cidr, NAME, Column("CIDRs", description="Ranges that Services get addresses from."), AGE
+)
+
+
+class _Parent(Fields):
+    group: str = ""
+    resource: str = ""
+    namespace: str = ""
+    name: str = ""
+
+    def __str__(self) -> str:
+        resource = f"{self.resource}.{self.group}" if self.group else self.resource
+        return "/".join(part for part in (resource.lower(), self.namespace, self.name) if part)
+
+
+class _AddressSpec(Fields):
+    parent_ref: _Parent | None = None
+
+
+class _IPAddress(Object):
+    spec: _AddressSpec = msgspec.field(default_factory=_AddressSpec)
+
+
+def _ip_address(obj: _IPAddress, metadata: Metadata, now: float) -> list[Any]:
+    return [metadata.name, NONE if obj.spec.parent_ref is None else str(obj.spec.parent_ref)]
+
+
+IP_ADDRESS = Printer(
+    _IPAddress, _ip_address, NAME, Column("ParentRef", description="Who has the address: resource, namespace, name.")
+)
