@@ -264,7 +264,7 @@ def duplicate(field: str, value: Any) -> FieldError:
 
 
 def not_supported(field: str, value: Any, supported: Sequence[str]) -> FieldError:
-    quoted = ", ".join(f'"{s}"' for s in sorted(supported))
+    quoted = ", ".join(f'"{s}"' for s in supported)
     return FieldError("FieldValueNotSupported", field, value, f"supported values: {quoted}")
 
 

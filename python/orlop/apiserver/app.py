@@ -139,7 +139,9 @@ class App:
         if page is None:
             page = next((p for prefix, p in PREFIXES if path.startswith(prefix)), None)
         if page is None:
-            raise NoSuchPage
+            if path.startswith(("/api/", "/apis/")):
+                raise NoSuchPage
+            return await health.index(self.core, request, 404)
         if request.method not in PAGE_METHODS:
             raise errors.MethodNotSupported(METHOD, details=meta_v1.StatusDetails())
         return await page(self.core, request)

@@ -59,13 +59,14 @@ def _json_patch(current: bytes, patch: bytes) -> bytes:
     try:
         result = jsonpatch.apply_patch(msgspec.json.decode(current), operations)
     except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, KeyError, IndexError, TypeError) as error:
-        raise _refused(error) from None
+        raise _refused() from error
     return msgspec.json.encode(result)
 
 
-def _refused(error: Exception) -> errors.ApiError:
+def _refused() -> errors.ApiError:
+    """What upstream says of a JSON patch that does not apply; which operation failed it does not tell."""
     return errors.ApiError(
-        f"the server rejected our request due to an error in our request: {error}",
+        "the server rejected our request due to an error in our request",
         code=422,
         reason="Invalid",
         details=meta_v1.StatusDetails(),

@@ -97,7 +97,7 @@ def check_type(kind: Kind, api_version: str, name: str) -> None:
             f"the API version in the data ({api_version}) does not match the expected API version ({kind.api_version})"
         )
     raise errors.BadRequest(
-        f"{start}converting ({found.folder}.{name}) to ({kind.folder}.{kind.kind}): unknown conversion"
+        f"{start}converting ({found.version}.{name}) to ({kind.folder}.{kind.kind}): unknown conversion"
     )
 
 

@@ -98,7 +98,7 @@ def _common(
             unsupported(
                 f"{path}.terminationMessagePolicy",
                 container.termination_message_policy,
-                ("FallbackToLogsOnError", "File"),
+                ("File", "FallbackToLogsOnError"),
             )
         )
     errors += _ports(container.ports, f"{path}.ports", host_network)
@@ -137,7 +137,9 @@ def _ports(ports: Sequence[core_v1.ContainerPort], path: str, host_network: bool
             if host_network and port.host_port != port.container_port:
                 errors.append(
                     invalid_value(
-                        f"{where}.hostPort", port.host_port, "must match `containerPort` when `hostNetwork` is true"
+                        f"{where}.containerPort",
+                        port.container_port,
+                        "must match `hostPort` when `hostNetwork` is true",
                     )
                 )
         if not port.protocol:
@@ -246,7 +248,8 @@ def _mounts(container: core_v1.Container, path: str, found: dict[str, core_v1.Vo
             errors.append(invalid_value(f"{where}.mountPath", mount.mount_path, "must be unique"))
         seen.add(mount.mount_path)
         if mount.sub_path:
-            errors += volumes.local_path(mount.sub_path, f"{where}.subPath")
+            # Upstream names these without the mount's index.
+            errors += volumes.local_path(mount.sub_path, f"{path}.volumeMounts.subPath")
         if mount.sub_path_expr:
             if mount.sub_path:
                 errors.append(
@@ -254,7 +257,7 @@ def _mounts(container: core_v1.Container, path: str, found: dict[str, core_v1.Vo
                         f"{where}.subPathExpr", mount.sub_path_expr, "subPathExpr and subPath are mutually exclusive"
                     )
                 )
-            errors += volumes.local_path(mount.sub_path_expr, f"{where}.subPathExpr")
+            errors += volumes.local_path(mount.sub_path_expr, f"{path}.volumeMounts.subPathExpr")
         if mount.mount_propagation is not None:
             if mount.mount_propagation not in PROPAGATIONS:
                 errors.append(unsupported(f"{where}.mountPropagation", mount.mount_propagation, PROPAGATIONS))

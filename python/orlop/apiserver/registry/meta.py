@@ -73,19 +73,19 @@ def _owners(owners: list[meta_v1.OwnerReference]) -> list[FieldError]:
     errors = []
     path = "metadata.ownerReferences"
     controller = ""
-    for i, owner in enumerate(owners):
+    for owner in owners:
         if not owner.api_version.rpartition("/")[2]:
-            errors.append(invalid_value(f"{path}[{i}].apiVersion", owner.api_version, "version must not be empty"))
+            errors.append(invalid_value(f"{path}.apiVersion", owner.api_version, "version must not be empty"))
         if not owner.kind:
-            errors.append(invalid_value(f"{path}[{i}].kind", owner.kind, "must not be empty"))
+            errors.append(invalid_value(f"{path}.kind", owner.kind, "kind must not be empty"))
         if not owner.name:
-            errors.append(invalid_value(f"{path}[{i}].name", owner.name, "must not be empty"))
+            errors.append(invalid_value(f"{path}.name", owner.name, "name must not be empty"))
         if not owner.uid:
-            errors.append(invalid_value(f"{path}[{i}].uid", owner.uid, "must not be empty"))
+            errors.append(invalid_value(f"{path}.uid", owner.uid, "uid must not be empty"))
         if (owner.api_version, owner.kind) in EVENT_KIND_OWNERS:
             errors.append(
                 invalid_value(
-                    f"{path}[{i}]",
+                    path,
                     owner.kind,
                     f"/{owner.api_version}, Kind={owner.kind} is disallowed from being an owner",
                 )

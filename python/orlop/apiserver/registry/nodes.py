@@ -26,7 +26,7 @@ class Nodes(Strategy):
             obj.spec.pod_cidr = obj.spec.pod_cidrs[0]
 
     def validate(self, obj: core_v1.Node) -> list[FieldError]:
-        errors = validate_taints(obj.spec.taints, "spec.taints")
+        errors = validate_taints(obj.spec.taints, "metadata.taints")
         for i, cidr in enumerate(obj.spec.pod_cidrs):
             errors += [invalid_value(f"spec.podCIDRs[{i}]", cidr, m) for m in names.cidr(cidr)]
         if len(obj.spec.pod_cidrs) > 2:
@@ -38,7 +38,7 @@ class Nodes(Strategy):
         return errors + _status(obj)
 
     def validate_update(self, new: core_v1.Node, old: core_v1.Node) -> list[FieldError]:
-        errors = validate_taints(new.spec.taints, "spec.taints")
+        errors = validate_taints(new.spec.taints, "metadata.taints")
         if old.spec.pod_cidrs and new.spec.pod_cidrs != old.spec.pod_cidrs:
             errors.append(
                 forbidden_field("spec.podCIDRs", 'node updates may not change podCIDR except from "" to valid')

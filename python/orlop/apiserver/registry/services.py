@@ -336,7 +336,10 @@ def _policies(service: core_v1.Service) -> list[FieldError]:
             )
         if spec.external_traffic_policy not in ("Cluster", "Local"):
             errors.append(unsupported("spec.externalTrafficPolicy", spec.external_traffic_policy, ("Cluster", "Local")))
-    if spec.type != "ExternalName" and spec.internal_traffic_policy not in ("Cluster", "Local"):
+    if spec.internal_traffic_policy is None:
+        if spec.type in ("NodePort", "LoadBalancer", "ClusterIP"):
+            errors.append(required("spec.internalTrafficPolicy"))
+    elif spec.internal_traffic_policy not in ("Cluster", "Local"):
         errors.append(unsupported("spec.internalTrafficPolicy", spec.internal_traffic_policy, ("Cluster", "Local")))
     for i, source in enumerate(spec.load_balancer_source_ranges):
         path = f"spec.loadBalancerSourceRanges[{i}]"

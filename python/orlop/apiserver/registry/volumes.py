@@ -10,8 +10,11 @@ from orlop.api.types import core_v1
 from orlop.apiserver.registry import names
 from orlop.apiserver.registry.resources import unsupported
 
-SOURCES = {field.name: field.encode_name for field in structs.fields(core_v1.Volume) if field.name != "name"}
-"""Attributes of a Volume that are sources, with their JSON names."""
+SOURCES = {
+    "empty_dir": "emptyDir",
+    **{field.name: field.encode_name for field in structs.fields(core_v1.Volume) if field.name != "name"},
+}
+"""Attributes of a Volume that are sources, with their JSON names, in the order in which upstream looks at them."""
 HOST_PATH_TYPES = (
     "",
     "BlockDevice",
