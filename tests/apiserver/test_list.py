@@ -132,9 +132,9 @@ async def test_protobuf_and_yaml(api: Api) -> None:
     sent = (await api("GET", f"{PODS}/a", accept="application/vnd.kubernetes.protobuf")).raw
     again = await api("PUT", f"{PODS}/a", sent, media="application/vnd.kubernetes.protobuf")
     assert again.status == 200
-    made = await api("POST", MAPS, b"kind: ConfigMap\nmetadata: {name: y}\ndata: {a: b}\n", media="application/yaml")
+    made = await api("POST", MAPS, b"kind: ConfigMap\nmetadata: {name: yam}\ndata: {a: b}\n", media="application/yaml")
     assert made.body["data"] == {"a": "b"}
-    assert b"name: y\n" in (await api("GET", f"{MAPS}/y", accept="application/yaml")).raw
+    assert b"name: yam\n" in (await api("GET", f"{MAPS}/yam", accept="application/yaml")).raw
 
 
 async def test_long_lists_are_compressed_when_asked(api: Api) -> None:

@@ -67,6 +67,8 @@ def test_resources(method: str, path: str, expected: dict[str, object]) -> None:
     assert parse_path(method, path) == RequestInfo(path, is_resource=True, **expected)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("path", ["/", "/api", "/apis", "/apis/apps", "/apis/apps/v1", "/api/v1", "/readyz", "/foo/bar"])
+@pytest.mark.parametrize(
+    "path", ["/", "/api", "/apis", "/apis/apps", "/apis/apps/v1", "/api/v1", "/readyz", "/foo/bar"]
+)
 def test_pages(path: str) -> None:
     assert parse_path("GET", path) == RequestInfo(path, "get")

@@ -112,7 +112,9 @@ async def test_a_strategic_patch_merges_lists_by_key(api: Api) -> None:
     assert answer.body["metadata"]["generation"] == 2
     more = {"spec": {"containers": [{"name": "d", "image": "x"}]}}
     answer = await api("PATCH", f"{PODS}/p", more, "application/strategic-merge-patch+json")
-    assert answer.message == 'Pod "p" is invalid: spec.containers: Forbidden: pod updates may not add or remove containers'
+    assert (
+        answer.message == 'Pod "p" is invalid: spec.containers: Forbidden: pod updates may not add or remove containers'
+    )
 
 
 async def test_unknown_fields_are_reported_as_asked(api: Api) -> None:

@@ -14,7 +14,7 @@ async def get(core: Core, request: Request, kind: Kind) -> Response:
     if request.scope.get("query_string"):
         await wait_for(core, request.param("resourceVersion"))
     info = request.info
-    value, _ = core.objects.find(kind, info.namespace, info.name)
+    value, _ = core.objects.find(kind, info.namespace if kind.namespaced else "", info.name)
     if accepted.plain:
         return Response(200, value)
     return output.one(core, request, kind, value, accepted)

@@ -15,6 +15,7 @@ class Namespaces(Strategy):
     """`spec.finalizers` holds a namespace until its content is gone; /finalize takes them away."""
 
     returns_deleted = True
+    deletion_grace = None
     fields = [("status.phase", "status.phase")]  # noqa: RUF012
 
     def name_rule(self, name: str) -> list[str]:
@@ -33,6 +34,12 @@ class Namespaces(Strategy):
 
     def canonicalize(self, obj: core_v1.Namespace) -> None:
         obj.metadata.labels[NAME_LABEL] = obj.metadata.name
+
+    def holds(self, obj: core_v1.Namespace) -> bool:
+        return bool(obj.spec.finalizers)
+
+    def mark_deleting(self, obj: core_v1.Namespace) -> None:
+        obj.status.phase = "Terminating"
 
     def prepare_update(self, new: core_v1.Namespace, old: core_v1.Namespace) -> None:
         new.spec.finalizers = old.spec.finalizers

@@ -230,7 +230,7 @@ class Objects:
                 raise errors.invalid(kind.kind, kind.group, name, wrong)
             if check is not None:
                 await check(new, old)
-            if ends_deletion(new.metadata, old.metadata):
+            if _ends_deletion(strategy, new, old):
                 if dry_run:
                     return encode(new), False
                 try:
@@ -350,21 +350,24 @@ class Objects:
             metadata.deletion_grace_period_seconds = grace
         finalizers = _gc_finalizers(strategy, metadata, options)
         metadata.finalizers = finalizers
-        if not strategy.graceful and finalizers and not deleting:
+        held = bool(finalizers) or strategy.holds(obj)
+        if held and not strategy.graceful and not deleting:
             metadata.deletion_timestamp = rfc3339(now)
-            metadata.deletion_grace_period_seconds = 0
+            metadata.deletion_grace_period_seconds = strategy.deletion_grace
             if metadata.generation > 0:
                 metadata.generation += 1
-        return not finalizers and grace == 0
+            strategy.mark_deleting(obj)
+        return not held and grace == 0
 
 
-def ends_deletion(new: meta_v1.ObjectMeta, old: meta_v1.ObjectMeta) -> bool:
+def _ends_deletion(strategy: Strategy, new: Any, old: Any) -> bool:
     """Whether an update takes the last thing away that kept a deleted object."""
     return (
-        old.deletion_timestamp is not None
-        and bool(old.finalizers)
-        and not new.finalizers
-        and (new.deletion_grace_period_seconds or 0) == 0
+        old.metadata.deletion_timestamp is not None
+        and (bool(old.metadata.finalizers) or strategy.holds(old))
+        and not new.metadata.finalizers
+        and not strategy.holds(new)
+        and (new.metadata.deletion_grace_period_seconds or 0) == 0
     )
 
 

@@ -25,6 +25,8 @@ class Strategy:
     """Whether a delete at once answers with the object, not with a Status."""
     garbage_collected: ClassVar[str] = "background"
     """What becomes of dependents when a delete does not say: `background` or `orphan`."""
+    deletion_grace: ClassVar[int | None] = 0
+    """What metadata.deletionGracePeriodSeconds says of a deleted object that finalizers keep."""
     generation: ClassVar[bool] = False
     """Whether metadata.generation counts changes of the spec."""
     fields: ClassVar[list[tuple[str, str]]] = []
@@ -124,6 +126,13 @@ class Strategy:
     def before_finalize(self, new: Any, old: Any) -> list[FieldError]:
         """Prepares a change through the finalize subresource (namespaces)."""
         return self.before_update(new, old)
+
+    def holds(self, obj: Any) -> bool:
+        """Whether something besides metadata.finalizers keeps a deleted object (a namespace's content)."""
+        return False
+
+    def mark_deleting(self, obj: Any) -> None:
+        """Shows in the object that its deletion has begun."""
 
     def grace(self, obj: Any, asked: int | None) -> int:
         """Seconds a graceful delete leaves `obj`; 0 removes it at once."""
