@@ -20,7 +20,7 @@ from orlop.scheduler import Scheduler
 
 SCHEDULER = User("system:kube-scheduler", ("system:authenticated",))
 ADMIN = User("admin", ("system:masters", "system:authenticated"))
-TIMEOUT = 10.0
+TIMEOUT = 4.0
 
 
 class World:
@@ -53,7 +53,11 @@ class World:
 
     async def node(self, name: str, cpu: str = "4", **spec: Any) -> core_v1.Node:
         metadata = {"name": name, "labels": {"kubernetes.io/hostname": name}}
-        node = await self.admin.create(msgspec.convert({"metadata": metadata, "spec": spec}, core_v1.Node))
+        wanted = msgspec.convert({"metadata": metadata, "spec": spec}, core_v1.Node)
+        node = await self.admin.create(wanted)
+        # Admission taints a new node as not ready; here no controller takes that away.
+        node.spec.taints = wanted.spec.taints
+        node = await self.admin.update(node)
         node.status.allocatable = node.status.capacity = {"cpu": cpu, "memory": "8Gi", "pods": "110"}
         return await self.admin.update_status(node)
 

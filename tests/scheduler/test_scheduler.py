@@ -55,6 +55,8 @@ async def test_without_nodes_until_one_comes(world: World) -> None:
         assert await world.condition("p", "Unschedulable") == "no nodes available to schedule pods"
         await world.clock.advance(2)
         await world.node("n1")
+        # Tried in vain meanwhile, while the new node was not ready yet.
+        await world.clock.advance(10)
         assert await world.placed("p") == "n1"
 
 
