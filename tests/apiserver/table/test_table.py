@@ -5,6 +5,7 @@ import pytest
 
 from orlop.api import scheme
 from orlop.apiserver import table
+from orlop.apiserver.subresources.scale import SCALE
 
 from .conftest import NOW
 
@@ -92,4 +93,11 @@ def test_columns_are_upstream_s(resource, usual, wide):
 
 
 def test_every_printer_is_of_a_kind_that_is_served():
-    assert set(table.PRINTERS) <= {kind.resource for kind in scheme.KINDS}
+    assert set(table.PRINTERS) <= {kind.resource for kind in (*scheme.KINDS, SCALE)}
+
+
+def test_a_scale():
+    scale = b'{"metadata":{"name":"web"},"spec":{"replicas":3},"status":{"replicas":2}}'
+    shown = msgspec.json.decode(table.rows(SCALE, [scale], NOW))
+    assert shown["rows"][0]["cells"] == ["web", 3, 2, "<unknown>"]
+    assert [column["name"] for column in shown["columnDefinitions"]] == ["Name", "Desired", "Available", "Age"]

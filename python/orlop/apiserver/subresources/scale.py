@@ -9,13 +9,13 @@ from orlop.api import errors, selectors
 from orlop.api.errors import invalid_value
 from orlop.api.scheme import Kind
 from orlop.api.types import autoscaling_v1, meta_v1
-from orlop.apiserver import negotiate, patch as patches
+from orlop.apiserver import negotiate, output, patch as patches
 from orlop.apiserver.core import Core
 from orlop.apiserver.handlers import body
 from orlop.apiserver.handlers.update import admit, checker
 from orlop.apiserver.registry.objects import encode
 from orlop.apiserver.request import Request
-from orlop.apiserver.response import Response, encoded
+from orlop.apiserver.response import Response
 
 SCALE = Kind(group="autoscaling", version="v1", kind="Scale", plural="scales", folder="autoscaling", namespaced=True)
 
@@ -38,16 +38,16 @@ def scale_of(obj: Any) -> autoscaling_v1.Scale:
     )
 
 
-def _answer(request: Request, scale: autoscaling_v1.Scale) -> Response:
-    accepted = negotiate.accept(request.header(b"accept"), tables=False)
-    return Response(200, *encoded(accepted.media, SCALE.type_key, encode(scale)))
+def _answer(core: Core, request: Request, scale: autoscaling_v1.Scale) -> Response:
+    accepted = negotiate.accept(request.header(b"accept"))
+    return output.one(core, request, SCALE, encode(scale), accepted)
 
 
 async def get_scale(core: Core, request: Request, kind: Kind) -> Response:
     """The Scale as it is now."""
     info = request.info
     value, _ = core.objects.find(kind, info.namespace, info.name)
-    return _answer(request, scale_of(core.objects.decode(kind, value)))
+    return _answer(core, request, scale_of(core.objects.decode(kind, value)))
 
 
 async def update_scale(core: Core, request: Request, kind: Kind) -> Response:
@@ -115,4 +115,4 @@ async def _store(core: Core, request: Request, kind: Kind, change: Any) -> Respo
         dry_run=dry_run,
         check=checker(core, request, kind, dry_run),
     )
-    return _answer(request, scale_of(core.objects.decode(kind, stored)))
+    return _answer(core, request, scale_of(core.objects.decode(kind, stored)))

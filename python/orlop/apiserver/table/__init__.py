@@ -30,6 +30,7 @@ PRINTERS: dict[str, Printer[Any]] = {
     "apps/controllerrevisions": workloads.CONTROLLER_REVISION,
     "apps/deployments": workloads.DEPLOYMENT,
     "apps/replicasets": workloads.REPLICA_SET,
+    "autoscaling/scales": workloads.SCALE,
     "coordination.k8s.io/leases": cluster.LEASE,
     "discovery.k8s.io/endpointslices": network.ENDPOINT_SLICE,
     "networking.k8s.io/ipaddresses": network.IP_ADDRESS,

@@ -121,3 +121,26 @@ CONTROLLER_REVISION = Printer(
     Column("Revision", description="Number of this state among those of its controller."),
     AGE,
 )
+
+
+class _ScaleSpec(Fields):
+    replicas: int = 0
+
+
+class _Scale(Object):
+    spec: _ScaleSpec = msgspec.field(default_factory=_ScaleSpec)
+    status: _ScaleSpec = msgspec.field(default_factory=_ScaleSpec)
+
+
+def _scale(obj: _Scale, metadata: Metadata, now: float) -> list[Any]:
+    return [metadata.name, obj.spec.replicas, obj.status.replicas, age(metadata, now)]
+
+
+SCALE = Printer(
+    _Scale,
+    _scale,
+    NAME,
+    Column("Desired", "integer", description="Pods that there should be."),
+    Column("Available", "integer", description="Pods that there are."),
+    AGE,
+)
