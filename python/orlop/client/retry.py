@@ -32,7 +32,7 @@ class Retry:
             try:
                 response = await send()
             except Unreachable as error:
-                if reconnects >= MAX_RECONNECTS or (error.sent and method not in IDEMPOTENT):
+                if error.final or reconnects >= MAX_RECONNECTS or (error.sent and method not in IDEMPOTENT):
                     raise
                 wait = RECONNECT_BASE * (1 << reconnects) * (1 + self._clock.random.random())
                 reconnects += 1

@@ -181,8 +181,9 @@ class TLSTransport:
         import aiohttp
 
         sent = not isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+        final = isinstance(error, aiohttp.ClientConnectorCertificateError)
         reason = str(error) or type(error).__name__
-        return Unreachable(f'{method.capitalize()} "{self._base}{target}": {reason}', sent=sent)
+        return Unreachable(f'{method.capitalize()} "{self._base}{target}": {reason}', sent=sent, final=final)
 
 
 def ssl_context(settings: Settings) -> ssl.SSLContext | bool:

@@ -14,12 +14,14 @@ from orlop.api import errors
 class Unreachable(errors.ServiceUnavailable):
     """No answer came: refused, reset, broken off, or a name that does not resolve.
 
-    `sent` tells whether the server may have seen (and done) the request.
+    `sent` tells whether the server may have seen (and done) the request, `final` that trying again will not help (a
+    certificate that is not trusted).
     """
 
-    def __init__(self, message: str, *, sent: bool) -> None:
+    def __init__(self, message: str, *, sent: bool, final: bool = False) -> None:
         super().__init__(message)
         self.sent = sent
+        self.final = final
 
 
 class Response(NamedTuple):

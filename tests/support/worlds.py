@@ -1,0 +1,346 @@
+"""Controllers by example: a YAML world in, the writes and events of the controllers out.
+
+A case is a pair of files, `NAME.input.yaml` and `NAME.output.yaml`. The input's documents are objects, made in order
+before the controllers start, and steps, taken while they run; after each the controllers run until they are quiet:
+
+    do: apply                   make or change an object (a strategic merge patch of what is there)
+    object: {...}
+    do: status                  merge into an object's status
+    of: Pod/default/web-*       kind/namespace/name, of cluster-scoped kinds kind/name; `*` stands for any text
+    status: {...}
+    do: delete                  with the propagation policy, if one is given
+    of: Deployment/default/web
+    propagation: Foreground
+    do: run                     what a kubelet would report: the pods that match are Running and Ready
+    of: Pod/default/*
+    do: end                     what a kubelet does when pods are being deleted: they are gone
+    of: Pod/default/*
+    do: wait                    time passes
+    seconds: 600
+
+The output has a document for each step (the first for the start) that lists what the controllers did, in order: what
+they created (the whole object), changed (what is different), deleted, and the events they told. What is different in
+every run is left out or made plain: uids and revisions are gone, times are `start` or `start+30s`, generated suffixes
+count up. Owner references in the input need no uid.
+
+`ORLOP_REWRITE_FIXTURES=1` writes the outputs anew; read the difference before you commit it.
+"""
+
+import asyncio
+import fnmatch
+import os
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from orlop.api import scheme
+from orlop.api.scheme import Kind
+from orlop.apiserver.auth.user import User
+from orlop.client import Client, Response
+from orlop.client.asgi import ASGITransport
+from orlop.clock import FakeClock, parse_time, rfc3339
+from orlop.control import Controller, Manager
+
+REWRITE = "ORLOP_REWRITE_FIXTURES"
+ADMIN = User("kubernetes-admin", ("system:masters", "system:authenticated"))
+MANAGER = User("system:kube-controller-manager", ("system:authenticated",))
+QUIET_TURNS = 60
+"""Turns of the loop without a write after which the controllers count as quiet."""
+PATIENCE = 2.0
+"""Seconds of the clock that a delayed key may need to count as work at hand (retries), not as a timer."""
+DROPPED_META = ("uid", "resourceVersion", "generation", "managedFields", "selfLink")
+"""Metadata that differs in every run, or says nothing of the controller."""
+
+_TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
+
+
+def cases(folder: Path) -> list[Path]:
+    """The inputs of a folder."""
+    return sorted(folder.glob("*.input.yaml"))
+
+
+async def check(case: Path, controllers: Sequence[Controller]) -> None:
+    """Runs a case and compares it with its output."""
+    expected = case.with_name(case.name.replace(".input.", ".output."))
+    documents = list(yaml.safe_load_all(case.read_text()))  # noqa: ASYNC240
+    got = await play(documents, controllers)
+    text = yaml.safe_dump_all(got, sort_keys=False, width=120, explicit_start=True)
+    if os.environ.get(REWRITE):
+        expected.write_text(text)
+        return
+    assert got == list(yaml.safe_load_all(expected.read_text())), f"{expected.name} should be:\n{text}"
+
+
+async def play(documents: Sequence[dict[str, Any]], controllers: Sequence[Controller]) -> list[list[Any]]:
+    """What the controllers do in each step."""
+    async with server() as (app, clock):
+        admin = Client(ASGITransport(app, ADMIN), clock=clock, user_agent="kubectl/v1.37.0")
+        recording = Recording(app, MANAGER)
+        world = World(admin, clock)
+        steps = [d for d in documents if "do" in d]
+        for document in documents:
+            if "do" not in document:
+                await world.make(document)
+        client = Client(recording, clock=clock, user_agent="kube-controller-manager/v1.37.0")
+        manager = Manager(client, clock, controllers)
+        task = asyncio.ensure_future(manager.run())
+        output = []
+        try:
+            for step in (None, *steps):
+                if step is not None:
+                    await world.take(step)
+                await quiet(manager, recording, clock)
+                output.append(recording.shown(clock))
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+            await recording.close()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            raise error
+        return output
+
+
+@asynccontextmanager
+async def server() -> AsyncIterator[tuple[Any, FakeClock]]:
+    """An API server in memory, and its clock."""
+    import tempfile
+
+    from orlop.apiserver.config import Config
+    from orlop.apiserver.server import ApiServer
+
+    clock = FakeClock()
+    with tempfile.TemporaryDirectory() as folder:
+        config = Config(data_dir=Path(folder), secure_port=None, store="memory")
+        async with ApiServer(config, clock) as api:
+            yield api.app, clock
+
+
+async def quiet(manager: Manager, recording: "Recording", clock: FakeClock) -> None:
+    """Returns when the controllers have done all that there is to do without time passing."""
+    calm, seen = 0, -1
+    while calm < QUIET_TURNS:
+        await asyncio.sleep(0)
+        busy = not manager.idle or recording.count != seen
+        seen = recording.count
+        calm = 0 if busy else calm + 1
+        if calm == QUIET_TURNS:
+            due = [loop.queue.next_due for loop in manager.loops if loop.queue.next_due is not None]
+            if due and min(due) <= clock.monotonic() + PATIENCE:
+                await clock.advance(min(due) - clock.monotonic())
+                calm = 0
+
+
+class World:
+    """Objects as a user, a scheduler and a kubelet would make and change them."""
+
+    def __init__(self, client: Client, clock: FakeClock) -> None:
+        self._client = client
+        self._clock = clock
+
+    async def make(self, document: dict[str, Any]) -> None:
+        kind = _kind(document)
+        meta = document["metadata"]
+        if kind.namespaced:
+            meta.setdefault("namespace", "default")
+        for ref in meta.get("ownerReferences", ()):
+            owner = scheme.by_kind(ref["apiVersion"], ref["kind"])
+            assert owner is not None
+            if "uid" not in ref:
+                found = await self._get(owner, meta.get("namespace") if owner.namespaced else None, ref["name"])
+                ref["uid"] = found["metadata"]["uid"]
+        await self._send("POST", kind.path(meta.get("namespace")), document)
+        if "status" in document:
+            await self._status(kind, meta.get("namespace"), meta["name"], document["status"])
+
+    async def take(self, step: dict[str, Any]) -> None:
+        match step["do"]:
+            case "apply":
+                await self._apply(step["object"])
+            case "status":
+                for kind, obj in await self._matching(step["of"]):
+                    await self._status(kind, obj["metadata"].get("namespace"), obj["metadata"]["name"], step["status"])
+            case "delete":
+                for kind, obj in await self._matching(step["of"]):
+                    options = {"propagationPolicy": step["propagation"]} if "propagation" in step else {}
+                    await self._send("DELETE", _path(kind, obj), options)
+            case "run":
+                for kind, obj in await self._matching(step["of"]):
+                    now = rfc3339(self._clock.now())
+                    condition = {"type": "Ready", "status": "True", "lastTransitionTime": now}
+                    status = {"phase": "Running", "conditions": [condition]}
+                    await self._status(kind, obj["metadata"]["namespace"], obj["metadata"]["name"], status)
+            case "end":
+                for kind, obj in await self._matching(step["of"]):
+                    if "deletionTimestamp" in obj["metadata"]:
+                        await self._send("DELETE", _path(kind, obj), {"gracePeriodSeconds": 0})
+            case "wait":
+                await self._clock.advance(step["seconds"])
+            case unknown:
+                raise ValueError(f"no such step: {unknown}")
+
+    async def _apply(self, obj: dict[str, Any]) -> None:
+        kind = _kind(obj)
+        path = kind.path(
+            obj["metadata"].get("namespace", "default" if kind.namespaced else None), obj["metadata"]["name"]
+        )
+        if (await self._client.request("GET", path)).status == 404:
+            await self.make(obj)
+        else:
+            await self._send("PATCH", path, obj, "application/strategic-merge-patch+json")
+
+    async def _status(self, kind: Kind, namespace: str | None, name: str, status: Any) -> None:
+        path = kind.path(namespace, name, "status")
+        await self._send("PATCH", path, {"status": status}, "application/merge-patch+json")
+
+    async def _matching(self, pattern: str) -> list[tuple[Kind, dict[str, Any]]]:
+        name_of_kind, _, rest = pattern.partition("/")
+        kind = next(k for k in scheme.KINDS if k.kind == name_of_kind)
+        namespace, _, name = rest.rpartition("/")
+        response = await self._client.request("GET", kind.path(namespace or None))
+        items = msgspec.json.decode(response.body)["items"]
+        found = [(kind, item) for item in items if fnmatch.fnmatchcase(item["metadata"]["name"], name)]
+        assert found or "*" in name, f"nothing matches {pattern}: {[i['metadata']['name'] for i in items]}"
+        return found
+
+    async def _get(self, kind: Kind, namespace: str | None, name: str) -> Any:
+        response = await self._client.request("GET", kind.path(namespace, name))
+        assert response.status == 200, response.body.decode()
+        return msgspec.json.decode(response.body)
+
+    async def _send(self, method: str, path: str, body: Any, media: str = "application/json") -> None:
+        response = await self._client.request(
+            method, path, body=msgspec.json.encode(body), headers={"content-type": media}
+        )
+        assert response.status < 300, f"{method} {path}: {response.body.decode()}"
+
+
+def _kind(document: dict[str, Any]) -> Kind:
+    kind = scheme.by_kind(document["apiVersion"], document["kind"])
+    assert kind is not None, f"{document['apiVersion']} {document['kind']} is not served"
+    return kind
+
+
+def _path(kind: Kind, obj: dict[str, Any]) -> str:
+    return kind.path(obj["metadata"].get("namespace"), obj["metadata"]["name"])
+
+
+class Recording(ASGITransport):
+    """Notes what is written through it."""
+
+    def __init__(self, app: Any, user: User) -> None:
+        super().__init__(app, user)
+        self.count = 0
+        self._writes: list[Any] = []
+        self._known: dict[tuple[str, str], Any] = {}
+        self._names: dict[str, str] = {}
+        self._counts: dict[str, int] = {}
+
+    async def request(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Response:
+        before = await self._before(method, target)
+        response = await super().request(method, target, headers, body)
+        if method in ("POST", "PUT", "PATCH", "DELETE"):
+            self.count += 1
+            self._note(method, target, body, response, before)
+        return response
+
+    async def _before(self, method: str, target: str) -> Any:
+        """The object that is about to be changed."""
+        if method not in ("PUT", "PATCH"):
+            return None
+        path = target.partition("?")[0]
+        response = await super().request("GET", path, {"accept": "application/json"}, b"")
+        return msgspec.json.decode(response.body) if response.status == 200 else None
+
+    def _note(self, method: str, target: str, body: bytes, response: Response, before: Any) -> None:
+        answer = msgspec.json.decode(response.body) if response.body else {}
+        path = target.partition("?")[0]
+        if response.status >= 400:
+            self._writes.append({"refused": f"{method} {path}", "because": answer.get("message", "")})
+        elif answer.get("kind") == "Event":
+            sent = msgspec.json.decode(body)
+            count = sent.get("count", 1)
+            about = answer["involvedObject"]
+            named = "/".join(p for p in (about["kind"], about.get("namespace", ""), about["name"]) if p)
+            line = f"{answer['type']} {answer['reason']} {named}: {answer['message']}"
+            self._writes.append({"event": line if count == 1 else f"{line} (x{count})"})
+        elif method == "POST":
+            self._writes.append({"create": answer})
+        elif method == "DELETE":
+            options = msgspec.json.decode(body) if body else {}
+            entry: dict[str, Any] = {"delete": _short(path)}
+            if "propagationPolicy" in options:
+                entry["propagation"] = options["propagationPolicy"]
+            if options.get("gracePeriodSeconds") is not None:
+                entry["grace"] = options["gracePeriodSeconds"]
+            self._writes.append(entry)
+        else:
+            change = difference(_plain(before or {}), _plain(answer))
+            if change:
+                self._writes.append({"update": _short(path), "change": change})
+
+    def shown(self, clock: FakeClock) -> list[Any]:
+        """What was written since the last time, made plain."""
+        writes, self._writes = self._writes, []
+        start = clock.now() - clock.monotonic()
+        return [
+            self._made_plain(_plain(write) if "create" not in write else {"create": _plain(write["create"])}, start)
+            for write in writes
+        ]
+
+    def _made_plain(self, value: Any, start: float) -> Any:
+        if isinstance(value, dict):
+            generated = value.get("generateName")
+            if generated and "name" in value:
+                self._name(generated, value["name"])
+            return {k: self._made_plain(v, start) for k, v in value.items() if not (k == "generateName" and generated)}
+        if isinstance(value, list):
+            return [self._made_plain(v, start) for v in value]
+        if isinstance(value, str):
+            if _TIME.match(value):
+                passed = round(parse_time(value) - start)
+                return "start" if passed == 0 else f"start+{passed}s"
+            for name, plain in self._names.items():
+                value = value.replace(name, plain)
+        return value
+
+    def _name(self, prefix: str, name: str) -> None:
+        if name not in self._names:
+            plain_prefix = prefix
+            for known, plain in self._names.items():
+                plain_prefix = plain_prefix.replace(known, plain)
+            self._counts[prefix] = self._counts.get(prefix, 0) + 1
+            self._names[name] = f"{plain_prefix}{self._counts[prefix]}"
+
+
+def _short(path: str) -> str:
+    """`/apis/apps/v1/namespaces/default/deployments/web/status` → `deployments/default/web/status`."""
+    parts = path.strip("/").split("/")
+    parts = parts[2:] if parts[0] == "api" else parts[3:]
+    if parts[0] == "namespaces" and len(parts) > 2 and parts[2] not in ("status", "finalize"):
+        namespace, resource, *rest = parts[1:]
+        return "/".join([resource, namespace, *rest])
+    return "/".join(parts)
+
+
+def _plain(value: Any) -> Any:
+    """Without what differs in every run."""
+    if isinstance(value, dict):
+        dropped = DROPPED_META if "name" in value or "resourceVersion" in value else ()
+        return {k: _plain(v) for k, v in value.items() if k not in dropped and k != "managedFields"}
+    if isinstance(value, list):
+        return [_plain(v) for v in value]
+    return value
+
+
+def difference(before: Any, after: Any) -> Any:
+    """What of `after` is not in `before`; what is gone is null."""
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return after
+    change = {k: difference(before.get(k), v) for k, v in after.items() if before.get(k) != v}
+    change.update({k: None for k in before if k not in after})
+    return change
