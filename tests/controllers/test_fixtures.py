@@ -1,0 +1,18 @@
+"""Every controller by its examples: tests/fixtures/CONTROLLER/NAME.input.yaml and .output.yaml (see support.worlds)."""
+
+from pathlib import Path
+
+import pytest
+from tests.support import worlds
+
+from orlop.controllers import Options, all_controllers
+
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+NAMES = sorted(controller.name for controller in all_controllers(Options(root_ca=b"CA")))
+CASES = [(name, case) for name in NAMES for case in worlds.cases(FIXTURES / name)]
+
+
+@pytest.mark.parametrize(("name", "case"), CASES, ids=lambda v: v.name.split(".")[0] if isinstance(v, Path) else v)
+async def test_fixture(name: str, case: Path) -> None:
+    controllers = [c for c in all_controllers(Options(root_ca=b"CA")) if c.name == name]
+    await worlds.check(case, controllers)
