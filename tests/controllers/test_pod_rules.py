@@ -9,7 +9,7 @@ from orlop.controllers import pods
 from orlop.controllers.views import (
     ContainerStatusView,
     PodConditionView,
-    PodMeta,
+    MetaView,
     PodSpecView,
     PodStatusView,
     PodView,
@@ -33,7 +33,7 @@ def pod(
         type="Ready", status="False" if ready is None else "True", last_transition_time=rfc3339(NOW - (ready or 0))
     )
     return PodView(
-        metadata=PodMeta(
+        metadata=MetaView(
             name=name,
             uid=name,
             creation_timestamp=rfc3339(NOW - age),

@@ -1,7 +1,7 @@
 """Controllers by example: a YAML world in, the writes and events of the controllers out.
 
 A case is a pair of files, `NAME.input.yaml` and `NAME.output.yaml`. The input's documents are objects, made in order
-before the controllers start, and steps, taken while they run; after each the controllers run until they are quiet:
+before the controllers start (the namespace default has its service account), and steps, taken while they run; after each the controllers run until they are quiet:
 
     do: apply                   make or change an object (a strategic merge patch of what is there)
     object: {...}
@@ -82,6 +82,7 @@ async def play(documents: Sequence[dict[str, Any]], controllers: Sequence[Contro
         admin = Client(ASGITransport(app, ADMIN), clock=clock, user_agent="kubectl/v1.37.0")
         recording = Recording(app, MANAGER)
         world = World(admin, clock)
+        await world.make({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}})
         steps = [d for d in documents if "do" in d]
         for document in documents:
             if "do" not in document:

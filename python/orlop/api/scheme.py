@@ -136,8 +136,6 @@ KINDS: list[Kind] = [
     _row(_AUTHZ, "authorization", "SubjectAccessReview", "subjectaccessreviews", False, verbs=_REVIEW),
     _row("coordination.k8s.io", "coordination", "Lease", "leases"),
     _row("discovery.k8s.io", "discovery", "EndpointSlice", "endpointslices"),
-    _row("networking.k8s.io", "networking", "IPAddress", "ipaddresses", False, short_names=("ip",)),
-    _row("networking.k8s.io", "networking", "ServiceCIDR", "servicecidrs", False, subresources=("status",)),
     _row(
         "policy",
         "policy",
@@ -168,11 +166,13 @@ def by_kind(api_version: str, kind: str) -> Kind | None:
     return _BY_KIND.get((api_version, kind))
 
 
-def of(struct: type[Any]) -> Kind:
-    """The row of a struct class. A smaller struct of a reader (a projection) names its kind by `__kind__`.
+def of(struct: type[Any] | Kind) -> Kind:
+    """The row of a struct class. A smaller struct of a reader (a projection) names its kind, or its row, by `__kind__`.
 
     Raises LookupError if the kind is not served.
     """
+    if isinstance(struct, Kind):
+        return struct
     row = _BY_STRUCT.get(struct)
     if row is None:
         named = getattr(struct, "__kind__", None)

@@ -138,7 +138,7 @@ class Client:
 
     async def delete(
         self,
-        kind: type[Any],
+        kind: type[Any] | Kind,
         name: str,
         namespace: str | None = None,
         *,
@@ -156,7 +156,7 @@ class Client:
 
     async def delete_collection(
         self,
-        kind: type[Any],
+        kind: type[Any] | Kind,
         namespace: str | None = None,
         *,
         labels: str = "",

@@ -356,9 +356,16 @@ class Informers:
             informer.add_indexer(name, indexer)
         return informer
 
-    def all_of(self, resource: str) -> list[Informer[Any]]:
-        """Every informer of a resource (`apps/deployments`), whatever its projection."""
-        return [informer for informer in self._informers.values() if informer.resource == resource]
+    def any_of(self, kind: type[T]) -> Informer[T]:
+        """A cache of everything of the kind: one that is there, whatever its projection, else one of this projection.
+
+        For readers who ask no more than what `kind` has of what every projection has.
+        """
+        resource = scheme.of(kind).resource
+        for (_, *selection), informer in self._informers.items():
+            if informer.resource == resource and selection == [None, "", ""]:
+                return informer
+        return self.of(kind)
 
     async def synced(self) -> None:
         """Returns when each informer asked for so far has been filled."""

@@ -84,6 +84,15 @@ class Builder:
             self.asked.append(informer)
         return informer
 
+    def share(self, kind: type[T], *, indexers: dict[str, Indexer[T]] | None = None) -> Informer[T]:
+        """A kind that is only read, from any cache of all of it that there is (`Informers.any_of`)."""
+        informer = self._informers.any_of(kind)
+        for name, indexer in (indexers or {}).items():
+            informer.add_indexer(name, indexer)
+        if informer not in self.asked:
+            self.asked.append(informer)
+        return informer
+
     def workers(self, count: int) -> "Builder":
         """How many keys may be in work at a time."""
         self.concurrency = count

@@ -25,6 +25,8 @@ def all_controllers(options: Options) -> list[Controller]:
     """Every controller, in the order of `--help`."""
     from orlop.controllers.deployment import DeploymentController
     from orlop.controllers.endpointslice import EndpointSliceController
+    from orlop.controllers.garbagecollector import GarbageCollector
+    from orlop.controllers.namespace import NamespaceController
     from orlop.controllers.nodeipam import NodeIPAMController
     from orlop.controllers.nodelifecycle import NodeLifecycleController
     from orlop.controllers.podgc import PodGCController
@@ -34,6 +36,7 @@ def all_controllers(options: Options) -> list[Controller]:
     from orlop.controllers.tainteviction import TaintEvictionController
 
     controllers: list[Controller] = [
+        NamespaceController(),
         DeploymentController(),
         ReplicaSetController(),
         ServiceAccountsController(),
@@ -46,6 +49,7 @@ def all_controllers(options: Options) -> list[Controller]:
         controllers.append(NodeIPAMController(options.cluster_cidr.split(",")))
     if options.root_ca:
         controllers.append(RootCAPublisher(options.root_ca))
+    controllers.append(GarbageCollector())  # last: it shares the caches that the others have asked for
     return controllers
 
 

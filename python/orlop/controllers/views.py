@@ -1,12 +1,17 @@
 """What controllers keep of kinds that there are many of: projections, shared so that there is one cache of each."""
 
+from functools import cache
+from typing import cast
+
+import msgspec
 from msgspec import field
 
+from orlop.api.scheme import Kind
 from orlop.api.types import core_v1, meta_v1
 from orlop.api.types.base import ApiStruct, _none
 
 
-class PodMeta(ApiStruct):
+class MetaView(ApiStruct):
     """Metadata without managed fields."""
 
     name: str = ""
@@ -14,6 +19,7 @@ class PodMeta(ApiStruct):
     namespace: str = ""
     uid: str = ""
     resource_version: str = ""
+    generation: int = 0
     creation_timestamp: str = ""
     deletion_timestamp: str | None = None
     deletion_grace_period_seconds: int | None = None
@@ -25,6 +31,7 @@ class PodMeta(ApiStruct):
 
 class PodSpecView(ApiStruct):
     node_name: str = ""
+    termination_grace_period_seconds: int | None = None
 
 
 class PodConditionView(ApiStruct):
@@ -48,6 +55,31 @@ class PodView(ApiStruct):
 
     __kind__ = core_v1.Pod
 
-    metadata: PodMeta = field(default_factory=PodMeta)
+    metadata: MetaView = field(default_factory=MetaView)
     spec: PodSpecView = field(default_factory=PodSpecView)
     status: PodStatusView = field(default_factory=PodStatusView)
+
+
+class OwnedMeta(ApiStruct):
+    """Metadata as the garbage collector needs it."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    deletion_timestamp: str | None = None
+    owner_references: list[meta_v1.OwnerReference] = field(default_factory=list)
+    finalizers: list[str] = field(default_factory=list)
+
+
+class Owned(ApiStruct):
+    """An object of any kind, as the garbage collector sees it."""
+
+    metadata: OwnedMeta = field(default_factory=OwnedMeta)
+
+
+@cache
+def owned(kind: Kind) -> type[Owned]:
+    """The projection `Owned` of a kind."""
+    made = msgspec.defstruct(f"Owned{kind.kind}", [], bases=(Owned,), namespace={"__kind__": kind})
+    return cast(type[Owned], made)

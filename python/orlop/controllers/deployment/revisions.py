@@ -3,6 +3,8 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 
+import msgspec
+
 from orlop.api.types import apps_v1, core_v1, meta_v1
 from orlop.client.decode import encode
 from orlop.control import controller_reference
@@ -35,7 +37,7 @@ def template_hash(template: core_v1.PodTemplateSpec, collisions: int | None) -> 
     It depends on nothing but the template and the number of collisions met, so it is the same after any restart. The
     hash itself differs from upstream's, which hashes a dump of Go memory.
     """
-    digest = hashlib.blake2b(encode(template), digest_size=4)
+    digest = hashlib.blake2b(msgspec.json.encode(template, order="deterministic"), digest_size=4)
     if collisions is not None:
         digest.update(collisions.to_bytes(8, "little"))
     number = int.from_bytes(digest.digest(), "big")
