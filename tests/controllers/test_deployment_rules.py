@@ -3,8 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from orlop.api.types import apps_v1, core_v1, meta_v1
 from orlop.controllers.deployment import revisions, rollout, scaling, status

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from tests.support import worlds
 
 from orlop.controllers import Options, all_controllers
+from tests.support import worlds
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 NAMES = sorted(controller.name for controller in all_controllers(Options(root_ca=b"CA")))

@@ -8,8 +8,8 @@ from orlop.clock import rfc3339
 from orlop.controllers import pods
 from orlop.controllers.views import (
     ContainerStatusView,
-    PodConditionView,
     MetaView,
+    PodConditionView,
     PodSpecView,
     PodStatusView,
     PodView,

@@ -1,7 +1,8 @@
 """Controllers by example: a YAML world in, the writes and events of the controllers out.
 
 A case is a pair of files, `NAME.input.yaml` and `NAME.output.yaml`. The input's documents are objects, made in order
-before the controllers start (the namespace default has its service account), and steps, taken while they run; after each the controllers run until they are quiet:
+before the controllers start (the namespace default has its service account), and steps, taken while they run; after
+each step the controllers run until they are quiet:
 
     do: apply                   make or change an object (a strategic merge patch of what is there)
     object: {...}
