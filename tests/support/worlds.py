@@ -253,7 +253,7 @@ class Recording(ASGITransport):
         """The object that is about to be changed."""
         if method not in ("PUT", "PATCH"):
             return None
-        path = target.partition("?")[0]
+        path = target.partition("?")[0].removesuffix("/status").removesuffix("/finalize")
         response = await super().request("GET", path, {"accept": "application/json"}, b"")
         return msgspec.json.decode(response.body) if response.status == 200 else None
 

@@ -54,7 +54,7 @@ class NamespaceController(Controller):
     name = "namespace-controller"
 
     def setup(self, builder: Builder) -> None:
-        self.namespaces = builder.for_(core_v1.Namespace)
+        self.namespaces = builder.for_(core_v1.Namespace, changed=_concerns)
         builder.workers(10)
 
     async def reconcile(self, key: Key) -> Result | None:
@@ -145,6 +145,13 @@ class NamespaceController(Controller):
         response = await self.context.client.request("PUT", path, body=encode(body))
         if response.status >= 400 and response.status != 404:
             raise error_of(response)
+
+
+def _concerns(old: core_v1.Namespace, new: core_v1.Namespace) -> bool:
+    """Conditions are what we write ourselves: they are no reason to look again."""
+    return (
+        old.metadata.deletion_timestamp != new.metadata.deletion_timestamp or old.spec.finalizers != new.spec.finalizers
+    )
 
 
 def _has_ended(pod: PodView) -> bool:
