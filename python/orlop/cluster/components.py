@@ -82,7 +82,7 @@ async def run_node(settings: Settings, ready: Ready) -> None:
         kubelets.append(await real_kubelet(settings, kind, client, clock))
         proxy = client_of(settings, "proxy", clock)
         clients.append(proxy)
-        work.append(run_proxy(settings, proxy, clock))
+        work.append(keep_running("proxy", clock, lambda: run_proxy(settings, proxy, clock)))
     for name in hollow_names(settings, kind):
         client = client_of(settings, f"kubelet-{name}", clock)
         clients.append(client)
@@ -103,6 +103,22 @@ async def run_node(settings: Settings, ready: Ready) -> None:
     finally:
         for client in clients:
             await client.close()
+
+
+RESTART_FIRST, RESTART_MAX = 1.0, 30.0
+"""Seconds before a part that failed within its process is started again, doubling."""
+
+
+async def keep_running(name: str, clock: Clock, work: Callable[[], Awaitable[None]]) -> None:
+    """Starts `work` again whenever it fails, so that its neighbours in the process need not end with it."""
+    pause = RESTART_FIRST
+    while True:
+        try:
+            await work()
+        except Exception:
+            log.exception("%s failed, starting it again in %g s", name, pause)
+        await clock.sleep(pause)
+        pause = min(pause * 2, RESTART_MAX)
 
 
 async def run_proxy(settings: Settings, client: Any, clock: Clock) -> None:

@@ -84,14 +84,14 @@ class Settings(msgspec.Struct, kw_only=True):
         """Writes `cluster.json` into the cluster's folder."""
         self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = self.data_dir / "cluster.json"
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(self, enc_hook=str), indent=2) + b"\n")
 
 
 def load(data_dir: Path) -> Settings | None:
     """The settings kept in a cluster's folder; None where there is no cluster. Raises SettingsError."""
     path = data_dir / "cluster.json"
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Settings)
+        return msgspec.json.decode(path.read_bytes(), type=Settings, dec_hook=lambda kind, text: kind(text))
     except FileNotFoundError:
         return None
     except PermissionError:

@@ -25,7 +25,8 @@ class Command:
                 *self._prefix,
                 self.program,
                 *arguments,
-                stdin=asyncio.subprocess.PIPE,
+                # A program that reads nothing may end before a pipe to it is written, which uvloop takes ill.
+                stdin=asyncio.subprocess.PIPE if input else asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
             )
@@ -33,7 +34,7 @@ class Command:
             raise self._missing() from None
         try:
             async with asyncio.timeout(TIMEOUT):
-                out, err = await process.communicate(input.encode())
+                out, err = await process.communicate(input.encode() if input else None)
         except TimeoutError:
             raise ProgramError(f"{self.program} did not end within {TIMEOUT:.0f} s") from None
         finally:
