@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from pathlib import Path
 
@@ -82,6 +83,29 @@ async def test_without_a_certificate_nobody_is_known(folder, port):
     assert await ask(port, folder, None) == ["system:anonymous|system:unauthenticated|"]
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_a_resumed_session_keeps_its_identity(folder, port, version):
+    """Go's clients resume: the certificate is then not sent again."""
+    pair = folder.client(pki.SCHEDULER)
+    context = ssl.create_default_context(cafile=folder.ca_file)
+    context.minimum_version = context.maximum_version = version
+    context.load_cert_chain(pair.certificate_file, pair.key_file)
+
+    def request(session):
+        plain = socket.create_connection(("127.0.0.1", port))
+        with context.wrap_socket(plain, server_hostname="127.0.0.1", session=session) as tls:
+            tls.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            answer = b""
+            while chunk := tls.recv(4096):
+                answer += chunk
+            return answer.rpartition(b"\r\n")[2].split(b"|")[0], tls.session, tls.session_reused
+
+    first, session, reused = await asyncio.to_thread(request, None)
+    assert (first, reused) == (b"system:kube-scheduler", False)
+    second, _, reused = await asyncio.to_thread(request, session)
+    assert (second, reused) == (b"system:kube-scheduler", True)
+
+
 async def test_another_authority_s_certificate_does_not_get_in(folder, port, tmp_path):
     foreign = pki.Folder(tmp_path / "foreign", SystemClock()).client(pki.ADMIN)
     with pytest.raises((ssl.SSLError, ConnectionError, asyncio.IncompleteReadError)):
@@ -132,10 +156,11 @@ async def test_a_running_server_shows_its_renewed_certificate(tmp_path, clock):
     task = asyncio.ensure_future(keep_fresh(context, lambda: folder.apiserver(names), clock))
     try:
         await clock.advance(300 * 86400)
-        for _ in range(500):  # the thread that renews takes real time
+        for _ in range(60):  # the thread that renews takes real time
             if served(context) != first:
                 break
             await asyncio.sleep(0.01)
+            await clock.advance(86400)
     finally:
         task.cancel()
     assert served(context) not in (first, None)
