@@ -152,9 +152,9 @@ def _legacy_tables(path: str) -> list[str]:
 async def _run(*command: str, stdin: str = "") -> tuple[int, str]:
     process = await asyncio.create_subprocess_exec(
         *command,
-        stdin=asyncio.subprocess.PIPE,
+        stdin=asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    output, _ = await process.communicate(stdin.encode())
+    output, _ = await process.communicate(stdin.encode() or None)
     return process.returncode or 0, output.decode(errors="replace").strip()
