@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import socket
+import sys
 
 from orlop.cli import component, options
 from orlop.client.client import Client
@@ -10,12 +11,23 @@ from orlop.clock import Clock
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    options.add_component(parser)
+    parser.add_argument("--kubeconfig", metavar="FILE", help="how to reach the API server, and as whom")
+    options.add_logging(parser)
     parser.add_argument("--proxy-mode", choices=("nftables",), default="nftables", help="how services are programmed")
     parser.add_argument(
         "--hostname-override", default=socket.gethostname().lower(), metavar="NAME", help="the node's name"
     )
     parser.add_argument("--cluster-cidr", default="", metavar="CIDR", help="pods' addresses: others are masqueraded")
+    parser.add_argument("--masquerade-all", action="store_true", help="masquerade all traffic to cluster IPs")
+    parser.add_argument(
+        "--nodeport-addresses", default="", metavar="CIDRS", help="the node's addresses that serve node ports"
+    )
+    parser.add_argument(
+        "--healthz-bind-address", default="0.0.0.0:10256", metavar="IP:PORT", help="health; empty for none"
+    )
+    parser.add_argument(
+        "--metrics-bind-address", default="127.0.0.1:10249", metavar="IP:PORT", help="metrics; empty for none"
+    )
     parser.add_argument("--cleanup", action="store_true", help="remove every rule of ours, then end")
 
 
@@ -27,7 +39,22 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.cleanup:
         asyncio.run(cleanup("orlop"))
         return 0
-    config = ProxyConfig(hostname_override=arguments.hostname_override, cluster_cidr=arguments.cluster_cidr)
+    if not arguments.kubeconfig:
+        print("orlop proxy: --kubeconfig is required, except with --cleanup", file=sys.stderr)
+        return 2
+    try:
+        config = ProxyConfig(
+            proxy_mode=arguments.proxy_mode,
+            hostname_override=arguments.hostname_override,
+            cluster_cidr=arguments.cluster_cidr,
+            masquerade_all=arguments.masquerade_all,
+            nodeport_addresses=tuple(filter(None, arguments.nodeport_addresses.split(","))),
+            healthz_bind_address=arguments.healthz_bind_address,
+            metrics_bind_address=arguments.metrics_bind_address,
+        )
+    except ValueError as error:
+        print(f"orlop proxy: {error}", file=sys.stderr)
+        return 2
 
     async def work(client: Client, clock: Clock) -> None:
         await Proxier(client, clock, config).run()

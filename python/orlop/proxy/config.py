@@ -28,6 +28,10 @@ class ProxyConfig:
     masquerade_bit: int = MASQUERADE_BIT
     nodeport_addresses: tuple[str, ...] = ()
     """CIDRs of the node's addresses that serve node ports; empty for all but loopback."""
+    healthz_bind_address: str = ""
+    """IP:port of /healthz and /livez (upstream's is 0.0.0.0:10256); empty for none."""
+    metrics_bind_address: str = ""
+    """IP:port of /metrics and /proxyMode (upstream's is 127.0.0.1:10249); empty for none."""
     min_sync_period: float = MIN_SYNC_PERIOD
     sync_period: float = SYNC_PERIOD
 
@@ -43,6 +47,15 @@ class ProxyConfig:
             raise ValueError(
                 f"--cluster-cidr: Invalid value: {self.cluster_cidr!r}: only one CIDR allowed or a valid DualStack CIDR"
             )
+        for flag, text in (
+            ("--healthz-bind-address", self.healthz_bind_address),
+            ("--metrics-bind-address", self.metrics_bind_address),
+        ):
+            if text:
+                try:
+                    host_port(text)
+                except ValueError as error:
+                    raise ValueError(f"{flag}: Invalid value: {text!r}: {error}") from None
         if not 0 <= self.masquerade_bit <= 31:
             bit = self.masquerade_bit
             raise ValueError(f"--masquerade-bit: Invalid value: {bit}: must be within the range [0, 31]")
@@ -61,6 +74,16 @@ class ProxyConfig:
     def nodeport_addresses_of(self, family: int) -> list[str]:
         """The chosen CIDRs of IP family 4 or 6."""
         return [str(ipaddress.ip_network(c)) for c in self.nodeport_addresses if family_of(c) == family]
+
+
+def host_port(text: str) -> tuple[str, int]:
+    """`IP:port` or `[IP]:port` taken apart. Raises ValueError."""
+    host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not port.isdigit() or int(port) > 65535:
+        raise ValueError("must be IP:port")
+    ipaddress.ip_address(host)
+    return host, int(port)
 
 
 def family_of(text: str) -> int:

@@ -4,11 +4,8 @@ from collections.abc import Callable
 from contextlib import aclosing
 
 from orlop import logging
-from orlop.client import Client, Event, Head
+from orlop.client import Event, Head
 from orlop.client.watcher import Changes, Restarted, Synced, Watcher
-
-PROXIED_BY_US = "!service.kubernetes.io/headless,!service.kubernetes.io/service-proxy-name"
-"""As upstream: another proxy handles what bears service-proxy-name; headless Services have nothing to forward."""
 
 _log = logging.get("proxy")
 
@@ -18,15 +15,15 @@ class Feed:
 
     def __init__(
         self,
-        client: Client,
-        kind: type,
+        watcher: Watcher,
+        kind: str,
         apply: Callable[[bytes], list[str]],
         delete: Callable[[str, str], None],
         changed: Callable[[], None],
     ) -> None:
-        """`changed` is told after each batch, and when the whole set is there."""
-        self._watcher = Watcher(client, kind, labels=PROXIED_BY_US)
-        self._kind = kind.__name__
+        """`kind` is for the log. `changed` is told after each batch, and when the whole set is there."""
+        self._watcher = watcher
+        self._kind = kind
         self._apply = apply
         self._delete = delete
         self._changed = changed

@@ -1,5 +1,7 @@
 """The proxy's metrics, under upstream's names (pkg/proxy/metrics in kubernetes/kubernetes)."""
 
+from functools import cache
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from orlop.metrics import REGISTRY
@@ -61,3 +63,9 @@ class Metrics:
             "Cumulative proxy nftables sync failures",
             registry=registry,
         )
+
+
+@cache
+def process_metrics() -> Metrics:
+    """The process's own: a registry takes each name once."""
+    return Metrics()

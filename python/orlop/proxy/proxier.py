@@ -12,14 +12,18 @@ from orlop import logging
 from orlop.api.types.core_v1 import Service
 from orlop.api.types.discovery_v1 import EndpointSlice
 from orlop.client import Client
+from orlop.client.watcher import Watcher
 from orlop.clock import Clock, parse_time, timeout
 from orlop.native import ForwardTable
 from orlop.proxy.backends import Backend, ProgramError, make
 from orlop.proxy.config import ProxyConfig
 from orlop.proxy.feed import Feed
-from orlop.proxy.metrics import Metrics
+from orlop.proxy.metrics import Metrics, process_metrics
+from orlop.proxy.server import serve_health, serve_metrics
 from orlop.tasks import in_thread, run_all
 
+PROXIED_BY_US = "!service.kubernetes.io/headless,!service.kubernetes.io/service-proxy-name"
+"""As upstream: another proxy handles what bears service-proxy-name; headless Services have nothing to forward."""
 RETRY_BASE, RETRY_MAX = 1.0, 30.0
 """Seconds before a failed sync is tried again: doubled each time up to the second (upstream's retry is 30 s)."""
 HEALTH_TIMEOUT = 60.0
@@ -46,14 +50,21 @@ class Proxier:
         self.config = config
         self._clock = clock
         self.backend = backend or make(self.config, prefix)
-        self.metrics = metrics or Metrics()
+        self.metrics = metrics or process_metrics()
         self.table = ForwardTable(config.hostname_override)
         self._wake = asyncio.Event()
-        self._services = Feed(client, Service, self._service, self._no_service, self._note)
-        self._slices = Feed(client, EndpointSlice, self._slice, self._no_slice, self._note)
-        self._queued_at: float | None = None
+        services = Watcher(client, Service, labels=PROXIED_BY_US)
+        slices = Watcher(client, EndpointSlice, labels=PROXIED_BY_US)
+        self._services = Feed(services, "Service", self._service, self._no_service, self._note)
+        self._slices = Feed(slices, "EndpointSlice", self._slice, self._no_slice, self._note)
+        self._waiting_since: float | None = None
+        """When the oldest change came that is not programmed."""
+        self._came_while_busy: float | None = None
+        self._busy = False
         self._full = True
         self._started_at = clock.now()
+        self.last_updated = self._started_at
+        """When everything that was wanted was last programmed, in seconds since 1970."""
         self.synced = asyncio.Event()
         """Set once everything that was wanted at the start is programmed."""
 
@@ -61,7 +72,12 @@ class Proxier:
         """Works until cancelled. Raises Unsupported where this machine cannot run the backend."""
         await self.backend.check()
         _log.info("using the %s proxy", self.backend.name)
-        await run_all(self._services.run(), self._slices.run(), self._program())
+        work = [self._services.run(), self._slices.run(), self._program()]
+        if address := self.config.healthz_bind_address:
+            work.append(serve_health(self, address, self._clock))
+        if address := self.config.metrics_bind_address:
+            work.append(serve_metrics(self, address, self._clock))
+        await run_all(*work)
 
     async def cleanup(self) -> None:
         """Takes away everything that a proxy of this mode has programmed on this node, now or earlier."""
@@ -70,7 +86,7 @@ class Proxier:
     @property
     def healthy(self) -> bool:
         """Whether no change has been waiting longer than `HEALTH_TIMEOUT`."""
-        return self._queued_at is None or self._clock.monotonic() - self._queued_at < HEALTH_TIMEOUT
+        return self._waiting_since is None or self._clock.monotonic() - self._waiting_since < HEALTH_TIMEOUT
 
     # --- what the feeds tell
 
@@ -94,9 +110,12 @@ class Proxier:
         if not (self._services.synced and self._slices.synced):
             return
         if self._full or self.table.has_changes():
-            if self._queued_at is None:
-                self._queued_at = self._clock.monotonic()
-                self.metrics.last_queued.set(self._clock.now())
+            now = self._clock.monotonic()
+            if self._busy:
+                self._came_while_busy = now if self._came_while_busy is None else self._came_while_busy
+            elif self._waiting_since is None:
+                self._waiting_since = now
+            self.metrics.last_queued.set(self._clock.now())
             self._wake.set()
 
     # --- programming
@@ -126,10 +145,8 @@ class Proxier:
     async def _once(self) -> None:
         started = self._clock.monotonic()
         full = self._full
-        # Taken before the first await: what arrives from here on counts as waiting anew.
-        self._queued_at = started if self._queued_at is None else self._queued_at
-        queued_at = self._queued_at
-        self._queued_at = None
+        self._waiting_since = started if self._waiting_since is None else self._waiting_since
+        self._busy = True
         try:
             if full:
                 changes = await in_thread(None, self.table.difference, [])
@@ -138,17 +155,19 @@ class Proxier:
                     _log.info("compared all service rules and changed some", extra={"ports": len(changes.set)})
             else:
                 changes = self.table.drain_changes()
-                if not changes:
-                    return
-                await self.backend.apply(changes)
-        except BaseException:
-            self._queued_at = queued_at
-            raise
+                if changes:
+                    await self.backend.apply(changes)
+            self._waiting_since, self._came_while_busy = self._came_while_busy, None
+        finally:
+            self._busy = False
         self._full = False
+        if not full and not changes:
+            return  # it went there and back
         seconds = self._clock.monotonic() - started
         self.metrics.sync.observe(seconds)
         (self.metrics.full_sync if full else self.metrics.partial_sync).observe(seconds)
         now = self._clock.now()
+        self.last_updated = now
         self.metrics.last_sync.set(now)
         self._time(changes.triggered, now)
         self.synced.set()
