@@ -163,6 +163,7 @@ impl<'a> Decoder<'a> {
             Shape::Int64 if matches!(first, b'-' | b'0'..=b'9') => self.int(id, i64::MIN, i64::MAX),
             Shape::Float64 if matches!(first, b'-' | b'0'..=b'9') => self.float(id),
             Shape::Bytes if first == b'"' => self.bytes(),
+            Shape::Bytes if first == b'[' => self.byte_list(),
             Shape::Quantity => self.quantity(first),
             Shape::Time => self.time(first, false),
             Shape::MicroTime => self.time(first, true),
@@ -510,6 +511,43 @@ impl<'a> Decoder<'a> {
                 Ok(Found::Nothing)
             }
         }
+    }
+
+    /// Go also takes a list of numbers for a []byte.
+    fn byte_list(&mut self) -> Result<Found> {
+        self.enter()?;
+        let mut data = Vec::new();
+        let mut more = self.s.first_item();
+        while more {
+            match self.s.peek() {
+                b'n' => {
+                    self.s.literal("null")?;
+                    data.push(0);
+                }
+                b'-' | b'0'..=b'9' => {
+                    let number = self.s.number()?;
+                    match parse_int(number).and_then(|value| u8::try_from(value).ok()) {
+                        Some(byte) => data.push(byte),
+                        None => {
+                            self.wrong_number(number, "uint8");
+                        }
+                    }
+                }
+                first => {
+                    self.mismatch(first, "uint8")?;
+                }
+            }
+            more = self.s.next_item()?;
+        }
+        self.depth -= 1;
+        self.out.push(b'"');
+        write::base64(&mut self.out, &data);
+        self.out.push(b'"');
+        Ok(if data.is_empty() {
+            Found::Empty
+        } else {
+            Found::Value
+        })
     }
 
     fn quantity(&mut self, first: u8) -> Result<Found> {

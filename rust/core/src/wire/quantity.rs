@@ -38,14 +38,19 @@ struct Parts<'a> {
     num: &'a str,
     denom: &'a str,
     suffix: &'a str,
+    /// There is a digit at all: without one upstream reads 0 where it takes the fast way.
+    digits: bool,
 }
 
 fn split(text: &str) -> Result<Parts<'_>, &'static str> {
     let positive = !text.starts_with('-');
     let rest = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let signless = rest;
     let rest = rest.trim_start_matches('0');
+    let zeros = rest.len() < signless.len();
     let digits = |s: &str| s.bytes().take_while(u8::is_ascii_digit).count();
     let (num, rest) = rest.split_at(digits(rest));
+    let whole = zeros || !num.is_empty();
     let num = if num.is_empty() { "0" } else { num };
     let (denom, suffix) = match rest.strip_prefix('.') {
         Some(after) => after.split_at(digits(after)),
@@ -65,6 +70,7 @@ fn split(text: &str) -> Result<Parts<'_>, &'static str> {
         num,
         denom,
         suffix,
+        digits: whole || !denom.is_empty(),
     })
 }
 
@@ -213,6 +219,9 @@ fn slow(
     exponent: i32,
     mut format: Format,
 ) -> Result<String, &'static str> {
+    if !parts.digits {
+        return Err(NUMERIC);
+    }
     let mut digits: Vec<u8> = parts
         .num
         .bytes()

@@ -190,7 +190,7 @@ fn set_element_order(original: &mut Object, patch: &mut Object, kind: TypeId) ->
         let rule = lookup_list(kind, name)?;
         check_order(new.unwrap_or_default(), &order, rule.key)?;
         let server_order = old.map(<[Value]>::to_vec).unwrap_or_default();
-        let elements = server_order.iter().chain(new.unwrap_or_default());
+        let given = new.map(<[Value]>::to_vec).unwrap_or_default();
         let merged = match (old, new) {
             (None, None) => continue,
             (Some(old), None) => old.to_vec(),
@@ -201,7 +201,7 @@ fn set_element_order(original: &mut Object, patch: &mut Object, kind: TypeId) ->
             (Some(_), Some(new)) => new.to_vec(),
         };
         let (mine, others) = partition(merged, &order, rule.key)?;
-        element_type(elements)?;
+        element_type(&server_order, &given)?;
         let both = interleave(mine, others, &order, &server_order, rule.key)?;
         patch.remove(name);
         original.insert(name.to_owned(), Value::Array(both));
@@ -224,23 +224,23 @@ fn check_order(patch: &[Value], order: &[Value], key: &str) -> Result<()> {
     }
     let mut wanted = Vec::new();
     for item in patch {
-        let directive = match item {
-            Value::Object(map) => map.get(DIRECTIVE),
+        match item {
+            Value::Object(map) if map.get(DIRECTIVE).is_some_and(|d| d == "delete") => {}
+            Value::Object(_) => wanted.push(item),
             other if !key.is_empty() => return fail(bad_type("map[string]interface {}", other)),
-            _ => None,
-        };
-        if directive.is_none() {
-            wanted.push(item);
+            other => wanted.push(other),
         }
     }
-    let mut at = 0;
-    for place in order {
-        let Some(item) = wanted.get(at) else { break };
-        if same(item, place, key)? {
-            at += 1;
+    let (mut mine, mut place) = (0, 0);
+    while mine < wanted.len() && place < order.len() {
+        if wanted[mine].get(DIRECTIVE).is_some() {
+            mine += 1;
+            continue;
         }
+        mine += usize::from(same(wanted[mine], &order[place], key)?);
+        place += 1;
     }
-    if at < wanted.len() {
+    if mine < wanted.len() && place >= order.len() {
         return fail(format!(
             "The order in patch list:\n{}\n doesn't match {ORDER_PREFIX} list:\n{}\n",
             go_list(patch),
@@ -290,7 +290,7 @@ fn merge_list(
     if original.is_empty() && patch.is_empty() {
         return Ok(original);
     }
-    let maps = element_type(original.iter().chain(&patch))?;
+    let maps = element_type(&original, &patch)?;
     let (merged, original, patch) = if !maps {
         if deleting {
             return Ok(original
@@ -371,20 +371,20 @@ fn special_items(
 }
 
 /// Whether the elements are objects; they must all be of one kind, and no lists.
-fn element_type<'v>(items: impl Iterator<Item = &'v Value>) -> Result<bool> {
-    let items: Vec<&Value> = items.collect();
-    let Some(first) = items.first() else {
+fn element_type(original: &[Value], patch: &[Value]) -> Result<bool> {
+    let items = || original.iter().chain(patch);
+    let Some(first) = items().next() else {
         return fail("no elements in any of the given slices");
     };
     if first.is_array() {
         return fail("lists of lists are not supported");
     }
-    let alike = |v: &&Value| std::mem::discriminant(*v) == std::mem::discriminant(*first);
-    if !items.iter().all(alike) {
-        let shown: Vec<String> = items.iter().map(|v| go_print(v)).collect();
+    let alike = |v: &Value| std::mem::discriminant(v) == std::mem::discriminant(first);
+    if !items().all(alike) {
         return fail(format!(
-            "list element types are not identical: [[{}]]",
-            shown.join(" ")
+            "list element types are not identical: [{} {}]",
+            go_list(original),
+            go_list(patch)
         ));
     }
     Ok(first.is_object())

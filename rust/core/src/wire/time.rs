@@ -32,13 +32,15 @@ struct Parser<'a> {
 impl Parser<'_> {
     fn cannot(&self, element: &str) -> String {
         format!(
-            "parsing time {:?} as {:?}: cannot parse {:?} as {element:?}",
-            self.whole, self.layout, self.rest
+            "parsing time {} as {:?}: cannot parse {} as {element:?}",
+            quote(self.whole),
+            self.layout,
+            quote(self.rest)
         )
     }
 
     fn range(&self, what: &str) -> String {
-        format!("parsing time {:?}: {what} out of range", self.whole)
+        format!("parsing time {}: {what} out of range", quote(self.whole))
     }
 
     fn number(&mut self, digits: usize, element: &str) -> Result<i64, String> {
@@ -62,6 +64,25 @@ impl Parser<'_> {
     }
 }
 
+/// Package time's own quoting: whatever is not printable ASCII byte by byte.
+fn quote(text: &str) -> String {
+    let mut out = String::from("\"");
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' => {
+                out.push('\\');
+                out.push(char::from(byte));
+            }
+            b' '..0x80 => out.push(char::from(byte)),
+            _ => {
+                // Writing to a String cannot fail.
+                let _ = write!(out, "\\x{byte:02x}");
+            }
+        }
+    }
+    out + "\""
+}
+
 /// Reads RFC 3339 as Go's `time.Parse` does; `micro` asks for exactly six decimals.
 pub(crate) fn parse(text: &str, micro: bool) -> Result<Instant, String> {
     let mut p = Parser {
@@ -78,7 +99,13 @@ pub(crate) fn parse(text: &str, micro: bool) -> Result<Instant, String> {
     p.literal("-")?;
     let day = p.number(2, "02")?;
     p.literal("T")?;
-    let hour = p.number(2, "15")?;
+    // Go takes an hour of one digit.
+    let one = p
+        .rest
+        .as_bytes()
+        .get(1)
+        .is_some_and(|c| !c.is_ascii_digit());
+    let hour = p.number(if one { 1 } else { 2 }, "15")?;
     if hour > 23 {
         return Err(p.range("hour"));
     }
@@ -113,7 +140,11 @@ pub(crate) fn parse(text: &str, micro: bool) -> Result<Instant, String> {
     }
     let offset = zone(&mut p)?;
     if !p.rest.is_empty() {
-        return Err(format!("parsing time {text:?}: extra text: {:?}", p.rest));
+        return Err(format!(
+            "parsing time {}: extra text: {}",
+            quote(text),
+            quote(p.rest)
+        ));
     }
     if day < 1 || day > days_in(year, month) {
         return Err(p.range("day"));
