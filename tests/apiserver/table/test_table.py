@@ -101,3 +101,9 @@ def test_a_scale():
     shown = msgspec.json.decode(table.rows(SCALE, [scale], NOW))
     assert shown["rows"][0]["cells"] == ["web", 3, 2, "<unknown>"]
     assert [column["name"] for column in shown["columnDefinitions"]] == ["Name", "Desired", "Available", "Age"]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in scheme.KINDS if kind.stored], ids=lambda kind: kind.resource)
+def test_an_object_without_anything_is_shown(kind):
+    shown = msgspec.json.decode(table.rows(kind, [msgspec.json.encode(kind.struct())], NOW))
+    assert len(shown["rows"][0]["cells"]) == len(shown["columnDefinitions"])
