@@ -13,6 +13,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 
@@ -151,7 +152,13 @@ async def timeout(clock: Clock, seconds: float | None) -> AsyncIterator[None]:
 
 def rfc3339(seconds: float) -> str:
     """A metav1.Time: UTC, whole seconds, `2026-01-02T15:04:05Z`."""
-    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _whole(int(seconds))
+
+
+@lru_cache(16)
+def _whole(seconds: int) -> str:
+    """Remembered: all writes of a second carry the same."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def rfc3339_micro(seconds: float) -> str:

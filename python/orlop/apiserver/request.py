@@ -3,6 +3,7 @@
 The rules are those of k8s.io/apiserver's pkg/endpoints/request.RequestInfo.
 """
 
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, unquote
@@ -18,6 +19,9 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 MAX_BODY = 3 * 1024 * 1024
 """Bytes of a request body: upstream's limit for writes (3 MiB)."""
+
+INT64_MAX = (1 << 63) - 1
+_INTEGER = re.compile(r"[+-]?[0-9]+\Z")
 
 VERBS = {
     "POST": "create",
@@ -155,10 +159,12 @@ class Request:
         text = self.param(name)
         if not text:
             return None
-        try:
-            return int(text)
-        except ValueError:
-            raise errors.BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+        if not _INTEGER.match(text):
+            raise errors.BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax')
+        value = int(text)
+        if abs(value) > INT64_MAX:
+            raise errors.BadRequest(f'strconv.ParseInt: parsing "{text}": value out of range')
+        return value
 
     @property
     def dry_run(self) -> bool:

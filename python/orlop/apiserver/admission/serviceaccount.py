@@ -7,14 +7,12 @@ from orlop.api import errors, scheme
 from orlop.api.types import core_v1
 from orlop.apiserver.admission.base import Admission, Attributes
 from orlop.apiserver.registry.names import ALPHABET
+from orlop.apiserver.registry.volumes import TOKEN_PROJECTION
 
 DEFAULT_ACCOUNT = "default"
 MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 VOLUME_PREFIX = "kube-api-access-"
-TOKEN_SECONDS = 3607
-"""Lifetime asked for: just over an hour, so that it is told apart from users' own 3600."""
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
-ROOT_CA = "kube-root-ca.crt"
 DEFAULT_TRIES = 10
 """The default account of a new namespace comes from a controller: how often it is looked for."""
 RETRY_SECONDS = 0.1
@@ -84,41 +82,8 @@ class ServiceAccount(Admission):
             container.volume_mounts.append(core_v1.VolumeMount(name=volume, read_only=True, mount_path=MOUNT_PATH))
             used = True
         if used and not any(v.name == volume for v in spec.volumes):
-            spec.volumes.append(_token_volume(volume))
+            spec.volumes.append(core_v1.Volume(name=volume, projected=TOKEN_PROJECTION))
 
 
 def _is_token_volume(volume: core_v1.Volume) -> bool:
     return volume.name.startswith(VOLUME_PREFIX) and volume.projected is not None
-
-
-def _token_volume(name: str) -> core_v1.Volume:
-    return core_v1.Volume(
-        name=name,
-        projected=core_v1.ProjectedVolumeSource(
-            sources=[
-                core_v1.VolumeProjection(
-                    service_account_token=core_v1.ServiceAccountTokenProjection(
-                        path="token", expiration_seconds=TOKEN_SECONDS
-                    )
-                ),
-                core_v1.VolumeProjection(
-                    config_map=core_v1.ConfigMapProjection(
-                        name=ROOT_CA, items=[core_v1.KeyToPath(key="ca.crt", path="ca.crt")]
-                    )
-                ),
-                core_v1.VolumeProjection(
-                    downward_api=core_v1.DownwardAPIProjection(
-                        items=[
-                            core_v1.DownwardAPIVolumeFile(
-                                path="namespace",
-                                field_ref=core_v1.ObjectFieldSelector(
-                                    api_version="v1", field_path="metadata.namespace"
-                                ),
-                            )
-                        ]
-                    )
-                ),
-            ],
-            default_mode=420,
-        ),
-    )

@@ -23,6 +23,7 @@ CATCH_UP_STEP = 0.05
 RANGE_STEP = 500
 """Objects read at a time while a page is filtered by a selector."""
 MATCHES = ("Exact", "NotOlderThan")
+UINT64_MAX = (1 << 64) - 1
 INCONSISTENT = -1
 """A continue token's revision that means: go on from the key, at whatever is there now."""
 
@@ -63,7 +64,7 @@ def read_options(core: Core, request: Request, kind: Kind, watch: bool = False) 
         request.param("fieldSelector"),
         request.param("resourceVersion"),
         request.param("resourceVersionMatch"),
-        request.integer("limit") or 0,
+        max(0, request.integer("limit") or 0),
         request.param("continue"),
     )
     _check_selectors(core, kind, options)
@@ -136,12 +137,18 @@ def parse_revision(text: str) -> int:
     """A resourceVersion's number; 0 for none. Raises BadRequest."""
     if not text:
         return 0
-    if not text.isdecimal():
+    if not (text.isascii() and text.isdecimal()):
         raise errors.BadRequest(
             f'invalid resource version: resourceVersion: Invalid value: "{text}": '
             f'strconv.ParseUint: parsing "{text}": invalid syntax'
         )
-    return int(text)
+    revision = int(text)
+    if revision > UINT64_MAX:
+        raise errors.BadRequest(
+            f'invalid resource version: resourceVersion: Invalid value: "{text}": '
+            f'strconv.ParseUint: parsing "{text}": value out of range'
+        )
+    return revision
 
 
 async def wait_for(core: Core, text: str) -> int:

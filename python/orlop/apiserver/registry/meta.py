@@ -1,5 +1,7 @@
 """Rules of ObjectMeta, the same for every kind: apimachinery's pkg/api/validation/objectmeta.go."""
 
+from functools import lru_cache
+
 from orlop.api import selectors
 from orlop.api.errors import IMMUTABLE, FieldError, forbidden_field, invalid_value, required
 from orlop.api.types import meta_v1
@@ -11,6 +13,22 @@ ORPHAN = "orphan"
 FOREGROUND = "foregroundDeletion"
 STANDARD_FINALIZERS = frozenset({"kubernetes", ORPHAN, FOREGROUND})
 EVENT_KIND_OWNERS = frozenset({("v1", "Event")})
+
+
+REMEMBERED = 8192
+"""Label keys and values whose judgement is kept: a cluster's objects use few, again and again."""
+
+
+@lru_cache(REMEMBERED)
+def key_errors(key: str) -> tuple[str, ...]:
+    """What is wrong with a label key."""
+    return tuple(selectors.key_errors(key))
+
+
+@lru_cache(REMEMBERED)
+def value_errors(value: str) -> tuple[str, ...]:
+    """What is wrong with a label value."""
+    return tuple(selectors.value_errors(value))
 
 
 def validate(meta: meta_v1.ObjectMeta, namespaced: bool, name_rule: names.NameRule) -> list[FieldError]:
@@ -50,10 +68,15 @@ def _common(meta: meta_v1.ObjectMeta) -> list[FieldError]:
 
 def validate_labels(labels: dict[str, str], path: str) -> list[FieldError]:
     """What is wrong with a map of labels."""
-    errors = []
+    errors: list[FieldError] = []
+    for key, value in labels.items():
+        if key_errors(key) or value_errors(value):
+            break
+    else:
+        return errors
     for key, value in sorted(labels.items()):
-        errors += [invalid_value(path, key, message) for message in selectors.key_errors(key)]
-        errors += [invalid_value(path, value, message) for message in selectors.value_errors(value)]
+        errors += [invalid_value(path, key, message) for message in key_errors(key)]
+        errors += [invalid_value(path, value, message) for message in value_errors(value)]
     return errors
 
 
@@ -62,7 +85,7 @@ def validate_annotations(annotations: dict[str, str], path: str) -> list[FieldEr
     errors = []
     size = 0
     for key, value in annotations.items():
-        errors += [invalid_value(path, key, message) for message in selectors.key_errors(key.lower())]
+        errors += [invalid_value(path, key, message) for message in key_errors(key.lower())]
         size += len(key) + len(value)
     if size > ANNOTATIONS_MAX:
         errors.append(FieldError("FieldValueTooLong", path, None, f"may not be more than {ANNOTATIONS_MAX} bytes"))
@@ -109,7 +132,7 @@ def _finalizers(finalizers: list[str]) -> list[FieldError]:
     errors = []
     path = "metadata.finalizers"
     for name in finalizers:
-        errors += [invalid_value(path, name, message) for message in selectors.key_errors(name)]
+        errors += [invalid_value(path, name, message) for message in key_errors(name)]
     for i, name in enumerate(finalizers):
         if "/" not in name and name not in STANDARD_FINALIZERS:
             errors.append(

@@ -77,6 +77,8 @@ def label(name: str) -> list[str]:
 
 def subdomain(name: str) -> list[str]:
     """A lower-case RFC 1123 subdomain: most objects' names."""
+    if len(name) <= SUBDOMAIN_MAX and _SUBDOMAIN.match(name):
+        return []
     out = []
     if len(name) > SUBDOMAIN_MAX:
         out.append(_too_long(SUBDOMAIN_MAX))

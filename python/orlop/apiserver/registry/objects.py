@@ -267,7 +267,7 @@ class Objects:
                     [invalid_value("metadata.resourceVersion", 0, "must be specified for an update")],
                 )
         elif new.resource_version != str(revision):
-            if not new.resource_version.isdecimal():
+            if not (new.resource_version.isascii() and new.resource_version.isdecimal()):
                 raise errors.invalid(
                     kind.kind,
                     kind.group,

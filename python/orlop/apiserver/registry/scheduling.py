@@ -1,6 +1,5 @@
 """Rules of what steers a pod to a node: selectors, affinity, tolerations, spread."""
 
-from orlop.api import selectors
 from orlop.api.errors import FieldError, duplicate, forbidden_field, invalid_value, required
 from orlop.api.types import core_v1
 from orlop.apiserver.registry import meta, names, podtemplate
@@ -19,7 +18,7 @@ def validate(spec: core_v1.PodSpec, path: str) -> list[FieldError]:
     errors += tolerations(spec.tolerations, f"{path}.tolerations")
     errors += _spread(spec.topology_spread_constraints, f"{path}.topologySpreadConstraints")
     for i, gate in enumerate(spec.scheduling_gates):
-        errors += [invalid_value(f"{path}.schedulingGates[{i}]", gate.name, m) for m in selectors.key_errors(gate.name)]
+        errors += [invalid_value(f"{path}.schedulingGates[{i}]", gate.name, m) for m in meta.key_errors(gate.name)]
         if any(g.name == gate.name for g in spec.scheduling_gates[:i]):
             errors.append(duplicate(f"{path}.schedulingGates[{i}]", gate.name))
     return errors
@@ -31,7 +30,7 @@ def tolerations(listed: list[core_v1.Toleration], path: str) -> list[FieldError]
     for i, toleration in enumerate(listed):
         where = f"{path}[{i}]"
         if toleration.key:
-            errors += [invalid_value(f"{where}.key", toleration.key, m) for m in selectors.key_errors(toleration.key)]
+            errors += [invalid_value(f"{where}.key", toleration.key, m) for m in meta.key_errors(toleration.key)]
         elif toleration.operator != "Exists":
             errors.append(
                 invalid_value(
@@ -49,7 +48,7 @@ def tolerations(listed: list[core_v1.Toleration], path: str) -> list[FieldError]
                 )
             )
         if toleration.operator in ("Equal", ""):
-            wrong = selectors.value_errors(toleration.value)
+            wrong = meta.value_errors(toleration.value)
             if wrong:
                 errors.append(invalid_value(f"{where}.operator", toleration.value, ";".join(wrong)))
         elif toleration.operator == "Exists":
@@ -138,15 +137,15 @@ def _requirement(requirement: core_v1.NodeSelectorRequirement, path: str) -> lis
             errors.append(required(f"{path}.values", "must be specified single value when `operator` is 'Lt' or 'Gt'"))
     else:
         errors.append(invalid_value(f"{path}.operator", operator, "not a valid selector operator"))
-    errors += [invalid_value(f"{path}.key", requirement.key, m) for m in selectors.key_errors(requirement.key)]
+    errors += [invalid_value(f"{path}.key", requirement.key, m) for m in meta.key_errors(requirement.key)]
     for i, value in enumerate(values):
-        errors += [invalid_value(f"{path}.values[{i}]", value, m) for m in selectors.value_errors(value)]
+        errors += [invalid_value(f"{path}.values[{i}]", value, m) for m in meta.value_errors(value)]
     return errors
 
 
 def _topology_key(key: str, path: str) -> list[FieldError]:
     errors = [] if key else [required(path, "can not be empty")]
-    return errors + [invalid_value(path, key, m) for m in selectors.key_errors(key)]
+    return errors + [invalid_value(path, key, m) for m in meta.key_errors(key)]
 
 
 def _pod_term(term: core_v1.PodAffinityTerm, path: str) -> list[FieldError]:
@@ -172,7 +171,7 @@ def _spread(constraints: list[core_v1.TopologySpreadConstraint], path: str) -> l
         else:
             errors += [
                 invalid_value(f"{where}.topologyKey", constraint.topology_key, m)
-                for m in selectors.key_errors(constraint.topology_key)
+                for m in meta.key_errors(constraint.topology_key)
             ]
         if constraint.when_unsatisfiable not in ("DoNotSchedule", "ScheduleAnyway"):
             errors.append(

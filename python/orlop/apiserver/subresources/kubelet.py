@@ -19,7 +19,6 @@ from orlop.apiserver.core import Core
 from orlop.apiserver.request import Request
 from orlop.apiserver.response import Response, warning_headers
 
-ADDRESS_TYPES = ("Hostname", "InternalDNS", "InternalIP", "ExternalDNS", "ExternalIP")
 PREFERRED = ("InternalIP", "ExternalIP", "Hostname", "InternalDNS", "ExternalDNS")
 """--kubelet-preferred-address-types. Upstream's own default begins with Hostname, which asks for a name service."""
 CONNECT_SECONDS = 10.0
@@ -95,13 +94,16 @@ def container_of(pod: core_v1.Pod, asked: str) -> str:
 
 
 def locate(core: Core, node_name: str) -> Location:
-    """The kubelet of a node. Raises NotFound, InternalError where the node has no address."""
+    """The kubelet of a node. Raises NotFound, ServiceUnavailable, InternalError where there is no address."""
     assert _NODE is not None
     node: core_v1.Node = core.objects.decode(_NODE, core.objects.find(_NODE, "", node_name)[0])
     addresses = {a.type: a.address for a in reversed(node.status.addresses)}
     for type_ in PREFERRED:
         if type_ in addresses:
-            return Location(addresses[type_], node.status.daemon_endpoints.kubelet_endpoint.port or 10250)
+            port = node.status.daemon_endpoints.kubelet_endpoint.port
+            if not port:
+                raise errors.ServiceUnavailable(f"the kubelet of node {node_name} serves no API: it named no port")
+            return Location(addresses[type_], port)
     raise errors.InternalError(
         f"no preferred addresses found; known addresses: {[a.address for a in node.status.addresses]}"
     )
