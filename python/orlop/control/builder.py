@@ -49,7 +49,7 @@ class Builder:
 
         def to_owner(obj: T) -> Iterable[Key]:
             ref = controller_of(obj)
-            if ref is not None and ref.kind == owner.kind and ref.api_version.partition("/")[0] == owner.group:
+            if ref is not None and ref.kind == owner.kind and ref.api_version.rpartition("/")[0] == owner.group:
                 yield Key(obj.metadata.namespace if owner.namespaced else "", ref.name)
 
         return self.watches(kind, to_owner, changed=changed, **options)
