@@ -57,7 +57,8 @@ class Hub:
     """
 
     def __new__(cls, ring: int, /) -> Hub:
-        """Keeps the last `ring` events of each resource for watches that resume or lag."""
+        """Keeps the last `ring` events of each resource for watches that resume or lag; fewer, but at least 100, where
+        their objects would take more than 32 MiB."""
 
     def declare(
         self,

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from orlop.clock import FakeClock
 from orlop.store.base import (
@@ -313,6 +312,16 @@ async def test_from_time_to_revision(store: Store, clock: FakeClock) -> None:
     assert found == [0, 0, 2, 2, 3, 3]
     await store.compact(3)
     assert await store.revision_at(start + 20) == 3
+
+
+async def test_from_a_number_of_changes_to_a_revision(store: Store) -> None:
+    for _ in range(5):
+        await store.commit_all([write(pod("a")), write(Key("events", "", "e"))])
+    assert [await store.revision_back("pods", changes) for changes in (0, 1, 4, 5, 99)] == [9, 7, 1, 0, 0]
+    assert await store.revision_back("events", 2) == 6
+    await store.compact(7)
+    assert await store.revision_back("pods", 1) == 7
+    assert await store.revision_back("pods", 2) == 0
 
 
 async def test_a_clock_that_goes_back(store: Store, clock: FakeClock) -> None:

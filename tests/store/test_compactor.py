@@ -25,9 +25,11 @@ async def test_by_age_and_by_count() -> None:
         assert (store.compacted, store.compacted_of(LEASE.resource)) == (0, 0)
         await clock.advance(2 * INTERVAL)
         assert (store.compacted, store.compacted_of(LEASE.resource)) == (0, 40)
-        for _ in range(30):
+        for _ in range(40):
             await store.commit(write(pod("a")))
+            await store.commit(write(LEASE))  # does not count for pods
         await clock.advance(INTERVAL)
+        # 60 changes of the pod, of which the first ten were at 2, 4, ...; 50 are kept.
         assert store.compacted == 20
         await clock.advance(1000 + INTERVAL)
         assert store.compacted == store.revision

@@ -231,6 +231,11 @@ class Store(Protocol):
         """The newest revision committed at or before `time` (seconds since 1970); 0 when none is known."""
         ...
 
+    async def revision_back(self, resource: str, changes: int) -> int:
+        """The revision after which this resource's history has that many changes; 0 where it has no more than so
+        many records."""
+        ...
+
     async def snapshot(self, path: str) -> None:
         """Writes a consistent copy while writes go on: an LMDB store in the new folder `path`."""
         ...

@@ -18,14 +18,14 @@ class Keep(msgspec.Struct, frozen=True):
     """What is kept of a history: whichever limit is reached first. What is there now is kept whatever its age."""
 
     seconds: float
-    revisions: int
-    """Counted over the whole store."""
+    changes: int
+    """Of this history."""
     resource: str
     """One that this history keeps."""
 
 
 RETENTION = {
-    MAIN: Keep(24 * 3600, 200_000, "pods"),
+    MAIN: Keep(24 * 3600, 100_000, "pods"),
     LEASES: Keep(600, 10_000, "coordination.k8s.io/leases"),
     EVENTS: Keep(3600, 20_000, "events"),
 }
@@ -59,8 +59,8 @@ class Compactor:
         for keep in self._retention.values():
             newest = self._store.revision
             old = await self._store.revision_at(self._clock.now() - keep.seconds)
-            target = max(old, newest - keep.revisions)
+            target = max(old, await self._store.revision_back(keep.resource, keep.changes))
             if target > self._store.compacted_of(keep.resource):
                 await self._store.compact(target, keep.resource)
-            settled &= target >= newest
+            settled &= old >= newest
         return settled

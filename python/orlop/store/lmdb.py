@@ -133,8 +133,8 @@ class LmdbStore:
         asyncio.get_running_loop().call_soon(done.set_result, None)
         await done
         self._broadcast.end(StoreClosed(f"the store in {self._path} is closed"))
-        assert self._threads is not None
-        await asyncio.to_thread(self._threads.shutdown)
+        if self._threads is not None:
+            await asyncio.to_thread(self._threads.shutdown)  # readers still hold the file
         self._let_go()
 
     def _let_go(self) -> None:
@@ -144,7 +144,9 @@ class LmdbStore:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
-        self._threads = None
+        if self._threads is not None:
+            self._threads.shutdown(wait=False)
+            self._threads = None
 
     @property
     def uid(self) -> str:
@@ -229,6 +231,13 @@ class LmdbStore:
     async def revision_at(self, time: float) -> int:
         with self._environment.begin() as txn:
             return self._layout.revision_at(txn, microseconds(time))
+
+    async def revision_back(self, resource: str, changes: int) -> int:
+        def read() -> int:
+            with self._environment.begin() as txn:
+                return self._layout.revision_back(txn, history_of(resource), changes)
+
+        return await self._in_thread(read)
 
     async def snapshot(self, path: str) -> None:
         env = self._environment

@@ -339,6 +339,17 @@ class Layout:
             found = cursor.prev() if cursor.set_range((time + 1).to_bytes(8)) else cursor.last()
             return int.from_bytes(cursor.value()) if found else 0
 
+    def revision_back(self, txn: "Transaction", history: str, changes: int) -> int:
+        """The revision after which the history has so many changes; 0 where it has no more records than that."""
+        log = self._logs[history]
+        if txn.stat(log)["entries"] <= changes:
+            return 0
+        with txn.cursor(db=log) as cursor:
+            cursor.last()
+            for _ in range(changes):
+                cursor.prev()
+            return int.from_bytes(cursor.key())
+
     # --- figures ---
 
     def objects(self, txn: "Transaction") -> dict[str, int]:

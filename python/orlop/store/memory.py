@@ -198,6 +198,11 @@ class MemoryStore:
         index = bisect_right(self._times, (time, self._revision))
         return self._times[index - 1][1] if index else 0
 
+    async def revision_back(self, resource: str, changes: int) -> int:
+        history = history_of(resource)
+        revisions = sorted(n for n, change in self._log.items() if history_of(change.key.resource) == history)
+        return revisions[-changes - 1] if len(revisions) > changes else 0
+
     async def snapshot(self, path: str) -> None:
         self._check_open()
         write_snapshot(path, self._uid, [self._log[revision] for revision in sorted(self._log)], self._compacted)

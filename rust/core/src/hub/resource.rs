@@ -10,13 +10,20 @@ use super::topic::{TopicKey, Topics};
 use super::watcher::{Bell, State, Watcher};
 use super::{Change, Error, List};
 
+/// The versions that a resource's ring may hold on to, in bytes: what ten thousand pods have when each is written once.
+const RING_BYTES: usize = 32 << 20;
+
+/// However large they are, so many of the last events are kept.
+const RING_LEAST: u64 = 100;
+
 /// What the lock guards.
 #[derive(Debug)]
 pub struct Resource {
     schema: Schema,
     objects: Objects,
     topics: Topics,
-    ring: usize,
+    ring: u64,
+    ring_bytes: usize,
     /// Of the newest event.
     revision: u64,
     /// Events up to here are gone from the ring, or were never in it.
@@ -51,7 +58,8 @@ impl Resource {
             topics: Topics::new(schema.len()),
             schema,
             objects: Objects::default(),
-            ring,
+            ring: ring as u64,
+            ring_bytes: 0,
             revision: floor,
             floor,
             watchers: Vec::new(),
@@ -83,6 +91,7 @@ impl Resource {
         }
         self.objects = objects;
         self.topics = Topics::new(schema.len());
+        self.ring_bytes = 0;
         self.schema = schema;
         self.floor = self.revision;
         for watcher in self.watchers.iter_mut().flatten() {
@@ -147,10 +156,23 @@ impl Resource {
                 }
             }
         });
-        if (self.topics.all.end() - self.topics.all.first()) as usize > self.ring
-            && let Some(oldest) = self.topics.all.get(self.topics.all.first()).cloned()
-        {
+        self.ring_bytes += event.object.value.len();
+        self.forget();
+    }
+
+    /// Drops the oldest events until the ring is as small as it should be.
+    fn forget(&mut self) {
+        loop {
+            let kept = self.topics.all.end() - self.topics.all.first();
+            let large = self.ring_bytes > RING_BYTES && kept > RING_LEAST;
+            let Some(oldest) = self.topics.all.get(self.topics.all.first()).cloned() else {
+                return;
+            };
+            if kept <= self.ring && !large {
+                return;
+            }
             self.floor = oldest.revision;
+            self.ring_bytes -= oldest.object.value.len();
             self.topics
                 .of(&oldest, |topic| topic.forget(oldest.revision));
         }

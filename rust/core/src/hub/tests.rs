@@ -126,6 +126,47 @@ fn one_not_concerned_never_expires() {
 }
 
 #[test]
+fn large_versions_are_kept_for_a_shorter_while() {
+    let (hub, _) = hub(1_000_000);
+    let large: Arc<[u8]> = vec![b' '; 1 << 20].into();
+    for revision in 1..=200 {
+        hub.apply(vec![Change {
+            value: Arc::clone(&large),
+            ..change("a", revision, "")
+        }]);
+    }
+    let since = |since| {
+        hub.watch(
+            "pods",
+            Watch {
+                since: Some(since),
+                ..ALL
+            },
+        )
+    };
+    assert_eq!(
+        since(99).unwrap_err(),
+        Error::Expired {
+            since: 99,
+            oldest: 100
+        }
+    );
+    assert_eq!(since(100).unwrap().take(|_| true).len(), 100);
+    for revision in 201..=400 {
+        hub.apply(vec![change("a", revision, "")]);
+    }
+    // Of the large ones 31 still fit beside the small.
+    assert_eq!(
+        since(168).unwrap_err(),
+        Error::Expired {
+            since: 168,
+            oldest: 169
+        }
+    );
+    assert_eq!(since(169).unwrap().take(|_| true).len(), 231);
+}
+
+#[test]
 fn leaving_a_selection_shows_what_it_was_at_the_new_revision_once() {
     let (hub, _) = hub(100);
     let watches = [(); 2].map(|()| {
