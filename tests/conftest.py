@@ -7,6 +7,16 @@ import pytest
 CI = os.environ.get("CI") == "true"
 
 
+MACHINE = ("docker", "network", "root", "e2e")
+"""Marks of tests that change the machine: one worker runs them all, one after the other."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if any(item.get_closest_marker(mark) for mark in MACHINE):
+            item.add_marker(pytest.mark.xdist_group("machine"))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  # type: ignore[no-untyped-def]
     """In CI a test that this machine could have run must not be skipped. CI runs as root on Debian: it could."""
