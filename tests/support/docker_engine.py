@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import docker
@@ -24,8 +26,7 @@ class NoEngine(Exception):
 
 def ensure() -> None:
     """Returns with a Docker Engine answering on its usual socket. Raises NoEngine."""
-    with LOCK.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # test processes beside this one wait here
+    with locked():
         if answers():
             return
         if os.geteuid() != 0:
@@ -33,6 +34,14 @@ def ensure() -> None:
         if shutil.which("dockerd") is None:
             apt_install("docker.io", "iptables")
         start()
+
+
+@contextmanager
+def locked() -> Iterator[None]:
+    """One test process at a time."""
+    with LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def answers() -> bool:

@@ -18,13 +18,14 @@ def busybox(tag: str = BUSYBOX) -> str:
 
     It has a root and a `web` user (uid 1000, group 1000, also in group 2000), a world-writable /tmp, and no command.
     """
-    client = docker.APIClient(base_url=docker_engine.SOCKET)
-    try:
-        if not client.images(name=tag, quiet=True):
-            repository, _, version = tag.rpartition(":")
-            client.import_image_from_data(_archive(), repository=repository, tag=version)
-    finally:
-        client.close()
+    with docker_engine.locked():
+        client = docker.APIClient(base_url=docker_engine.SOCKET)
+        try:
+            if not client.images(name=tag, quiet=True):
+                repository, _, version = tag.rpartition(":")
+                client.import_image_from_data(_archive(), repository=repository, tag=version)
+        finally:
+            client.close()
     return tag
 
 

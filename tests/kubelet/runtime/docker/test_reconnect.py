@@ -9,6 +9,7 @@ import pytest
 from tests.support import runtimes
 from tests.support.runtimes import DockerWorld
 
+from orlop.kubelet.runtime import values as v
 from orlop.kubelet.runtime.base import Unavailable
 from orlop.kubelet.runtime.docker import DockerRuntime
 from orlop.kubelet.runtime.docker.engine import DEFAULT_SOCKET
@@ -66,6 +67,13 @@ async def world(tmp_path: Path) -> AsyncIterator[tuple[RelayedWorld, Relay]]:
     await relay.cut()
 
 
+async def until(events: AsyncIterator[v.ContainerEvent], kind: str, container_id: str) -> None:
+    async with asyncio.timeout(15):
+        async for event in events:
+            if (event.type, event.container_id) == (kind, container_id):
+                return
+
+
 async def test_readers_are_told_to_list_again(world: tuple[RelayedWorld, Relay]) -> None:
     node, relay = world
     container_id = await node.run(node.sleeps())
@@ -77,13 +85,10 @@ async def test_readers_are_told_to_list_again(world: tuple[RelayedWorld, Relay])
     status = await node.runtime.status()
     assert (status.runtime_ready, status.runtime_reason) == (False, "ContainerRuntimeNotReady")
     await relay.up()
-    async with asyncio.timeout(15):
-        assert (await anext(events)).type == "relist"
+    await until(events, "relist", "")
     assert (await node.runtime.status()).runtime_ready
     await node.runtime.stop_container(container_id, 0)
-    async with asyncio.timeout(15):
-        event = await anext(events)
-    assert (event.type, event.container_id) == ("stopped", container_id)
+    await until(events, "stopped", container_id)
     await events.aclose()
 
 

@@ -67,10 +67,7 @@ class DockerImages:
         except pause.NoPauseProgram as error:
             raise RuntimeFailure(str(error)) from error
         if (found := await self.image_status(name)) is None:
-            repository, _, tag = name.partition(":")
-            await self._engine.call(
-                lambda api: api.import_image_from_data(pause.archive(machine), repository=repository, tag=tag)
-            )
+            await self._engine.call(lambda api: list(api.load_image(pause.archive(machine))))
             found = await self.image_status(name)
         if found is None:
             raise RuntimeFailure(f"the Docker Engine took the pause image {name} but does not have it")

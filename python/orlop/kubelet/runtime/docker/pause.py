@@ -16,6 +16,8 @@ import io
 import struct
 import tarfile
 
+import msgspec
+
 SIGNALS = (2, 15, 17)  # SIGINT, SIGTERM, SIGCHLD
 SIGNAL_SET = struct.pack("<Q", sum(1 << (number - 1) for number in SIGNALS))
 PROGRAM = "/pause"
@@ -25,6 +27,7 @@ _BASE = 0x400000
 _ELF_HEADER = 64
 _PROGRAM_HEADER = 56
 _MACHINES = {"x86_64": 62, "aarch64": 183}
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 class NoPauseProgram(Exception):
@@ -37,13 +40,32 @@ def image_name(machine: str) -> str:
 
 
 def archive(machine: str) -> bytes:
-    """The image's file system as a tar archive."""
-    content = program(machine)
+    """The image as `docker load` takes it: always the same bytes, so that nodes that load it at once make one image."""
+    layer = _tar({PROGRAM.removeprefix("/"): program(machine)})
+    config = {
+        "architecture": _ARCHITECTURES[machine],
+        "os": "linux",
+        "created": "1970-01-01T00:00:00Z",
+        "config": {"Entrypoint": [PROGRAM]},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
+        "history": [{"created": "1970-01-01T00:00:00Z", "created_by": "orlop"}],
+    }
+    manifest = [{"Config": "config.json", "RepoTags": [image_name(machine)], "Layers": ["layer.tar"]}]
+    files = {
+        "layer.tar": layer,
+        "config.json": msgspec.json.encode(config),
+        "manifest.json": msgspec.json.encode(manifest),
+    }
+    return _tar(files)
+
+
+def _tar(files: dict[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
-        info = tarfile.TarInfo(PROGRAM.removeprefix("/"))
-        info.size, info.mode = len(content), 0o755
-        tar.addfile(info, io.BytesIO(content))
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(content), 0o755
+            tar.addfile(info, io.BytesIO(content))
     return buffer.getvalue()
 
 

@@ -104,8 +104,7 @@ class DockerRuntime(DockerImages):
     # Pod sandboxes
 
     async def run_pod_sandbox(self, config: v.PodSandboxConfig) -> str:
-        body = create.sandbox_body(self._scope, await self.ensure_pause(), config)
-        sandbox_id = await self._containers.create(marks.sandbox_name(config.metadata), body)
+        sandbox_id = await self._create_sandbox(config)
         try:
             await self._engine.call(lambda api: api.start(sandbox_id))
             await self._resolv.write(sandbox_id, config.dns)
@@ -272,6 +271,17 @@ class DockerRuntime(DockerImages):
         return found
 
     # Within
+
+    async def _create_sandbox(self, config: v.PodSandboxConfig) -> str:
+        name = marks.sandbox_name(config.metadata)
+        try:
+            return await self._containers.create(
+                name, create.sandbox_body(self._scope, await self.ensure_pause(), config)
+            )
+        except NotFound:  # another node that ended took the pause image away in between
+            return await self._containers.create(
+                name, create.sandbox_body(self._scope, await self.ensure_pause(), config)
+            )
 
     async def _plumbed(self) -> dict[str, str]:
         """The running sandboxes with a network of their own, and the paths of their namespaces."""
