@@ -1,6 +1,7 @@
 //! PodTopologySpread with upstream's system default constraints: replicas apart by hostname (maxSkew 3) and by zone
 //! (maxSkew 5), both ScheduleAnyway. Whose replicas a pod is one of, see `groups`.
 
+use std::array::from_fn;
 use std::ops::Range;
 
 use hashbrown::HashMap;
@@ -12,6 +13,8 @@ use crate::sched::table::Table;
 
 const HOSTNAME_MAX_SKEW: i32 = 3;
 const ZONE_MAX_SKEW: i32 = 5;
+/// Replicas on one node up to which scores are computed once for all nodes.
+const KNOWN_COUNTS: usize = 16;
 
 pub struct PodTopologySpread;
 
@@ -50,23 +53,19 @@ impl Score for PodTopologySpread {
         // Zones with a feasible node, "no zone" being one of them, and the replicas in each.
         let mut by_zone: Vec<Option<u32>> = vec![None; nodes.zones.len() + 1];
         let mut candidates = 0;
-        for (slot, _) in range
-            .clone()
-            .zip(verdicts)
-            .filter(|(_, verdict)| **verdict == FEASIBLE)
-        {
-            by_zone[nodes.zone[slot] as usize] = Some(0);
-            candidates += 1;
+        for (&zone, &verdict) in nodes.zone[range.clone()].iter().zip(verdicts) {
+            if verdict == FEASIBLE {
+                by_zone[zone as usize] = Some(0);
+                candidates += 1;
+            }
         }
         let zones = by_zone.iter().flatten().count();
+        let selector = &subject.spec.selector;
         for (&slot, &count) in by_node {
             let slot = slot as usize;
             // Replicas count on nodes that this pod may use by its node affinity.
             if nodes.present[slot]
-                && subject
-                    .spec
-                    .selector
-                    .matches(nodes.view(slot, &table.symbols))
+                && selector.matches(nodes.view(slot, &table.symbols))
                 && let Some(sum) = &mut by_zone[nodes.zone[slot] as usize]
             {
                 *sum += count;
@@ -85,17 +84,24 @@ impl Score for PodTopologySpread {
             // Half away from zero, as Go's math.Round.
             total.round() as i32
         };
-        // Most nodes have no replica: their score depends only on the zone and on having a hostname.
-        let none: Vec<[i32; 2]> = (0..by_zone.len())
-            .map(|zone| [total(zone, false, 0), total(zone, true, 0)])
+        // Nodes of one zone differ only by a few counts: each combination is computed once.
+        let known: Vec<[[i32; KNOWN_COUNTS]; 2]> = (0..by_zone.len())
+            .map(|zone| {
+                [false, true].map(|hostname| from_fn(|count| total(zone, hostname, count as u32)))
+            })
             .collect();
         let start = range.start;
-        for (slot, score) in range.zip(scores.iter_mut()) {
-            *score = none[nodes.zone[slot] as usize][usize::from(nodes.hostname[slot])];
+        let columns = nodes.zone[range.clone()].iter().zip(&nodes.hostname[range]);
+        for ((&zone, &hostname), score) in columns.zip(scores.iter_mut()) {
+            *score = known[zone as usize][usize::from(hostname)][0];
         }
         for (&slot, &count) in by_node {
             let slot = slot as usize;
-            scores[slot - start] = total(nodes.zone[slot] as usize, nodes.hostname[slot], count);
+            let (zone, hostname) = (nodes.zone[slot] as usize, nodes.hostname[slot]);
+            scores[slot - start] = match known[zone][usize::from(hostname)].get(count as usize) {
+                Some(&score) => score,
+                None => total(zone, hostname, count),
+            };
         }
     }
 
@@ -113,13 +119,26 @@ impl Score for PodTopologySpread {
             scores.fill(MAX);
             return;
         }
-        for (score, _) in scores
-            .iter_mut()
-            .zip(verdicts)
-            .filter(|(_, verdict)| **verdict == FEASIBLE)
-        {
-            let distance = i64::from(highest) + i64::from(lowest) - i64::from(*score);
-            *score = (i64::from(MAX) * distance / i64::from(highest)) as i32;
+        // Few different scores occur, and a division for each costs less than one for each node.
+        let scaled = |score: i32| {
+            let distance = i64::from(highest) + i64::from(lowest) - i64::from(score);
+            (i64::from(MAX) * distance / i64::from(highest)) as i32
+        };
+        if (highest - lowest) as usize <= scores.len() {
+            let known: Vec<i32> = (lowest..=highest).map(scaled).collect();
+            for (score, verdict) in scores.iter_mut().zip(verdicts) {
+                if *verdict == FEASIBLE {
+                    *score = known[(*score - lowest) as usize];
+                }
+            }
+        } else {
+            for (score, _) in scores
+                .iter_mut()
+                .zip(verdicts)
+                .filter(|(_, verdict)| **verdict == FEASIBLE)
+            {
+                *score = scaled(*score);
+            }
         }
     }
 }
