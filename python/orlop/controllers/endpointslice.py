@@ -14,6 +14,7 @@ from orlop.control.builder import Builder
 from orlop.control.controller import Controller, Key, Result
 from orlop.control.owners import controller_reference
 from orlop.controllers.serviceaccounts import is_terminating
+from orlop.controllers.views import PodView
 
 MAX_ENDPOINTS = 100
 """Endpoints a slice (upstream: --max-endpoints-per-slice)."""
@@ -37,7 +38,7 @@ class EndpointSliceController(Controller):
 
     def setup(self, builder: Builder) -> None:
         self.services = builder.for_(core_v1.Service, indexers={"namespace": lambda s: [s.metadata.namespace]})
-        self.pods = builder.watches(core_v1.Pod, self._services_of, changed=self._pod_changed)
+        self.pods = builder.watches(PodView, self._services_of, changed=self._pod_changed)
         self.slices = builder.watches(
             discovery_v1.EndpointSlice,
             self._service_of_slice,
@@ -46,7 +47,7 @@ class EndpointSliceController(Controller):
         )
         self.nodes = builder.informer(core_v1.Node)
 
-    def _services_of(self, pod: core_v1.Pod) -> list[Key]:
+    def _services_of(self, pod: PodView) -> list[Key]:
         return [
             Key(s.metadata.namespace, s.metadata.name)
             for s in self.services.by_index("namespace", pod.metadata.namespace)
@@ -54,7 +55,7 @@ class EndpointSliceController(Controller):
         ]
 
     @staticmethod
-    def _pod_changed(old: core_v1.Pod, new: core_v1.Pod) -> bool:
+    def _pod_changed(old: PodView, new: PodView) -> bool:
         return (
             old.metadata.labels != new.metadata.labels
             or old.metadata.deletion_timestamp != new.metadata.deletion_timestamp
@@ -90,7 +91,7 @@ class EndpointSliceController(Controller):
         return None
 
     @staticmethod
-    def _included(service: core_v1.Service, pod: core_v1.Pod) -> bool:
+    def _included(service: core_v1.Service, pod: PodView) -> bool:
         if not pod.status.pod_ips or pod.status.phase in ("Succeeded", "Failed"):
             return False
         return bool(pod.spec.node_name)
@@ -99,7 +100,7 @@ class EndpointSliceController(Controller):
         self,
         service: core_v1.Service,
         family: str,
-        pods: list[core_v1.Pod],
+        pods: list[PodView],
         present: list[discovery_v1.EndpointSlice],
     ) -> None:
         wanted: dict[Ports, dict[str, discovery_v1.Endpoint]] = {}
@@ -177,7 +178,7 @@ class EndpointSliceController(Controller):
             if not left:
                 return
 
-    def _endpoint(self, service: core_v1.Service, pod: core_v1.Pod, address: str) -> discovery_v1.Endpoint:
+    def _endpoint(self, service: core_v1.Service, pod: PodView, address: str) -> discovery_v1.Endpoint:
         terminating = bool(pod.metadata.deletion_timestamp)
         serving = is_ready(pod)
         ready = service.spec.publish_not_ready_addresses or (serving and not terminating)
@@ -270,7 +271,7 @@ class EndpointSliceController(Controller):
         return {TRIGGER_ANNOTATION: rfc3339(max(times))} if times else {}
 
 
-def is_ready(pod: core_v1.Pod) -> bool:
+def is_ready(pod: PodView) -> bool:
     """Whether the pod's Ready condition holds."""
     return any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions)
 
@@ -280,7 +281,7 @@ def identity(endpoint: discovery_v1.Endpoint) -> str:
     return f"{endpoint.target_ref.uid if endpoint.target_ref else ''}/{endpoint.addresses[0]}"
 
 
-def ports_of(service: core_v1.Service, pod: core_v1.Pod) -> Ports:
+def ports_of(service: core_v1.Service, pod: PodView) -> Ports:
     """The Service's ports as this pod serves them; a named port that it lacks is left out."""
     found = []
     for port in service.spec.ports:

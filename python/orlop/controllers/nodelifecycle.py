@@ -11,6 +11,7 @@ from orlop.api.types import coordination_v1, core_v1
 from orlop.clock import rfc3339
 from orlop.control.builder import Builder
 from orlop.control.controller import Controller, Key, Result
+from orlop.controllers.views import PodView
 from orlop.controllers.zones import Zones
 
 GRACE_PERIOD = 50.0
@@ -57,7 +58,7 @@ class NodeLifecycleController(Controller):
         self.leases = builder.watches(
             coordination_v1.Lease, lambda lease: [Key("", lease.metadata.name)], namespace=LEASE_NAMESPACE
         )
-        self.pods = builder.informer(core_v1.Pod, indexers={"node": lambda p: [p.spec.node_name]})
+        self.pods = builder.informer(PodView, indexers={"node": lambda p: [p.spec.node_name]})
 
     async def reconcile(self, key: Key) -> Result | None:
         node = self.nodes.get("", key.name)
@@ -179,7 +180,7 @@ class NodeLifecycleController(Controller):
             if ready is not None and ready.status == "True":
                 pods.append(pod)
 
-        async def mark(pod: core_v1.Pod) -> None:
+        async def mark(pod: PodView) -> None:
             patch = {
                 "metadata": {"uid": pod.metadata.uid},
                 "status": {"conditions": [{"type": "Ready", "status": "False", "lastTransitionTime": now}]},

@@ -7,6 +7,7 @@ from orlop.api.types import core_v1
 from orlop.clock import parse_time, rfc3339
 from orlop.control.builder import Builder
 from orlop.control.controller import Controller, Key, Result
+from orlop.controllers.views import PodView
 
 TERMINATED_PODS_KEPT = 12_500
 """Ended pods kept before the oldest are removed (upstream: --terminated-pod-gc-threshold)."""
@@ -32,13 +33,18 @@ class PodGCController(Controller):
         self.missing_since: dict[str, float] = {}
 
     def setup(self, builder: Builder) -> None:
-        self.pods = builder.watches(core_v1.Pod, lambda p: [ALL] if self._concerns(p) else [])
-        self.nodes = builder.watches(core_v1.Node, lambda n: [ALL])
+        self.pods = builder.watches(PodView, lambda p: [ALL] if self._concerns(p) else [])
+        self.nodes = builder.watches(core_v1.Node, lambda n: [ALL], changed=_out_of_service_changed)
         builder.workers(1)
 
-    def _concerns(self, pod: core_v1.Pod) -> bool:
-        ended = pod.status.phase in ("Succeeded", "Failed")
-        return ended or bool(pod.metadata.deletion_timestamp) or bool(pod.spec.node_name)
+    def _concerns(self, pod: PodView) -> bool:
+        """Whether the pod may be one to remove. Most events are of pods that are not, and a look takes in all pods."""
+        if pod.status.phase in ("Succeeded", "Failed"):
+            return True
+        if not pod.spec.node_name:
+            return pod.metadata.deletion_timestamp is not None
+        node = self.nodes.get("", pod.spec.node_name)
+        return node is None or (pod.metadata.deletion_timestamp is not None and _is_out_of_service(node))
 
     async def reconcile(self, key: Key) -> Result | None:
         nodes = {n.metadata.name: n for n in self.nodes.items()}
@@ -51,7 +57,7 @@ class PodGCController(Controller):
     async def _orphaned(self, nodes: set[str]) -> bool:
         """Pods of nodes that are gone, after the quarantine. Whether one is still in it."""
         now = self.context.clock.monotonic()
-        orphans: dict[str, list[core_v1.Pod]] = {}
+        orphans: dict[str, list[PodView]] = {}
         for pod in self.pods.items():
             if pod.spec.node_name and pod.spec.node_name not in nodes:
                 orphans.setdefault(pod.spec.node_name, []).append(pod)
@@ -82,8 +88,7 @@ class PodGCController(Controller):
             node = nodes.get(pod.spec.node_name)
             if not pod.metadata.deletion_timestamp or node is None:
                 continue
-            ready = next((c.status for c in node.status.conditions if c.type == "Ready"), "Unknown")
-            if ready != "True" and any(t.key == OUT_OF_SERVICE for t in node.spec.taints):
+            if _is_out_of_service(node):
                 pods.append(pod)
         await self._delete_all(pods, None)
 
@@ -101,13 +106,13 @@ class PodGCController(Controller):
             ended.sort(key=lambda p: (parse_time(p.metadata.creation_timestamp), p.metadata.name))
             await self._delete_all(ended[:surplus], None)
 
-    async def _delete_all(self, pods: list[core_v1.Pod], why: tuple[str, str] | None) -> None:
+    async def _delete_all(self, pods: list[PodView], why: tuple[str, str] | None) -> None:
         results = await asyncio.gather(*(self._delete(pod, why) for pod in pods), return_exceptions=True)
         failures = [r for r in results if isinstance(r, BaseException)]
         if failures:
             raise failures[0]
 
-    async def _delete(self, pod: core_v1.Pod, why: tuple[str, str] | None) -> None:
+    async def _delete(self, pod: PodView, why: tuple[str, str] | None) -> None:
         m = pod.metadata
         self.context.log.info("PodGC is force deleting Pod", extra={"pod": f"{m.namespace}/{m.name}"})
         try:
@@ -117,7 +122,7 @@ class PodGCController(Controller):
         except (errors.NotFound, errors.Conflict):
             return
 
-    async def _mark_failed(self, pod: core_v1.Pod, why: tuple[str, str] | None) -> None:
+    async def _mark_failed(self, pod: PodView, why: tuple[str, str] | None) -> None:
         """Its owner must see that it has failed before it is gone."""
         status: dict[str, object] = {"phase": "Failed"}
         if why is not None:
@@ -139,3 +144,12 @@ class PodGCController(Controller):
             type="strategic",
             subresource="status",
         )
+
+
+def _is_out_of_service(node: core_v1.Node) -> bool:
+    ready = next((c.status for c in node.status.conditions if c.type == "Ready"), "Unknown")
+    return ready != "True" and any(t.key == OUT_OF_SERVICE for t in node.spec.taints)
+
+
+def _out_of_service_changed(old: core_v1.Node, new: core_v1.Node) -> bool:
+    return _is_out_of_service(old) != _is_out_of_service(new)

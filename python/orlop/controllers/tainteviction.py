@@ -8,6 +8,7 @@ from orlop.api.types import core_v1
 from orlop.clock import parse_time, rfc3339
 from orlop.control.builder import Builder
 from orlop.control.controller import Controller, Key, Result
+from orlop.controllers.views import PodView
 
 
 class TaintEvictionController(Controller):
@@ -17,7 +18,7 @@ class TaintEvictionController(Controller):
 
     def setup(self, builder: Builder) -> None:
         self.pods = builder.for_(
-            core_v1.Pod,
+            PodView,
             changed=lambda old, new: (
                 old.spec.node_name != new.spec.node_name or old.spec.tolerations != new.spec.tolerations
             ),
@@ -49,7 +50,7 @@ class TaintEvictionController(Controller):
         await self._evict(pod)
         return None
 
-    def _left(self, pod: core_v1.Pod, taints: list[core_v1.Taint]) -> float | None:
+    def _left(self, pod: PodView, taints: list[core_v1.Taint]) -> float | None:
         """Seconds the pod may stay; None: for ever; zero or less: not at all (any longer)."""
         now = self.context.clock.now()
         ends: list[float] = []
@@ -63,13 +64,13 @@ class TaintEvictionController(Controller):
                 ends.append(began + max(0, min(seconds)) - now)
         return min(ends) if ends else None
 
-    def _cancel(self, pod: core_v1.Pod) -> None:
+    def _cancel(self, pod: PodView) -> None:
         if pod.metadata.uid in self.waiting:
             self.waiting.discard(pod.metadata.uid)
             where = f"{pod.metadata.namespace}/{pod.metadata.name}"
             self.context.recorder.event(pod, "Normal", "TaintManagerEviction", f"Cancelling deletion of Pod {where}")
 
-    async def _evict(self, pod: core_v1.Pod) -> None:
+    async def _evict(self, pod: PodView) -> None:
         m = pod.metadata
         self.waiting.discard(m.uid)
         self.context.recorder.event(

@@ -29,9 +29,19 @@ class MetaView(ApiStruct):
     finalizers: list[str] = field(default_factory=list)
 
 
+class ContainerPortsView(ApiStruct):
+    restart_policy: str | None = None
+    ports: list[core_v1.ContainerPort] = field(default_factory=list)
+
+
 class PodSpecView(ApiStruct):
     node_name: str = ""
+    hostname: str = ""
+    subdomain: str = ""
     termination_grace_period_seconds: int | None = None
+    tolerations: list[core_v1.Toleration] = field(default_factory=list)
+    containers: list[ContainerPortsView] = field(default_factory=list)
+    init_containers: list[ContainerPortsView] = field(default_factory=list)
 
 
 class PodConditionView(ApiStruct):
@@ -46,12 +56,13 @@ class ContainerStatusView(ApiStruct):
 
 class PodStatusView(ApiStruct):
     phase: str = ""
+    pod_ips: list[core_v1.PodIP] = field(default_factory=list)
     conditions: list[PodConditionView] = field(default_factory=list)
     container_statuses: list[ContainerStatusView] = field(default_factory=list)
 
 
 class PodView(ApiStruct):
-    """A pod as the workload controllers see it: about a fifth of the whole."""
+    """A pod as the controllers see it: about a quarter of the whole."""
 
     __kind__ = core_v1.Pod
 
