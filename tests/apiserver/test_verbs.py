@@ -182,3 +182,38 @@ async def test_nobody_comes_in_without_leave(api: Api) -> None:
     )
     assert (await stranger("GET", PODS, authorization="Bearer x")).status == 401
     assert (await stranger("GET", "/readyz")).status == 200
+
+
+async def test_events_are_the_same_objects_in_both_groups(api: Api) -> None:
+    old = "/api/v1/namespaces/default/events"
+    new = "/apis/events.k8s.io/v1/namespaces/default/events"
+    made = await api.made(
+        new,
+        {
+            "apiVersion": "events.k8s.io/v1",
+            "kind": "Event",
+            "metadata": {"name": "e"},
+            "regarding": {"kind": "Pod", "namespace": "default", "name": "p"},
+            "note": "said",
+            "reason": "Because",
+            "action": "Act",
+            "type": "Normal",
+            "reportingController": "example.com/c",
+            "reportingInstance": "i",
+            "eventTime": "2026-01-02T03:04:05.000006Z",
+        },
+    )
+    assert (made["apiVersion"], made["note"]) == ("events.k8s.io/v1", "said")
+    core = (await api("GET", f"{old}/e")).body
+    assert (core["apiVersion"], core["message"], core["reportingComponent"]) == ("v1", "said", "example.com/c")
+    assert core["metadata"] == made["metadata"]
+    listed = (await api("GET", f"{new}?fieldSelector=regarding.name%3Dp")).body
+    assert (listed["apiVersion"], listed["kind"]) == ("events.k8s.io/v1", "EventList")
+    assert listed["items"][0]["regarding"]["name"] == "p"
+    change = {"note": "again"}
+    patched = await api("PATCH", f"{new}/e", change, "application/merge-patch+json")
+    assert patched.body["note"] == "again"
+    assert (await api("GET", f"{old}/e")).body["message"] == "again"
+    thin = await api("POST", new, {"metadata": {"name": "f"}, "regarding": {"namespace": "default"}})
+    assert thin.status == 422
+    assert "eventTime: Required value" in thin.message

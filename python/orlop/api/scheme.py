@@ -136,6 +136,7 @@ KINDS: list[Kind] = [
     _row(_AUTHZ, "authorization", "SubjectAccessReview", "subjectaccessreviews", False, verbs=_REVIEW),
     _row("coordination.k8s.io", "coordination", "Lease", "leases"),
     _row("discovery.k8s.io", "discovery", "EndpointSlice", "endpointslices"),
+    _row("events.k8s.io", "events", "Event", "events", short_names=("ev",), storage="events"),
     _row("networking.k8s.io", "networking", "IPAddress", "ipaddresses", False, short_names=("ip",)),
     _row("networking.k8s.io", "networking", "ServiceCIDR", "servicecidrs", False, subresources=("status",)),
     _row(

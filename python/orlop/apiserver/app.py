@@ -11,6 +11,7 @@ from orlop.api.scheme import Kind
 from orlop.api.types import meta_v1
 from orlop.apiserver import discovery, documents, health
 from orlop.apiserver.auth import impersonate
+from orlop.apiserver.conversion import CONVERSIONS
 from orlop.apiserver.core import Core
 from orlop.apiserver.handlers.create import create
 from orlop.apiserver.handlers.delete import delete
@@ -120,6 +121,9 @@ class App:
         if kind is None:
             raise _unknown(request)
         handler = handler_of(kind, request)
+        if kind.storage:
+            request.conversion = CONVERSIONS[kind.type_key]
+            kind = request.conversion.stored
         return await handler(self.core, request, kind)
 
     def admit_user(self, request: Request) -> None:

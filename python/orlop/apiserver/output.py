@@ -67,6 +67,8 @@ def table_of(core: Core, request: Request, kind: Kind, items: Sequence[bytes], m
 
 def one(core: Core, request: Request, kind: Kind, value: bytes, accepted: Accepted, status: int = 200) -> Response:
     """An answer with one object."""
+    if request.conversion is not None and accepted.as_ != "Table":
+        kind, value = request.conversion.served, request.conversion.to_served(value)
     if accepted.plain:
         return Response(status, value)
     if accepted.as_ == "Table":
@@ -83,6 +85,8 @@ def many(
     core: Core, request: Request, kind: Kind, items: Sequence[bytes], metadata: bytes, accepted: Accepted
 ) -> Response:
     """An answer with a list."""
+    if request.conversion is not None and accepted.as_ != "Table":
+        kind, items = request.conversion.served, [request.conversion.to_served(item) for item in items]
     if accepted.as_ == "Table":
         body = table_of(core, request, kind, items, metadata)
         return Response(200, *encoded(accepted.media, TABLE_KEY, body))

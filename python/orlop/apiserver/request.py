@@ -12,6 +12,7 @@ from orlop.api import errors
 
 if TYPE_CHECKING:
     from orlop.apiserver.auth.user import User
+    from orlop.apiserver.conversion import Conversion
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -89,6 +90,7 @@ class Request:
         "_headers",
         "_query",
         "audit_id",
+        "conversion",
         "info",
         "method",
         "receive",
@@ -101,6 +103,8 @@ class Request:
 
     user: "User"
     audit_id: str
+    conversion: "Conversion | None"
+    """How the served kind becomes the stored one, where they differ."""
     started: bool
     """Whether the answer has begun to go out."""
 
@@ -111,6 +115,7 @@ class Request:
         self.method: str = scope.get("method", "GET")
         self.warnings: list[str] = []
         self.started = False
+        self.conversion = None
         self._headers: dict[bytes, bytes] | None = None
         self._query: dict[str, list[str]] | None = None
         self._body: bytes | None = None

@@ -65,16 +65,18 @@ def to_json(request: Request, kind: Kind, media: negotiate.Media, body: bytes) -
         raise errors.BadRequest(
             f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get version/kind; {error}"
         ) from None
-    check_type(kind, api_version, name)
+    conversion = request.conversion
+    served = kind if conversion is None else conversion.served
+    check_type(served, api_version, name)
     try:
-        value, unknown, duplicate = native.wire_decode(kind.type_key, media, body)
+        value, unknown, duplicate = native.wire_decode(served.type_key, media, body)
     except native.WireError as error:
         raise errors.BadRequest(
             f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {error}'
         ) from None
     if unknown or duplicate:
         report(request, kind, [*duplicate, *unknown])
-    return value
+    return value if conversion is None else conversion.to_stored(value)
 
 
 def check_type(kind: Kind, api_version: str, name: str) -> None:

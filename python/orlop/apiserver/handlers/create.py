@@ -31,6 +31,8 @@ async def create(core: Core, request: Request, kind: Kind) -> Response:
         raise errors.BadRequest(NAMESPACE_MISMATCH)
     metadata.resource_version = _no_revision(metadata.resource_version)
     strategy.default(obj)
+    if request.conversion is not None and (wrong := request.conversion.validate_create(obj)):
+        raise errors.invalid(kind.kind, request.conversion.served.group, metadata.name, wrong)
     a = Attributes("CREATE", kind, info.namespace, metadata.name, obj, None, request.user, dry_run=dry_run)
     await core.admission.admit(a)
 
@@ -41,7 +43,7 @@ async def create(core: Core, request: Request, kind: Kind) -> Response:
     value = await core.objects.create(strategy, obj, by=body.attribution(request), dry_run=dry_run, check=check)
     for warning in strategy.warnings(obj):
         request.warn(warning)
-    if accepted.plain:
+    if accepted.plain and request.conversion is None:
         return Response(201, value)
     return output.one(core, request, kind, value, accepted, 201)
 

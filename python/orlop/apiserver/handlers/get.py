@@ -15,6 +15,6 @@ async def get(core: Core, request: Request, kind: Kind) -> Response:
         await wait_for(core, request.param("resourceVersion"))
     info = request.info
     value, _ = core.objects.find(kind, info.namespace if kind.namespaced else "", info.name)
-    if accepted.plain:
+    if accepted.plain and request.conversion is None:
         return Response(200, value)
     return output.one(core, request, kind, value, accepted)

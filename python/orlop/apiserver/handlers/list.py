@@ -67,6 +67,11 @@ def read_options(core: Core, request: Request, kind: Kind, watch: bool = False) 
         max(0, request.integer("limit") or 0),
         request.param("continue"),
     )
+    if request.conversion is not None and options.fields:
+        try:
+            options = options._replace(fields=request.conversion.selector(options.fields))
+        except ValueError as error:
+            raise errors.BadRequest(str(error)) from None
     _check_selectors(core, kind, options)
     initial = request.query.get("sendInitialEvents")
     wrong = _watch_errors(options, initial) if watch else _list_errors(options, initial)
@@ -196,7 +201,7 @@ async def list_(core: Core, request: Request, kind: Kind) -> Response:
         if not options.labels and not options.fields:
             remaining = found.remaining
     metadata = output.list_meta(found.revision, continue_, remaining)
-    if accepted.plain:
+    if accepted.plain and request.conversion is None:
         return Response(200, found.join(output.list_prefix(kind, metadata), output.LIST_SUFFIX))
     return output.many(core, request, kind, found.items, metadata, accepted)
 

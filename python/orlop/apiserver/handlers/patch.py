@@ -18,14 +18,15 @@ from orlop.apiserver.response import Response
 def decode_patched(core: Core, request: Request, kind: Kind, value: bytes) -> Any:
     """The patched JSON as an object: unknown fields are reported as in any body."""
     try:
-        clean, unknown, duplicate = native.wire_decode(kind.type_key, "json", value)
+        served = kind if request.conversion is None else request.conversion.served
+        clean, unknown, duplicate = native.wire_decode(served.type_key, "json", value)
     except native.WireError as error:
         raise errors.invalid(
             kind.kind, kind.group, request.info.name, [errors.invalid_value("patch", _short(value), str(error))]
         ) from None
     if unknown or duplicate:
         report(request, kind, [*duplicate, *unknown])
-    return core.objects.decode(kind, clean)
+    return core.objects.decode(kind, clean if request.conversion is None else request.conversion.to_stored(clean))
 
 
 def report(request: Request, kind: Kind, problems: list[str]) -> None:
@@ -59,13 +60,16 @@ async def patch(core: Core, request: Request, kind: Kind) -> Response:
     strategy = core.strategies[kind.type_key]
     info = request.info
     data = await request.body()
+    served = kind if request.conversion is None else request.conversion.served
     namespace = info.namespace if kind.namespaced else ""
 
     async def change(old: Any) -> Any:
         if old is None:
             raise errors.not_found(kind.plural, kind.group, info.name)
         current, _ = core.objects.find(kind, namespace, info.name)
-        new = decode_patched(core, request, kind, patches.apply(kind, type_, current, data))
+        if request.conversion is not None:
+            current = request.conversion.to_served(current)
+        new = decode_patched(core, request, kind, patches.apply(served, type_, current, data))
         check_identity(request, kind, new)
         strategy.default(new)
         await admit(core, request, kind, new, old, dry_run)

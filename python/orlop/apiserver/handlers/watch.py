@@ -148,7 +148,7 @@ def _content_type(accepted: negotiate.Accepted) -> bytes:
 
 def _renderer(core: Core, request: Request, kind: Kind, accepted: negotiate.Accepted) -> Render | None:
     """How frames are made where the stored JSON does not do."""
-    if accepted.plain:
+    if accepted.plain and request.conversion is None:
         return None
     if accepted.media == "yaml":
         raise errors.NotAcceptable(
@@ -172,6 +172,8 @@ def _renderer(core: Core, request: Request, kind: Kind, accepted: negotiate.Acce
             return output.TABLE_KEY, shown
         if accepted.as_:
             return output.PARTIAL_KEY, output.partial(value, accepted.version)
+        if request.conversion is not None:
+            return request.conversion.served.type_key, request.conversion.to_served(value)
         return kind.type_key, value
 
     def render(type_: str, value: bytes) -> bytes:

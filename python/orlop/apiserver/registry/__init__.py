@@ -51,4 +51,4 @@ def strategy_of(kind: Kind) -> Strategy:
 
 def all_strategies() -> dict[str, Strategy]:
     """The rules of every stored kind by its type key."""
-    return {kind.type_key: strategy_of(kind) for kind in scheme.KINDS if kind.stored}
+    return {kind.type_key: strategy_of(kind) for kind in scheme.KINDS if kind.stored and not kind.storage}

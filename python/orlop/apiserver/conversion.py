@@ -1,0 +1,104 @@
+"""Kinds that are served under one name and stored under another: the bytes are turned on their way in and out.
+
+Events are stored as core/v1; events.k8s.io/v1 shows the same objects with the same uid and revision.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from orlop.api import scheme, selectors
+from orlop.api.errors import FieldError, invalid_value, required
+from orlop.api.scheme import Kind
+from orlop.api.types import core_v1
+from orlop.apiserver.registry.resources import unsupported
+
+
+class Conversion(NamedTuple):
+    """How one served kind and its stored one become each other."""
+
+    served: Kind
+    stored: Kind
+    to_stored: Callable[[bytes], bytes]
+    to_served: Callable[[bytes], bytes]
+    fields: Mapping[str, str]
+    """Selectable fields of the served kind and what they are called in the stored one."""
+    validate_create: Callable[[Any], list[FieldError]]
+    """What the served version asks for more."""
+
+    def selector(self, text: str) -> str:
+        """A field selector of the served kind in the stored one's words. Raises ValueError."""
+        terms = selectors.parse_fields(text).terms
+        return str(selectors.FieldSelector(tuple((self.fields.get(f, f), equal, v) for f, equal, v in terms)))
+
+
+def _renaming(names: Mapping[str, str], api_version: str) -> Callable[[bytes], bytes]:
+    """Renames an object's own fields; those that both have keep their place and form."""
+
+    def convert(value: bytes) -> bytes:
+        fields: dict[str, msgspec.Raw] = msgspec.json.decode(value, type=dict[str, msgspec.Raw])
+        renamed = {names.get(name, name): raw for name, raw in fields.items()}
+        renamed["apiVersion"] = msgspec.Raw(msgspec.json.encode(api_version))
+        return msgspec.json.encode(renamed)
+
+    return convert
+
+
+_EVENT_NAMES = {
+    "involvedObject": "regarding",
+    "message": "note",
+    "source": "deprecatedSource",
+    "firstTimestamp": "deprecatedFirstTimestamp",
+    "lastTimestamp": "deprecatedLastTimestamp",
+    "count": "deprecatedCount",
+    "reportingComponent": "reportingController",
+}
+"""core/v1's names and events.k8s.io/v1's."""
+_INVOLVED = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
+NOTE_MAX = 1024
+"""Bytes of a note; of action, reason and reportingInstance 128."""
+SHORT_MAX = 128
+
+
+def _validate_event(event: core_v1.Event) -> list[FieldError]:
+    """What events.k8s.io/v1 asks of a new event: pkg/apis/core/validation/events.go."""
+    errors: list[FieldError] = []
+    if not event.event_time:
+        errors.append(required("eventTime"))
+    for path, value in (
+        ("reportingController", event.reporting_component),
+        ("reportingInstance", event.reporting_instance),
+        ("action", event.action),
+        ("reason", event.reason),
+    ):
+        if not value:
+            errors.append(required(path))
+        elif path == "reportingController":
+            errors += [invalid_value(path, value, m) for m in selectors.key_errors(value)]
+        elif len(value.encode()) > SHORT_MAX:
+            errors.append(invalid_value(path, "", f"can have at most {SHORT_MAX} characters"))
+    if len(event.message.encode()) > NOTE_MAX:
+        errors.append(invalid_value("message", "", f"can have at most {NOTE_MAX} characters"))
+    if event.type not in ("Normal", "Warning"):
+        errors.append(unsupported("type", event.type, ("Normal", "Warning")))
+    return errors
+
+
+def _events() -> Conversion:
+    served = scheme.by_resource("events.k8s.io", "v1", "events")
+    stored = scheme.by_resource("", "v1", "events")
+    assert served is not None
+    assert stored is not None
+    return Conversion(
+        served,
+        stored,
+        _renaming({theirs: ours for ours, theirs in _EVENT_NAMES.items()}, stored.api_version),
+        _renaming(_EVENT_NAMES, served.api_version),
+        {**{f"regarding.{f}": f"involvedObject.{f}" for f in _INVOLVED}, "reportingController": "reportingComponent"},
+        _validate_event,
+    )
+
+
+CONVERSIONS: dict[str, Conversion] = {"events/v1.Event": _events()}
+"""By the served kind's type key."""
