@@ -123,6 +123,16 @@ async def test_events_tell_the_whole_life(world: World) -> None:
     assert sandbox[-2:] == ["stopped", "deleted"]
 
 
+async def test_what_an_event_tells_a_list_knows(world: World) -> None:
+    async with aclosing(world.runtime.events()) as events:
+        container_id = await world.run(world.exits(0, after=0.2))
+        async with asyncio.timeout(runtimes.EVENT_SECONDS):
+            async for event in events:
+                if (event.type, event.container_id) == ("stopped", container_id):
+                    break
+        assert [row.state for row in await world.runtime.list_containers()] == ["exited"]
+
+
 async def test_stopping_a_sandbox_stops_its_containers(world: World) -> None:
     pod = world.pod()
     sandbox_id = await world.runtime.run_pod_sandbox(pod)

@@ -31,6 +31,7 @@ class EventPump:
         self._clock = clock
         self._stream = stream
         self._out_of_memory: set[str] = set()
+        self._ended: set[str] = set()
         self._execs: dict[str, asyncio.Future[None]] = {}
         self.connected = asyncio.Event()
 
@@ -46,6 +47,10 @@ class EventPump:
             await self._clock.sleep(delay)
             delay = min(delay * 2, RETRY_MOST)
 
+    def has_ended(self, container_id: str) -> bool:
+        """Whether its end was told. The engine's list may say "running" for a moment longer."""
+        return container_id in self._ended
+
     def watch_exec(self, exec_id: str) -> "asyncio.Future[None]":
         """Done when this exec has ended, or when events may have been missed: then inspect."""
         return self._execs.setdefault(exec_id, asyncio.get_running_loop().create_future())
@@ -58,6 +63,7 @@ class EventPump:
         filters = {"type": ["container"], "label": [f"{labels.SCOPE}={self._scope}"]}
         query = {"filters": msgspec.json.encode(filters).decode()}
         async with self._engine.streams.opened("GET", "/events", query) as connection:
+            self._ended.clear()
             self._stream.relist()
             for exec_id in list(self._execs):
                 self._exec_ended(exec_id)
@@ -79,8 +85,11 @@ class EventPump:
     def _publish(self, kind: v.EventType, container_id: str, at: int, attributes: dict[str, str]) -> None:
         exit_code = int(attributes["exitCode"]) if kind == "stopped" and "exitCode" in attributes else None
         oom = kind == "stopped" and container_id in self._out_of_memory
-        if kind in ("stopped", "deleted"):
+        if kind == "stopped":
+            self._ended.add(container_id)
             self._out_of_memory.discard(container_id)
+        elif kind == "deleted":
+            self._ended.discard(container_id)
         if (container := labels.container_record(attributes)) is not None:
             self._stream.publish(
                 v.ContainerEvent(

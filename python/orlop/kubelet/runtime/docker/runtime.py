@@ -142,7 +142,8 @@ class DockerRuntime(DockerImages):
 
     async def list_pod_sandbox(self, labels: Mapping[str, str] | None = None) -> list[v.PodSandbox]:
         rows = await self._containers.rows(marks.SANDBOX, *_pairs(labels))
-        return [found for row in rows if (found := inspect.sandbox_row(row)) is not None]
+        found = [row for row in map(inspect.sandbox_row, rows) if row is not None]
+        return [structs.replace(row, state="notready") if self._pump.has_ended(row.id) else row for row in found]
 
     # Containers
 
@@ -184,10 +185,8 @@ class DockerRuntime(DockerImages):
         self, *, sandbox_id: str | None = None, labels: Mapping[str, str] | None = None
     ) -> list[v.Container]:
         wanted = marks.CONTAINER if sandbox_id is None else f"{marks.SANDBOX_ID}={sandbox_id}"
-        found = [inspect.container_row(row) for row in await self._containers.rows(wanted, *_pairs(labels))]
-        rows = [row for row in found if row is not None]
-        # A row cannot tell a container that waits for its start from one that could not be started.
-        return [row if row.state != "created" else await self._created(row) for row in rows]
+        rows = map(inspect.container_row, await self._containers.rows(wanted, *_pairs(labels)))
+        return [await self._settled(row) for row in rows if row is not None]
 
     async def update_container_resources(self, container_id: str, resources: v.Resources) -> None:
         await self._containers.inspect(container_id)
@@ -294,7 +293,12 @@ class DockerRuntime(DockerImages):
                         found[row.id] = _netns(status.pid)
         return found
 
-    async def _created(self, row: v.Container) -> v.Container:
+    async def _settled(self, row: v.Container) -> v.Container:
+        """A row with its true state: rows lag behind events, and cannot tell "created" from "could not be started"."""
+        if row.state == "running" and self._pump.has_ended(row.id):
+            return structs.replace(row, state="exited")
+        if row.state != "created":
+            return row
         try:
             return structs.replace(row, state=(await self.container_status(row.id)).state)
         except NotFound:
