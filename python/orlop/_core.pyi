@@ -191,13 +191,13 @@ class Watcher:
         """The next JSON watch frames, newline-ended and joined; at least one where there is one, then as long as
         `max_bytes` is not reached. b"" when there is nothing."""
 
-    def events(self, max_events: int, /) -> list[tuple[WatchType, int, bytes]]:
+    def events(self, max_events: int, /) -> list[tuple[_WatchType, int, bytes]]:
         """As `take`, for other encodings: (type, revision, the object's JSON)."""
 
     def close(self) -> None:
         """Ends the watch. Closing twice is fine."""
 
-WatchType = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]
+_WatchType = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]
 
 # --- sched --------------------------------------------------------------------------------------
 
@@ -324,6 +324,7 @@ class SchedulerCore:
 
 # --- forward ------------------------------------------------------------------------------------
 
+@final
 class ServicePort:
     """One service port in one IP family, in full: as it is wanted, or as a backend says it is programmed.
 
@@ -334,15 +335,15 @@ class ServicePort:
     whether some endpoint could serve at all: traffic without a backend is dropped if so, else rejected.
     """
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         id: tuple[str, str, str, str, int],
         frontends: list[tuple[str, str, int, bool]],
         cluster: list[tuple[str, int, int]],
         local: list[tuple[str, int, int]],
         affinity_seconds: int,
         any_endpoint: bool,
-    ) -> None: ...
+    ) -> ServicePort: ...
     @property
     def id(self) -> tuple[str, str, str, str, int]: ...
     @property
@@ -355,9 +356,10 @@ class ServicePort:
     def affinity_seconds(self) -> int: ...
     @property
     def any_endpoint(self) -> bool: ...
-    def __eq__(self, other: object) -> bool: ...
-    def __ne__(self, other: object) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
 
+@final
 class ForwardChanges:
     """What must be programmed: service ports to set in full, ids to remove, both sorted and each id once.
 
@@ -372,13 +374,14 @@ class ForwardChanges:
     def triggered(self) -> list[str]: ...
     def __bool__(self) -> bool: ...
 
+@final
 class ForwardTable:
     """The wanted table of the node of this name and zone, fed with the API's JSON bytes.
 
     Safe to call from any thread. A node whose zone changes takes a new table.
     """
 
-    def __init__(self, node_name: str, zone: str = "") -> None: ...
+    def __new__(cls, node_name: str, zone: str = "") -> ForwardTable: ...
     def apply_service(self, data: bytes) -> list[str]:
         """Takes a Service as it is now; returns warnings. ValueError where the bytes cannot be understood."""
     def apply_slice(self, data: bytes) -> list[str]:
