@@ -27,6 +27,7 @@ $(VENV)/.installed: pyproject.toml | tools
 build: tools $(VENV)/.installed ## the development environment .venv, with the extension in release mode
 	@mkdir -p "$(CARGO_TARGET_DIR)"
 	$(LOCKED) $(BIN)/maturin develop --quiet --release
+	@$(BIN)/python -m compileall -q python/orlop
 
 wheel: tools $(VENV)/.installed ## the wheel that users install, in build/wheels
 	@mkdir -p "$(CARGO_TARGET_DIR)" build/wheels && rm -f build/wheels/orlop-*.whl
