@@ -249,6 +249,7 @@ def preload() -> None:
     import asyncio
     import gc
 
+    import aiohttp
     import uvloop
 
     from orlop.api import scheme, selectors
@@ -256,7 +257,7 @@ def preload() -> None:
     from orlop.client import client, informer, tls
 
     _ = (asyncio, uvloop, scheme, selectors, apps_v1, coordination_v1, core_v1, discovery_v1, meta_v1)
-    _ = (client, informer, tls)
+    _ = (aiohttp, client, informer, tls)
     gc.collect()
     gc.freeze()
 
