@@ -11,7 +11,7 @@ from orlop.store.base import Compacted, Key
 from orlop.store.histories import history_of
 from orlop.store.lmdb import LmdbStore
 from tests.store import child
-from tests.store.support import opened
+from tests.store.support import opened, pod, write
 
 KILLS = int(os.environ.get("ORLOP_TEST_KILLS", "15"))
 
@@ -47,6 +47,26 @@ async def test_no_acknowledged_write_is_lost(tmp_path: Path) -> None:
             newest = store.revision
     print(f"{KILLS} kills, {len(told)} acknowledged writes, none lost")
     assert len(told) > KILLS
+
+
+async def test_killed_while_it_is_made(tmp_path: Path) -> None:
+    chance = random.Random()
+    made = 0
+    for kill in range(max(4, KILLS // 3)):
+        path = tmp_path / str(kill)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, child.__file__, "killed", str(path), "0", stdout=asyncio.subprocess.DEVNULL
+        )
+        while not (path / "orlop.lock").exists():  # noqa: ASYNC110 - another process makes it
+            await asyncio.sleep(0.0005)
+        await asyncio.sleep(chance.uniform(0, 0.004))
+        process.kill()
+        await process.wait()
+        made += (path / "data.mdb").exists()
+        async with opened(LmdbStore(str(path), SystemClock())) as store:
+            assert store.uid
+            assert await store.commit(write(pod("a"))) == store.revision
+    print(f"{made} of them had begun their file")
 
 
 def _told(lines: list[str]) -> Told:
