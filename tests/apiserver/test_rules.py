@@ -1,0 +1,72 @@
+"""Each kind's rules against fixtures: an object in; what is filled in, or what is said of it, out.
+
+`rules/*.yaml` holds cases: `about`, `object`, and either `wrong` (all findings, in order) or `becomes` (a part of what
+it is after defaulting and preparing). `old` makes it an update, `subresource: status` one of the status.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+
+from orlop import native
+from orlop.api import scheme
+from orlop.apiserver.registry import strategy_of
+
+RULES = Path(__file__).parent / "rules"
+
+
+def cases() -> list[Any]:
+    found = []
+    for path in sorted(RULES.glob("*.yaml")):
+        for case in yaml.safe_load(path.read_text()):
+            found.append(pytest.param(case, id=f"{path.stem}: {case['about']}"))
+    return found
+
+
+def load(tree: dict[str, Any]) -> Any:
+    kind = scheme.by_kind(tree["apiVersion"], tree["kind"])
+    assert kind is not None
+    tree = {**tree, "metadata": {"name": "x", **({"namespace": "default"} if kind.namespaced else {}), **tree.get("metadata", {})}}
+    value, unknown, duplicate = native.wire_decode(kind.type_key, "json", msgspec.json.encode(tree))
+    assert not unknown, unknown
+    assert not duplicate
+    return msgspec.json.decode(value, type=kind.struct)
+
+
+def holds(part: Any, whole: Any, path: str = "") -> None:
+    """`part` is in `whole`; null means: not there."""
+    if isinstance(part, dict):
+        for key, value in part.items():
+            if value is None:
+                assert key not in whole, f"{path}.{key} is there"
+            else:
+                assert key in whole, f"{path}.{key} is missing"
+                holds(value, whole[key], f"{path}.{key}")
+    elif isinstance(part, list):
+        assert len(part) == len(whole), path
+        for i, value in enumerate(part):
+            holds(value, whole[i], f"{path}[{i}]")
+    else:
+        assert part == whole, path
+
+
+@pytest.mark.parametrize("case", cases())
+def test_rules(case: dict[str, Any]) -> None:
+    obj = load(case["object"])
+    strategy = strategy_of(scheme.of(type(obj)))
+    strategy.default(obj)
+    if "old" in case:
+        old = load(case["old"])
+        strategy.default(old)
+        before = strategy.before_status_update if case.get("subresource") == "status" else strategy.before_update
+        wrong = before(obj, old)
+    else:
+        wrong = strategy.before_create(obj)
+    assert [str(error) for error in wrong] == case.get("wrong", [])
+    if "becomes" in case:
+        holds(case["becomes"], msgspec.json.decode(msgspec.json.encode(obj)))
+    if "warns" in case:
+        assert strategy.warnings(obj) == case["warns"]
