@@ -29,7 +29,10 @@ def cases() -> list[Any]:
 def load(tree: dict[str, Any]) -> Any:
     kind = scheme.by_kind(tree["apiVersion"], tree["kind"])
     assert kind is not None
-    tree = {**tree, "metadata": {"name": "x", **({"namespace": "default"} if kind.namespaced else {}), **tree.get("metadata", {})}}
+    tree = {
+        **tree,
+        "metadata": {"name": "x", **({"namespace": "default"} if kind.namespaced else {}), **tree.get("metadata", {})},
+    }
     value, unknown, duplicate = native.wire_decode(kind.type_key, "json", msgspec.json.encode(tree))
     assert not unknown, unknown
     assert not duplicate
