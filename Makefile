@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 UP := build/up
 # Outside the checkout, so that a second clone builds in seconds.
 export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/orlop/target
+# Two checkouts share that folder, and cargo tells their files apart by time alone: rust/core/build.rs looks at this.
+export ORLOP_CHECKOUT := $(CURDIR)
 # Warnings of the Rust code are errors everywhere.
 export RUSTFLAGS ?= -D warnings
 LOCKED := flock "$(CARGO_TARGET_DIR)/.orlop-build"

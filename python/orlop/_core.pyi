@@ -43,6 +43,13 @@ def wire_strategic_merge(type_key: str, current: bytes, patch: bytes, /) -> byte
 def wire_json_merge(current: bytes, patch: bytes, /) -> bytes:
     """The document after a JSON merge patch (RFC 7386), not canonical. Raises WireError."""
 
+def wire_describe(type_key: str, /) -> bytes | None:
+    """What the field table says of a type, as JSON: `{"key", "shape", "of"?, "values"?, "fields"?, "atomic"?}`.
+
+    A field has its name and type, and where they hold pointer, omitEmpty, optional, list (atomic, set, map), mapKeys,
+    map (atomic, granular), patch (merge, replace), retainKeys, mergeKey and default (JSON text). None: no such type.
+    """
+
 # --- hub ----------------------------------------------------------------------------------------
 
 class Expired(Exception):

@@ -14,6 +14,7 @@ from orlop._core import (
     WireError as WireError,
     __version__ as __version__,
     wire_decode as wire_decode,
+    wire_describe as wire_describe,
     wire_encode_protobuf as wire_encode_protobuf,
     wire_encode_protobuf_list as wire_encode_protobuf_list,
     wire_json_merge as wire_json_merge,

@@ -27,7 +27,8 @@ enum Line {
 }
 
 enum Declared {
-    Struct(Vec<Line>),
+    /// Whether its fields have one owner, and the lines.
+    Struct(bool, Vec<Line>),
     Named {
         is: String,
         message: bool,
@@ -74,6 +75,8 @@ const BUILTIN: &[(&str, &str)] = &[
 fn main() {
     println!("cargo::rerun-if-changed=table/types.txt");
     println!("cargo::rerun-if-changed=table/hash.rs");
+    // Checkouts that share a target folder: cargo would take one's table for the other's.
+    println!("cargo::rerun-if-env-changed=ORLOP_CHECKOUT");
     let text = fs::read_to_string("table/types.txt").expect("table/types.txt is readable");
     let mut table = Table {
         declared: parse(&text),
@@ -90,13 +93,16 @@ fn parse(text: &str) -> BTreeMap<String, Declared> {
     for line in text.lines().filter(|l| !l.starts_with('#')) {
         let words: Vec<&str> = line.split_whitespace().collect();
         if let Some(body) = line.strip_prefix("  ") {
-            let Some(Declared::Struct(lines)) = declared.get_mut(&current) else {
+            let Some(Declared::Struct(_, lines)) = declared.get_mut(&current) else {
                 panic!("a field outside a struct: {body}");
             };
             lines.push(parse_field(&words));
         } else if words[0] == "struct" {
             current = words[1].to_owned();
-            declared.insert(current.clone(), Declared::Struct(Vec::new()));
+            declared.insert(
+                current.clone(),
+                Declared::Struct(words.get(2) == Some(&"atomic"), Vec::new()),
+            );
         } else {
             let values = words.iter().find_map(|w| w.strip_prefix("enum="));
             declared.insert(
@@ -183,7 +189,7 @@ impl Table {
             add(key);
             match declared {
                 Declared::Named { is, .. } => add(is),
-                Declared::Struct(lines) => {
+                Declared::Struct(_, lines) => {
                     for line in lines {
                         match line {
                             Line::Field(f) => add(&f.kind),
@@ -207,7 +213,7 @@ impl Table {
 
     /// The JSON fields with embedded structs opened, and the protobuf fields (number, first field, embedded type).
     fn open(&self, key: &str) -> (Vec<Field>, Vec<Proto>) {
-        let Some(Declared::Struct(lines)) = self.declared.get(key) else {
+        let Some(Declared::Struct(_, lines)) = self.declared.get(key) else {
             panic!("{key} is no struct");
         };
         let (mut fields, mut proto) = (Vec::new(), Vec::new());
@@ -245,7 +251,7 @@ impl Table {
     fn is_struct(&self, kind: &str) -> bool {
         matches!(
             self.declared.get(self.resolve(kind)),
-            Some(Declared::Struct(_))
+            Some(Declared::Struct(..))
         )
     }
 
@@ -354,13 +360,13 @@ impl Table {
             let list = match flag("list=") {
                 "set" => "Set",
                 "map" => "Map",
-                _ => "Atomic",
+                "atomic" => "Atomic",
+                _ => "Unset",
             };
-            let atomic = flag("map=") == "atomic" || flag("struct=") == "atomic";
             writeln!(
                 rows,
                 "Field{{name:{:?},prefix:{:?},absent:{zero:?},embedded:{:?},kind:{},pointer:{},omit_empty:{},\
-                 optional:{},number:{},list:ListType::{list},atomic:{atomic},map_keys:&{keys:?},\
+                 optional:{},number:{},list:ListType::{list},map_type:{:?},map_keys:&{keys:?},\
                  merge:{},replace:{},retain_keys:{},merge_key:{:?},default:{:?}}},",
                 f.name,
                 format!(",\"{}\":", f.name),
@@ -370,6 +376,7 @@ impl Table {
                 has("omitempty") || has("omitzero"),
                 has("optional"),
                 f.number,
+                flag("map="),
                 flag("patch=").contains("merge"),
                 flag("patch=").contains("replace"),
                 flag("patch=").contains("retainKeys"),
@@ -378,6 +385,7 @@ impl Table {
             )
             .expect("a string grows");
         }
+        let atomic = matches!(self.declared.get(key), Some(Declared::Struct(true, _)));
         let names: Vec<&str> = fields.iter().map(|f| f.name.as_str()).collect();
         let (seed, slots) = perfect(&names);
         let proto: Vec<String> = proto
@@ -388,7 +396,7 @@ impl Table {
             .collect();
         writeln!(
             out,
-            "static S{id}: Struct = Struct{{fields:&[{rows}],always:&{always:?},proto:&[{}],zero:{:?},seed:{seed},slots:&{slots:?}}};",
+            "static S{id}: Struct = Struct{{atomic:{atomic},fields:&[{rows}],always:&{always:?},proto:&[{}],zero:{:?},seed:{seed},slots:&{slots:?}}};",
             proto.join(","),
             self.zero(key),
         )

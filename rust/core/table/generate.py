@@ -7,13 +7,13 @@ type, as Kubernetes' Go sources declare them. Only this script reads it; `build.
 
 The table, one line a thing:
 
-    struct core/v1.Pod
+    struct core/v1.Pod                            `atomic` behind it: its fields have one owner
       + TypeMeta meta/v1.TypeMeta                 an embedded struct: Go name, type, protobuf number if it is a message
       metadata meta/v1.ObjectMeta 1 omitempty optional
       | json name, type (`*` before it: a pointer), protobuf number (0: not on the wire), flags
     named core/v1.RestartPolicy string enum=Always,OnFailure,Never
 
-Flags: omitempty, omitzero, optional, list=atomic|set|map, mapkeys=a,b, map=atomic, struct=atomic,
+Flags: omitempty, omitzero, optional, list=atomic|set|map, mapkeys=a,b, map=atomic|granular,
 patch=merge,retainKeys, key=name, default=JSON.
 """
 
@@ -43,6 +43,9 @@ BUILTIN = {
 MESSAGES = {"ExtraValue", "Verbs", "AttestationValue"}
 """Named string lists that are a message with one repeated field on the protobuf wire."""
 
+CONSTANTS = {"AzureDataDiskCachingReadWrite": "ReadWrite", "AzureSharedBlobDisk": "Shared"}
+"""The Go constants that defaults refer to."""
+
 KEEP = re.compile(r"^(?!runtime\.|util/)[a-z]+(/v\w+)?\.[A-Z]")
 """The rest are Go's own machinery: codecs, schemes, interfaces."""
 
@@ -55,7 +58,7 @@ def flags(field: dict[str, Any]) -> list[str]:
     if ("optional" in markers or "omit" in field) and "required" not in markers:
         out.append("optional")
     keys = [m.split("=", 1)[1] for m in markers if m.startswith("listMapKey=")]
-    for marker, name in (("listType=", "list="), ("mapType=", "map="), ("structType=", "struct=")):
+    for marker, name in (("listType=", "list="), ("mapType=", "map="), ("structType=", "map=")):
         out += [name + m[len(marker) :] for m in markers if m.startswith(marker)][:1]
     if keys:
         out.append("mapkeys=" + ",".join(keys))
@@ -64,13 +67,16 @@ def flags(field: dict[str, Any]) -> list[str]:
     if field.get("patchMergeKey"):
         out.append("key=" + field["patchMergeKey"])
     for marker in markers:
-        if marker.startswith("default=") and not marker.startswith("default=ref("):
-            out.append("default=" + json.dumps(json.loads(marker[8:]), separators=(",", ":")))
+        if marker.startswith("default="):
+            text = marker[8:]
+            value = CONSTANTS[text[4:-1]] if text.startswith("ref(") else json.loads(text)
+            out.append("default=" + json.dumps(value, separators=(",", ":")))
     return out
 
 
 def struct(key: str, value: dict[str, Any], types: dict[str, Any]) -> list[str]:
-    lines = [f"struct {key}"]
+    atomic = " atomic" if "structType=atomic" in value.get("markers", []) else ""
+    lines = [f"struct {key}{atomic}"]
     for field in value["fields"]:
         type_ = field["type"]
         number = field["proto"].split()[1] if "proto" in field else "0"

@@ -120,6 +120,12 @@ fn wire_json_merge<'py>(
     Ok(PyBytes::new(py, &out))
 }
 
+#[pyfunction]
+#[pyo3(signature = (type_key, /))]
+fn wire_describe<'py>(py: Python<'py>, type_key: &str) -> Option<Bound<'py, PyBytes>> {
+    wire::describe(type_key).map(|json| PyBytes::new(py, &json))
+}
+
 /// Adds this room's classes and functions to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(wire_decode, module)?)?;
@@ -129,5 +135,6 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(wire_watch_frame_protobuf, module)?)?;
     module.add_function(wrap_pyfunction!(wire_strategic_merge, module)?)?;
     module.add_function(wrap_pyfunction!(wire_json_merge, module)?)?;
+    module.add_function(wrap_pyfunction!(wire_describe, module)?)?;
     Ok(())
 }

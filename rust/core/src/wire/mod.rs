@@ -1,6 +1,7 @@
 //! `wire`: request bodies of any media type to canonical JSON, and back to protobuf, by one table of all types.
 
 mod decode;
+mod describe;
 mod error;
 mod from_proto;
 mod merge;
@@ -16,6 +17,7 @@ mod write;
 mod yaml;
 
 pub use decode::{Decoded, decode as decode_json};
+pub use describe::describe;
 pub use error::{Result, WireError};
 pub use merge::json_merge;
 pub use peek::peek_json;

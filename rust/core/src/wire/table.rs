@@ -58,6 +58,7 @@ pub enum Shape {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum ListType {
+    Unset,
     Atomic,
     Set,
     Map,
@@ -66,6 +67,8 @@ pub enum ListType {
 /// A struct's fields, embedded structs opened.
 #[derive(Debug)]
 pub struct Struct {
+    /// structType=atomic: its fields have one owner.
+    pub atomic: bool,
     /// In Go's order; apiVersion and kind first.
     pub fields: &'static [Field],
     /// Indexes of the fields that are written though they were not given.
@@ -110,8 +113,8 @@ pub struct Field {
     pub number: u32,
     /// listType.
     pub list: ListType,
-    /// mapType=atomic or structType=atomic.
-    pub atomic: bool,
+    /// mapType or structType of the field: atomic, granular, or nothing.
+    pub map_type: &'static str,
     /// listMapKeys.
     pub map_keys: &'static [&'static str],
     /// patchStrategy has merge.
