@@ -4,7 +4,7 @@ What is in the way is reported in the namespace's conditions, in upstream's word
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from orlop.api import errors
@@ -13,7 +13,7 @@ from orlop.api.types import core_v1
 from orlop.client import discovery
 from orlop.client.decode import encode, error_of
 from orlop.clock import rfc3339
-from orlop.control import Builder, Controller, Key, Result
+from orlop.control import Builder, Controller, Key, Result, key_of
 from orlop.controllers.views import PodView, owned
 
 FINALIZER = "kubernetes"
@@ -55,7 +55,15 @@ class NamespaceController(Controller):
 
     def setup(self, builder: Builder) -> None:
         self.namespaces = builder.for_(core_v1.Namespace, changed=_concerns)
+        self.pods = builder.watches(PodView, self._emptied, changed=lambda old, new: False)
         builder.workers(10)
+
+    def _emptied(self, pod: PodView) -> Iterable[Key]:
+        """A namespace need not wait out its estimate when its last pod has gone."""
+        namespace = self.namespaces.get("", pod.metadata.namespace)
+        going = namespace is not None and namespace.metadata.deletion_timestamp is not None
+        if going and next(self.pods.items(pod.metadata.namespace), None) is None:
+            yield key_of(namespace)
 
     async def reconcile(self, key: Key) -> Result | None:
         namespace = self.namespaces.get("", key.name)
@@ -78,7 +86,7 @@ class NamespaceController(Controller):
         """Asks for all content to be deleted: pods, and when none is left the rest."""
         found = _Found()
         rows, found.stale = await discovery.kinds(self.context.client)
-        rows = [row for row in rows if row.namespaced and set(row.verbs) >= _NEEDED_VERBS]
+        rows = [row for row in rows if row.namespaced and set(row.verbs) >= _NEEDED_VERBS and not row.storage]
         pods = [row for row in rows if (row.group, row.plural) == ("", "pods")]
         for row in pods:
             await self._empty_of(namespace, row, found)
