@@ -161,15 +161,39 @@ async def test_long_names_keep_their_order(store: Store) -> None:
     assert (await store.stats()).records["main"] == 1
 
 
-@pytest.mark.parametrize(
-    "key", [Key("pods", "a", ""), Key("", "a", "b"), Key("pods", "a\0", "b"), Key("pods", "a", "\0")]
-)
+IMPOSSIBLE = [
+    Key("pods", "a", ""),
+    Key("", "a", "b"),
+    Key("pods", "a\0", "b"),
+    Key("pods", "a", "\0"),
+    Key("pods", "a", "\ud800"),
+    Key("pods", "n" * 129, "b"),
+    Key("pods", "a", "n" * 8193),
+    Key("r" * 501, "a", "b"),
+]
+
+
+@pytest.mark.parametrize("key", IMPOSSIBLE, ids=repr)
 async def test_impossible_keys_are_refused(store: Store, key: Key) -> None:
     with pytest.raises(ValueError):
         await store.commit(write(key))
     with pytest.raises(ValueError):
         await store.commit_all([write(pod("a")), write(key)])
     assert store.revision == 0
+
+
+async def test_a_write_that_cannot_be_stored_harms_no_other(store: Store) -> None:
+    bad = Write(pod("bad"), Parts(b"", "no bytes"))  # type: ignore[arg-type]
+    results = await asyncio.gather(
+        *(store.commit(w) for w in (write(pod("a")), bad, write(pod("b")))), return_exceptions=True
+    )
+    assert isinstance(results[1], TypeError)
+    assert [results[0], results[2], store.revision] == [1, 2, 2]
+    odd = Attribution("\ud800" * 3, "m" * 5000, "id", "")
+    assert await store.commit(write(pod("c"), by=odd)) == 3
+    record = await store.get(pod("c"))
+    assert record is not None
+    assert record.by.request_id == "id"
 
 
 async def test_changes_come_from_the_log_and_then_as_they_are_made(store: Store) -> None:

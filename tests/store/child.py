@@ -79,7 +79,7 @@ async def traced(path: str, sync: str) -> None:
 
 
 async def full(path: str, limit: str) -> None:
-    """Writes until its disk is full; then reads, deletes, gets room and writes again. Prints what happened.
+    """Writes until its disk is full; opens it again as it is, reads, gets room and writes again. Says what happened.
 
     `limit`: bytes that a file may have (RLIMIT_FSIZE), or 0: the disk is small, and room is made by removing a file.
     """
@@ -100,6 +100,9 @@ async def full(path: str, limit: str) -> None:
         except StoreFull:
             refused += 1
     print("refused:", refused)
+    await store.close()
+    store = LmdbStore(path, SystemClock())
+    await store.open()
     records, _ = await store.range("pods")
     print("read:", len(records) == len(written) and all(written[r.key.name] == r.revision for r in records))
     if int(limit):

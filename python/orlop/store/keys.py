@@ -23,8 +23,14 @@ SHARED = MAX_KEY - REVISION - sha256().digest_size - 1
 """What is kept of a key that has to be cut; behind it come a NUL, which no whole name contains, and the hash. Keys
 at least this long with the same beginning are in no order among themselves."""
 
+MAX_RESOURCE = 500
+"""Bytes; group and plural have at most 317."""
+
 MAX_NAMESPACE = 128
 """Bytes; Kubernetes allows 63."""
+
+MAX_NAME = 8192
+"""Bytes; Kubernetes allows 253, and names of RBAC objects whatever fits into a URL."""
 
 
 def check(key: Key) -> None:
@@ -33,8 +39,9 @@ def check(key: Key) -> None:
         raise ValueError(f"{key} needs a resource and a name")
     if "\0" in key.resource or "\0" in key.namespace or "\0" in key.name:
         raise ValueError(f"{key} contains a NUL")
-    if len(key.namespace.encode()) > MAX_NAMESPACE:
-        raise ValueError(f"namespace {key.namespace!r} is longer than {MAX_NAMESPACE} bytes")
+    for what, text, limit in zip(key._fields, key, (MAX_RESOURCE, MAX_NAMESPACE, MAX_NAME), strict=True):
+        if len(text.encode()) > limit:
+            raise ValueError(f"{what} {text!r} is longer than {limit} bytes")
 
 
 def resource_prefix(number: int) -> bytes:

@@ -294,7 +294,8 @@ def write_snapshot(path: str, uid: str, changes: Iterable[Change], compacted: di
             with env.begin(write=True) as txn:
                 layout = Layout(env, txn, uid, half)
                 for change in changes:
-                    layout.restore(txn, change)
+                    layout.put(txn, layout.prepare(txn, change))
+                    layout.finish(txn, change.revision, microseconds(change.time))
                 for history, revision in compacted.items():
                     layout.restore_compacted(txn, history, revision)
         finally:
@@ -339,8 +340,9 @@ def _lock(path: str) -> int:
         raise StoreLocked(
             f"the store in {path} is in use by process {holder}: stop it first, or choose another --data-dir"
         ) from None
-    os.ftruncate(file, 0)
-    os.write(file, str(os.getpid()).encode())
+    with contextlib.suppress(OSError):  # for the message above only: a full disk keeps nobody from reading
+        os.ftruncate(file, 0)
+        os.write(file, str(os.getpid()).encode())
     return file
 
 

@@ -15,13 +15,12 @@ Everything is big-endian, so that it orders as numbers do. `keys` has the index 
 import heapq
 from collections.abc import Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import lmdb
 
 from orlop.store import record as records
 from orlop.store.base import (
-    Attribution,
     Change,
     Compacted,
     FutureRevision,
@@ -29,7 +28,6 @@ from orlop.store.base import (
     Record,
     StoreCorrupt,
     StoreFormat,
-    Write,
 )
 from orlop.store.histories import HISTORIES, MAIN, histories_of, history_of
 from orlop.store.keys import REVISION, SHARED, index_key, namespace_prefix, resource_prefix
@@ -46,6 +44,17 @@ DATABASES = 5 + len(HISTORIES)
 _DELETION = b"D"
 _AFTER_REVISIONS = b"\x01"
 """Behind an index key: after all its revisions, whose first byte is 0, and before any longer key."""
+
+
+class Prepared(NamedTuple):
+    """A change as it will be stored."""
+
+    change: Change
+    place: bytes
+    """Its index key."""
+    at: bytes
+    """Its revision."""
+    record: bytes
 
 
 class Layout:
@@ -105,29 +114,17 @@ class Layout:
             return 0
         return int.from_bytes(txn.get(index_key(number, key), db=self._current) or b"")
 
-    def put(self, txn: "Transaction", revision: int, write: Write, previous: int, time: int) -> Change:
-        """Stores a write whose expectation has been checked. `previous`: the object's revision until now."""
-        number = self._intern(txn, write.key.resource)
-        kind = records.DELETED if write.delete else 2 if previous else 1
-        value = write.parts.at(revision)
-        header = records.Header(kind, previous, time, number, write.key.namespace, write.key.name)
-        self._put(txn, revision, header, write.by, value, write.key.resource)
-        change = records.TYPES[kind - 1]
-        return Change(revision, write.key, change, value, previous, time / 1_000_000, write.by)
+    def prepare(self, txn: "Transaction", change: Change) -> "Prepared":
+        """All of a change that can be worked out before it is stored, and all that can be wrong with it."""
+        number = self._intern(txn, change.key.resource)
+        index = index_key(number, change.key)
+        return Prepared(change, index, change.revision.to_bytes(REVISION), records.encode(change, number))
 
-    def _put(
-        self,
-        txn: "Transaction",
-        revision: int,
-        header: records.Header,
-        by: Attribution,
-        value: bytes,
-        resource: str,
-    ) -> None:
-        at = revision.to_bytes(REVISION)
-        index = index_key(header.resource, Key(resource, header.namespace, header.name))
-        txn.put(at, records.encode(revision, header, by, value), db=self._logs[history_of(resource)], append=True)
-        if header.type == records.DELETED:
+    def put(self, txn: "Transaction", prepared: "Prepared") -> None:
+        """Stores a change. An error is LMDB's, and ends the transaction."""
+        change, index, at, record = prepared
+        txn.put(at, record, db=self._logs[history_of(change.key.resource)], append=True)
+        if change.type == "DELETED":
             txn.delete(index, db=self._current)
             txn.put(index + at, _DELETION, db=self._history)
         else:
@@ -139,15 +136,6 @@ class Layout:
         at = revision.to_bytes(REVISION)
         txn.put(b"revision", at, db=self._meta)
         txn.put(time.to_bytes(8), at, db=self._times)
-
-    def restore(self, txn: "Transaction", change: Change) -> None:
-        """Stores a change made elsewhere, with its revision."""
-        number = self._intern(txn, change.key.resource)
-        kind = records.TYPES.index(change.type) + 1
-        time = records.microseconds(change.time)
-        header = records.Header(kind, change.previous_revision, time, number, change.key.namespace, change.key.name)
-        self._put(txn, change.revision, header, change.by, change.value, change.key.resource)
-        self.finish(txn, change.revision, time)
 
     def restore_compacted(self, txn: "Transaction", history: str, revision: int) -> None:
         """Notes that a history restored here begins at `revision`."""

@@ -13,10 +13,10 @@ import lmdb
 import msgspec
 
 from orlop.clock import Clock
-from orlop.store.base import Change, Conflict, StoreError, StoreFull, Write
+from orlop.store.base import Change, ChangeType, Conflict, StoreError, StoreFull, Write
 from orlop.store.histories import HISTORIES
 from orlop.store.lmdb_layout import Layout
-from orlop.store.record import microseconds
+from orlop.store.record import SECOND, microseconds
 
 MAX_GROUP = 1000
 """Requests joined in one transaction, so that the first need not wait long for the last."""
@@ -142,25 +142,35 @@ class Writer:
     def _try(
         self, txn: "lmdb.Transaction", writes: Sequence[Write], changes: list[Change], time: int
     ) -> list[int] | Exception:
-        """Applies one request, wholly or not at all."""
-        previous = []
-        for write in writes:
-            actual = self._layout.actual(txn, write.key)
-            if (write.expected is not None and write.expected != actual) or (write.delete and not actual):
-                return Conflict(write.key, actual)
-            previous.append(actual)
+        """Applies one request, wholly or not at all. Raises what ends the transaction for all."""
         revision = changes[-1].revision if changes else self.revision
-        revisions = []
-        for write, was in zip(writes, previous, strict=True):
-            revision += 1
-            changes.append(self._layout.put(txn, revision, write, was, time))
-            revisions.append(revision)
-        return revisions
+        seconds = time / SECOND
+        prepared = []
+        try:
+            for write in writes:
+                actual = self._layout.actual(txn, write.key)
+                if (write.expected is not None and write.expected != actual) or (write.delete and not actual):
+                    return Conflict(write.key, actual)
+                revision += 1
+                kind: ChangeType = "DELETED" if write.delete else "MODIFIED" if actual else "ADDED"
+                value = write.parts.at(revision)
+                change = Change(revision, write.key, kind, value, actual, seconds, write.by)
+                prepared.append(self._layout.prepare(txn, change))
+        except lmdb.Error:
+            raise
+        except Exception as error:  # of this request alone: the others must not suffer from it
+            return error
+        for one in prepared:
+            self._layout.put(txn, one)
+            changes.append(one.change)
+        return [one.change.revision for one in prepared]
 
     def _explain(self, error: Exception) -> StoreError:
         """What a failed transaction means. Nothing of it was written; whether the next may succeed depends."""
         if isinstance(error, StoreError):
             return error
+        if not isinstance(error, lmdb.Error | OSError):
+            return StoreError(f"a commit to the store in {self._path} failed: {error!r}")
         if isinstance(error, lmdb.MapFullError) or any(text in str(error) for text in _FULL) or self._cramped():
             return StoreFull(f"the store in {self._path} has no room: free space on its disk ({error})")
         # After a failed sync the kernel may have dropped what it could not write: nothing later can be trusted to

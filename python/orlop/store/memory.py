@@ -75,7 +75,12 @@ class MemoryStore:
             raise ValueError("a transaction writes each key at most once")
         previous = [self._expect(write) for write in writes]
         self._time = max(self._time, self._clock.now())
-        batch = [self._put(write, was) for write, was in zip(writes, previous, strict=True)]
+        batch = [
+            self._change(self._revision + n, write, was)
+            for n, (write, was) in enumerate(zip(writes, previous, strict=True), start=1)
+        ]
+        for change in batch:
+            self._put(change)
         if batch:
             self._times.append((self._time, self._revision))
         # Answered on the loop's next turn, all that came in this one together: the group commit of a store
@@ -94,16 +99,16 @@ class MemoryStore:
             raise Conflict(write.key, actual)
         return actual
 
-    def _put(self, write: Write, previous: int) -> Change:
-        self._revision += 1
+    def _change(self, revision: int, write: Write, previous: int) -> Change:
         kind: ChangeType = "DELETED" if write.delete else "MODIFIED" if previous else "ADDED"
-        value = write.parts.at(self._revision)
-        change = Change(self._revision, write.key, kind, value, previous, self._time, write.by)
-        self._log[self._revision] = change
-        if write.key not in self._history:
-            insort(self._keys.setdefault(write.key.resource, []), write.key)
-        self._history.setdefault(write.key, []).append(self._revision)
-        return change
+        return Change(revision, write.key, kind, write.parts.at(revision), previous, self._time, write.by)
+
+    def _put(self, change: Change) -> None:
+        self._revision = change.revision
+        self._log[change.revision] = change
+        if change.key not in self._history:
+            insort(self._keys.setdefault(change.key.resource, []), change.key)
+        self._history.setdefault(change.key, []).append(change.revision)
 
     def _answer(self) -> None:
         answers, self._answers = self._answers, []

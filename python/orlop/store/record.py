@@ -25,12 +25,13 @@ from orlop.store.base import Attribution, Change, ChangeType, Key, Record, Store
 FORMAT = 1
 
 MAX_ATTRIBUTION = 1024
-"""Bytes kept of each text of an attribution, which is for people: what is longer is cut."""
+"""Characters kept of each text of an attribution, which is for people: what is longer is cut."""
 
 _HEADER = struct.Struct(">BIBQQI6H")
 _CHECKED = struct.Struct(">BQQI6H")
 _CHECKED_FROM = 5
-_SECOND = 1_000_000
+SECOND = 1_000_000
+"""Microseconds."""
 
 TYPES: tuple[ChangeType, ...] = ("ADDED", "MODIFIED", "DELETED")
 DELETED = 3
@@ -48,20 +49,17 @@ class Header(NamedTuple):
     name: str
 
 
-def encode(revision: int, header: Header, by: Attribution, value: bytes) -> bytes:
-    """The record of a change at `revision`."""
-    texts = [
-        header.namespace.encode(),
-        header.name.encode(),
-        *map(_cut, (by.user, by.manager, by.request_id, by.trace)),
-    ]
-    body = b"".join((_CHECKED.pack(*header[:4], *map(len, texts)), *texts, value))
-    return b"%c%b%b" % (FORMAT, _checksum(revision, body).to_bytes(4), body)
-
-
-def _cut(text: str) -> bytes:
-    encoded = text.encode()
-    return encoded if len(encoded) <= MAX_ATTRIBUTION else encoded[:MAX_ATTRIBUTION].decode(errors="ignore").encode()
+def encode(change: Change, resource: int) -> bytes:
+    """The record of a change; `resource` is its resource's number."""
+    by = change.by
+    attribution = (by.user, by.manager, by.request_id, by.trace)
+    texts = [change.key.namespace.encode(), change.key.name.encode()]
+    texts += [text[:MAX_ATTRIBUTION].encode(errors="replace") for text in attribution]
+    kind = TYPES.index(change.type) + 1
+    fixed = _CHECKED.pack(kind, change.previous_revision, microseconds(change.time), resource, *map(len, texts))
+    head = fixed + b"".join(texts)
+    checksum = crc32(change.value, _checksum(change.revision, head))
+    return b"%c%b%b%b" % (FORMAT, checksum.to_bytes(4), head, change.value)
 
 
 def _checksum(revision: int, body: bytes | memoryview) -> int:
@@ -100,7 +98,7 @@ def decode_record(revision: int, record: bytes, resources: list[str]) -> Record:
     found, lengths, at = _open(revision, record)
     by, value = _rest(record, lengths, at)
     key = Key(resources[found.resource], found.namespace, found.name)
-    return Record(revision, key, value, found.time / _SECOND, by)
+    return Record(revision, key, value, found.time / SECOND, by)
 
 
 def decode_change(revision: int, record: bytes, resources: list[str]) -> Change:
@@ -108,9 +106,9 @@ def decode_change(revision: int, record: bytes, resources: list[str]) -> Change:
     found, lengths, at = _open(revision, record)
     by, value = _rest(record, lengths, at)
     key = Key(resources[found.resource], found.namespace, found.name)
-    return Change(revision, key, TYPES[found.type - 1], value, found.previous, found.time / _SECOND, by)
+    return Change(revision, key, TYPES[found.type - 1], value, found.previous, found.time / SECOND, by)
 
 
 def microseconds(time: float) -> int:
     """As records and the index of times have it."""
-    return round(time * _SECOND)
+    return round(time * SECOND)
