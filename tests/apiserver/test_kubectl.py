@@ -152,6 +152,20 @@ class FakeKubelet:
         await socket.close()
         return socket
 
+    async def forward(self, request: web.Request) -> web.WebSocketResponse:
+        """An echo in capitals behind port 80; nothing behind others."""
+        self._note(request)
+        if request.query["port"] != "80":
+            raise web.HTTPNotFound(text="nobody listens")
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        async for message in socket:
+            await socket.send_bytes(message.data.upper())
+            if message.data.endswith(b"bye"):
+                break
+        await socket.close()
+        return socket
+
     def _note(self, request: web.Request) -> None:
         self.asked.append((request.path, {k: request.query.getall(k) for k in request.query}))
         transport = request.transport
@@ -165,6 +179,7 @@ async def kubelet(served: ApiServer) -> AsyncIterator[FakeKubelet]:
     fake = FakeKubelet()
     app = web.Application()
     app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", fake.log)
+    app.router.add_get("/portForward/{namespace}/{pod}", fake.forward)
     app.router.add_get("/exec/{namespace}/{pod}/{container}", fake.exec)
     folder = pki.Folder(served.config.data_dir / "pki", SystemClock())
     pair = folder.kubelet("n", Names.of(["n"]))
@@ -188,7 +203,9 @@ async def kubelet(served: ApiServer) -> AsyncIterator[FakeKubelet]:
     await api.made("/api/v1/nodes", node)
     two = pod("p", nodeName="n")
     two["spec"]["containers"].append({"name": "none", "image": "img"})
-    await api.made(PODS, two)
+    made = await api.made(PODS, two)
+    made["status"]["phase"] = "Running"
+    await api("PUT", f"{PODS}/p/status", made)
     yield fake
     await api.transport.close()
     await runner.cleanup()
@@ -218,3 +235,31 @@ async def test_exec(kubectl: Kubectl, kubelet: FakeKubelet) -> None:
     assert await kubectl("exec", "p", "-c", "c", "--", "echo", "a b") == "echo a b\n"
     assert await kubectl("exec", "-i", "p", "-c", "c", "--", "cat", stdin="hello\n") == "HELLO\n"
     assert "exit code 7" in await kubectl("exec", "p", "-c", "c", "--", "false", fails=True)
+
+
+async def test_port_forward(served: ApiServer, kubelet: FakeKubelet) -> None:
+    process = await asyncio.create_subprocess_exec(
+        str(KUBECTL),
+        "port-forward",
+        "pod/p",
+        ":80",
+        stdout=asyncio.subprocess.PIPE,
+        env={"KUBECONFIG": str(served.config.write_kubeconfig), "HOME": "/nonexistent"},
+    )
+    try:
+        assert process.stdout is not None
+        line = (await asyncio.wait_for(process.stdout.readline(), 10)).decode()
+        port = int(line.split("127.0.0.1:")[1].split()[0])
+
+        async def talk(text: bytes) -> bytes:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(text)
+            answer = await asyncio.wait_for(reader.readexactly(len(text)), 10)
+            writer.close()
+            return answer
+
+        assert await asyncio.gather(talk(b"one"), talk(b"two")) == [b"ONE", b"TWO"]
+        assert await talk(b"x" * 300_000 + b"bye") == b"X" * 300_000 + b"BYE"
+    finally:
+        process.terminate()
+        await process.wait()

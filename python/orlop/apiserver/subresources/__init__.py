@@ -9,7 +9,7 @@ from orlop.apiserver.handlers.patch import patch
 from orlop.apiserver.handlers.update import update
 from orlop.apiserver.request import Request
 from orlop.apiserver.response import Response
-from orlop.apiserver.subresources import binding, eviction, kubelet, scale, token
+from orlop.apiserver.subresources import binding, eviction, kubelet, portforward, scale, token
 
 Handler = Callable[[Core, Request, Kind], Awaitable[Response | None]]
 Verbs = dict[str, Handler]
@@ -42,6 +42,6 @@ SUBRESOURCES: dict[tuple[str, str], Verbs] = {
 WEBSOCKETS: dict[tuple[str, str], Callable[[Core, Request, Kind], Awaitable[None]]] = {
     ("pods", "exec"): kubelet.stream,
     ("pods", "attach"): kubelet.stream,
-    ("pods", "portforward"): kubelet.stream,
+    ("pods", "portforward"): portforward.forward,
 }
 """By (resource's plural, subresource)."""

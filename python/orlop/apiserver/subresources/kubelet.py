@@ -1,11 +1,11 @@
-"""logs, exec, attach and port-forward: passed on to the kubelet of the pod's node.
+"""logs, exec and attach: passed on to the kubelet of the pod's node.
 
 The API server speaks to it as `kube-apiserver-kubelet-client`; the address and the port are those in the Node's status.
 """
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -113,13 +113,15 @@ def locate(core: Core, node_name: str) -> Location:
     )
 
 
-def _pod(core: Core, request: Request, kind: Kind) -> core_v1.Pod:
+def pod_of(core: Core, request: Request, kind: Kind) -> core_v1.Pod:
+    """The pod that a request names. Raises NotFound."""
     value, _ = core.objects.find(kind, request.info.namespace, request.info.name)
     pod: core_v1.Pod = core.objects.decode(kind, value)
     return pod
 
 
-def _kubelets(core: Core) -> Kubelets:
+def kubelets_of(core: Core) -> Kubelets:
+    """The way to kubelets. Raises ServiceUnavailable where there is none."""
     if core.kubelets is None:
         raise errors.ServiceUnavailable("this server has no way to its kubelets")
     return core.kubelets
@@ -127,7 +129,7 @@ def _kubelets(core: Core) -> Kubelets:
 
 async def log(core: Core, request: Request, kind: Kind) -> Response | None:
     """A container's log as the kubelet gives it, streamed."""
-    pod = _pod(core, request, kind)
+    pod = pod_of(core, request, kind)
     container = container_of(pod, request.param("container"))
     if not pod.spec.node_name:
         return Response(200, b"", b"text/plain")
@@ -138,7 +140,7 @@ async def log(core: Core, request: Request, kind: Kind) -> Response | None:
 
     path = f"/containerLogs/{pod.metadata.namespace}/{pod.metadata.name}/{container}"
     try:
-        async with _kubelets(core).session().get(where.url(path, query)) as answer:
+        async with kubelets_of(core).session().get(where.url(path, query)) as answer:
             if answer.status >= 300:
                 text = (await answer.read()).decode(errors="replace").strip()
                 if answer.status == 404:
@@ -216,50 +218,43 @@ def _check_log_options(request: Request) -> None:
 
 async def upgrade_required(core: Core, request: Request, kind: Kind) -> Response:
     """exec and its kin without an upgrade: 400, as upstream's."""
-    _pod(core, request, kind)
+    pod_of(core, request, kind)
     raise errors.BadRequest("Upgrade request required")
 
 
-async def stream(core: Core, request: Request, kind: Kind) -> None:
-    """A WebSocket to the container: frames are passed on both ways as they are."""
+async def connect(kubelets: Kubelets, url: str, protocols: Iterable[str]) -> "aiohttp.ClientWebSocketResponse":
+    """A WebSocket to a kubelet. Raises the ApiError that its refusal means."""
     import aiohttp
 
-    pod = _pod(core, request, kind)
+    try:
+        return await kubelets.session().ws_connect(url, protocols=protocols, max_msg_size=0)
+    except aiohttp.WSServerHandshakeError as error:
+        if error.status in _REASONS:
+            raise errors.ApiError(error.message, code=error.status, reason=_REASONS[error.status]) from None
+        raise _unreachable(url, error) from None
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise _unreachable(url, error) from None
+
+
+async def stream(core: Core, request: Request, kind: Kind) -> None:
+    """exec and attach: a WebSocket to the container, whose frames are passed on both ways as they are."""
+    pod = pod_of(core, request, kind)
     info = request.info
     await core.admission.validate(
         Attributes("CONNECT", kind, info.namespace, info.name, None, pod, request.user, info.subresource)
     )
-    if info.subresource == "portforward":
-        path = f"/portForward/{pod.metadata.namespace}/{pod.metadata.name}"
-        query = [(k, v) for k in ("ports", "port") for v in request.query.get(k, [])]
-    else:
-        container = container_of(pod, request.param("container"))
-        path = f"/{info.subresource}/{pod.metadata.namespace}/{pod.metadata.name}/{container}"
-        query = _stream_options(request)
+    container = container_of(pod, request.param("container"))
     if not pod.spec.node_name:
         raise errors.BadRequest(f"pod {pod.metadata.name} does not have a host assigned")
-    where = locate(core, pod.spec.node_name)
+    path = f"/{info.subresource}/{pod.metadata.namespace}/{pod.metadata.name}/{container}"
+    url = locate(core, pod.spec.node_name).url(path, _stream_options(request))
     asked: list[str] = request.scope.get("subprotocols", [])
-    url = where.url(path, query)
-    try:
-        async with (
-            _kubelets(core)
-            .session()
-            .ws_connect(
-                url, protocols=[p for p in asked if not p.startswith("base64url.")], max_msg_size=0, autoping=True
-            ) as there
-        ):
-            await request.receive()
-            request.started = True
-            await request.send({"type": "websocket.accept", "subprotocol": there.protocol})
-            await _pass_on(request, there)
-    except aiohttp.WSServerHandshakeError as error:
-        if error.status in (400, 403, 404):
-            raise errors.ApiError(error.message, code=error.status, reason=_REASONS[error.status]) from None
-        raise _unreachable(url, error) from None
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        if not request.started:
-            raise _unreachable(url, error) from None
+    protocols = [p for p in asked if not p.startswith("base64url.")]
+    async with await connect(kubelets_of(core), url, protocols) as there:
+        await request.receive()
+        request.started = True
+        await request.send({"type": "websocket.accept", "subprotocol": there.protocol})
+        await _pass_on(request, there)
 
 
 def _stream_options(request: Request) -> list[tuple[str, str]]:
