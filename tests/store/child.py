@@ -8,7 +8,7 @@ import sys
 import zlib
 
 from orlop.clock import SystemClock
-from orlop.store.base import Key, Parts, StoreFull, Write
+from orlop.store.base import Key, Parts, StoreError, StoreFull, Write
 from orlop.store.lmdb import LmdbStore
 
 WRITERS = 16
@@ -114,5 +114,27 @@ async def full(path: str, limit: str) -> None:
     await store.close()
 
 
+async def failing(path: str) -> None:
+    """Writes one after the other until one fails, then once more; reads; opens it again and writes."""
+    store = LmdbStore(path, SystemClock())
+    await store.open()
+    acknowledged, errors = 0, []
+    for n in range(40):
+        try:
+            acknowledged = await store.commit(Write(Key("pods", "d", f"p{n}"), parts(str(n), 1500), 0))
+        except StoreError as error:
+            errors.append(str(error))
+            if len(errors) == 2:
+                break
+    records, _ = await store.range("pods")
+    print("read:", len(records) == acknowledged > 0)
+    for error in errors:
+        print("error:", error)
+    await store.close()
+    await store.open()
+    print("reopened:", await store.commit(Write(Key("pods", "d", "again"), parts("x", 10), 0)) == acknowledged + 1)
+    await store.close()
+
+
 if __name__ == "__main__":
-    asyncio.run({"killed": killed, "traced": traced, "full": full}[sys.argv[1]](*sys.argv[2:]))
+    asyncio.run({"killed": killed, "traced": traced, "full": full, "failing": failing}[sys.argv[1]](*sys.argv[2:]))

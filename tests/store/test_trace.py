@@ -1,4 +1,4 @@
-"""A trace of system calls: no answer leaves before its commit is on disk."""
+"""Under a tracer of system calls: no answer leaves before its commit is on disk, and what a failing disk does."""
 
 import os
 import re
@@ -115,3 +115,18 @@ def test_the_trace_would_show_an_answer_in_between(strace: str, tmp_path: Path) 
     answer = next(n for n, line in enumerate(lines) if "answer " in line)
     lines.insert(sync, lines.pop(answer))
     assert read(lines).early
+
+
+@pytest.mark.parametrize(
+    "fault", ["fdatasync:error=EIO:when=5", "pwrite64:error=EIO:when=9", "writev:error=EIO:when=3"]
+)
+def test_after_a_commit_that_failed_nothing_is_promised(strace: str, tmp_path: Path, fault: str) -> None:
+    """An error of the disk, put in by the tracer: the kernel may have dropped what it could not write."""
+    tracer = [strace, "-f", "-o", os.devnull, "-e", f"inject={fault}"]
+    traced = [sys.executable, child.__file__, "failing", str(tmp_path / "store")]
+    done = subprocess.run([*tracer, *traced], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    read, *errors, reopened = done.stdout.splitlines()
+    assert (read, reopened) == ("read: True", "reopened: True"), done.stdout
+    assert len(errors) == 2, "both the write that failed and the one after"
+    assert all("takes no more writes until it is opened again" in error for error in errors)
