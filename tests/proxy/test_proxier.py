@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import aiohttp
@@ -220,7 +220,7 @@ class Told:
     def __init__(self) -> None:
         self.queue: asyncio.Queue[object] = asyncio.Queue()
 
-    async def run(self) -> AsyncIterator[object]:
+    async def run(self) -> AsyncGenerator[object, None]:
         while True:
             yield await self.queue.get()
 
@@ -232,11 +232,13 @@ class Told:
 @pytest.fixture
 async def still() -> AsyncIterator[tuple[Proxier, Remembered, Told, Told, FakeClock]]:
     """A proxier that has synced an empty world."""
-    clock, backend, services, slices = FakeClock(), Remembered(), Told(), Told()
+    clock, backend, services, slices, node = FakeClock(), Remembered(), Told(), Told(), Told()
+    told: dict[type, Told] = {core_v1.Service: services, discovery_v1.EndpointSlice: slices, core_v1.Node: node}
+    node.tell(Restarted(), Synced(1))
     nobody = Client(None, clock=clock, user_agent="test")  # type: ignore[arg-type]
-    proxier = Proxier(nobody, clock, CONFIG, backend=backend, metrics=Metrics(CollectorRegistry()))
-    proxier._services._watcher = services  # type: ignore[assignment]
-    proxier._slices._watcher = slices  # type: ignore[assignment]
+    proxier = Proxier(
+        nobody, clock, CONFIG, backend=backend, metrics=Metrics(CollectorRegistry()), watch=lambda kind, **_: told[kind]
+    )
     task = asyncio.get_running_loop().create_task(proxier.run())
     services.tell(Restarted(), Synced(1))
     await clock.advance(1)
@@ -306,6 +308,30 @@ async def test_everything_is_compared_now_and_then(still: Still) -> None:
     _, backend, _, _, clock = still
     await clock.advance(CONFIG.sync_period + 1)
     await until(lambda: backend.calls.count("sync") == 2)
+
+
+async def test_zone_hints_follow_the_node(api: ApiServer) -> None:
+    backend = Remembered()
+    admin = client(api, "admin", "system:masters")
+    node = core_v1.Node(metadata=meta_v1.ObjectMeta(name="here", labels={"topology.kubernetes.io/zone": "a"}))
+    await admin.create(node)
+    await admin.create(web_service())
+    slice = web_slice(["10.1.0.1", "10.1.0.2"])
+    for endpoint, zone in zip(slice.endpoints, "ab", strict=True):
+        endpoint.hints = discovery_v1.EndpointHints(for_zones=[discovery_v1.ForZone(name=zone)])
+    await admin.create(slice)
+    proxier = Proxier(client(api), SystemClock(), CONFIG, backend=backend, metrics=Metrics(CollectorRegistry()))
+    async with running(proxier):
+        web = ("default", "web", "", "TCP", 4)
+        assert backend.ports[web].cluster == [("10.1.0.1", 8080, 1)]
+        assert proxier.wanted.node_eligible
+        patch = {"metadata": {"labels": {"topology.kubernetes.io/zone": "b"}}}
+        await admin.patch(core_v1.Node, "here", None, patch)
+        await until(lambda: backend.ports[web].cluster == [("10.1.0.2", 8080, 1)])
+        taint = {"spec": {"taints": [{"key": "ToBeDeletedByClusterAutoscaler", "effect": "NoSchedule"}]}}
+        await admin.patch(core_v1.Node, "here", None, taint)
+        await until(lambda: not proxier.wanted.node_eligible)
+        assert proxier.healthy
 
 
 async def test_what_was_deleted_unseen_goes_when_the_set_is_told_anew() -> None:

@@ -1,13 +1,24 @@
 """One kind's watch, handed to the table as bytes."""
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from typing import Protocol
+
+from prometheus_client import Counter
 
 from orlop import logging
 from orlop.client import Event, Head
-from orlop.client.watcher import Changes, Restarted, Synced, Watcher
+from orlop.client.watcher import Changes, Restarted, Synced, Told
 
 _log = logging.get("proxy")
+
+
+class Watching(Protocol):
+    """What is used of a Watcher."""
+
+    def run(self) -> AsyncGenerator[Told, None]:
+        """What happens, until the iterator is closed."""
+        ...
 
 
 class Feed:
@@ -15,13 +26,15 @@ class Feed:
 
     def __init__(
         self,
-        watcher: Watcher,
+        watcher: Watching,
         kind: str,
         apply: Callable[[bytes], list[str]],
         delete: Callable[[str, str], None],
         changed: Callable[[], None],
+        counter: Counter | None = None,
     ) -> None:
-        """`kind` is for the log. `changed` is told after each batch, and when the whole set is there."""
+        """`kind` is for the log, `counter` counts. `changed` is told after each batch, and when all are there."""
+        self._counter = counter
         self._watcher = watcher
         self._kind = kind
         self._apply = apply
@@ -53,6 +66,8 @@ class Feed:
                 self._changed()
 
     def _take(self, event: Event) -> None:
+        if self._counter is not None:
+            self._counter.inc()
         meta = event.decode(Head).metadata
         key = (meta.namespace, meta.name)
         if event.type == "DELETED":

@@ -7,23 +7,20 @@ only not known yet. What the kernel refuses is followed by a comparison of every
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 from orlop import logging
-from orlop.api.types.core_v1 import Service
-from orlop.api.types.discovery_v1 import EndpointSlice
 from orlop.client import Client
 from orlop.client.watcher import Watcher
 from orlop.clock import Clock, parse_time, timeout
 from orlop.native import ForwardTable
 from orlop.proxy.backends import Backend, ProgramError, make
 from orlop.proxy.config import ProxyConfig
-from orlop.proxy.feed import Feed
 from orlop.proxy.metrics import Metrics, process_metrics
 from orlop.proxy.server import serve_health, serve_metrics
+from orlop.proxy.wanted import Wanted, Watch
 from orlop.tasks import in_thread, run_all
 
-PROXIED_BY_US = "!service.kubernetes.io/headless,!service.kubernetes.io/service-proxy-name"
-"""As upstream: another proxy handles what bears service-proxy-name; headless Services have nothing to forward."""
 RETRY_BASE, RETRY_MAX = 1.0, 30.0
 """Seconds before a failed sync is tried again: doubled each time up to the second (upstream's retry is 30 s)."""
 HEALTH_TIMEOUT = 60.0
@@ -44,6 +41,7 @@ class Proxier:
         prefix: Sequence[str] = (),
         backend: Backend | None = None,
         metrics: Metrics | None = None,
+        watch: Watch | None = None,
     ) -> None:
         """`prefix` comes before every program that is run, as `("ip", "netns", "exec", NAME)`. Raises ValueError for
         an unknown `--proxy-mode`."""
@@ -51,17 +49,14 @@ class Proxier:
         self._clock = clock
         self.backend = backend or make(self.config, prefix)
         self.metrics = metrics or process_metrics()
-        self.table = ForwardTable(config.hostname_override)
         self._wake = asyncio.Event()
-        services = Watcher(client, Service, labels=PROXIED_BY_US)
-        slices = Watcher(client, EndpointSlice, labels=PROXIED_BY_US)
-        self._services = Feed(services, "Service", self._service, self._no_service, self._note)
-        self._slices = Feed(slices, "EndpointSlice", self._slice, self._no_slice, self._note)
+        self.wanted = Wanted(watch or partial(Watcher, client), config.hostname_override, self.metrics, self._note)
+        self._programmed: ForwardTable | None = None
+        """The table whose changes are followed; None when everything is to be compared."""
         self._waiting_since: float | None = None
         """When the oldest change came that is not programmed."""
         self._came_while_busy: float | None = None
         self._busy = False
-        self._full = True
         self._started_at = clock.now()
         self.last_updated = self._started_at
         """When everything that was wanted was last programmed, in seconds since 1970."""
@@ -72,7 +67,7 @@ class Proxier:
         """Works until cancelled. Raises Unsupported where this machine cannot run the backend."""
         await self.backend.check()
         _log.info("using the %s proxy", self.backend.name)
-        work = [self._services.run(), self._slices.run(), self._program()]
+        work = [self.wanted.run(), self._program()]
         if address := self.config.healthz_bind_address:
             work.append(serve_health(self, address, self._clock))
         if address := self.config.metrics_bind_address:
@@ -88,28 +83,9 @@ class Proxier:
         """Whether no change has been waiting longer than `HEALTH_TIMEOUT`."""
         return self._waiting_since is None or self._clock.monotonic() - self._waiting_since < HEALTH_TIMEOUT
 
-    # --- what the feeds tell
-
-    def _service(self, data: bytes) -> list[str]:
-        self.metrics.service_changes.inc()
-        return self.table.apply_service(data)
-
-    def _no_service(self, namespace: str, name: str) -> None:
-        self.metrics.service_changes.inc()
-        self.table.delete_service(namespace, name)
-
-    def _slice(self, data: bytes) -> list[str]:
-        self.metrics.endpoint_changes.inc()
-        return self.table.apply_slice(data)
-
-    def _no_slice(self, namespace: str, name: str) -> None:
-        self.metrics.endpoint_changes.inc()
-        self.table.delete_slice(namespace, name)
-
     def _note(self) -> None:
-        if not (self._services.synced and self._slices.synced):
-            return
-        if self._full or self.table.has_changes():
+        table = self.wanted.table
+        if self._programmed is not table or table.has_changes():
             now = self._clock.monotonic()
             if self._busy:
                 self._came_while_busy = now if self._came_while_busy is None else self._came_while_busy
@@ -124,17 +100,19 @@ class Proxier:
         retry = RETRY_BASE
         while True:
             try:
-                async with timeout(self._clock, None if self._full else self.config.sync_period):
+                async with timeout(self._clock, self.config.sync_period if self._programmed is not None else None):
                     await self._wake.wait()
             except TimeoutError:
-                self._full = True
+                self._programmed = None
             self._wake.clear()
+            if not self.wanted.whole:
+                continue  # it will be told again
             try:
                 await self._once()
             except ProgramError as error:
                 self.metrics.failures.inc()
                 _log.error("cannot program the service rules", extra={"error": str(error), "retry_in": retry})
-                self._full = True
+                self._programmed = None
                 self._wake.set()
                 await self._clock.sleep(retry)
                 retry = min(retry * 2, RETRY_MAX)
@@ -144,23 +122,24 @@ class Proxier:
 
     async def _once(self) -> None:
         started = self._clock.monotonic()
-        full = self._full
+        table = self.wanted.table
+        full = table is not self._programmed
         self._waiting_since = started if self._waiting_since is None else self._waiting_since
         self._busy = True
         try:
             if full:
-                changes = await in_thread(None, self.table.difference, [])
+                changes = await in_thread(None, table.difference, [])
                 touched = await self.backend.sync(changes.set)
                 if touched:
                     _log.info("compared all service rules and changed some", extra={"ports": len(changes.set)})
             else:
-                changes = self.table.drain_changes()
+                changes = table.drain_changes()
                 if changes:
                     await self.backend.apply(changes)
             self._waiting_since, self._came_while_busy = self._came_while_busy, None
         finally:
             self._busy = False
-        self._full = False
+        self._programmed = table
         if not full and not changes:
             return  # it went there and back
         seconds = self._clock.monotonic() - started

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -26,19 +27,20 @@ _log = logging.get("proxy")
 
 
 async def serve_health(proxier: Proxier, address: str, clock: Clock) -> None:
-    """Serves /healthz and /livez until cancelled: 200, or 503 while changes have been waiting too long."""
+    """Serves /healthz and /livez until cancelled: 200, or 503 while changes have been waiting too long. /healthz, which
+    load balancers ask, says 503 also while the node is about to go."""
     from aiohttp import web
 
-    def health() -> web.Response:
+    def health(eligible: bool) -> web.Response:
         body = {
             "lastUpdated": rfc3339(proxier.last_updated),
             "currentTime": rfc3339(clock.now()),
-            "nodeEligible": True,
+            "nodeEligible": proxier.wanted.node_eligible,
         }
-        status = 200 if proxier.healthy else 503
+        status = 200 if proxier.healthy and (proxier.wanted.node_eligible or not eligible) else 503
         return web.Response(status=status, body=msgspec.json.encode(body), content_type="application/json")
 
-    await _serve(address, {"/healthz": health, "/livez": health}, clock)
+    await _serve(address, {"/healthz": partial(health, True), "/livez": partial(health, False)}, clock)
 
 
 async def serve_metrics(proxier: Proxier, address: str, clock: Clock) -> None:
