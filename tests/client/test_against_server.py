@@ -169,3 +169,31 @@ async def test_certificates_of_the_pki_folder_are_taken(tmp_path: Path) -> None:
         assert review.status.user_info is not None
         assert review.status.user_info.username == "kubernetes-admin"
         await client.close()
+
+
+async def test_an_informer_survives_a_restart_of_the_server(tmp_path: Path) -> None:
+    clock = SystemClock()
+    written = tmp_path / "admin.conf"
+    config = Config(data_dir=tmp_path, store="lmdb", write_kubeconfig=written)
+    told: list[str] = []
+    async with ApiServer(config, clock) as api:
+        config.secure_port = api.port
+        client = Client(TLSTransport(kubeconfig.load(written), clock), clock=clock, user_agent="test")
+        world = World(api, client)
+        await world.make("kept")
+        await world.make("doomed")
+        informer = Informer(client, core_v1.ConfigMap, namespace="default")
+        informer.on_change(lambda old, new: told.append(f"{old and old.metadata.name} {new and new.metadata.name}"))
+        task = asyncio.ensure_future(informer.run())
+        await asyncio.wait_for(informer.synced(), 5)
+        before = informer.revision
+    async with ApiServer(config, clock) as api:
+        world = World(api, client)
+        await client.delete(core_v1.ConfigMap, "doomed", "default")
+        made = await world.make("new")
+        assert int(made.metadata.resource_version) > before
+        await asyncio.wait_for(informer.seen(int(made.metadata.resource_version)), 20)
+        assert told == ["None doomed", "None kept", "doomed None", "None new"]
+        task.cancel()
+        await asyncio.wait({task})
+        await client.close()
