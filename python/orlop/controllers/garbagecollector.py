@@ -53,6 +53,7 @@ class GarbageCollector(Controller):
 
     def setup(self, builder: Builder) -> None:
         self._caches: list[tuple[Kind, Informer[Any]]] = []
+        self._cache_of: dict[str, Informer[Any]] = {}
         self._absent: dict[str, None] = {}
         self._prepared = False
         builder.workers(WORKERS)
@@ -61,6 +62,7 @@ class GarbageCollector(Controller):
                 continue
             cache = builder.share(owned(kind), indexers={_BY_UID: _uid, _BY_OWNER: _owners})
             self._caches.append((kind, cache))
+            self._cache_of[kind.resource] = cache
             cache.on_change(lambda old, new, kind=kind: self._changed(kind, old, new))  # type: ignore[misc]
 
     async def prepare(self) -> None:
@@ -85,13 +87,13 @@ class GarbageCollector(Controller):
     def _appeared(self, node: _Node) -> None:
         if node.meta.deletion_timestamp is not None:
             self._moved(None, node)
-        elif any(self._find(ref.uid) is None for ref in node.meta.owner_references):
+        elif any(self._cached_owner(node, ref) is None for ref in node.meta.owner_references):
             self._look_at(node)
 
     def _gone(self, node: _Node) -> None:
         for dependent in self._dependents(node.meta.uid):
             self._look_at(dependent)
-        self._look_at_waiting_owners(node.meta.owner_references)
+        self._look_at_waiting_owners(node, node.meta.owner_references)
 
     def _moved(self, old: _Node | None, new: _Node) -> None:
         if _has_policy(new.meta) and (old is None or not _has_policy(old.meta)):
@@ -101,17 +103,26 @@ class GarbageCollector(Controller):
                     self._look_at(dependent)
         if old is not None and old.meta.owner_references != new.meta.owner_references:
             blocking = {ref.uid for ref in new.meta.owner_references if ref.block_owner_deletion}
-            self._look_at_waiting_owners([ref for ref in old.meta.owner_references if ref.uid not in blocking])
+            self._look_at_waiting_owners(new, [ref for ref in old.meta.owner_references if ref.uid not in blocking])
             self._appeared(new)
 
-    def _look_at_waiting_owners(self, refs: list[meta_v1.OwnerReference]) -> None:
+    def _look_at_waiting_owners(self, node: _Node, refs: list[meta_v1.OwnerReference]) -> None:
         for ref in refs:
-            owner = self._find(ref.uid)
+            owner = self._cached_owner(node, ref)
             if owner is not None and owner.waits_for_dependents:
                 self._look_at(owner)
 
     def _look_at(self, node: _Node) -> None:
         self.context.enqueue(node.key, 0)
+
+    def _cached_owner(self, node: _Node, ref: meta_v1.OwnerReference) -> _Node | None:
+        """The owner, if the cache of its kind has it where the reference says."""
+        kind = _kind_of(ref)
+        cache = self._cache_of.get(kind.resource) if kind is not None else None
+        if kind is None or cache is None:
+            return None
+        owner = cache.get(node.meta.namespace if kind.namespaced else "", ref.name)
+        return _Node(kind, owner.metadata) if owner is not None and owner.metadata.uid == ref.uid else None
 
     def _find(self, uid: str) -> _Node | None:
         for kind, cache in self._caches:
@@ -175,7 +186,7 @@ class GarbageCollector(Controller):
 
     async def _owner(self, node: _Node, ref: meta_v1.OwnerReference) -> Any:
         """The owner as the server has it; None if it is gone. One of a kind that is not known here counts as there."""
-        kind = scheme.by_kind(ref.api_version, ref.kind) or _other_version(ref)
+        kind = _kind_of(ref)
         if kind is None:
             self.context.log.debug("owner of an unknown kind", extra={"key": str(node.key), "kind": ref.kind})
             return _UNKNOWN
@@ -288,8 +299,10 @@ def _owners(obj: Any) -> list[str]:
     return [ref.uid for ref in obj.metadata.owner_references]
 
 
-def _other_version(ref: meta_v1.OwnerReference) -> Kind | None:
-    """The served version of a kind that the reference names by another version."""
+def _kind_of(ref: meta_v1.OwnerReference) -> Kind | None:
+    """The kind that a reference names, by whichever version."""
+    if (kind := scheme.by_kind(ref.api_version, ref.kind)) is not None:
+        return kind
     group = ref.api_version.rpartition("/")[0]
     return next((kind for kind in scheme.KINDS if kind.group == group and kind.kind == ref.kind), None)
 
