@@ -102,7 +102,7 @@ def test_a_silent_node_is_tainted_and_its_pods_move(cluster: UpCluster, namespac
 
     first, second = hollow("one"), None
     try:
-        cluster.kubectl("wait", "--for=condition=Ready", "node/one", "--timeout=20s")
+        eventually("node one is ready", lambda: " Ready" in cluster.kubectl("get", "node", "one"), 20)
         manifest = """
             apiVersion: apps/v1
             kind: Deployment
@@ -119,7 +119,7 @@ def test_a_silent_node_is_tainted_and_its_pods_move(cluster: UpCluster, namespac
         cluster.kubectl("-n", namespace, "apply", "-f", "-", input=textwrap.dedent(manifest))
         cluster.kubectl("-n", namespace, "rollout", "status", "deployment/moves", "--timeout=30s")
         second = hollow("two")
-        cluster.kubectl("wait", "--for=condition=Ready", "node/two", "--timeout=20s")
+        eventually("node two is ready", lambda: " Ready" in cluster.kubectl("get", "node", "two"), 20)
         first.kill()
         eventually(
             "it is tainted", lambda: "node.kubernetes.io/unreachable" in str(cluster.get("node", "one")["spec"]), 30

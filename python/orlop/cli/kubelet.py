@@ -33,6 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cluster-dns", default="", metavar="ADDRESS,…", help="name servers of pods")
     parser.add_argument("--cluster-domain", default="cluster.local", metavar="DOMAIN", help="the cluster's DNS domain")
     parser.add_argument("--pod-cidr", default="", metavar="CIDR", help="used where the cluster allocates none")
+    parser.add_argument(
+        "--node-lease-duration-seconds", type=int, default=40, metavar="SECONDS", help="renewed at a quarter of this"
+    )
     parser.add_argument("--address", default="0.0.0.0", metavar="ADDRESS", help="where the server listens")
     parser.add_argument("--port", type=int, default=KUBELET_PORT, metavar="PORT", help="the server's port; 0 picks one")
     parser.add_argument("--tls-cert-file", type=Path, default=None, metavar="FILE", help="the server's certificate")
@@ -63,6 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
         cluster_dns=[a for a in arguments.cluster_dns.split(",") if a],
         cluster_domain=arguments.cluster_domain,
         pod_cidr=arguments.pod_cidr,
+        node_lease_duration_seconds=arguments.node_lease_duration_seconds,
         address=arguments.address,
         port=arguments.port,
         tls_cert_file=arguments.tls_cert_file,
