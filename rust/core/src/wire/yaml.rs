@@ -190,16 +190,12 @@ fn resolve(text: &str) -> Value {
     }
     let string = || Value::Text(text.to_owned());
     match text.as_bytes()[0] {
-        b'.' => match text.parse::<f64>() {
-            Ok(value) if decimal(text) => Value::Float(value),
-            _ => string(),
-        },
+        b'.' => float(text).map_or_else(string, Value::Float),
         b'+' | b'-' | b'0'..=b'9' => {
             let plain = text.replace('_', "");
             match int(&plain) {
                 Some(digits) => Value::Int(digits),
-                None if decimal(&plain) => plain.parse().map_or_else(|_| string(), Value::Float),
-                None => string(),
+                None => float(&plain).map_or_else(string, Value::Float),
             }
         }
         _ => string(),
@@ -226,6 +222,25 @@ fn int(plain: &str) -> Option<String> {
         return (value <= 1 << 63).then(|| (-i128::from(value)).to_string());
     }
     Some(value.to_string())
+}
+
+/// A decimal number that a float64 can hold; what overflows is text.
+fn float(text: &str) -> Option<f64> {
+    let value: f64 = text.parse().ok().filter(|_| decimal(text))?;
+    value.is_finite().then_some(value)
+}
+
+/// Go's `FormatFloat(…, 'g', -1, 32)`, which is how a key becomes a string.
+fn short_float(value: f64) -> String {
+    let text = format!("{:e}", value as f32);
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    match exponent.parse::<i32>() {
+        Ok(e) if !(-4..6).contains(&e) => {
+            let sign = if e < 0 { '-' } else { '+' };
+            format!("{mantissa}e{sign}{:02}", e.abs())
+        }
+        _ => (value as f32).to_string(),
+    }
 }
 
 /// `[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?`
@@ -387,7 +402,7 @@ fn key_text(key: &Node) -> Result<(String, String)> {
             } else if value.is_infinite() {
                 if *value > 0.0 { ".inf" } else { "-.inf" }.to_owned()
             } else {
-                (*value as f32).to_string()
+                short_float(*value)
             };
             (text.clone(), text)
         }
