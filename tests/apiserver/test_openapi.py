@@ -126,3 +126,7 @@ async def test_kubectl_validates_applies_and_explains_with_it(kubectl: Kubectl) 
     assert "What runs in the pod" in await kubectl("explain", "pod.spec.containers")
     assert "terminationGracePeriodSeconds\t<integer>" in await kubectl("explain", "pods", "--recursive")
     assert "maxSurge" in await kubectl("explain", "deployment.spec.strategy.rollingUpdate")
+    # This one reads v2, in protobuf.
+    old = await kubectl("explain", "service.spec.ports", "--output=plaintext-openapiv2")
+    assert "targetPort\t<string>" in old
+    assert "The port of the Service" in old

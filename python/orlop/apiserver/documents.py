@@ -10,6 +10,8 @@ from orlop.apiserver.request import Request
 from orlop.apiserver.response import JSON, TEXT, Response
 
 V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+V2_PROTOBUF_TYPE = b"application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+"""What such an answer says it is: `@` may not stand in a media type, so that upstream has a point there."""
 V3_PROTOBUF = "application/com.github.proto-openapi.spec.v3@v1.0+protobuf"
 IMMUTABLE = b"public, immutable"
 """A document asked for by its hash never changes."""
@@ -20,6 +22,13 @@ def _v2() -> bytes:
     from orlop.apiserver import openapi
 
     return openapi.document_v2(scheme.KINDS)
+
+
+@lru_cache(1)
+def _v2_protobuf() -> bytes:
+    from orlop.apiserver import openapi
+
+    return openapi.document_v2_protobuf(scheme.KINDS)
 
 
 @lru_cache(64)
@@ -42,16 +51,21 @@ def _root() -> bytes:
     return openapi.root_v3({gv: _hash(*gv) for gv in scheme.group_versions()})
 
 
-def _etagged(request: Request, body: bytes, extra: tuple[tuple[bytes, bytes], ...] = ()) -> Response:
+def _etagged(
+    request: Request, body: bytes, extra: tuple[tuple[bytes, bytes], ...] = (), media: bytes = JSON
+) -> Response:
     etag = b'"%b"' % hashlib.sha512(body).hexdigest().upper().encode()
     headers = ((b"etag", etag), (b"vary", b"Accept"), *extra)
     if request.headers.get(b"if-none-match") == etag:
-        return Response(304, b"", JSON, headers)
-    return Response(200, body, JSON, headers)
+        return Response(304, b"", media, headers)
+    return Response(200, body, media, headers)
 
 
 async def v2(core: Core, request: Request) -> Response:
-    """GET /openapi/v2."""
+    """GET /openapi/v2: protobuf for who asks for it first."""
+    accepted = request.headers.get(b"accept", b"").decode("latin-1").split(",")
+    if accepted[0].split(";")[0].strip() in (V2_PROTOBUF, V2_PROTOBUF_TYPE.decode()):
+        return _etagged(request, _v2_protobuf(), media=V2_PROTOBUF_TYPE)
     return _etagged(request, _v2())
 
 

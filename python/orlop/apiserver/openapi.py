@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from orlop.api.scheme import Kind
+from orlop.apiserver import openapi_protobuf
 from orlop.apiserver.openapi_paths import STATUS_KEY, Paths, types_of
 from orlop.apiserver.openapi_schemas import PATCH, Dialect, Schema, name_of
 
@@ -80,10 +81,9 @@ def document_v3(group: str, version: str, kinds: Sequence[Kind]) -> bytes:
     return msgspec.json.encode(document)
 
 
-def document_v2(kinds: Sequence[Kind]) -> bytes:
-    """/openapi/v2 as JSON (Swagger 2.0): every kind that is served."""
+def _swagger(kinds: Sequence[Kind]) -> dict[str, Any]:
     dialect = _dialect(2)
-    document = {
+    return {
         "swagger": "2.0",
         "info": INFO,
         "paths": _paths(dialect, kinds),
@@ -91,7 +91,16 @@ def document_v2(kinds: Sequence[Kind]) -> bytes:
         "securityDefinitions": BEARER,
         "security": [{"BearerToken": []}],
     }
-    return msgspec.json.encode(document)
+
+
+def document_v2(kinds: Sequence[Kind]) -> bytes:
+    """/openapi/v2 as JSON (Swagger 2.0): every kind that is served."""
+    return msgspec.json.encode(_swagger(kinds))
+
+
+def document_v2_protobuf(kinds: Sequence[Kind]) -> bytes:
+    """/openapi/v2 as gnostic's protobuf."""
+    return openapi_protobuf.document(_swagger(kinds))
 
 
 def root_v3(hashes: Mapping[tuple[str, str], str]) -> bytes:
