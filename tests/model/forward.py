@@ -131,8 +131,11 @@ def as_seen(endpoint: Object, node: str, zone: str) -> Object:
     }
 
 
-def worth(endpoint: Object) -> tuple[bool, bool, bool]:
-    return endpoint["ready"], endpoint["fallback"], endpoint["local"]
+def worth(endpoint: Object) -> tuple[bool, ...]:
+    """Of copies that serve alike, the one whose hints say more; which one is arbitrary, but it must be one."""
+    hints = (endpoint["zone"] in endpoint["zones"], bool(endpoint["zones"]),
+             endpoint["here"] in endpoint["nodes"], bool(endpoint["nodes"]))  # fmt: skip
+    return endpoint["ready"], endpoint["fallback"], endpoint["local"], *hints
 
 
 def chosen(service: Object, endpoints: list[Object]) -> tuple[list[Backend], list[Backend]]:

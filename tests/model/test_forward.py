@@ -12,7 +12,7 @@ from tests.model.forward import wanted
 from orlop.native import ForwardTable, ServicePort
 
 NODE, ZONE = "node-1", "zone-a"
-EXAMPLES = int(os.environ.get("ORLOP_MODEL_EXAMPLES", "100"))
+CAMPAIGN = int(os.environ.get("ORLOP_CAMPAIGN", "1"))
 # Few values, and the usual one most often, so that ports, addresses and names meet.
 NAMES = st.sampled_from(["a", "b"])
 SLICE_NAMES = st.sampled_from(["s1", "s2", "s3"])
@@ -167,5 +167,9 @@ class Histories(RuleBasedStateMachine):
 
 TestHistories = Histories.TestCase
 TestHistories.settings = settings(
-    max_examples=EXAMPLES, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=100 * CAMPAIGN,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    derandomize=CAMPAIGN == 1,
 )

@@ -51,7 +51,8 @@ impl Candidate {
         !self.ready() && self.has(SERVING | TERMINATING)
     }
 
-    /// Of two copies in different slices (an endpoint on its way from one to the other), the more useful one counts.
+    /// Of two copies in different slices (an endpoint on its way from one to the other), the more useful one counts;
+    /// of two that serve alike, the one whose hints say more (the order of the flags).
     fn worth(&self) -> (bool, bool, bool, u8) {
         (self.ready(), self.fallback(), self.has(LOCAL), self.flags)
     }
