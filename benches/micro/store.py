@@ -13,6 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import lmdb
+
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benches import machine
@@ -80,7 +82,7 @@ async def reads(store: LmdbStore, total: int) -> None:
 
 
 def main() -> None:
-    print(machine.line())
+    print(machine.line() + f", LMDB {'.'.join(map(str, lmdb.version()))} (py-lmdb {lmdb.__version__})")
     with tempfile.TemporaryDirectory(prefix="orlop-bench-") as folder:
         for in_flight, total in SIZES:
             asyncio.run(commits(Path(folder), in_flight, total))

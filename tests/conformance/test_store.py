@@ -338,6 +338,18 @@ async def test_from_time_to_revision(store: Store, clock: FakeClock) -> None:
     assert await store.revision_at(start + 20) == 3
 
 
+async def test_from_time_to_revision_within_a_second(store: Store, clock: FakeClock) -> None:
+    start = clock.now()
+    for n in range(50):
+        await store.commit(write(pod(str(n % 3))))
+        await clock.advance(0.125)
+    for n in range(50):
+        assert await store.revision_at(start + n * 0.125) == n + 1
+        assert await store.revision_at(start + n * 0.125 - 0.01) == n
+    await store.compact(30)
+    assert [await store.revision_at(start + n * 0.125) for n in range(29, 50)] == list(range(30, 51))
+
+
 async def test_from_a_number_of_changes_to_a_revision(store: Store) -> None:
     for _ in range(5):
         await store.commit_all([write(pod("a")), write(Key("events", "", "e"))])

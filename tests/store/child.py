@@ -126,8 +126,11 @@ async def failing(path: str) -> None:
             errors.append(str(error))
             if len(errors) == 2:
                 break
-    records, _ = await store.range("pods")
-    print("read:", len(records) == acknowledged > 0)
+    try:
+        records, _ = await store.range("pods")
+        print("read:", len(records) == acknowledged > 0)
+    except StoreError as refused:
+        print("read:", refused)
     for error in errors:
         print("error:", error)
     await store.close()

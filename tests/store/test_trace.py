@@ -127,6 +127,8 @@ def test_after_a_commit_that_failed_nothing_is_promised(strace: str, tmp_path: P
     done = subprocess.run([*tracer, *traced], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     read, *errors, reopened = done.stdout.splitlines()
-    assert (read, reopened) == ("read: True", "reopened: True"), done.stdout
+    # LMDB itself gives up, readers included, where it was the meta page.
+    assert read == "read: True" or "cannot be read until it is opened again" in read
+    assert reopened == "reopened: True", done.stdout
     assert len(errors) == 2, "both the write that failed and the one after"
     assert all("takes no more writes until it is opened again" in error for error in errors)

@@ -190,7 +190,7 @@ class LmdbStore:
 
     async def get(self, key: Key, revision: int | None = None) -> Record | None:
         layout = self._layout
-        with _read_errors(self._path), self._environment.begin() as txn:
+        with self._reading() as txn:
             return layout.get(txn, key, layout.snapshot(txn, key.resource, revision))
 
     async def range(
@@ -204,7 +204,7 @@ class LmdbStore:
     ) -> tuple[list[Record], bool]:
         def read() -> tuple[list[Record], bool]:
             layout = self._layout
-            with _read_errors(self._path), self._environment.begin() as txn:
+            with self._reading() as txn:
                 at = layout.snapshot(txn, resource, revision)
                 found = layout.range(txn, resource, namespace, after, at)
                 records = list(islice(found, limit))
@@ -217,7 +217,7 @@ class LmdbStore:
 
     async def _changes_after(self, since: int) -> list[Change]:
         def read() -> list[Change]:
-            with _read_errors(self._path), self._environment.begin() as txn:
+            with self._reading() as txn:
                 return self._layout.changes(txn, since, READ_SLICE)
 
         return await self._in_thread(read) if since < self.revision else []
@@ -229,12 +229,15 @@ class LmdbStore:
             await self._writer.sweep(history, revision)
 
     async def revision_at(self, time: float) -> int:
-        with self._environment.begin() as txn:
-            return self._layout.revision_at(txn, microseconds(time))
+        def read() -> int:
+            with self._reading() as txn:
+                return self._layout.revision_at(txn, microseconds(time))
+
+        return await self._in_thread(read)
 
     async def revision_back(self, resource: str, changes: int) -> int:
         def read() -> int:
-            with self._environment.begin() as txn:
+            with self._reading() as txn:
                 return self._layout.revision_back(txn, history_of(resource), changes)
 
         return await self._in_thread(read)
@@ -251,13 +254,24 @@ class LmdbStore:
     async def stats(self) -> Stats:
         def read() -> Stats:
             env, layout = self._environment, self._layout
-            with env.begin() as txn:
+            with self._reading() as txn:
                 revision, compacted = layout.revision(txn), layout.compacted(txn, MAIN)
                 objects, records, used = layout.objects(txn), layout.records(txn), layout.used(txn)
             size = (env.info()["last_pgno"] + 1) * env.stat()["psize"]
             return Stats(revision, compacted, objects, records, size, max(0, size - used))
 
         return await self._in_thread(read)
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator["lmdb.Transaction"]:
+        """A snapshot to read from."""
+        try:
+            with self._environment.begin() as txn:
+                yield txn
+        except lmdb.PanicError as error:
+            raise StoreError(f"the store in {self._path} cannot be read until it is opened again: {error}") from error
+        except (lmdb.CorruptedError, lmdb.PageNotFoundError) as error:
+            raise StoreCorrupt(f"the store in {self._path} is damaged: {error}") from error
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         if self._threads is None:
@@ -318,14 +332,6 @@ def _whole(path: str) -> Iterator[str]:
     except BaseException:
         shutil.rmtree(half, ignore_errors=True)
         raise
-
-
-@contextlib.contextmanager
-def _read_errors(path: str) -> Iterator[None]:
-    try:
-        yield
-    except (lmdb.CorruptedError, lmdb.PageNotFoundError) as error:
-        raise StoreCorrupt(f"the store in {path} is damaged: {error}") from error
 
 
 def _lock(path: str) -> int:

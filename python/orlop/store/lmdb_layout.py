@@ -2,12 +2,12 @@
 
 | database | key | value |
 | --- | --- | --- |
-| meta | `format`, `uid`, `revision`, `compacted.<history>`, `swept.<history>` | |
+| meta | `format`, `uid`; of the newest commit `revision`, `time`; `compacted.<history>`, `swept.<history>` | |
 | resources | a resource's name | its number |
 | current | index key of each object there is | its revision |
 | history | index key, revision | nothing; `D` for a deletion |
 | log.main, log.leases, log.events | revision | record |
-| times | commit time | the newest revision then |
+| times | commit time, microseconds since 1970; some, `TIMES_APART` | the newest revision then |
 
 Everything is big-endian, so that it orders as numbers do. `keys` has the index keys, `record` the records.
 """
@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """Of the store as a whole. A newer one is refused."""
+
+TIMES_APART = 1_000_000
+"""Microseconds between entries in `times`, so that a store that is written all the time does not keep one for each
+commit; from an entry on, the records' own times lead to the exact revision."""
 
 DATABASES = 5 + len(HISTORIES)
 
@@ -99,8 +103,7 @@ class Layout:
 
     def last_time(self, txn: "Transaction") -> int:
         """Of the newest commit, microseconds since 1970."""
-        with txn.cursor(db=self._times) as cursor:
-            return int.from_bytes(cursor.key()) if cursor.last() else 0
+        return self._number(txn, b"time")
 
     def _number(self, txn: "Transaction", name: bytes) -> int:
         return int.from_bytes(txn.get(name, db=self._meta) or b"")
@@ -135,7 +138,10 @@ class Layout:
         """Ends a transaction's writes: notes the newest revision and when it was."""
         at = revision.to_bytes(REVISION)
         txn.put(b"revision", at, db=self._meta)
-        txn.put(time.to_bytes(8), at, db=self._times)
+        txn.put(b"time", time.to_bytes(8), db=self._meta)
+        with txn.cursor(db=self._times) as cursor:
+            if not cursor.last() or time >= int.from_bytes(cursor.key()) + TIMES_APART:
+                txn.put(time.to_bytes(8), at, db=self._times)
 
     def restore_compacted(self, txn: "Transaction", history: str, revision: int) -> None:
         """Notes that a history restored here begins at `revision`."""
@@ -203,10 +209,12 @@ class Layout:
     def _sweep_times(self, txn: "Transaction", target: int, limit: int) -> bool:
         """Forgets times of revisions before the target. True when more are left."""
         with txn.cursor(db=self._times) as cursor:
-            while cursor.first() and int.from_bytes(cursor.value()) < target:
+            # The last one before the target stays: what came soon after it is found from there.
+            while cursor.first() and cursor.next() and int.from_bytes(cursor.value()) <= target:
                 if limit <= 0:
                     return True
                 limit -= 1
+                cursor.first()
                 cursor.delete()
         return False
 
@@ -311,9 +319,12 @@ class Layout:
         if since >= self.revision(txn):
             return []
         self.snapshot(txn, None, since)
-        logs = [self._log_after(txn, log, since) for log in self._logs.values()]
-        merged = heapq.merge(*logs)
-        return [records.decode_change(revision, found, self.resources) for revision, found in islice(merged, limit)]
+        found = islice(self._logs_after(txn, since), limit)
+        return [records.decode_change(revision, record, self.resources) for revision, record in found]
+
+    def _logs_after(self, txn: "Transaction", since: int) -> Iterator[tuple[int, bytes]]:
+        """The records of all histories after a revision, in the order of revisions."""
+        return heapq.merge(*(self._log_after(txn, log, since) for log in self._logs.values()))
 
     def _log_after(self, txn: "Transaction", log: Any, since: int) -> Iterator[tuple[int, bytes]]:
         with txn.cursor(db=log) as cursor:
@@ -325,7 +336,14 @@ class Layout:
         """The newest revision at or before a time in microseconds; 0 when none is known."""
         with txn.cursor(db=self._times) as cursor:
             found = cursor.prev() if cursor.set_range((time + 1).to_bytes(8)) else cursor.last()
-            return int.from_bytes(cursor.value()) if found else 0
+            if not found:
+                return 0
+            newest = int.from_bytes(cursor.value())
+        for revision, record in self._logs_after(txn, newest):
+            if records.time(record) > time:
+                break
+            newest = revision
+        return newest
 
     def revision_back(self, txn: "Transaction", history: str, changes: int) -> int:
         """The revision after which the history has so many changes; 0 where it has no more records than that."""

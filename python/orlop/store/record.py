@@ -30,6 +30,7 @@ MAX_ATTRIBUTION = 1024
 _HEADER = struct.Struct(">BIBQQI6H")
 _CHECKED = struct.Struct(">BQQI6H")
 _CHECKED_FROM = 5
+_TIME = slice(14, 22)
 SECOND = 1_000_000
 """Microseconds."""
 
@@ -64,6 +65,11 @@ def encode(change: Change, resource: int) -> bytes:
 
 def _checksum(revision: int, body: bytes | memoryview) -> int:
     return crc32(body, crc32(revision.to_bytes(8)))
+
+
+def time(record: bytes) -> int:
+    """When it was committed, microseconds since 1970; the record is not checked."""
+    return int.from_bytes(record[_TIME])
 
 
 def header(revision: int, record: bytes) -> Header:

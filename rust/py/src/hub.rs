@@ -12,9 +12,10 @@ use std::io::{Error, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::sync::Arc;
 
-/// Copies and batches below these take a few microseconds: giving the GIL away would cost more.
+/// Copies, batches and searches below these take a few microseconds: giving the GIL away would cost more.
 const DETACH_BYTES: usize = 256 * 1024;
 const DETACH_CHANGES: usize = 64;
+const DETACH_OBJECTS: usize = 500;
 
 /// The integer that stands for DELETED in a batch; 1 is ADDED and 2 is MODIFIED.
 const DELETED: u8 = 3;
@@ -188,7 +189,7 @@ impl Hub {
         let after = after
             .as_ref()
             .map(|(namespace, name)| (namespace.as_str(), name.as_str()));
-        let list = detached(py, || {
+        let find = || {
             self.hub.list(
                 resource,
                 namespace,
@@ -197,7 +198,12 @@ impl Hub {
                 limit,
                 after,
             )
-        });
+        };
+        let list = if self.hub.count(resource) < DETACH_OBJECTS {
+            find()
+        } else {
+            detached(py, find)
+        };
         Ok(ListResult(list.map_err(hub_error)?))
     }
 

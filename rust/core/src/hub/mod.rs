@@ -267,6 +267,12 @@ impl Hub {
         Ok(resource.get(namespace, name))
     }
 
+    /// How many objects of a resource there are; 0 of one that is not known.
+    pub fn count(&self, resource: &str) -> usize {
+        self.find(resource)
+            .map_or(0, |resource| lock(&resource).len())
+    }
+
     /// A page of what a selection holds now. `limit` 0: everything.
     pub fn list(
         &self,
