@@ -10,7 +10,7 @@ from orlop.api import errors
 from orlop.api.scheme import Kind
 from orlop.apiserver import negotiate, output, table
 from orlop.apiserver.core import Core
-from orlop.apiserver.handlers.list import parse_revision, read_options, send_initial_events
+from orlop.apiserver.handlers.list import parse_revision, read_options, send_initial_events, wait_for
 from orlop.apiserver.request import Request
 from orlop.apiserver.response import JSON, STATUS_KEY, warning_headers
 
@@ -33,7 +33,8 @@ async def watch(core: Core, request: Request, kind: Kind) -> None:
     least = core.config.min_request_timeout
     seconds = asked if asked else least * (1.0 + core.clock.random.random())
     initial = send_initial_events(request)
-    revision = parse_revision(options.revision)
+    # A stream that begins with what is there begins with nothing older than it was asked for.
+    revision = await wait_for(core, options.revision) if initial else parse_revision(options.revision)
     bookmarks = request.flag("allowWatchBookmarks")
     namespace = request.info.namespace or None if kind.namespaced else None
     # Without a revision (or with 0) a watch begins with what is there; so it does with sendInitialEvents.

@@ -168,6 +168,8 @@ def _host_ports(containers: Sequence[core_v1.Container], path: str) -> list[Fiel
 def _env(variables: Sequence[core_v1.EnvVar], path: str) -> list[FieldError]:
     errors: list[FieldError] = []
     for i, variable in enumerate(variables):
+        if variable.value_from is None and variable.name and not names.env_name(variable.name):
+            continue
         where = f"{path}[{i}]"
         if not variable.name:
             errors.append(required(f"{where}.name"))

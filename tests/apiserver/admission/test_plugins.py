@@ -1,0 +1,79 @@
+"""What admission adds to objects, and what it refuses."""
+
+import asyncio
+
+from tests.apiserver.conftest import PODS, Api, pod
+
+ACCOUNTS = "/api/v1/namespaces/default/serviceaccounts"
+CLASSES = "/apis/scheduling.k8s.io/v1/priorityclasses"
+
+
+async def test_a_pod_gets_its_account_token_and_tolerations(api: Api) -> None:
+    made = (await api.made(PODS, pod()))["spec"]
+    assert made["serviceAccountName"] == made["serviceAccount"] == "default"
+    (volume,) = made["volumes"]
+    assert volume["name"].startswith("kube-api-access-")
+    token, ca, namespace = volume["projected"]["sources"]
+    assert token == {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}}
+    assert ca["configMap"]["name"] == "kube-root-ca.crt"
+    assert namespace["downwardAPI"]["items"][0]["path"] == "namespace"
+    (mount,) = made["containers"][0]["volumeMounts"]
+    assert mount == {
+        "name": volume["name"],
+        "readOnly": True,
+        "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount",
+    }
+    assert [(t["key"], t["effect"], t["tolerationSeconds"]) for t in made["tolerations"]] == [
+        ("node.kubernetes.io/not-ready", "NoExecute", 300),
+        ("node.kubernetes.io/unreachable", "NoExecute", 300),
+    ]
+    assert (made["priority"], made["preemptionPolicy"]) == (0, "PreemptLowerPriority")
+
+
+async def test_a_pod_may_decline(api: Api) -> None:
+    declined = await api.made(PODS, pod("a", automountServiceAccountToken=False))
+    assert "volumes" not in declined["spec"]
+    await api.made(
+        ACCOUNTS,
+        {"metadata": {"name": "quiet"}, "automountServiceAccountToken": False, "imagePullSecrets": [{"name": "s"}]},
+    )
+    quiet = await api.made(PODS, pod("b", serviceAccountName="quiet"))
+    assert "volumes" not in quiet["spec"]
+    assert quiet["spec"]["imagePullSecrets"] == [{"name": "s"}]
+    own = [{"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 5}]
+    kept = await api.made(PODS, pod("c", tolerations=own))
+    assert [t["tolerationSeconds"] for t in kept["spec"]["tolerations"]] == [5, 300]
+
+
+async def test_an_account_that_is_missing(api: Api) -> None:
+    answer = await api("POST", PODS, pod(serviceAccountName="nobody"))
+    assert answer.status == 403
+    assert answer.message == (
+        'pods "p" is forbidden: error looking up service account default/nobody: serviceaccount "nobody" not found'
+    )
+
+
+async def test_the_default_account_of_a_new_namespace_is_waited_for(api: Api) -> None:
+    await api.made("/api/v1/namespaces", {"metadata": {"name": "n"}})
+    creating = asyncio.ensure_future(api("POST", "/api/v1/namespaces/n/pods", pod()))
+    await asyncio.sleep(0.15)
+    await api.made("/api/v1/namespaces/n/serviceaccounts", {"metadata": {"name": "default"}})
+    assert (await creating).status == 201
+
+
+async def test_priority_classes(api: Api) -> None:
+    critical = await api.made(PODS, pod("a", priorityClassName="system-node-critical"))
+    assert critical["spec"]["priority"] == 2000001000
+    missing = await api("POST", PODS, pod("b", priorityClassName="nope"))
+    assert missing.message == 'pods "b" is forbidden: no PriorityClass with name nope was found'
+    wrong = await api("POST", PODS, pod("c", priority=7))
+    assert "the integer value of priority (7) must not be provided in pod spec" in wrong.message
+    await api.made(CLASSES, {"metadata": {"name": "usual"}, "value": 9, "globalDefault": True})
+    second = await api("POST", CLASSES, {"metadata": {"name": "other"}, "value": 9, "globalDefault": True})
+    assert "PriorityClass usual is already marked as default" in second.message
+    assert (await api.made(PODS, pod("d")))["spec"]["priorityClassName"] == "usual"
+
+
+async def test_a_new_node_takes_no_pods_yet(api: Api) -> None:
+    made = await api.made("/api/v1/nodes", {"metadata": {"name": "n"}})
+    assert made["spec"]["taints"] == [{"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}]

@@ -1,0 +1,139 @@
+"""binding, eviction, scale, token."""
+
+from typing import Any
+
+from tests.apiserver.conftest import DEPLOYMENTS, PODS, Api, pod
+
+BUDGETS = "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
+
+
+def binding(name: str, node: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Binding",
+        "metadata": {"name": name},
+        "target": {"kind": "Node", "name": node},
+    }
+
+
+async def test_a_pod_is_bound_once(api: Api) -> None:
+    made = await api.made(PODS, pod())
+    answer = await api("POST", f"{PODS}/p/binding", binding("p", "n"))
+    assert (answer.status, answer.body["status"]) == (201, "Success")
+    bound = (await api("GET", f"{PODS}/p")).body
+    assert bound["spec"]["nodeName"] == "n"
+    assert bound["metadata"]["generation"] == made["metadata"]["generation"]
+    (condition,) = bound["status"]["conditions"]
+    assert (condition["type"], condition["status"]) == ("PodScheduled", "True")
+    again = await api("POST", f"{PODS}/p/binding", binding("p", "m"))
+    assert again.status == 409
+    assert again.message == ('Operation cannot be fulfilled on pods/binding "p": pod p is already assigned to node "n"')
+
+
+async def test_a_gated_pod_is_not_bound(api: Api) -> None:
+    await api.made(PODS, pod(schedulingGates=[{"name": "example.com/wait"}]))
+    answer = await api("POST", f"{PODS}/p/binding", binding("p", "n"))
+    assert "pod p has non-empty .spec.schedulingGates" in answer.message
+    assert (await api("POST", f"{PODS}/p/binding", binding("p", ""))).status == 422
+
+
+async def test_scale(api: Api) -> None:
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": pod()["spec"]}
+    spec = {"replicas": 1, "selector": {"matchLabels": {"a": "b"}}, "template": template}
+    await api.made(DEPLOYMENTS, {"metadata": {"name": "d"}, "spec": spec})
+    scale = (await api("GET", f"{DEPLOYMENTS}/d/scale")).body
+    assert (scale["apiVersion"], scale["kind"]) == ("autoscaling/v1", "Scale")
+    assert scale["spec"] == {"replicas": 1}
+    assert scale["status"] == {"replicas": 0, "selector": "a=b"}
+    scale["spec"]["replicas"] = 5
+    assert (await api("PUT", f"{DEPLOYMENTS}/d/scale", scale)).body["spec"] == {"replicas": 5}
+    assert (await api("PUT", f"{DEPLOYMENTS}/d/scale", scale)).status == 409
+    change = {"spec": {"replicas": 2}}
+    patched = await api("PATCH", f"{DEPLOYMENTS}/d/scale", change, "application/merge-patch+json")
+    assert patched.body["spec"] == {"replicas": 2}
+    found = (await api("GET", f"{DEPLOYMENTS}/d")).body
+    assert (found["spec"]["replicas"], found["metadata"]["generation"]) == (2, 3)
+    less = {"spec": {"replicas": -2}}
+    refused = await api("PATCH", f"{DEPLOYMENTS}/d/scale", less, "application/merge-patch+json")
+    assert refused.message == (
+        'Scale.autoscaling "d" is invalid: spec.replicas: Invalid value: -2: must be greater than or equal to 0'
+    )
+
+
+def eviction(name: str, **options: Any) -> dict[str, Any]:
+    return {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}, "deleteOptions": options}
+
+
+async def running(api: Api, name: str) -> None:
+    body = pod(name, nodeName="n")
+    body["metadata"]["labels"] = {"a": "b"}
+    made = await api.made(PODS, body)
+    made["status"] = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+    assert (await api("PUT", f"{PODS}/{name}/status", made)).status == 200
+
+
+async def test_an_eviction_deletes(api: Api) -> None:
+    await running(api, "p")
+    answer = await api("POST", f"{PODS}/p/eviction", eviction("p", gracePeriodSeconds=7))
+    assert answer.status == 201
+    assert (await api("GET", f"{PODS}/p")).body["metadata"]["deletionGracePeriodSeconds"] == 7
+    missing = await api("POST", f"{PODS}/q/eviction", eviction("q"))
+    assert (missing.status, missing.message) == (404, 'pods "q" not found')
+
+
+async def test_an_eviction_respects_the_budget(api: Api) -> None:
+    for name in ("p", "q"):
+        await running(api, name)
+    budget = await api.made(
+        BUDGETS, {"metadata": {"name": "b"}, "spec": {"minAvailable": 1, "selector": {"matchLabels": {"a": "b"}}}}
+    )
+    early = await api("POST", f"{PODS}/p/eviction", eviction("p"))
+    assert early.status == 429
+    assert early.headers["retry-after"] == "10"
+    budget["status"] = {
+        "observedGeneration": 1,
+        "disruptionsAllowed": 1,
+        "currentHealthy": 2,
+        "desiredHealthy": 1,
+        "expectedPods": 2,
+    }
+    assert (await api("PUT", f"{BUDGETS}/b/status", budget)).status == 200
+    assert (await api("POST", f"{PODS}/p/eviction", eviction("p"))).status == 201
+    spent = await api("POST", f"{PODS}/q/eviction", eviction("q"))
+    assert spent.status == 429
+    assert spent.message == "Cannot evict pod as it would violate the pod's disruption budget."
+    (cause,) = spent.body["details"]["causes"]
+    assert cause["reason"] == "DisruptionBudget"
+    assert cause["message"] == "The disruption budget b needs 1 healthy pods and has 2 currently"
+    assert list((await api("GET", f"{BUDGETS}/b")).body["status"]["disruptedPods"]) == ["p"]
+
+
+async def test_a_token_for_a_service_account(api: Api) -> None:
+    path = "/api/v1/namespaces/default/serviceaccounts/default/token"
+    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 600}}
+    answer = await api("POST", path, request)
+    assert answer.status == 201
+    account = Api(api.server, None)
+    me = await account(
+        "POST",
+        "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+        {},
+        authorization=f"Bearer {answer.body['status']['token']}",
+    )
+    assert me.body["status"]["userInfo"]["username"] == "system:serviceaccount:default:default"
+    short = await api("POST", path, {"spec": {"expirationSeconds": 1}})
+    assert short.message == (
+        'TokenRequest.authentication.k8s.io "" is invalid: spec.expirationSeconds: Invalid value: 1: may not specify a '
+        "duration less than 10 minutes"
+    )
+    assert (await api("POST", path.replace("/default/token", "/nobody/token"), request)).status == 404
+
+
+async def test_streams_need_an_upgrade(api: Api) -> None:
+    await api.made(PODS, pod(nodeName="n"))
+    answer = await api("POST", f"{PODS}/p/exec?command=ls&stdout=1")
+    assert (answer.status, answer.message) == (400, "Upgrade request required")
+    log = await api("GET", f"{PODS}/p/log")
+    assert (log.status, log.message) == (404, 'nodes "n" not found')
+    wrong = await api("GET", f"{PODS}/p/log?tailLines=-1")
+    assert wrong.status == 422
