@@ -258,14 +258,15 @@ async def _at(
     if more and last is not None:
         continue_ = encode_token(Token(revision, last.namespace, last.name), namespace)
         if matches is None:
-            remaining = await _remaining(core, kind, namespace, last, revision)
+            remaining = _remaining(core, kind, namespace, last)
     metadata = output.list_meta(revision, continue_, remaining)
     return output.many(core, request, kind, items, metadata, accepted)
 
 
-async def _remaining(core: Core, kind: Kind, namespace: str | None, last: Key, revision: int) -> int:
-    records, _ = await core.store.range(kind.resource, namespace, after=last, revision=revision)
-    return len(records)
+def _remaining(core: Core, kind: Kind, namespace: str | None, last: Key) -> int:
+    """How many objects follow, as of now: the API promises an estimate, and the past is not read through for it."""
+    found = core.hub.list(kind.resource, namespace, "", "", 1, (last.namespace, last.name))
+    return len(found) + (found.remaining or 0)
 
 
 class _Metadata(msgspec.Struct):
