@@ -5,6 +5,7 @@ import json
 import os
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from tests.model.forward import wanted
@@ -165,7 +166,7 @@ class Histories(RuleBasedStateMachine):
         return wanted(list(self.services.values()), list(self.slices.values()), NODE, ZONE)
 
 
-TestHistories = Histories.TestCase
+TestHistories = pytest.mark.campaign(pytest.mark.timeout(120 * CAMPAIGN)(Histories.TestCase))
 TestHistories.settings = settings(
     max_examples=100 * CAMPAIGN,
     stateful_step_count=40,

@@ -12,7 +12,7 @@ from orlop.native import ForwardTable
 from orlop.proxy.backends import MODES, Backend, make
 from orlop.proxy.config import ProxyConfig
 
-pytestmark = [pytest.mark.network, pytest.mark.root]
+pytestmark = [pytest.mark.network, pytest.mark.root, pytest.mark.campaign]
 
 STEPS = 40 * int(os.environ.get("ORLOP_CAMPAIGN", "1"))
 SEED = int(os.environ.get("ORLOP_SEED", "20261124"))
