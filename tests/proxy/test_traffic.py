@@ -1,6 +1,7 @@
 """What every backend promises, with real traffic. One suite; the modes are a parameter."""
 
 import asyncio
+import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -120,6 +121,41 @@ async def test_an_endpoint_that_goes_gets_nothing_more_and_others_keep_their_con
     assert [talk.ask().split()[0] for talk in talks] == before
     for talk in talks:
         talk.close()
+
+
+@pytest.mark.parametrize("family", [4, 6])
+async def test_endpoints_that_come_and_go_under_load_fail_no_connection(
+    proxy: Proxy, machine: World, family: int
+) -> None:
+    ip = IP if family == 4 else IP6
+    ips = pod_ips(machine, family)
+    await proxy.put(service("web", [ip]), endpoint_slice("web", ips[:1]))
+    machine.pods[2].ask(ip, 80)
+    asked: list[tuple[float, float, str]] = []
+    done = threading.Event()
+
+    def load() -> None:
+        while not done.is_set():
+            started = time.monotonic()
+            answer = machine.pods[2].ask(ip, 80).split()[0]
+            asked.append((started, time.monotonic(), answer))
+
+    clients = asyncio.ensure_future(asyncio.to_thread(load))
+    served: list[tuple[float, set[int]]] = [(time.monotonic(), {0})]
+    for endpoints in [{1}, {0, 1}, {2}, {0}, {1, 2}] * 5:
+        previous = served[-1][1]
+        began = time.monotonic()
+        await proxy.put(endpoint_slice("web", [ips[i] for i in sorted(endpoints)]))
+        # While it is being programmed either may answer.
+        served += [(began, previous | endpoints), (time.monotonic(), endpoints)]
+        await asyncio.sleep(0.01)
+    done.set()
+    await clients
+    assert len(asked) > 100
+    for started, ended, answer in asked:
+        during = [endpoints for at, endpoints in served if at <= ended]
+        first = max(i for i, (at, _) in enumerate(served) if at <= started)
+        assert int(answer.removeprefix("pod")) in set().union(*during[first:])
 
 
 async def test_udp_flows_leave_an_endpoint_that_goes(proxy: Proxy, machine: World) -> None:

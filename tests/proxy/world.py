@@ -153,7 +153,8 @@ class World:
         self._servers: list[Servers] = []
         node = self.node
         node.ip("link", "set", "lo", "up")
-        node.ip("link", "add", "pods", "type", "bridge")
+        # Without snooping, or the first neighbour solicitations are lost and take a second to be sent again.
+        node.ip("link", "add", "pods", "type", "bridge", "mcast_snooping", "0")
         node.ip("addr", "add", "10.244.0.1/24", "dev", "pods")
         node.ip("addr", "add", "fd00:10:244::1/64", "dev", "pods", "nodad")
         node.ip("link", "set", "pods", "up")
