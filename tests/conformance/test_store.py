@@ -25,7 +25,7 @@ from orlop.store.base import (
 from orlop.store.broadcast import BACKLOG
 from orlop.store.lmdb import LmdbStore
 from tests.model.store import PlainStore
-from tests.store.support import STORES, Make, delete, opened, parts, pod, write
+from tests.store.support import STORES, Make, delete, opened, parts, pod, until, write
 
 
 @pytest.fixture(params=sorted(STORES))
@@ -258,13 +258,11 @@ async def test_a_follower_that_sleeps_misses_nothing_and_costs_nothing(store: St
 
 async def test_followers_that_go_leave_nothing(store: Store) -> None:
     tasks = [asyncio.ensure_future(anext(store.changes(0))) for _ in range(10)]
-    await asyncio.sleep(0.05)
-    assert len(store._broadcast) == 10  # type: ignore[attr-defined]
+    await until(lambda: len(store._broadcast) == 10)  # type: ignore[attr-defined]
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    await asyncio.sleep(0)
-    assert len(store._broadcast) == 0  # type: ignore[attr-defined]
+    await until(lambda: len(store._broadcast) == 0)  # type: ignore[attr-defined]
 
 
 async def test_a_writer_that_is_cancelled_harms_nobody(store: Store) -> None:

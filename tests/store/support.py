@@ -1,5 +1,6 @@
 """What the tests of stores share."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -23,6 +24,13 @@ async def opened(store: Store) -> AsyncIterator[Store]:
         yield store
     finally:
         await store.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Returns when it holds; TimeoutError if it does not come to that."""
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 - other threads and processes bring it about
+            await asyncio.sleep(0.002)
 
 
 def pod(name: str, namespace: str = "default") -> Key:

@@ -12,7 +12,7 @@ from orlop.clock import FakeClock
 from orlop.native import Expired, Hub
 from orlop.store.base import Key, Parts, Store, StoreClosed, Write
 from orlop.store.feed import LOAD_SLICE, Feed, Waker
-from tests.store.support import STORES, delete, opened, pod, write
+from tests.store.support import STORES, delete, opened, pod, until, write
 
 
 @pytest.fixture(params=sorted(STORES))
@@ -80,8 +80,8 @@ async def test_a_write_waits_for_a_hub_that_lags(store: Store) -> None:
     feed = Feed(store, hub)
     await feed.load()
     writing = asyncio.ensure_future(feed.commit(write(pod("a"))))
-    await asyncio.sleep(0.05)
-    assert store.revision == 1
+    await until(lambda: store.revision == 1)
+    await asyncio.sleep(0.01)
     assert not writing.done()
     running = asyncio.ensure_future(feed.run())
     assert await writing == 1
@@ -135,7 +135,7 @@ async def test_watchers_are_woken_and_only_those_concerned(store: Store) -> None
             await feed.commit(on_node("a", "n1"))
         await feed.commit(on_node("a", "n2"))
         await feed.commit(on_node("b", ""))
-        await asyncio.sleep(0.02)
+        await until(lambda: got[2] == ["ADDED"] and len(got[1]) == 4)
         assert got == [[], ["ADDED", "MODIFIED", "MODIFIED", "DELETED"], ["ADDED"], [], []]
         assert [count == 1 for count in woken] == [True, False, False, True, True]
         for task in tasks:

@@ -11,7 +11,7 @@ from orlop.store.base import Compacted, Key
 from orlop.store.histories import history_of
 from orlop.store.lmdb import LmdbStore
 from tests.store import child
-from tests.store.support import opened, pod, write
+from tests.store.support import opened, pod, until, write
 
 KILLS = int(os.environ.get("ORLOP_TEST_KILLS", "15"))
 
@@ -57,8 +57,7 @@ async def test_killed_while_it_is_made(tmp_path: Path) -> None:
         process = await asyncio.create_subprocess_exec(
             sys.executable, child.__file__, "killed", str(path), "0", stdout=asyncio.subprocess.DEVNULL
         )
-        while not (path / "orlop.lock").exists():  # noqa: ASYNC110 - another process makes it
-            await asyncio.sleep(0.0005)
+        await until((path / "orlop.lock").exists)
         await asyncio.sleep(chance.uniform(0, 0.004))
         process.kill()
         await process.wait()
