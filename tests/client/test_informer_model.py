@@ -19,7 +19,7 @@ from orlop.client import Client, Informer
 from orlop.client.asgi import ASGITransport
 from orlop.clock import FakeClock
 
-EXAMPLES = int(os.environ.get("ORLOP_MODEL_EXAMPLES", "40"))
+CAMPAIGN = int(os.environ.get("ORLOP_CAMPAIGN", "1"))
 
 
 class History:
@@ -232,9 +232,17 @@ async def live(seed: int, steps: int) -> None:
     assert informer.revision == history.revision
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 1 << 30), st.integers(1, 60))
 def test_the_cache_ends_with_what_the_server_has(seed: int, steps: int) -> None:
+    asyncio.run(live(seed, steps))
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(0)
+@settings(max_examples=CAMPAIGN * 40, deadline=None)
+@given(st.integers(0, 1 << 30), st.integers(1, 300))
+def test_many_lives(seed: int, steps: int) -> None:
     asyncio.run(live(seed, steps))
 
 

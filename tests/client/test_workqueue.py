@@ -8,6 +8,7 @@ from hypothesis import given, strategies as st
 from orlop.client import QueueClosed, WorkQueue
 from orlop.client.workqueue import RateLimiter
 from orlop.clock import FakeClock
+from orlop.metrics import REGISTRY
 
 
 async def test_a_key_waits_once_however_often_it_is_added() -> None:
@@ -147,3 +148,28 @@ def test_no_key_is_lost_nor_worked_on_twice_at_a_time(steps: list[tuple[str, int
         assert queue.idle
 
     asyncio.run(run())
+
+
+async def test_a_named_queue_reports_itself_under_upstreams_names() -> None:
+    clock = FakeClock()
+    queue: WorkQueue[str] = WorkQueue(clock, name="test-metrics")
+    queue.add("a")
+    queue.add("b")
+    await clock.advance(2)
+    await queue.get()
+    await clock.advance(3)
+    queue.add_rate_limited("c")
+
+    def value(name: str) -> float | None:
+        return REGISTRY.get_sample_value(name, {"name": "test-metrics"})
+
+    assert value("workqueue_depth") == 1
+    assert value("workqueue_adds_total") == 2
+    assert value("workqueue_retries_total") == 1
+    assert value("workqueue_queue_duration_seconds_sum") == 2
+    assert value("workqueue_unfinished_work_seconds") == 3
+    assert value("workqueue_longest_running_processor_seconds") == 3
+    queue.done("a")
+    assert value("workqueue_work_duration_seconds_sum") == 3
+    assert value("workqueue_unfinished_work_seconds") == 0
+    await queue.close()

@@ -166,6 +166,12 @@ def test_when_the_new_set_has_all_the_old_ones_go() -> None:
     assert [(rs.metadata.name, size) for rs, size in scaling.sizes(d, new, [old])] == [("old", 0)]
 
 
+def test_recreate_with_several_sets_at_work_only_notes_the_number() -> None:
+    d = deployment(5, strategy="Recreate")
+    new, old = replica_set("new", 2, desired=4, most=4), replica_set("old", 2, age=1, desired=4, most=4)
+    assert [(rs.metadata.name, size) for rs, size in scaling.sizes(d, new, [old])] == [("old", 2), ("new", 2)]
+
+
 def test_a_set_that_knows_the_number_is_no_scaling() -> None:
     assert not scaling.is_scaling(deployment(5), [replica_set("a", 3, desired=5), replica_set("b", 2)])
     assert not scaling.is_scaling(deployment(5), [replica_set("a", 0, desired=3)])

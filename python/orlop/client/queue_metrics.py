@@ -21,6 +21,8 @@ class _Family(NamedTuple):
     retries: Counter
     waited: Histogram
     worked: Histogram
+    unfinished: Gauge
+    longest: Gauge
 
 
 @lru_cache(maxsize=1)
@@ -44,6 +46,18 @@ def _family() -> _Family:
             registry=REGISTRY,
             buckets=_BUCKETS,
         ),
+        Gauge(
+            "workqueue_unfinished_work_seconds",
+            "How many seconds of work has done that is in progress and hasn't been observed by work_duration.",
+            label,
+            registry=REGISTRY,
+        ),
+        Gauge(
+            "workqueue_longest_running_processor_seconds",
+            "How many seconds has the longest running processor for workqueue been running.",
+            label,
+            registry=REGISTRY,
+        ),
     )
 
 
@@ -60,6 +74,13 @@ class QueueMetrics(Generic[K]):
         self._worked = family.worked.labels(name)
         self._added_at: dict[K, float] = {}
         self._started_at: dict[K, float] = {}
+        # These two are worked out when somebody asks, from what the newest queue of the name has in work.
+        family.unfinished.labels(name).set_function(lambda: sum(self._running()))
+        family.longest.labels(name).set_function(lambda: max(self._running(), default=0.0))
+
+    def _running(self) -> list[float]:
+        now = self._clock.monotonic()
+        return [now - started for started in self._started_at.values()]
 
     def added(self, key: K) -> None:
         self._adds.inc()

@@ -76,6 +76,7 @@ class Manager:
     async def _announce(self) -> None:
         for loop in self.loops:
             await loop.started.wait()
+        _log.info("controllers work", extra={"count": len(self.loops)})
         self._ready.set()
 
     def _ended(self, name: str, error: BaseException) -> None:

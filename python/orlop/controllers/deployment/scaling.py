@@ -34,7 +34,9 @@ def sizes(d: apps_v1.Deployment, new: apps_v1.ReplicaSet | None, old: Sets) -> S
         return [(rs, 0) for rs in active(old)]
     if is_rolling(d):
         return _proportional(d, active(everything))
-    return []
+    # Recreate with several sets at work (its strategy was changed in between): they are about to go, so they only note
+    # the number. Upstream leaves it at that and takes the deployment for one that is being scaled for ever.
+    return [(rs, replicas_of(rs)) for rs in active(everything)]
 
 
 def _active_or_latest(new: apps_v1.ReplicaSet | None, old: Sets) -> apps_v1.ReplicaSet | None:
