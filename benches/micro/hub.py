@@ -97,6 +97,7 @@ def lists(objects: int) -> None:
 
 
 def main() -> None:
+    print("world: the hub alone, objects of 2.7 KB; every watcher's bytes counted, every list compared in size")
     print(machine.line())
     for watchers, events, batch in ((10, 10_000, 1), (500, 200, 1), (500, 200, 20), (10_000, 20, 1), (10_000, 20, 10)):
         rates = [deliver(watchers, events, batch) for _ in range(RUNS)]

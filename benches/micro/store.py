@@ -82,6 +82,7 @@ async def reads(store: LmdbStore, total: int) -> None:
 
 
 def main() -> None:
+    print("world: an empty LMDB store, creates of 2.7 KB objects, one write in flight a writer; every object read back")
     print(machine.line() + f", LMDB {'.'.join(map(str, lmdb.version()))} (py-lmdb {lmdb.__version__})")
     with tempfile.TemporaryDirectory(prefix="orlop-bench-") as folder:
         for in_flight, total in SIZES:

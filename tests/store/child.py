@@ -20,8 +20,10 @@ def parts(text: str, size: int) -> Parts:
     return Parts(b'{"resourceVersion":"', f'","text":"{text}","filler":"{filler}"}}'.encode())
 
 
-async def killed(path: str, run: str) -> None:
+async def killed(path: str, run: str, writes: str = "0") -> None:
     """Writes as fast as it can until it is killed, and says on stdout what has been acknowledged.
+
+    `writes`: each writer ends after so many.
 
     A line is `revision name text size`, or `revision name` of a deletion. It is written at once (one unbuffered
     write), so that a kill loses no line of what was acknowledged before.
@@ -32,7 +34,7 @@ async def killed(path: str, run: str) -> None:
 
     async def write(writer: int) -> None:
         count = 0
-        while True:
+        while not int(writes) or count < int(writes):
             count += 1
             name, text, size = (
                 f"w{writer}-{random.randrange(20)}",
@@ -55,10 +57,9 @@ async def killed(path: str, run: str) -> None:
             await store.compact(max(0, store.revision - 200))
             os.write(1, f"compacted {store.compacted}\n".encode())
 
-    async with asyncio.TaskGroup() as group:
-        for writer in range(WRITERS):
-            group.create_task(write(writer))
-        group.create_task(compact())
+    compacting = asyncio.ensure_future(compact())
+    await asyncio.gather(*(write(writer) for writer in range(WRITERS)))
+    compacting.cancel()
 
 
 async def traced(path: str, sync: str) -> None:
