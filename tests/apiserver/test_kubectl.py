@@ -263,3 +263,47 @@ async def test_port_forward(served: ApiServer, kubelet: FakeKubelet) -> None:
     finally:
         process.terminate()
         await process.wait()
+
+
+async def test_requests_are_passed_on_to_pods_and_services(
+    served: ApiServer, kubelet: FakeKubelet, kubectl: Kubectl
+) -> None:
+    async def echo(request: web.Request) -> web.Response:
+        body = await request.read()
+        return web.Response(text=f"{request.method} {request.path_qs} {body.decode()}", headers={"x-mine": "1"})
+
+    app = web.Application()
+    app.router.add_route("*", "/{tail:.*}", echo)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    api = Api(served)
+    found = (await api("GET", f"{PODS}/p")).body
+    found["status"]["podIP"] = "127.0.0.1"
+    found["status"]["podIPs"] = [{"ip": "127.0.0.1"}]
+    await api("PUT", f"{PODS}/p/status", found)
+    answer = await api("GET", f"{PODS}/p:{port}/proxy/a/b?c=d")
+    assert answer.raw == b"GET /a/b?c=d "
+    assert answer.headers["x-mine"] == "1"
+    sent = await api("POST", f"{PODS}/http:p:{port}/proxy/x/", b"hello", media="text/plain")
+    assert sent.raw == b"POST /x/ hello"
+    services = "/api/v1/namespaces/default/services"
+    await api.made(services, {"metadata": {"name": "web"}, "spec": {"ports": [{"port": 80, "name": "http"}]}})
+    nobody = await api("GET", f"{services}/web:http/proxy/")
+    assert (nobody.status, nobody.message) == (503, 'no endpoints available for service "web"')
+    await api.made(
+        "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices",
+        {
+            "metadata": {"name": "web-1", "labels": {"kubernetes.io/service-name": "web"}},
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": ["127.0.0.1"], "conditions": {"ready": True}}],
+            "ports": [{"name": "http", "port": port, "protocol": "TCP"}],
+        },
+    )
+    assert await kubectl("get", "--raw", f"{services}/web:http/proxy/q") == "GET /q "
+    node = await api("GET", "/api/v1/nodes/n/proxy/containerLogs/default/p/c")
+    assert node.raw.startswith(b"line 0")
+    await runner.cleanup()
+    await api.transport.close()

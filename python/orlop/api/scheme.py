@@ -96,6 +96,7 @@ _POD_SUBRESOURCES = (
     "exec",
     "log",
     "portforward",
+    "proxy",
     "status",
 )
 
@@ -107,7 +108,7 @@ KINDS: list[Kind] = [
     _core("Node", "nodes", False, short_names=("no",), subresources=("proxy", "status")),
     _core("Pod", "pods", short_names=("po",), categories=_ALL, subresources=_POD_SUBRESOURCES),
     _core("Secret", "secrets"),
-    _core("Service", "services", short_names=("svc",), categories=_ALL, subresources=("status",)),
+    _core("Service", "services", short_names=("svc",), categories=_ALL, subresources=("proxy", "status")),
     _core("ServiceAccount", "serviceaccounts", short_names=("sa",), subresources=("token",)),
     _row("apps", "apps", "ControllerRevision", "controllerrevisions"),
     _row(

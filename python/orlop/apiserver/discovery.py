@@ -24,6 +24,11 @@ SUBRESOURCE_KINDS: dict[str, tuple[str, str, str]] = {
     "attach": ("", "v1", "PodAttachOptions"),
     "portforward": ("", "v1", "PodPortForwardOptions"),
 }
+PROXY_KINDS = {
+    "nodes": ("", "v1", "NodeProxyOptions"),
+    "pods": ("", "v1", "PodProxyOptions"),
+    "services": ("", "v1", "ServiceProxyOptions"),
+}
 SUBRESOURCE_VERBS: dict[str, list[str]] = {
     "status": ["get", "patch", "update"],
     "scale": ["get", "patch", "update"],
@@ -35,6 +40,7 @@ SUBRESOURCE_VERBS: dict[str, list[str]] = {
     "exec": ["create", "get"],
     "attach": ["create", "get"],
     "portforward": ["create", "get"],
+    "proxy": ["create", "delete", "get", "patch", "update"],
 }
 
 PRIORITIES = (
@@ -132,7 +138,7 @@ def resources(group: str, version: str) -> bytes:
         for sub in kind.subresources:
             if sub not in SUBRESOURCE_VERBS:
                 continue
-            of = SUBRESOURCE_KINDS.get(sub)
+            of = PROXY_KINDS.get(kind.plural) if sub == "proxy" else SUBRESOURCE_KINDS.get(sub)
             listed.append(
                 meta_v1.APIResource(
                     name=f"{kind.plural}/{sub}",
@@ -153,7 +159,8 @@ def _discovered(kind: Kind) -> apidiscovery_v2.APIResourceDiscovery:
     for sub in kind.subresources:
         if sub not in SUBRESOURCE_VERBS:
             continue
-        group, version, name = SUBRESOURCE_KINDS.get(sub, (kind.group, kind.version, kind.kind))
+        of = PROXY_KINDS.get(kind.plural) if sub == "proxy" else SUBRESOURCE_KINDS.get(sub)
+        group, version, name = of or (kind.group, kind.version, kind.kind)
         subs.append(
             apidiscovery_v2.APISubresourceDiscovery(
                 subresource=sub,
