@@ -290,6 +290,8 @@ class SchedulerCore:
     """The pod is on a node where it was not known (or assumed) to be."""
     POD_FREED: int
     """Something became free on a node."""
+    POD_LABELS: int
+    """The labels of a pod on a node changed."""
 
     def __new__(cls, seed: int, /) -> SchedulerCore:
         """Among equally good nodes one is chosen by lot; the lots follow from `seed` (64 bits, unsigned)."""
@@ -299,6 +301,12 @@ class SchedulerCore:
 
     def delete_node(self, name: str, /) -> bool:
         """Forgets a node; pods bound to it stay known. Returns whether it was there."""
+
+    def upsert_namespace(self, value: bytes, /) -> bool:
+        """Takes over a Namespace, for the namespaceSelectors of pod affinity. Returns whether its labels changed."""
+
+    def delete_namespace(self, name: str, /) -> None:
+        """Forgets a namespace."""
 
     def upsert_pod(self, value: bytes, /) -> PodFacts:
         """Takes over a Pod. An assumption about it stands until the API names a node, or it is being deleted."""

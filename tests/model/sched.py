@@ -24,6 +24,7 @@ WEIGHTS = {
     "NodeAffinity": 2,
     "NodeResourcesFit": 1,
     "PodTopologySpread": 2,
+    "InterPodAffinity": 2,
     "NodeResourcesBalancedAllocation": 1,
 }
 UNRESOLVABLE_REASONS = {"NodeName", "NodeUnschedulable", "TaintToleration", "NodeAffinity"}
@@ -185,6 +186,46 @@ def ports_conflict(a: tuple[str, str, int], b: tuple[str, str, int]) -> bool:
     return a[1:] == b[1:] and (a[0] == b[0] or "0.0.0.0" in (a[0], b[0]))
 
 
+def selector_holds(selector: Object | None, labels: dict[str, str]) -> bool:
+    if selector is None:
+        return False
+    if any(labels.get(k) != v for k, v in selector.get("matchLabels", {}).items()):
+        return False
+    return all(requirement_holds(r, labels) for r in selector.get("matchExpressions", []))
+
+
+def constraint_selects(constraint: Object, pod: Object, other: Object) -> bool:
+    """Whether the pod's topology spread constraint counts the other pod."""
+    labels = other["metadata"].get("labels", {})
+    own = pod["metadata"].get("labels", {})
+    keys = [key for key in constraint.get("matchLabelKeys", []) if key in own]
+    return (
+        other["metadata"]["namespace"] == pod["metadata"]["namespace"]
+        and selector_holds(constraint.get("labelSelector"), labels)
+        and all(labels.get(key) == own[key] for key in keys)
+    )
+
+
+def asks_nothing(constraint: Object, pod: Object) -> bool:
+    selector = constraint.get("labelSelector")
+    own = pod["metadata"].get("labels", {})
+    empty = selector is not None and not selector.get("matchLabels") and not selector.get("matchExpressions")
+    return empty and not any(key in own for key in constraint.get("matchLabelKeys", []))
+
+
+def constraints(pod: Object, action: str) -> list[Object]:
+    return [c for c in pod["spec"].get("topologySpreadConstraints", []) if c["whenUnsatisfiable"] == action]
+
+
+def terms(pod: Object, field: str, kind: str) -> list[Any]:
+    affinity = pod["spec"].get("affinity", {}).get(field, {})
+    return affinity.get(f"{kind}DuringSchedulingIgnoredDuringExecution", [])
+
+
+def node_label(node: Object, key: str) -> str | None:
+    return node["metadata"].get("labels", {}).get(key)
+
+
 def owner(pod: Object) -> str | None:
     for reference in pod["metadata"].get("ownerReferences", []):
         if reference.get("controller"):
@@ -225,6 +266,7 @@ class World:
     placed: dict[tuple[str, str], str] = field(default_factory=dict)
     assumed: set[tuple[str, str]] = field(default_factory=set)
     slots: list[str | None] = field(default_factory=list)
+    namespaces: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.lot = Lot(self.seed)
@@ -318,7 +360,79 @@ class World:
             if counts and wanted > 0 and wanted > allocatable.get(resource, 0) - used:
                 reasons.append(f"Insufficient {resource}")
                 unresolvable |= wanted > allocatable.get(resource, 0)
-        return ("NodeResourcesFit", reasons, unresolvable) if reasons else ("", [], False)
+        if reasons:
+            return "NodeResourcesFit", reasons, unresolvable
+        return self.refused_by_others(pod, node, without or [])
+
+    def refused_by_others(self, pod: Object, node: Object, without: list[Object]) -> tuple[str, list[str], bool]:
+        """As `refusal`, for the filters that look at pods elsewhere too."""
+        hard = constraints(pod, "DoNotSchedule")
+        mismatch = "node(s) didn't match pod topology spread constraints"
+        for constraint in hard:
+            value = node_label(node, constraint["topologyKey"])
+            if value is None:
+                return "PodTopologySpread", [mismatch + " (missing required label)"], True
+            domains = self.domains(pod, constraint, hard, without)
+            fewest = min(domains.values()) if len(domains) >= constraint.get("minDomains", 1) else 0
+            itself = constraint_selects(constraint, pod, pod)
+            if domains.get(value, 0) + itself - fewest > constraint["maxSkew"]:
+                return "PodTopologySpread", [mismatch], False
+        others = [(p, self.nodes[n]) for k, n in self.placed.items() if n in self.nodes for p in [self.pods[k]]]
+        others = [(other, place) for other, place in others if other not in without]
+
+        def same_place(key: str, place: Object) -> bool:
+            return node_label(node, key) is not None and node_label(node, key) == node_label(place, key)
+
+        affinity = terms(pod, "podAffinity", "required")
+        if affinity:
+            friends = [place for p, place in others if all(self.speaks_of(pod, t, p) for t in affinity)]
+            alone = not any(node_label(place, t["topologyKey"]) for place in friends for t in affinity)
+            first = alone and all(self.speaks_of(pod, t, pod) for t in affinity)
+            for term in affinity:
+                key = term["topologyKey"]
+                near = any(same_place(key, place) for place in friends)
+                if node_label(node, key) is None or not (near or first):
+                    return "InterPodAffinity", ["node(s) didn't match pod affinity rules"], True
+        for term in terms(pod, "podAntiAffinity", "required"):
+            if any(self.speaks_of(pod, term, p) and same_place(term["topologyKey"], place) for p, place in others):
+                return "InterPodAffinity", ["node(s) didn't match pod anti-affinity rules"], False
+        for other, place in others:
+            for term in terms(other, "podAntiAffinity", "required"):
+                if self.speaks_of(other, term, pod) and same_place(term["topologyKey"], place):
+                    return "InterPodAffinity", ["node(s) didn't satisfy existing pods anti-affinity rules"], False
+        return "", [], False
+
+    def domains(
+        self, pod: Object, constraint: Object, together: list[Object], without: list[Object] | None = None
+    ) -> dict[str, int]:
+        """The matching pods in each domain of a topology spread constraint, over the nodes that count."""
+        counted: dict[str, int] = {}
+        for node in self.nodes.values():
+            if any(node_label(node, c["topologyKey"]) is None for c in together):
+                continue
+            if constraint.get("nodeAffinityPolicy", "Honor") == "Honor" and not selects(pod, node):
+                continue
+            taints = [t for t in node.get("spec", {}).get("taints", []) if t["effect"] in ("NoSchedule", "NoExecute")]
+            if constraint.get("nodeTaintsPolicy") == "Honor" and not all(tolerated(pod, t) for t in taints):
+                continue
+            value = node["metadata"]["labels"][constraint["topologyKey"]]
+            counted[value] = counted.get(value, 0) + self.matching(pod, constraint, node, without or [])
+        return counted
+
+    def matching(self, pod: Object, constraint: Object, node: Object, without: list[Object]) -> int:
+        if asks_nothing(constraint, pod):
+            return 0
+        there = [p for p in self.on(node["metadata"]["name"]) if p not in without]
+        return sum("deletionTimestamp" not in p["metadata"] and constraint_selects(constraint, pod, p) for p in there)
+
+    def speaks_of(self, pod: Object, term: Object, other: Object) -> bool:
+        """Whether the pod's affinity term is about the other pod."""
+        named = term.get("namespaces", [])
+        if not named and term.get("namespaceSelector") is None:
+            named = [pod["metadata"]["namespace"]]
+        namespace = other["metadata"]["namespace"]
+        here = namespace in named or selector_holds(term.get("namespaceSelector"), self.namespaces.get(namespace, {}))
+        return here and selector_holds(term.get("labelSelector"), other["metadata"].get("labels", {}))
 
     # --- scores
 
@@ -332,8 +446,16 @@ class World:
             highest = max(raw, default=0)
             scores["NodeAffinity"] = [100 * score // highest if highest else 0 for score in raw]
         scores["NodeResourcesFit"] = [self.least_allocated(pod, node) for node in feasible]
-        if owner(pod) is not None and self.has_replicas(pod):
+        if pod["spec"].get("topologySpreadConstraints"):
+            if constraints(pod, "ScheduleAnyway"):
+                scores["PodTopologySpread"] = self.spread_as_asked(pod, feasible)
+        elif owner(pod) is not None and self.has_replicas(pod):
             scores["PodTopologySpread"] = self.spread(pod, feasible)
+        near = self.nearness(pod)
+        if near is not None:
+            raw = [sum(near.get((k, v), 0) for k, v in node["metadata"].get("labels", {}).items()) for node in feasible]
+            span = max(raw, default=0) - min(raw, default=0)
+            scores["InterPodAffinity"] = [int(100 * ((score - min(raw)) / span)) if span else 0 for score in raw]
         wanted = plain_requests(pod)
         if wanted.get("cpu", 0) or wanted.get("memory", 0):
             scores["NodeResourcesBalancedAllocation"] = [self.balanced(pod, node) for node in feasible]
@@ -395,6 +517,54 @@ class World:
             raw.append(math.floor(score + 0.5))
         highest, lowest = max(raw, default=0), min(raw, default=0)
         return [100 * (highest + lowest - score) // highest if highest else 100 for score in raw]
+
+    def spread_as_asked(self, pod: Object, feasible: list[Object]) -> list[int]:
+        soft = constraints(pod, "ScheduleAnyway")
+        counted = [n for n in feasible if all(node_label(n, c["topologyKey"]) is not None for c in soft)]
+        raw: dict[str, float] = {node["metadata"]["name"]: 0.0 for node in counted}
+        for constraint in soft:
+            key = constraint["topologyKey"]
+            candidates = {node_label(node, key) for node in counted}
+            domains = self.domains(pod, constraint, soft)
+            hostname = key == "kubernetes.io/hostname"
+            weight = math.log((len(counted) if hostname else len(candidates)) + 2)
+            for node in counted:
+                here = self.matching(pod, constraint, node, [])
+                count = here if hostname else domains.get(str(node_label(node, key)), 0)
+                raw[node["metadata"]["name"]] += count * weight + (constraint["maxSkew"] - 1)
+        rounded = {name: math.floor(score + 0.5) for name, score in raw.items()}
+        highest, lowest = max(rounded.values(), default=0), min(rounded.values(), default=0)
+
+        def normalized(name: str) -> int:
+            if name not in rounded:
+                return 0
+            return 100 * (highest + lowest - rounded[name]) // highest if highest else 100
+
+        return [normalized(node["metadata"]["name"]) for node in feasible]
+
+    def nearness(self, pod: Object) -> dict[tuple[str, str], int] | None:
+        """What each place (topology key and value) weighs for the pod; None where no term says anything."""
+        places: dict[tuple[str, str], int] = {}
+
+        def weigh(node: Object, key: str, weight: int) -> None:
+            value = node_label(node, key)
+            if value is not None:
+                places[(key, value)] = places.get((key, value), 0) + weight
+
+        for place, name in self.placed.items():
+            if name not in self.nodes:
+                continue
+            other, node = self.pods[place], self.nodes[name]
+            for one, two in ((pod, other), (other, pod)):
+                for kind, sign in (("podAffinity", 1), ("podAntiAffinity", -1)):
+                    for weighted in terms(one, kind, "preferred"):
+                        term = weighted["podAffinityTerm"]
+                        if self.speaks_of(one, term, two):
+                            weigh(node, term["topologyKey"], sign * weighted["weight"])
+            for term in terms(other, "podAffinity", "required"):
+                if self.speaks_of(other, term, pod):
+                    weigh(node, term["topologyKey"], 1)
+        return places or None
 
     # --- decisions
 

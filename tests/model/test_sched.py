@@ -12,6 +12,8 @@ from orlop.native import SchedulerCore
 EXAMPLES = int(os.environ.get("ORLOP_MODEL_EXAMPLES", "150"))
 """Random histories; a longer campaign sets the variable."""
 
+LARGE = [HealthCheck.too_slow, HealthCheck.data_too_large]
+
 NAMES = [f"n{i}" for i in range(6)]
 KEYS = ["disk", "cores"]
 VALUES = ["ssd", "8", "16", ""]
@@ -160,6 +162,118 @@ def pods(draw: st.DrawFn) -> Object:
     return pod
 
 
+APPS = ["web", "db"]
+topology_keys = st.sampled_from(["kubernetes.io/hostname", "topology.kubernetes.io/zone", "disk"])
+label_selector = st.one_of(
+    st.builds(lambda app: {"matchLabels": {"app": app}}, st.sampled_from(APPS)),
+    st.builds(lambda app: {"matchLabels": {"app": app}}, st.sampled_from(APPS)),
+    st.builds(
+        lambda operator, apps: {"matchExpressions": [{"key": "app", "operator": operator, "values": apps}]},
+        st.sampled_from(["In", "NotIn"]),
+        st.lists(st.sampled_from(APPS), min_size=1, max_size=2),
+    ),
+    st.just({"matchExpressions": [{"key": "app", "operator": "Exists"}]}),
+    st.just({}),
+)
+
+
+@st.composite
+def spread_constraints(draw: st.DrawFn) -> Object:
+    constraint = {
+        "maxSkew": draw(st.sampled_from([1, 1, 2])),
+        "topologyKey": draw(topology_keys),
+        "whenUnsatisfiable": draw(st.sampled_from(["DoNotSchedule", "ScheduleAnyway"])),
+        "labelSelector": draw(label_selector | st.none()),
+        **draw(optional({"matchLabelKeys": st.just(["tier"])})),
+        **draw(optional({"nodeAffinityPolicy": st.just("Ignore"), "nodeTaintsPolicy": st.just("Honor")})),
+    }
+    if constraint["whenUnsatisfiable"] == "DoNotSchedule" and not draw(st.integers(0, 2)):
+        constraint["minDomains"] = draw(st.integers(1, 4))
+    if constraint["labelSelector"] is None:
+        del constraint["labelSelector"]
+    return constraint
+
+
+affinity_term = st.builds(
+    lambda key, more: {"topologyKey": key, **more},
+    topology_keys,
+    optional(
+        {
+            "labelSelector": label_selector,
+            "namespaces": st.sampled_from([["other"], ["default", "other"]]),
+            "namespaceSelector": st.sampled_from([{}, {"matchLabels": {"team": "a"}}]),
+        }
+    ),
+)
+own_terms = st.builds(
+    lambda key, selector: {"topologyKey": key, "labelSelector": selector}, topology_keys, label_selector
+)
+pod_affinity = optional(
+    {
+        "requiredDuringSchedulingIgnoredDuringExecution": st.lists(own_terms | affinity_term, max_size=2),
+        "preferredDuringSchedulingIgnoredDuringExecution": st.lists(
+            st.builds(
+                lambda weight, t: {"weight": weight, "podAffinityTerm": t},
+                st.integers(1, 100),
+                own_terms | affinity_term,
+            ),
+            max_size=2,
+        ),
+    }
+)
+
+
+@st.composite
+def social_pods(draw: st.DrawFn) -> Object:
+    """Pods that mind where other pods are, and ask for little else."""
+    name = f"p{draw(st.integers(0, 11))}"
+    namespace = draw(st.sampled_from(["default", "default", "other"]))
+    metadata: Object = {"namespace": namespace, "name": name, "uid": f"{name}-0"}
+    metadata["labels"] = draw(optional({"app": st.sampled_from(APPS), "tier": st.sampled_from(["1", "2"])}))
+    if not draw(st.integers(0, 9)):
+        metadata["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    spec: Object = {"containers": [{"name": "c", "resources": {"requests": {"cpu": draw(cpu)}}}]}
+    spec["priority"] = draw(st.integers(0, 1))
+    if draw(st.booleans()):
+        spec["affinity"] = draw(optional({"podAffinity": pod_affinity, "podAntiAffinity": pod_affinity}))
+    else:
+        spec["topologySpreadConstraints"] = draw(st.lists(spread_constraints(), min_size=1, max_size=2))
+    if not draw(st.integers(0, 5)):
+        spec["nodeSelector"] = {"disk": draw(st.sampled_from(VALUES))}
+    if not draw(st.integers(0, 5)):
+        spec["nodeName"] = draw(st.sampled_from(NAMES))
+    return {"metadata": metadata, "spec": spec}
+
+
+@st.composite
+def roomy_nodes(draw: st.DrawFn) -> Object:
+    """Nodes that differ in labels and taints, with room for everybody."""
+    name = draw(st.sampled_from(NAMES))
+    labels = {"kubernetes.io/hostname": name, "topology.kubernetes.io/zone": draw(st.sampled_from("abc"))}
+    if not draw(st.integers(0, 5)):
+        del labels[draw(st.sampled_from(sorted(labels)))]
+    labels |= draw(optional({"disk": st.sampled_from(VALUES)}))
+    taints = [{"key": "gpu", "effect": draw(st.sampled_from(EFFECTS))}] if not draw(st.integers(0, 3)) else []
+    allocatable = {"cpu": "64", "memory": "64Gi", "pods": "110"}
+    return {
+        "metadata": {"name": name, "labels": labels},
+        "spec": {"taints": taints},
+        "status": {"allocatable": allocatable},
+    }
+
+
+social_changes = st.one_of(
+    st.tuples(st.just("node"), roomy_nodes()),
+    st.tuples(st.just("pod"), social_pods()),
+    st.tuples(st.just("pod"), social_pods()),
+    st.tuples(st.just("pod"), social_pods()),
+    st.tuples(st.just("schedule"), st.none()),
+    st.tuples(st.just("explain"), social_pods()),
+    st.tuples(st.just("delete node"), st.sampled_from(NAMES)),
+    st.tuples(st.just("delete pod"), st.integers(0, 11)),
+    st.tuples(st.just("namespace"), st.sampled_from([{}, {"team": "a"}, {"team": "b"}])),
+)
+
 changes = st.one_of(
     st.tuples(st.just("node"), nodes()),
     st.tuples(st.just("pod"), pods()),
@@ -213,6 +327,9 @@ class Both:
                 self.schedule(sorted(self.world.pods))
             case "explain":
                 self.explain(what)
+            case "namespace":
+                self.core.upsert_namespace(encode({"metadata": {"name": "other", "labels": what}}))
+                self.world.namespaces["other"] = what
             case "delete node":
                 self.core.delete_node(what)
                 self.world.delete_node(what)
@@ -240,6 +357,23 @@ def test_random_histories(seed: int, start: list[Object], history: list[tuple[st
         both.apply(kind, what)
     both.schedule(sorted(both.world.pods))
     assert both.core.stats()[:2] == (len(both.world.nodes), len(both.world.pods))
+
+
+@settings(
+    max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+@given(
+    st.integers(0, 2**64 - 1),
+    st.lists(roomy_nodes(), min_size=3, max_size=8),
+    st.lists(social_changes, min_size=6, max_size=30),
+)
+def test_pods_that_mind_each_other(seed: int, start: list[Object], history: list[tuple[str, Any]]) -> None:
+    both = Both(seed)
+    for node in start:
+        both.node(node)
+    for kind, what in history:
+        both.apply(kind, what)
+    both.schedule(sorted(both.world.pods))
 
 
 @settings(max_examples=EXAMPLES, deadline=None)

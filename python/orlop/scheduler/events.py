@@ -9,9 +9,12 @@ class ClusterEvent(Flag):
     """Upstream's ClusterEvents, as far as the filters of the chain register for them."""
 
     NODE_ADD = auto()
+    NODE_DELETE = auto()
     NODE_ALLOCATABLE = auto()
     NODE_LABEL = auto()
     NODE_TAINT = auto()
+    ASSIGNED_POD_ADD = auto()
+    ASSIGNED_POD_LABEL = auto()
     ASSIGNED_POD_FREED = auto()
     """An assigned pod was deleted, ended, or asks for less; or an assumed one was forgotten."""
 
@@ -32,17 +35,49 @@ HELPS: dict[str, ClusterEvent] = {
     "NodeAffinity": ClusterEvent.NODE_ADD | ClusterEvent.NODE_LABEL,
     "NodePorts": ClusterEvent.NODE_ADD | ClusterEvent.ASSIGNED_POD_FREED,
     "NodeResourcesFit": ClusterEvent.NODE_ADD | ClusterEvent.NODE_ALLOCATABLE | ClusterEvent.ASSIGNED_POD_FREED,
+    "PodTopologySpread": (
+        ClusterEvent.NODE_ADD
+        | ClusterEvent.NODE_DELETE
+        | ClusterEvent.NODE_LABEL
+        | ClusterEvent.NODE_TAINT
+        | ClusterEvent.ASSIGNED_POD_ADD
+        | ClusterEvent.ASSIGNED_POD_LABEL
+        | ClusterEvent.ASSIGNED_POD_FREED
+    ),
+    "InterPodAffinity": (
+        ClusterEvent.NODE_ADD
+        | ClusterEvent.NODE_LABEL
+        | ClusterEvent.ASSIGNED_POD_ADD
+        | ClusterEvent.ASSIGNED_POD_LABEL
+        | ClusterEvent.ASSIGNED_POD_FREED
+    ),
 }
 """Which events may lift a filter's refusal (its EventsToRegister)."""
 
 
 def of_node(changed: int) -> ClusterEvent:
     """The events in an update of a node (`SchedulerCore.upsert_node`)."""
+    return _events(changed, _NODE_BITS)
+
+
+def _events(changed: int, bits: tuple[tuple[int, ClusterEvent], ...]) -> ClusterEvent:
     events = ClusterEvent(0)
-    for bit, event in _NODE_BITS:
+    for bit, event in bits:
         if changed & bit:
             events |= event
     return events
+
+
+_POD_BITS = (
+    (SchedulerCore.POD_ASSIGNED, ClusterEvent.ASSIGNED_POD_ADD),
+    (SchedulerCore.POD_LABELS, ClusterEvent.ASSIGNED_POD_LABEL),
+    (SchedulerCore.POD_FREED, ClusterEvent.ASSIGNED_POD_FREED),
+)
+
+
+def of_pod(changed: int) -> ClusterEvent:
+    """The events in an update of a pod (`PodFacts.changed`)."""
+    return _events(changed, _POD_BITS)
 
 
 def helped_by(plugins: list[str]) -> ClusterEvent:

@@ -52,7 +52,8 @@ class Feed:
     def node(self, type: str, namespace: str, name: str, value: bytes) -> None:
         """A Node was added, changed or deleted."""
         if type == "DELETED":
-            self._core.delete_node(name)
+            if self._core.delete_node(name):
+                self._queue.happened(ClusterEvent.NODE_DELETE)
             return
         try:
             changed = self._core.upsert_node(value)
@@ -60,6 +61,16 @@ class Feed:
             _log.error("cannot read node; it stays as it was", extra={"node": name, "error": str(error)})
             return
         self._queue.happened(events.of_node(changed))
+
+    def namespace(self, type: str, namespace: str, name: str, value: bytes) -> None:
+        """A Namespace was added, changed or deleted."""
+        if type == "DELETED":
+            self._core.delete_namespace(name)
+            return
+        try:
+            self._core.upsert_namespace(value)
+        except ValueError as error:
+            _log.error("cannot read namespace", extra={"namespace": name, "error": str(error)})
 
     def pod(self, type: str, namespace: str, name: str, value: bytes) -> None:
         """A Pod was added, changed or deleted. One that ends may come as deleted: the informer's selector says so."""
@@ -73,8 +84,7 @@ class Feed:
         except ValueError as error:
             self._unreadable(namespace, name, value, str(error))
             return
-        if facts.changed & SchedulerCore.POD_FREED:
-            self._queue.happened(ClusterEvent.ASSIGNED_POD_FREED)
+        self._queue.happened(events.of_pod(facts.changed))
         if facts.ended or facts.node:
             self._queue.delete((namespace, name))
         elif facts.scheduler_name in self._names:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 from orlop import logging
 from orlop.api import errors
@@ -40,12 +41,18 @@ class NodeHead(Head):
     __kind__ = core_v1.Node
 
 
+class NamespaceHead(Head):
+    """As `NodeHead`, of a namespace."""
+
+    __kind__ = core_v1.Namespace
+
+
 class Scheduler:
     """Binds pods that have no node and name one of `names` as their scheduler.
 
     Filters, scores and the words of events and conditions are those of Kubernetes 1.37; every node is looked at.
-    Runs as identity system:kube-scheduler: it watches nodes and pods, creates bindings and events, patches the status
-    of pods and, with `leader_elect`, holds the Lease kube-system/kube-scheduler.
+    Runs as identity system:kube-scheduler: it watches nodes, namespaces and pods, creates bindings and events,
+    patches the status of pods and, with `leader_elect`, holds the Lease kube-system/kube-scheduler.
     """
 
     def __init__(
@@ -100,21 +107,27 @@ class Scheduler:
 
     async def _run(self) -> None:
         nodes = Informer(self._client, NodeHead)
+        namespaces = Informer(self._client, NamespaceHead)
         pods = Informer(self._client, PodHead, fields=NOT_ENDED)
         nodes.add_raw_handler(self._feed.node)
+        namespaces.add_raw_handler(self._feed.namespace)
         pods.add_raw_handler(self._feed.pod)
         try:
             async with self._bindings:
+                informers = (nodes, namespaces, pods)
                 await run_all(
-                    nodes.run(), pods.run(), self.queue.run(), self._reporter.run(), self._schedule(nodes, pods)
+                    *(informer.run() for informer in informers),
+                    self.queue.run(),
+                    self._reporter.run(),
+                    self._schedule(informers),
                 )
         finally:
             self._ready.clear()
 
-    async def _schedule(self, nodes: Informer[NodeHead], pods: Informer[PodHead]) -> None:
+    async def _schedule(self, informers: Sequence[Informer[Any]]) -> None:
         # A choice made before all nodes and pods are known would be a wrong one.
-        await nodes.synced()
-        await pods.synced()
+        for informer in informers:
+            await informer.synced()
         self._ready.set()
         while True:
             while len(self._bindings) >= MAX_BINDINGS:

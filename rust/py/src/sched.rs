@@ -140,6 +140,8 @@ impl SchedulerCore {
     const POD_ASSIGNED: u32 = pod_change::ASSIGNED;
     #[classattr]
     const POD_FREED: u32 = pod_change::FREED;
+    #[classattr]
+    const POD_LABELS: u32 = pod_change::LABELS;
 
     #[new]
     #[pyo3(signature = (seed, /))]
@@ -156,6 +158,17 @@ impl SchedulerCore {
     #[pyo3(signature = (name, /))]
     fn delete_node(&self, py: Python<'_>, name: &str) -> bool {
         self.core(py).table.delete_node(name)
+    }
+
+    #[pyo3(signature = (value, /))]
+    fn upsert_namespace(&self, py: Python<'_>, value: &[u8]) -> PyResult<bool> {
+        let mut core = self.core(py);
+        core.table.upsert_namespace(value).map_err(value_error)
+    }
+
+    #[pyo3(signature = (name, /))]
+    fn delete_namespace(&self, py: Python<'_>, name: &str) {
+        self.core(py).table.delete_namespace(name);
     }
 
     #[pyo3(signature = (value, /))]

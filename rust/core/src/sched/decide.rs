@@ -59,6 +59,7 @@ pub struct Decider {
     lot: Lot,
     clock: u64,
     kept: HashMap<usize, Evaluation>,
+    verdicts: Vec<Verdict>,
     totals: Vec<i32>,
     scores: Vec<i32>,
 }
@@ -78,6 +79,7 @@ impl Decider {
             lot: Lot::new(seed),
             clock: 0,
             kept: HashMap::new(),
+            verdicts: Vec::new(),
             totals: Vec::new(),
             scores: Vec::new(),
         }
@@ -86,8 +88,15 @@ impl Decider {
     /// The best node for `subject`; of several, one by lot in the order of their slots.
     pub fn choose(&mut self, table: &Table, spec: &Arc<Spec>, subject: &Subject) -> Choice {
         let evaluation = Self::evaluated(&mut self.kept, &mut self.clock, table, spec, subject);
-        let feasible = evaluation
-            .verdicts
+        let everywhere = table.nodes.all();
+        self.verdicts.clone_from(&evaluation.verdicts);
+        filter::run_cluster(
+            &filter::prepare(table, subject),
+            everywhere.clone(),
+            &mut self.verdicts,
+        );
+        let verdicts = &self.verdicts[..];
+        let feasible = verdicts
             .iter()
             .filter(|verdict| **verdict == FEASIBLE)
             .count();
@@ -97,41 +106,40 @@ impl Decider {
                 feasible,
             };
         }
-        let everywhere = table.nodes.all();
-        self.totals.clear();
+        self.totals.clone_from(&evaluation.base);
+        for (total, verdict) in self.totals.iter_mut().zip(verdicts) {
+            if *verdict != FEASIBLE {
+                *total = INFEASIBLE;
+            }
+        }
         for (score, raw) in &evaluation.raw {
             self.scores.clone_from(raw);
-            add(&mut self.totals, *score, &mut self.scores, evaluation);
+            add(&mut self.totals, *score, &mut self.scores, verdicts);
         }
         for score in score::LIST
             .iter()
-            .filter(|score| !score.local() && !score.skips(subject))
+            .filter(|score| !score.local() && !score.skips(table, subject))
         {
             self.scores.clear();
-            self.scores.resize(evaluation.base.len(), 0);
+            self.scores.resize(verdicts.len(), 0);
             score.score(
                 table,
                 subject,
                 everywhere.clone(),
-                &evaluation.verdicts,
+                verdicts,
                 &mut self.scores,
             );
-            add(&mut self.totals, *score, &mut self.scores, evaluation);
+            add(&mut self.totals, *score, &mut self.scores, verdicts);
         }
-        let totals = if self.totals.is_empty() {
-            &evaluation.base
-        } else {
-            &self.totals
-        };
         Choice {
-            slot: best(totals, &evaluation.verdicts, &mut self.lot),
+            slot: best(&self.totals, verdicts, &mut self.lot),
             feasible,
         }
     }
 
-    /// The verdict on every slot.
-    pub fn verdicts(&mut self, table: &Table, spec: &Arc<Spec>, subject: &Subject) -> &[Verdict] {
-        &Self::evaluated(&mut self.kept, &mut self.clock, table, spec, subject).verdicts
+    /// The verdict on every slot in the last choice.
+    pub fn verdicts(&self) -> &[Verdict] {
+        &self.verdicts
     }
 
     /// The evaluation of a spec, brought up to date.
@@ -168,12 +176,9 @@ impl Decider {
     }
 }
 
-/// Normalizes `scores` and adds them, weighted, to `totals`, which start from the base when first added to.
-fn add(totals: &mut Vec<i32>, score: &dyn Score, scores: &mut [i32], evaluation: &Evaluation) {
-    if totals.is_empty() {
-        totals.clone_from(&evaluation.base);
-    }
-    score.normalize(&evaluation.verdicts, scores);
+/// Normalizes `scores` and adds them, weighted, to `totals`.
+fn add(totals: &mut [i32], score: &dyn Score, scores: &mut [i32], verdicts: &[Verdict]) {
+    score.normalize(verdicts, scores);
     for (total, score_of) in totals.iter_mut().zip(scores) {
         *total += score.weight() * *score_of;
     }
@@ -200,7 +205,10 @@ impl Evaluation {
         self.raw = score::LIST
             .into_iter()
             .filter(|s| {
-                s.local() && s.normalizes() && !s.skips(subject) && !s.indifferent(table, subject)
+                s.local()
+                    && s.normalizes()
+                    && !s.skips(table, subject)
+                    && !s.indifferent(table, subject)
             })
             .map(|s| (s, Vec::new()))
             .collect();
@@ -217,7 +225,7 @@ impl Evaluation {
 
     fn evaluate(&mut self, table: &Table, subject: &Subject, range: Range<usize>) {
         let verdicts = &mut self.verdicts[range.clone()];
-        filter::run(table, subject, range.clone(), verdicts);
+        filter::run_node(table, subject, range.clone(), verdicts);
         let base = &mut self.base[range.clone()];
         for (base, verdict) in base.iter_mut().zip(&*verdicts) {
             *base = if *verdict == FEASIBLE { 0 } else { INFEASIBLE };
@@ -225,7 +233,7 @@ impl Evaluation {
         let mut scores = vec![0; range.len()];
         let plain = score::LIST
             .iter()
-            .filter(|s| s.local() && !s.normalizes() && !s.skips(subject));
+            .filter(|s| s.local() && !s.normalizes() && !s.skips(table, subject));
         for score in plain {
             score.score(table, subject, range.clone(), verdicts, &mut scores);
             for ((base, score_of), verdict) in base.iter_mut().zip(&scores).zip(&*verdicts) {

@@ -6,8 +6,11 @@
 pub mod decide;
 pub mod filter;
 pub mod groups;
+pub mod identity;
+pub mod labels;
 pub mod nodes;
 pub mod object;
+pub mod peers;
 pub mod pods;
 pub mod quantity;
 pub mod refusal;
@@ -136,10 +139,11 @@ impl Core {
         else {
             return Decision::NotWaiting;
         };
-        // The spec is held for as long as the table may change under the subject.
-        let spec = Arc::clone(&pod.spec);
+        // Both are held for as long as the table may change under the subject.
+        let (spec, identity) = (Arc::clone(&pod.spec), Arc::clone(&pod.identity));
         let subject = Subject {
             spec: &spec,
+            identity: &identity,
             ..pod.subject()
         };
         if filter::prefilter(&subject).is_some() {
@@ -160,7 +164,7 @@ impl Core {
                 }
             }
             None => {
-                let verdicts = self.decider.verdicts(&self.table, &spec, &subject);
+                let verdicts = self.decider.verdicts();
                 Decision::Refused(Refusal::gather(&mut self.table, &subject, verdicts))
             }
         }
@@ -181,10 +185,12 @@ impl Core {
         let table = &self.table;
         let all = table.nodes.all();
         let mut verdicts = vec![ABSENT; all.len()];
-        filter::run(table, subject, all.clone(), &mut verdicts);
+        let checks = filter::prepare(table, subject);
+        filter::run_node(table, subject, all.clone(), &mut verdicts);
+        filter::run_cluster(&checks, all.clone(), &mut verdicts);
         let scored: Vec<(&str, i32, Vec<i32>)> = score::LIST
             .iter()
-            .filter(|score| !score.skips(subject))
+            .filter(|score| !score.skips(table, subject))
             .map(|score| {
                 let mut scores = vec![0; all.len()];
                 score.score(table, subject, all.clone(), &verdicts, &mut scores);
@@ -205,7 +211,9 @@ impl Core {
             if let Some((plugin, reason)) = prefilter {
                 return refused(plugin, vec![reason.to_owned()]);
             }
-            if let Some((plugin, refusal)) = filter::explain(table, subject, slot, verdicts[slot]) {
+            if let Some((plugin, refusal)) =
+                filter::explain(table, subject, &checks, slot, verdicts[slot])
+            {
                 return refused(
                     plugin,
                     refusal

@@ -190,11 +190,36 @@ objects! {
         scheduling_gates: Vec<Gate<'a>>, node_selector: Map<'a, Text<'a>>, affinity: Affinity<'a>,
         tolerations: Vec<Toleration<'a>>, containers: Vec<Container<'a>>, init_containers: Vec<Container<'a>>,
         overhead: Map<'a, Amount<'a>>, resources: Resources<'a>,
+        topology_spread_constraints: Vec<SpreadConstraint<'a>>,
     }
+    /// core/v1 TopologySpreadConstraint.
+    struct SpreadConstraint {
+        max_skew: i32, topology_key: Text<'a>, when_unsatisfiable: Text<'a>,
+        label_selector: Option<LabelSelector<'a>>, min_domains: Option<i32>, match_label_keys: Vec<Text<'a>>,
+        node_affinity_policy: Text<'a>, node_taints_policy: Text<'a>,
+    }
+    /// meta/v1 LabelSelector.
+    struct LabelSelector { match_labels: Map<'a, Text<'a>>, match_expressions: Vec<Requirement<'a>>, }
+    /// core/v1 PodAffinity or PodAntiAffinity.
+    struct PodAffinity {
+        required_during_scheduling_ignored_during_execution: Vec<PodAffinityTerm<'a>>,
+        preferred_during_scheduling_ignored_during_execution: Vec<WeightedPodAffinityTerm<'a>>,
+    }
+    /// core/v1 WeightedPodAffinityTerm.
+    struct WeightedPodAffinityTerm { weight: i32, pod_affinity_term: PodAffinityTerm<'a>, }
+    /// core/v1 PodAffinityTerm. The API server has merged matchLabelKeys and mismatchLabelKeys into the selector.
+    struct PodAffinityTerm {
+        label_selector: Option<LabelSelector<'a>>, namespaces: Vec<Text<'a>>, topology_key: Text<'a>,
+        namespace_selector: Option<LabelSelector<'a>>,
+    }
+    /// core/v1 Namespace.
+    struct Namespace { metadata: Metadata<'a>, }
     /// core/v1 PodSchedulingGate.
     struct Gate { name: Text<'a>, }
-    /// core/v1 Affinity, of which nodeAffinity is read here.
-    struct Affinity { node_affinity: NodeAffinity<'a>, }
+    /// core/v1 Affinity.
+    struct Affinity {
+        node_affinity: NodeAffinity<'a>, pod_affinity: PodAffinity<'a>, pod_anti_affinity: PodAffinity<'a>,
+    }
     /// core/v1 NodeAffinity.
     struct NodeAffinity {
         required_during_scheduling_ignored_during_execution: Option<NodeSelector<'a>>,
@@ -204,7 +229,7 @@ objects! {
     struct NodeSelector { node_selector_terms: Vec<SelectorTerm<'a>>, }
     /// core/v1 NodeSelectorTerm.
     struct SelectorTerm { match_expressions: Vec<Requirement<'a>>, match_fields: Vec<Requirement<'a>>, }
-    /// core/v1 NodeSelectorRequirement.
+    /// core/v1 NodeSelectorRequirement and meta/v1 LabelSelectorRequirement.
     struct Requirement { key: Text<'a>, operator: Text<'a>, values: Vec<Text<'a>>, }
     /// core/v1 PreferredSchedulingTerm.
     struct PreferredTerm { weight: i32, preference: SelectorTerm<'a>, }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use hashbrown::{HashMap, HashSet};
 
 use super::groups::GroupId;
+use super::identity::Identity;
 use super::nodes::Slot;
+use super::peers::PeersId;
 use super::spec::Spec;
 use super::symbols::Symbol;
 
@@ -22,6 +24,10 @@ pub struct Pod {
     pub spec: Arc<Spec>,
     /// The replicas it is one of, which are spread.
     pub group: Option<GroupId>,
+    /// Those who are to other pods what it is.
+    pub peers: PeersId,
+    /// Who it is to other pods.
+    pub identity: Arc<Identity>,
     /// The node it is on.
     pub node: Option<Slot>,
     /// Whether that is the scheduler's own word, not yet the API's.
@@ -43,6 +49,8 @@ pub struct Subject<'a> {
     pub node_name: Option<Symbol>,
     /// The replicas it is one of.
     pub group: Option<GroupId>,
+    /// Who it is to other pods.
+    pub identity: &'a Identity,
     /// spec.priority.
     pub priority: i32,
     /// spec.preemptionPolicy is Never.
@@ -56,6 +64,7 @@ impl Pod {
             spec: &self.spec,
             node_name: None,
             group: self.group,
+            identity: &self.identity,
             priority: self.priority,
             peaceful: self.peaceful,
         }

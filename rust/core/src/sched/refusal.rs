@@ -53,12 +53,14 @@ impl Refusal {
             };
         }
         let (mut reasons, mut plugins, mut resolvable) = (Histogram::new(), Vec::new(), Vec::new());
+        let checks = filter::prepare(table, subject);
         for (slot, &verdict) in verdicts
             .iter()
             .enumerate()
             .filter(|(_, verdict)| **verdict != ABSENT)
         {
-            let Some((plugin, refusal)) = filter::explain(table, subject, slot, verdict) else {
+            let Some((plugin, refusal)) = filter::explain(table, subject, &checks, slot, verdict)
+            else {
                 continue;
             };
             if !plugins.contains(&plugin) {
@@ -71,6 +73,7 @@ impl Refusal {
                 *reasons.entry(reason).or_insert(0) += 1;
             }
         }
+        drop(checks);
         plugins.sort_unstable();
         Self {
             nodes,
@@ -133,8 +136,10 @@ fn preemption(table: &mut Table, subject: &Subject, resolvable: &[Slot]) -> Opti
         let at = slot as usize;
         let without = table.without_lower(slot, subject.priority, |table| {
             let mut verdict = [ABSENT];
-            filter::run(table, subject, at..at + 1, &mut verdict);
-            filter::explain(table, subject, at, verdict[0])
+            let checks = filter::prepare(table, subject);
+            filter::run_node(table, subject, at..at + 1, &mut verdict);
+            filter::run_cluster(&checks, at..at + 1, &mut verdict);
+            filter::explain(table, subject, &checks, at, verdict[0])
         });
         match without {
             None => count(Cow::Borrowed(NO_VICTIMS), 1),

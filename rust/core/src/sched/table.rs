@@ -3,10 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
+
 use super::Malformed;
 use super::groups::{GroupId, Groups, spreading_owner};
+use super::identity::Identity;
+use super::labels::{Labels, labels_of};
 use super::nodes::{NodeFacts, Nodes, Slot};
 use super::object::{self, decode};
+use super::peers::{AllPeers, PeersId};
 use super::pods::{Pod, PodId, Pods};
 use super::spec::{ALL_ADDRESSES, Spec};
 use super::symbols::{Symbol, Symbols};
@@ -24,6 +29,8 @@ pub mod pod_change {
     pub const ASSIGNED: u32 = 4;
     /// Something became free on a node: a pod ended, went, or asks for less.
     pub const FREED: u32 = 8;
+    /// The labels of a pod on a node.
+    pub const LABELS: u32 = 16;
 }
 
 /// What a queue needs to know of a pod.
@@ -81,6 +88,10 @@ pub struct Table {
     pub pods: Pods,
     /// Replicas that are spread.
     pub groups: Groups,
+    /// Pods by who they are to other pods.
+    pub peers: AllPeers,
+    /// Labels of namespaces.
+    pub namespaces: HashMap<Box<str>, Labels>,
     /// Slots in the order in which they changed; `log_start` is the number of the first one.
     log: Vec<Slot>,
     log_start: u64,
@@ -103,6 +114,8 @@ impl Default for Table {
             nodes: Nodes::default(),
             pods: Pods::default(),
             groups: Groups::default(),
+            peers: AllPeers::default(),
+            namespaces: HashMap::new(),
             log: Vec::new(),
             log_start: 0,
             priorities: BTreeMap::new(),
@@ -174,31 +187,59 @@ impl Table {
         true
     }
 
+    /// Takes over a Namespace as the API serves it. Returns whether its labels changed.
+    pub fn upsert_namespace(&mut self, json: &[u8]) -> Result<bool, Malformed> {
+        let namespace: object::Namespace =
+            decode(json).map_err(|error| error.of("namespace", ""))?;
+        let labels = labels_of(&namespace.metadata.labels);
+        let before = self
+            .namespaces
+            .insert((*namespace.metadata.name).into(), labels.clone());
+        Ok(before.unwrap_or_default() != labels)
+    }
+
+    /// Forgets a namespace.
+    pub fn delete_namespace(&mut self, name: &str) {
+        self.namespaces.remove(name);
+    }
+
     /// Reads a pod without adding it. Its group is one that is there; its node, if any, comes as a name.
     pub fn read_pod(&mut self, json: &[u8]) -> Result<(Pod, Option<Symbol>), Malformed> {
         let pod: object::Pod = decode(json).map_err(|error| error.of("pod", ""))?;
-        let spec = self.spec_of(&pod)?;
+        let (spec, identity) = self.spec_of(&pod)?;
         let node_name =
             (!pod.spec.node_name.is_empty()).then(|| self.symbols.intern(&pod.spec.node_name));
         let group = spreading_owner(&pod.metadata).and_then(|owner| self.groups.find(owner));
-        Ok((row(&pod, Arc::new(spec), group), node_name))
+        Ok((
+            row(
+                &pod,
+                Arc::new(spec),
+                group,
+                PeersId::MAX,
+                Arc::new(identity),
+            ),
+            node_name,
+        ))
     }
 
-    fn spec_of(&mut self, pod: &object::Pod) -> Result<Spec, Malformed> {
+    fn spec_of(&mut self, pod: &object::Pod) -> Result<(Spec, Identity), Malformed> {
         let key = key_of(&pod.metadata.namespace, &pod.metadata.name);
         if pod.metadata.name.is_empty() {
             return Err(Malformed(
                 "pod: metadata.name: Required value: name or generateName is required".into(),
             ));
         }
-        Spec::of(pod, &mut self.symbols).map_err(|error| error.of("pod", &key))
+        let spec = Spec::of(pod, &mut self.symbols).map_err(|error| error.of("pod", &key))?;
+        let identity =
+            Identity::of(pod, &mut self.symbols).map_err(|error| error.of("pod", &key))?;
+        Ok((spec, identity))
     }
 
     /// Takes over a Pod as the API serves it. An assumption about it stands until the API names a node, or the pod
     /// ends, is being deleted or is another one. On an error the table is as before.
     pub fn upsert_pod(&mut self, json: &[u8]) -> Result<PodFacts, Malformed> {
         let pod: object::Pod = decode(json).map_err(|error| error.of("pod", ""))?;
-        let spec = self.spec_of(&pod)?;
+        let (spec, identity) = self.spec_of(&pod)?;
         let mut facts = facts_of(&pod);
         let before = self.pods.find(&key_of(&facts.namespace, &facts.name));
         if facts.ended {
@@ -212,7 +253,13 @@ impl Table {
         }
         let spec = self.pods.share(spec);
         let group = spreading_owner(&pod.metadata).map(|owner| self.groups.join(owner));
-        let mut after = row(&pod, spec, group);
+        let peers = self.peers.join(identity);
+        let identity = self
+            .peers
+            .get(peers)
+            .map(|peers| peers.identity.clone())
+            .unwrap_or_default();
+        let mut after = row(&pod, spec, group, peers, identity);
         if !pod.spec.node_name.is_empty() {
             let name = self.symbols.intern(&pod.spec.node_name);
             after.node = Some(self.nodes.slot_for(name));
@@ -257,6 +304,7 @@ impl Table {
             // Joined a second time above.
             self.groups.leave(group);
         }
+        self.peers.leave(after.peers);
         if let Some(row) = self.pods.get_mut(id) {
             *row = after;
         }
@@ -313,17 +361,26 @@ impl Table {
         if let Some(group) = pod.group {
             self.groups.leave(group);
         }
+        self.peers.leave(pod.peers);
         self.pods.unshare(&pod.spec);
         Some(pod)
     }
 
-    /// Counts a pod into the columns of its node, or with -1 out of them.
+    /// Counts a pod in where it is, or with -1 out, and notes that its node changed.
     fn settle(&mut self, id: PodId, sign: i32) {
-        let Some(pod) = self.pods.get(id) else { return };
-        let Some(slot) = pod.node else { return };
+        if let Some(slot) = self.count(id, sign) {
+            self.touch(slot);
+        }
+    }
+
+    /// Counts a pod in where it is, or with -1 out. Returns its node.
+    fn count(&mut self, id: PodId, sign: i32) -> Option<Slot> {
+        let pod = self.pods.get(id)?;
+        let slot = pod.node?;
         if let Some(group) = pod.group.filter(|_| !pod.terminating) {
             self.groups.count(group, slot, sign);
         }
+        self.peers.count(pod.peers, slot, !pod.terminating, sign);
         let alike = self.priorities.entry(pod.priority).or_insert(0);
         *alike = alike.saturating_add_signed(sign as isize);
         if *alike == 0 {
@@ -336,7 +393,7 @@ impl Table {
             self.nodes
                 .displace(slot, id, &pod.spec.requests, &pod.spec.ports);
         }
-        self.touch(slot);
+        Some(slot)
     }
 
     /// The lowest priority of any pod that is on a node.
@@ -364,17 +421,11 @@ impl Table {
             return None;
         }
         for &id in &victims {
-            if let Some(pod) = self.pods.get(id) {
-                self.nodes
-                    .displace(slot, id, &pod.spec.requests, &pod.spec.ports);
-            }
+            self.count(id, -1);
         }
         let seen = look(self);
         for &id in &victims {
-            if let Some(pod) = self.pods.get(id) {
-                self.nodes
-                    .place(slot, id, &pod.spec.requests, &pod.spec.ports);
-            }
+            self.count(id, 1);
         }
         Some(seen)
     }
@@ -385,12 +436,20 @@ pub fn key_of(namespace: &str, name: &str) -> String {
     format!("{namespace}/{name}")
 }
 
-fn row(pod: &object::Pod, spec: Arc<Spec>, group: Option<GroupId>) -> Pod {
+fn row(
+    pod: &object::Pod,
+    spec: Arc<Spec>,
+    group: Option<GroupId>,
+    peers: PeersId,
+    identity: Arc<Identity>,
+) -> Pod {
     Pod {
         key: key_of(&pod.metadata.namespace, &pod.metadata.name).into(),
         uid: (&*pod.metadata.uid).into(),
         spec,
         group,
+        peers,
+        identity,
         node: None,
         assumed: false,
         terminating: pod.metadata.deletion_timestamp.is_some(),
@@ -430,7 +489,8 @@ fn facts_of(pod: &object::Pod) -> PodFacts {
 
 /// Whether `after` counts in the columns exactly as `before` does.
 fn same_place(before: &Pod, after: &Pod) -> bool {
-    (&before.uid, before.node, before.group) == (&after.uid, after.node, after.group)
+    (&before.uid, before.node, before.group, before.peers)
+        == (&after.uid, after.node, after.group, after.peers)
         && (before.terminating, before.priority) == (after.terminating, after.priority)
         && Arc::ptr_eq(&before.spec, &after.spec)
 }
@@ -439,8 +499,16 @@ fn difference(before: &Pod, after: &Pod) -> u32 {
     let mut changed = 0;
     if before.uid != after.uid {
         changed |= pod_change::ADDED;
-    } else if after.node.is_none() && !Arc::ptr_eq(&before.spec, &after.spec) {
+    } else if after.node.is_none()
+        && !(Arc::ptr_eq(&before.spec, &after.spec) && before.peers == after.peers)
+    {
         changed |= pod_change::SPEC;
+    }
+    if before.node.is_some()
+        && before.node == after.node
+        && before.identity.labels != after.identity.labels
+    {
+        changed |= pod_change::LABELS;
     }
     if after.node.is_some() && before.node != after.node {
         changed |= pod_change::ASSIGNED;

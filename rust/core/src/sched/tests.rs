@@ -5,24 +5,24 @@ use super::nodes::change;
 use super::table::pod_change;
 use super::*;
 
-fn node(name: &str, cpu: &str, extra: &str) -> String {
+pub(crate) fn node(name: &str, cpu: &str, extra: &str) -> String {
     format!(
         r#"{{"metadata":{{"name":"{name}","labels":{{"kubernetes.io/hostname":"{name}"}}}},
         "spec":{{{extra}}},"status":{{"allocatable":{{"cpu":"{cpu}","memory":"8Gi","pods":"110"}}}}}}"#
     )
 }
 
-fn pod(name: &str, spec: &str) -> String {
+pub(crate) fn pod(name: &str, spec: &str) -> String {
     format!(
         r#"{{"metadata":{{"namespace":"default","name":"{name}","uid":"u-{name}"}},"spec":{{{spec}}}}}"#
     )
 }
 
-fn cpu(amount: &str) -> String {
+pub(crate) fn cpu(amount: &str) -> String {
     format!(r#""containers":[{{"name":"c","resources":{{"requests":{{"cpu":"{amount}"}}}}}}]"#)
 }
 
-fn core(nodes: &[String]) -> Core {
+pub(crate) fn core(nodes: &[String]) -> Core {
     let mut core = Core::new(1);
     for node in nodes {
         core.table.upsert_node(node.as_bytes()).unwrap();
@@ -30,25 +30,25 @@ fn core(nodes: &[String]) -> Core {
     core
 }
 
-fn schedule(core: &mut Core, name: &str) -> Decision {
+pub(crate) fn schedule(core: &mut Core, name: &str) -> Decision {
     core.schedule(&[("default", name)]).remove(0)
 }
 
-fn placed(core: &mut Core, name: &str) -> String {
+pub(crate) fn placed(core: &mut Core, name: &str) -> String {
     match schedule(core, name) {
         Decision::Placed { node, .. } => node,
         other => panic!("{other:?}"),
     }
 }
 
-fn message(core: &mut Core, name: &str) -> String {
+pub(crate) fn message(core: &mut Core, name: &str) -> String {
     match schedule(core, name) {
         Decision::Refused(refusal) => refusal.message(),
         other => panic!("{other:?}"),
     }
 }
 
-fn add(core: &mut Core, json: String) {
+pub(crate) fn add(core: &mut Core, json: String) {
     core.table.upsert_pod(json.as_bytes()).unwrap();
 }
 

@@ -1,10 +1,12 @@
 //! Filters: which nodes a pod may be placed on, and why not on the others.
 
+mod inter_pod_affinity;
 mod node_affinity;
 mod node_name;
 mod node_ports;
 mod node_resources_fit;
 mod node_unschedulable;
+mod pod_topology_spread;
 mod taint_toleration;
 
 use std::borrow::Cow;
@@ -13,15 +15,29 @@ use std::ops::Range;
 use super::pods::Subject;
 use super::table::Table;
 
+pub use inter_pod_affinity::namespace_labels;
+pub use pod_topology_spread::{has_all, included, matching};
+
 /// The filters in the order in which they run; the first that refuses a node gives the reasons.
-pub const CHAIN: [&dyn Filter; 6] = [
-    &node_name::NodeName,
-    &node_unschedulable::NodeUnschedulable,
-    &taint_toleration::TaintToleration,
-    &node_affinity::NodeAffinity,
-    &node_ports::NodePorts,
-    &node_resources_fit::NodeResourcesFit,
+pub const CHAIN: [Step; 8] = [
+    Step::Node(&node_name::NodeName),
+    Step::Node(&node_unschedulable::NodeUnschedulable),
+    Step::Node(&taint_toleration::TaintToleration),
+    Step::Node(&node_affinity::NodeAffinity),
+    Step::Node(&node_ports::NodePorts),
+    Step::Node(&node_resources_fit::NodeResourcesFit),
+    Step::Cluster(&pod_topology_spread::PodTopologySpread),
+    Step::Cluster(&inter_pod_affinity::InterPodAffinity),
 ];
+
+/// A filter, and what its verdict depends on.
+#[derive(Clone, Copy)]
+pub enum Step {
+    /// On the node alone: the verdict stands until the node changes.
+    Node(&'static dyn Filter),
+    /// On pods elsewhere too: the verdict is found anew for each decision.
+    Cluster(&'static dyn ClusterFilter),
+}
 
 /// What the chain says of a node: `FEASIBLE`, or 1 + the index of the filter that refused it, or one of the below.
 pub type Verdict = u8;
@@ -52,7 +68,7 @@ impl Refusal {
     }
 }
 
-/// One filter, over the slots of a table.
+/// A filter that looks at one node at a time, over the slots of a table.
 pub trait Filter: Sync {
     /// Upstream's name of the plug-in.
     fn name(&self) -> &'static str;
@@ -75,22 +91,60 @@ pub trait Filter: Sync {
     fn refusal(&self, table: &Table, subject: &Subject, slot: usize) -> Refusal;
 }
 
-/// Runs the chain over the slots of `range`.
-pub fn run(table: &Table, subject: &Subject, range: Range<usize>, verdicts: &mut [Verdict]) {
+/// One reason for one node.
+#[derive(Clone, Copy)]
+pub struct Reason {
+    text: &'static str,
+    unresolvable: bool,
+}
+
+/// What a `ClusterFilter` says of the node in a slot; None where it does not refuse it.
+pub type Check<'a> = Box<dyn Fn(usize) -> Option<Reason> + 'a>;
+
+/// A filter that looks at where other pods are.
+pub trait ClusterFilter: Sync {
+    /// Upstream's name of the plug-in.
+    fn name(&self) -> &'static str;
+
+    /// Looks at the cluster once for a decision. None where it lets this pod onto every node.
+    fn prepare<'a>(&self, table: &'a Table, subject: &Subject<'a>) -> Option<Check<'a>>;
+}
+
+/// The prepared cluster filters of the chain, each with its code.
+pub type Checks<'a> = Vec<(Verdict, &'static str, Check<'a>)>;
+
+/// Prepares the cluster filters that concern the pod.
+pub fn prepare<'a>(table: &'a Table, subject: &Subject<'a>) -> Checks<'a> {
+    let steps = CHAIN.iter().zip(1..);
+    steps
+        .filter_map(|(step, code)| match step {
+            Step::Cluster(filter) => filter
+                .prepare(table, subject)
+                .map(|check| (code, filter.name(), check)),
+            Step::Node(_) => None,
+        })
+        .collect()
+}
+
+/// Runs the node filters of the chain over the slots of `range`.
+pub fn run_node(table: &Table, subject: &Subject, range: Range<usize>, verdicts: &mut [Verdict]) {
     for (verdict, &present) in verdicts.iter_mut().zip(&table.nodes.present[range.clone()]) {
         *verdict = if present { FEASIBLE } else { ABSENT };
     }
     node_affinity::keep_named(table, subject, range.clone(), verdicts);
-    for (index, filter) in CHAIN.iter().enumerate() {
-        if !filter.skips(table, subject) {
-            filter.filter(
-                table,
-                subject,
-                range.clone(),
-                index as Verdict + 1,
-                verdicts,
-            );
+    for (step, code) in CHAIN.iter().zip(1..) {
+        if let Step::Node(filter) = step
+            && !filter.skips(table, subject)
+        {
+            filter.filter(table, subject, range.clone(), code, verdicts);
         }
+    }
+}
+
+/// Runs the cluster filters of the chain, which come after the node filters, over the slots of `range`.
+pub fn run_cluster(checks: &Checks, range: Range<usize>, verdicts: &mut [Verdict]) {
+    for (code, _, check) in checks {
+        refuse(range.clone(), *code, verdicts, |slot| check(slot).is_some());
     }
 }
 
@@ -98,6 +152,7 @@ pub fn run(table: &Table, subject: &Subject, range: Range<usize>, verdicts: &mut
 pub fn explain(
     table: &Table,
     subject: &Subject,
+    checks: &Checks,
     slot: usize,
     verdict: Verdict,
 ) -> Option<(&'static str, Refusal)> {
@@ -110,10 +165,20 @@ pub fn explain(
                 Refusal::unresolvable("node(s) didn't satisfy plugin(s) [NodeAffinity]"),
             ))
         }
-        verdict => {
-            let filter = CHAIN[verdict as usize - 1];
-            Some((filter.name(), filter.refusal(table, subject, slot)))
-        }
+        code => match CHAIN[code as usize - 1] {
+            Step::Node(filter) => Some((filter.name(), filter.refusal(table, subject, slot))),
+            Step::Cluster(_) => {
+                let (_, name, check) = checks.iter().find(|(of, _, _)| *of == code)?;
+                let Reason { text, unresolvable } = check(slot)?;
+                Some((
+                    name,
+                    Refusal {
+                        reasons: vec![text.into()],
+                        unresolvable,
+                    },
+                ))
+            }
+        },
     }
 }
 

@@ -18,7 +18,7 @@ impl Score for BalancedAllocation {
         1
     }
 
-    fn skips(&self, subject: &Subject) -> bool {
+    fn skips(&self, _: &Table, subject: &Subject) -> bool {
         // A pod that requests nothing changes no balance; with a score, all of its kind would go to one node.
         subject.spec.requests.cpu == 0 && subject.spec.requests.memory == 0
     }

@@ -1,6 +1,7 @@
 //! Scores: which of the feasible nodes is best for a pod.
 
 mod balanced_allocation;
+mod inter_pod_affinity;
 mod node_affinity;
 mod node_resources_fit;
 mod pod_topology_spread;
@@ -13,11 +14,12 @@ use super::pods::Subject;
 use super::table::Table;
 
 /// The scores in the order in which upstream lists them; a node's total is the sum of score × weight.
-pub const LIST: [&dyn Score; 5] = [
+pub const LIST: [&dyn Score; 6] = [
     &taint_toleration::TaintToleration,
     &node_affinity::NodeAffinity,
     &node_resources_fit::NodeResourcesFit,
     &pod_topology_spread::PodTopologySpread,
+    &inter_pod_affinity::InterPodAffinity,
     &balanced_allocation::BalancedAllocation,
 ];
 
@@ -33,7 +35,7 @@ pub trait Score: Sync {
     fn weight(&self) -> i32;
 
     /// Whether it has nothing to say of this pod (upstream's PreScore returns Skip): then it counts nowhere.
-    fn skips(&self, subject: &Subject) -> bool;
+    fn skips(&self, table: &Table, subject: &Subject) -> bool;
 
     /// Whether every node gets the same score, as things stand, so that a choice need not compute it.
     fn indifferent(&self, _: &Table, _: &Subject) -> bool {

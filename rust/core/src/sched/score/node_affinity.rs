@@ -18,7 +18,7 @@ impl Score for NodeAffinity {
         2
     }
 
-    fn skips(&self, subject: &Subject) -> bool {
+    fn skips(&self, _: &Table, subject: &Subject) -> bool {
         subject.spec.preferred.is_empty()
     }
 

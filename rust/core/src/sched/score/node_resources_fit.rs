@@ -18,7 +18,7 @@ impl Score for NodeResourcesFit {
         1
     }
 
-    fn skips(&self, _: &Subject) -> bool {
+    fn skips(&self, _: &Table, _: &Subject) -> bool {
         false
     }
 

@@ -19,7 +19,7 @@ impl Score for TaintToleration {
         3
     }
 
-    fn skips(&self, _: &Subject) -> bool {
+    fn skips(&self, _: &Table, _: &Subject) -> bool {
         false
     }
 
