@@ -1,6 +1,7 @@
 """The hub against the plain one, over random histories."""
 
 import json
+import os
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from tests.model.hub import Object, PlainHub, PlainWatcher, Selects
 
 from orlop.native import Expired, Hub, Watcher
 
+CAMPAIGN = int(os.environ.get("ORLOP_CAMPAIGN", "1"))
 RING = 6
 NAMESPACES = ("a", "a-b", "b")
 NAMES = ("x", "y", "z")
@@ -224,5 +226,5 @@ class HubMachine(RuleBasedStateMachine):
         ]
 
 
-HubMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
-test_hub = HubMachine.TestCase
+HubMachine.TestCase.settings = settings(max_examples=100 * CAMPAIGN, stateful_step_count=40, deadline=None)
+TestHub = pytest.mark.campaign(pytest.mark.timeout(120 * CAMPAIGN)(HubMachine.TestCase))

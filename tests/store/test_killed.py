@@ -6,15 +6,20 @@ import random
 import sys
 from pathlib import Path
 
+import pytest
+
 from orlop.clock import SystemClock
 from orlop.store.lmdb import LmdbStore
 from tests.store import child
 from tests.store.acknowledged import Told, check_acknowledged, read_acknowledged
 from tests.store.support import opened, pod, until, write
 
-KILLS = int(os.environ.get("ORLOP_TEST_KILLS", "15"))
+CAMPAIGN = int(os.environ.get("ORLOP_CAMPAIGN", "1"))
+KILLS = 15 * CAMPAIGN
 
 
+@pytest.mark.campaign
+@pytest.mark.timeout(120 * CAMPAIGN)
 async def test_no_acknowledged_write_is_lost(tmp_path: Path) -> None:
     seed = random.randrange(1 << 32)
     chance = random.Random(seed)
@@ -45,6 +50,8 @@ async def test_no_acknowledged_write_is_lost(tmp_path: Path) -> None:
     assert len(told) > KILLS
 
 
+@pytest.mark.campaign
+@pytest.mark.timeout(120 * CAMPAIGN)
 async def test_killed_while_it_is_made(tmp_path: Path) -> None:
     chance = random.Random()
     made = 0

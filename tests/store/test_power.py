@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
 from orlop.clock import SystemClock
 from orlop.store.lmdb import LmdbStore
 from tests.store import child
@@ -15,7 +17,8 @@ from tests.store.acknowledged import check_acknowledged, read_acknowledged
 from tests.store.support import opened, pod, write
 from tests.store.test_trace import strace
 
-CUTS = int(os.environ.get("ORLOP_TEST_POWER_CUTS", "40"))
+CAMPAIGN = int(os.environ.get("ORLOP_CAMPAIGN", "1"))
+CUTS = 40 * CAMPAIGN
 SECTOR = 512
 """Bytes a disk writes wholly or not at all."""
 
@@ -141,6 +144,8 @@ def _write(image: bytearray, offset: int, data: bytes) -> None:
     image[offset : offset + len(data)] = data
 
 
+@pytest.mark.campaign
+@pytest.mark.timeout(120 * CAMPAIGN)
 async def test_a_power_cut_loses_no_acknowledged_write(strace: str, tmp_path: Path) -> None:
     events = record(strace, tmp_path)
     first = next(n for n, event in enumerate(events) if isinstance(event, Said))
