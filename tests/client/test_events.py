@@ -5,12 +5,13 @@ from typing import Any
 
 import msgspec
 
-from orlop.api import errors
+from orlop.api import errors, scheme
 from orlop.api.types import core_v1, meta_v1
 from orlop.client import Client, Recorder
 from orlop.client.asgi import ASGITransport
 from orlop.client.events import MAX_QUEUED
 from orlop.clock import FakeClock
+from orlop.controllers.views import MetaView, OwnedMeta, PodView, owned
 from tests.client.faults import Answer, Faults, failed, ok
 
 POD = core_v1.Pod(metadata=meta_v1.ObjectMeta(name="web", namespace="shop", uid="u1", resource_version="7"))
@@ -114,3 +115,17 @@ async def test_cluster_scoped_objects_have_their_events_in_default() -> None:
     world.recorder.event(core_v1.Node(metadata=meta_v1.ObjectMeta(name="n")), "Normal", "NodeReady", "m")
     await world.written()
     assert world.app.requests[0][1] == "/api/v1/namespaces/default/events"
+
+
+async def test_a_projection_is_told_of_as_what_it_is_of() -> None:
+    world = World()
+    view = PodView(metadata=MetaView(name="web", namespace="shop", uid="u1", resource_version="7"))
+    world.recorder.event(view, "Normal", "Killing", "m")
+    config_map = scheme.by_kind("v1", "ConfigMap")
+    assert config_map is not None
+    world.recorder.event(owned(config_map)(metadata=OwnedMeta(name="m", namespace="shop")), "Normal", "Lost", "m")
+    written = [event["involvedObject"] for _, event in await world.written()]
+    assert [(about["apiVersion"], about["kind"], about["name"]) for about in written] == [
+        ("v1", "Pod", "web"),
+        ("v1", "ConfigMap", "m"),
+    ]

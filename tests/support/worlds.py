@@ -16,13 +16,17 @@ each step the controllers run until they are quiet:
     of: Pod/default/*
     do: end                     what a kubelet does when pods are being deleted: they are gone
     of: Pod/default/*
+    do: own                     add an owner that is made later than what it owns
+    of: Secret/default/a
+    owner: Secret/default/b
     do: wait                    time passes
     seconds: 600
 
 The output has a document for each step (the first for the start) that lists what the controllers did, in order: what
 they created (as they sent it), changed (what is different), deleted, and the events they told. What is different in
 every run is left out or made plain: uids and revisions are gone, times are `start` or `start+30s`, generated suffixes
-count up. Owner references in the input need no uid.
+count up. Owner references in the input need no uid, and may name a
+namespace.
 
 `ORLOP_REWRITE_FIXTURES=1` writes the outputs anew; read the difference before you commit it.
 """
@@ -57,6 +61,7 @@ PATIENCE = 0.02
 DROPPED_META = ("uid", "resourceVersion", "generation", "managedFields", "selfLink")
 """Metadata that differs in every run, or says nothing of the controller."""
 
+_UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
 
 
@@ -152,7 +157,8 @@ class World:
         for ref in meta.get("ownerReferences", ()):
             if "uid" not in ref:
                 owner = _kind(ref)
-                found = await self._get(owner, meta.get("namespace") if owner.namespaced else None, ref["name"])
+                where = ref.pop("namespace", meta.get("namespace"))
+                found = await self._get(owner, where if owner.namespaced else None, ref["name"])
                 ref["uid"] = found["metadata"]["uid"]
         await self._send("POST", kind.path(meta.get("namespace")), document)
         if "status" in document:
@@ -179,6 +185,14 @@ class World:
                 for kind, obj in await self._matching(step["of"]):
                     if "deletionTimestamp" in obj["metadata"]:
                         await self._send("DELETE", _path(kind, obj), {"gracePeriodSeconds": 0})
+            case "own":
+                ((_, owner),) = await self._matching(step["owner"])
+                meta = owner["metadata"]
+                named = {"apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": meta["name"]}
+                ref = {**named, "uid": meta["uid"], "blockOwnerDeletion": True}
+                for kind, obj in await self._matching(step["of"]):
+                    patch = {"metadata": {"ownerReferences": [ref]}}
+                    await self._send("PATCH", _path(kind, obj), patch, "application/merge-patch+json")
             case "wait":
                 await self._clock.advance(step["seconds"])
             case unknown:
@@ -309,6 +323,7 @@ class Recording(ASGITransport):
                 return "start" if passed == 0 else f"start+{passed}s"
             for name, plain in self._names.items():
                 value = value.replace(name, plain)
+            return _UID.sub("UID", value)
         return value
 
     def _name(self, prefix: str, name: str) -> None:

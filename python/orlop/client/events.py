@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
 from orlop import logging
-from orlop.api import errors
+from orlop.api import errors, scheme
 from orlop.api.types import core_v1, meta_v1
 from orlop.client.client import Client
 from orlop.client.transport import Unreachable
@@ -148,14 +148,13 @@ def reference(obj: Any, field_path: str = "") -> core_v1.ObjectReference:
     if isinstance(obj, core_v1.ObjectReference):
         return obj
     meta = obj.metadata
-    kind = getattr(type(obj), "__kind__", type(obj))
-    named = obj if hasattr(obj, "api_version") else kind()
+    kind = scheme.of(type(obj))
     return core_v1.ObjectReference(
-        kind=named.kind,
+        kind=kind.kind,
         namespace=meta.namespace,
         name=meta.name,
         uid=meta.uid,
-        api_version=named.api_version,
+        api_version=kind.api_version,
         resource_version=meta.resource_version,
         field_path=field_path,
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from socket import gethostname
 
 from orlop import logging
 from orlop.client import Client, Informers, LeaderElector, Recorder
@@ -29,12 +30,12 @@ class Manager:
         identity: str = "",
         lease_name: str = LEASE_NAME,
     ) -> None:
-        """`identity` names this candidate (upstream: host name and a UUID); one is made up if empty."""
+        """`identity` names this candidate; by default, as upstream, the host's name and a UUID."""
         self._client = client
         self._clock = clock
         self._controllers = list(controllers)
         self._leader_elect = leader_elect
-        self._identity = identity or f"orlop_{clock.uuid()}"
+        self._identity = identity or f"{gethostname()}_{clock.uuid()}"
         self._lease_name = lease_name
         self.informers = Informers(client)
         self.loops: list[Loop] = []

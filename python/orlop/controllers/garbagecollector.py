@@ -191,7 +191,7 @@ class GarbageCollector(Controller):
             self.context.log.debug("owner of an unknown kind", extra={"key": str(node.key), "kind": ref.kind})
             return _UNKNOWN
         if kind.namespaced and not node.meta.namespace:
-            message = f'ownerRef {_shown(ref)} does not exist in namespace "{node.meta.namespace}"'
+            message = f'ownerRef {_shown(ref, node.meta.namespace)} does not exist in namespace "{node.meta.namespace}"'
             self._event(node, "OwnerRefInvalidNamespace", message)
             return _UNKNOWN  # a cluster-scoped object cannot be owned by one in a namespace: leave it alone
         if ref.uid in self._absent:
@@ -209,7 +209,7 @@ class GarbageCollector(Controller):
             del self._absent[next(iter(self._absent))]
         elsewhere = self._find(ref.uid)
         if elsewhere is not None and elsewhere.meta.namespace not in ("", node.meta.namespace):
-            message = f'ownerRef {_shown(ref)} does not exist in namespace "{node.meta.namespace}"'
+            message = f'ownerRef {_shown(ref, node.meta.namespace)} does not exist in namespace "{node.meta.namespace}"'
             self._event(node, "OwnerRefInvalidNamespace", message)
         return None
 
@@ -307,5 +307,5 @@ def _kind_of(ref: meta_v1.OwnerReference) -> Kind | None:
     return next((kind for kind in scheme.KINDS if kind.group == group and kind.kind == ref.kind), None)
 
 
-def _shown(ref: meta_v1.OwnerReference) -> str:
-    return f"[{ref.api_version}/{ref.kind}, namespace: , name: {ref.name}, uid: {ref.uid}]"
+def _shown(ref: meta_v1.OwnerReference, namespace: str) -> str:
+    return f"[{ref.api_version}/{ref.kind}, namespace: {namespace}, name: {ref.name}, uid: {ref.uid}]"
