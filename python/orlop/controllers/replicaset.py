@@ -61,10 +61,10 @@ class ReplicaSetController(Controller):
             return None
         mine = await self._claim(rs)
         active = [pod for pod in mine if podlib.is_active(pod)]
+        terminating = sum(map(podlib.is_terminating, self.pods.by_index(podlib.BY_OWNER, rs.metadata.uid)))
         failure: errors.ApiError | None = None
         if rs.metadata.deletion_timestamp is None:
             failure = await self._manage(rs, active)
-        terminating = sum(map(podlib.is_terminating, self.pods.by_index(podlib.BY_OWNER, rs.metadata.uid)))
         await self._report(rs, active, terminating, failure)
         if failure is not None:
             raise failure
