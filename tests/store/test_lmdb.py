@@ -112,6 +112,23 @@ async def test_a_damaged_record_is_named(tmp_path: Path, damage: str) -> None:
         assert await store.get(pod("b")) is not None
 
 
+async def test_a_damaged_record_stops_compaction_but_no_write(tmp_path: Path) -> None:
+    async with opened(LmdbStore(str(tmp_path), FakeClock())) as store:
+        for n in range(5):
+            await store.commit(write(pod("a"), str(n)))
+    with env(tmp_path) as outside:
+        log = outside.open_db(b"log.main")
+        with outside.begin(write=True) as txn:
+            txn.put((3).to_bytes(8), b"damaged", db=log)
+    async with opened(LmdbStore(str(tmp_path), FakeClock())) as store:
+        compacting = asyncio.ensure_future(store.compact(5))
+        written = await asyncio.gather(*(store.commit(write(pod(str(n)))) for n in range(10)))
+        assert sorted(written) == list(range(6, 16))
+        with pytest.raises(StoreCorrupt, match="the record of revision 3 is"):
+            await compacting
+        assert await store.commit(write(pod("a"))) == 16
+
+
 async def test_a_full_map_is_a_full_store(tmp_path: Path) -> None:
     async with opened(LmdbStore(str(tmp_path), FakeClock(), map_size=1 << 20)) as store:
 

@@ -13,7 +13,7 @@ import lmdb
 import msgspec
 
 from orlop.clock import Clock
-from orlop.store.base import Change, ChangeType, Conflict, StoreError, StoreFull, Write
+from orlop.store.base import Change, ChangeType, Conflict, StoreCorrupt, StoreError, StoreFull, Write
 from orlop.store.histories import HISTORIES
 from orlop.store.lmdb_layout import Layout
 from orlop.store.record import SECOND, microseconds
@@ -56,7 +56,7 @@ class Writer:
         self._answer = answer
         self._loop = asyncio.get_running_loop()
         self._queue: SimpleQueue[_Commit | _Sweep | None] = SimpleQueue()
-        self._broken: StoreError | None = None
+        self._broken = ""
         with env.begin() as txn:
             self.revision = layout.revision(txn)
             self.compacted = {history: layout.compacted(txn, history) for history in HISTORIES}
@@ -108,16 +108,16 @@ class Writer:
         changes: list[Change] = []
         outcomes: list[list[int] | Exception]
         known = len(self._layout.resources)
-        swept: list[bool] = []
+        swept: list[bool | StoreCorrupt] = []
         time = max(self._time, microseconds(self._clock.now()))
         try:
             if self._broken:
-                raise self._broken
+                raise StoreError(self._broken)
             with self._env.begin(write=True) as txn:
                 outcomes = [self._try(txn, commit.writes, changes, time) for commit in commits]
                 if changes:
                     self._layout.finish(txn, changes[-1].revision, time)
-                swept = [self._layout.sweep(txn, sweep.history, sweep.target, SWEEP) for sweep in sweeps]
+                swept = [self._sweep(txn, sweep) for sweep in sweeps]
         except Exception as error:  # whatever it is, every caller must hear of it
             self._layout.forget_resources(known)
             changes = []
@@ -131,7 +131,9 @@ class Writer:
                 self._time = time
             for sweep, done in zip(sweeps, swept, strict=True):
                 self.compacted[sweep.history] = max(self.compacted[sweep.history], sweep.target)
-                if done or stopping:  # what is left is swept after the next start
+                if isinstance(done, StoreCorrupt):
+                    self._on_loop(_fail, sweep.future, done)
+                elif done or stopping:  # what is left is swept after the next start
                     self._on_loop(_done, sweep.future)
                 else:
                     self._queue.put(sweep)
@@ -165,6 +167,13 @@ class Writer:
             changes.append(one.change)
         return [one.change.revision for one in prepared]
 
+    def _sweep(self, txn: "lmdb.Transaction", sweep: _Sweep) -> bool | StoreCorrupt:
+        """One slice. A damaged record stops the compaction there, not the writes beside it."""
+        try:
+            return self._layout.sweep(txn, sweep.history, sweep.target, SWEEP)
+        except StoreCorrupt as error:
+            return error
+
     def _explain(self, error: Exception) -> StoreError:
         """What a failed transaction means. Nothing of it was written; whether the next may succeed depends."""
         if isinstance(error, StoreError):
@@ -175,16 +184,19 @@ class Writer:
             return StoreFull(f"the store in {self._path} has no room: free space on its disk ({error})")
         # After a failed sync the kernel may have dropped what it could not write: nothing later can be trusted to
         # reach the disk. Reads go on.
-        self._broken = StoreError(
+        self._broken = (
             f"the store in {self._path} takes no more writes until it is opened again: a commit failed ({error})"
         )
-        return self._broken
+        return StoreError(self._broken)
 
     def _cramped(self) -> bool:
         """LMDB reports a write that was cut short by a full disk as an input/output error."""
-        disk = os.statvfs(self._path)
+        try:
+            disk = os.statvfs(self._path)
+            size = os.path.getsize(os.path.join(self._path, "data.mdb"))
+        except OSError:
+            return False  # the folder is gone: that is no want of space
         limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
-        size = os.path.getsize(os.path.join(self._path, "data.mdb"))
         return disk.f_bavail * disk.f_frsize < ROOM or (limit != resource.RLIM_INFINITY and size + ROOM > limit)
 
     def _on_loop(self, call: Callable[..., None], *args: object) -> None:
