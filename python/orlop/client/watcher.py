@@ -278,7 +278,8 @@ class Watcher:
         self._failures += 1
         if isinstance(error, errors.ApiError) and error.status.details is not None:
             wait = max(wait, float(error.status.details.retry_after_seconds))
-        level = WARNING if self._failures == 1 else DEBUG
+        # Said once, and not for the short absence of a server that is being restarted: a process has dozens of watches.
+        level = WARNING if self._failures == 2 else DEBUG
         extra = {"resource": self._kind.plural, "error": str(error) or repr(error), "retry_in": round(wait, 1)}
         _log.log(level, "watch failed", extra=extra)
         return wait
