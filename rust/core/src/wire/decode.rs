@@ -22,6 +22,8 @@ pub struct Decoded {
 /// More strict errors than this are not collected (as in sigs.k8s.io/json).
 const MAX_STRICT_ERRORS: usize = 100;
 
+const INTERPRET: &str = "couldn't get version/kind; json parse error: ";
+
 /// What was found where a value was asked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Found {
@@ -65,6 +67,8 @@ pub(super) struct Decoder<'a> {
     wrong_type: Option<String>,
     /// The first error of a type that reads itself: goes before type errors.
     broken: Option<String>,
+    /// A type error of apiVersion or kind: goes before both.
+    nameless: Option<String>,
 }
 
 /// Reads a JSON body as this type; `None` keeps everything (custom resources before their schema is known).
@@ -82,6 +86,7 @@ pub fn decode(kind: Option<TypeId>, body: &[u8]) -> Result<Decoded> {
         duplicate: Vec::new(),
         wrong_type: None,
         broken: None,
+        nameless: None,
     };
     let first = decoder.s.peek();
     match decoder.whole(kind) {
@@ -95,7 +100,7 @@ pub fn decode(kind: Option<TypeId>, body: &[u8]) -> Result<Decoded> {
         Ok(()) => {}
         Err(e) => return interpret(&e.0),
     }
-    if let Some(message) = decoder.broken.or(decoder.wrong_type) {
+    if let Some(message) = decoder.nameless.or(decoder.broken).or(decoder.wrong_type) {
         return Err(WireError(message));
     }
     Ok(Decoded {
@@ -107,9 +112,7 @@ pub fn decode(kind: Option<TypeId>, body: &[u8]) -> Result<Decoded> {
 
 /// Upstream looks for kind and version first, so that it is there where bad JSON is noticed.
 fn interpret<T>(message: &str) -> Result<T> {
-    Err(WireError(format!(
-        "couldn't get version/kind; json parse error: {message}"
-    )))
+    Err(WireError(format!("{INTERPRET}{message}")))
 }
 
 /// How Go's errors call a JSON value by its first byte.
@@ -732,8 +735,7 @@ impl<'a> Decoder<'a> {
         let names = names.join(".");
         if matches!(names.as_str(), "apiVersion" | "kind") && self.path.len() == 1 {
             return format!(
-                "couldn't get version/kind; json parse error: \
-                 json: cannot unmarshal {value} into Go struct field .{names} of type {go}"
+                "{INTERPRET}json: cannot unmarshal {value} into Go struct field .{names} of type {go}"
             );
         }
         let owner = table::get(owner).short();
@@ -741,7 +743,11 @@ impl<'a> Decoder<'a> {
     }
 
     fn save(&mut self, message: String) {
-        self.wrong_type.get_or_insert(message);
+        if message.starts_with(INTERPRET) {
+            self.nameless.get_or_insert(message);
+        } else {
+            self.wrong_type.get_or_insert(message);
+        }
     }
 
     fn broken(&mut self, message: String) -> Found {
