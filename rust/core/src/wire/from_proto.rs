@@ -1,11 +1,13 @@
 //! Protobuf bodies to canonical JSON.
 
-use super::decode::{Decoded, zero};
+use super::decode::Decoded;
 use super::error::{Result, fail};
+use super::go::zero;
 use super::proto::{self, Raw, Reader};
-use super::scan::{MAX_DEPTH, Scanner, utf8};
+use super::scan::{MAX_DEPTH, Scanner};
 use super::table::{self, Shape, Struct, TypeId};
-use super::{quantity, time, write};
+use super::text::utf8;
+use super::{duration, quantity, time, write};
 
 /// Reads an enveloped protobuf body as this type. Protobuf knows no duplicate fields, and passes over unknown ones.
 pub fn decode(kind: TypeId, body: &[u8]) -> Result<Decoded> {
@@ -333,7 +335,7 @@ fn own(out: &mut Vec<u8>, shape: Shape, message: &[u8], name: &str, depth: usize
         }
         Shape::Duration => write::string(
             out,
-            time::format_duration(varint(1).unwrap_or(0) as i64).as_bytes(),
+            duration::format(varint(1).unwrap_or(0) as i64).as_bytes(),
         ),
         Shape::IntOrString => match varint(1).unwrap_or(0) {
             0 => write::int(out, i64::from(varint(2).unwrap_or(0) as i32)),

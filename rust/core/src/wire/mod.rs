@@ -2,8 +2,10 @@
 
 mod decode;
 mod describe;
+mod duration;
 mod error;
 mod from_proto;
+mod go;
 mod merge;
 mod peek;
 mod proto;
@@ -11,6 +13,7 @@ mod quantity;
 mod scan;
 mod strategic;
 pub mod table;
+mod text;
 mod time;
 mod to_proto;
 mod write;

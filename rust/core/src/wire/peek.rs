@@ -1,7 +1,8 @@
 //! apiVersion and kind of a body, without reading the rest where that can be helped.
 
 use super::error::Result;
-use super::scan::{Scanner, utf8};
+use super::scan::Scanner;
+use super::text::utf8;
 
 /// The `apiVersion` and `kind` of a JSON object; empty where they are not given.
 pub fn peek_json(body: &[u8]) -> Result<(String, String)> {

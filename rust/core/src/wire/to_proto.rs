@@ -1,12 +1,13 @@
 //! Canonical JSON to protobuf, as gogo's generated code writes it: by field number, maps sorted by key, every scalar and
 //! struct that is not behind a pointer written even when it is zero.
 
-use super::decode::{parse_float, parse_int};
 use super::error::{Result, fail};
+use super::go::{parse_float, parse_int};
 use super::proto::{self, put_bytes, put_key, put_varint};
-use super::scan::{MAX_DEPTH, Scanner, unescape, utf8};
+use super::scan::{MAX_DEPTH, Scanner};
 use super::table::{self, Field, Shape, Struct, TypeId};
-use super::{time, write};
+use super::text::{unescape, utf8};
+use super::{duration, time, write};
 
 /// An object in its envelope; apiVersion and kind are the object's own.
 pub fn encode(kind: TypeId, json: &[u8]) -> Result<Vec<u8>> {
@@ -338,7 +339,7 @@ impl Encoder<'_> {
                     put_varint(&mut self.out, u64::from(at.micros) * 1000);
                 }
             }
-            (Shape::Duration, b'"') => match time::parse_duration(&self.s.string()?.string()) {
+            (Shape::Duration, b'"') => match duration::parse(&self.s.string()?.string()) {
                 Ok(nanos) => {
                     put_key(&mut self.out, 1, 0);
                     put_varint(&mut self.out, nanos as u64);

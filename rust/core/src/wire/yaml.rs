@@ -1,8 +1,8 @@
 //! YAML bodies to JSON text, as sigs.k8s.io/yaml reads them: YAML 1.1's booleans and numbers, merge keys, aliases within
 //! bounds, the first document only, keys sorted.
 
-use super::decode::go_quote;
 use super::error::{Result, fail};
+use super::go::quote;
 use super::scan::MAX_DEPTH;
 use super::write;
 use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
@@ -393,7 +393,7 @@ impl Writer {
 /// A key as JSON needs it, and as go-yaml shows it in messages.
 fn key_text(key: &Node) -> Result<(String, String)> {
     Ok(match &key.value {
-        Value::Text(text) => (text.clone(), go_quote(text)),
+        Value::Text(text) => (text.clone(), quote(text)),
         Value::Int(digits) => (digits.clone(), digits.clone()),
         Value::Bool(b) => (b.to_string(), b.to_string()),
         Value::Float(value) => {
