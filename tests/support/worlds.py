@@ -19,8 +19,14 @@ each step the controllers run until they are quiet:
     do: own                     add an owner that is made later than what it owns
     of: Secret/default/a
     owner: Secret/default/b
+    do: heartbeat               what a kubelet says of its node: the Lease is renewed, conditions are good, or not ready
+    of: Node/*
+    ready: "False"
     do: wait                    time passes
     seconds: 600
+
+A step with `early: true` is taken before the controllers start, in its place among the objects. A document of `options`
+gives the controllers other options than the defaults (`orlop.controllers.Options`).
 
 The output has a document for each step (the first for the start) that lists what the controllers did, in order: what
 they created (as they sent it), changed (what is different), deleted, and the events they told. What is different in
@@ -35,7 +41,7 @@ import asyncio
 import fnmatch
 import os
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -48,7 +54,7 @@ from orlop.api.scheme import Kind
 from orlop.apiserver.auth.user import User
 from orlop.client import Client, Response
 from orlop.client.asgi import ASGITransport
-from orlop.clock import FakeClock, parse_time, rfc3339
+from orlop.clock import FakeClock, parse_time, rfc3339, rfc3339_micro
 from orlop.control import Controller, Manager
 
 REWRITE = "ORLOP_REWRITE_FIXTURES"
@@ -70,11 +76,12 @@ def cases(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.input.yaml"))
 
 
-async def check(case: Path, controllers: Sequence[Controller]) -> None:
-    """Runs a case and compares it with its output."""
+async def check(case: Path, make: Callable[[Mapping[str, Any]], Sequence[Controller]]) -> None:
+    """Runs a case with the controllers that `make` gives for its options, and compares it with its output."""
     expected = case.with_name(case.name.replace(".input.", ".output."))
     documents = list(yaml.safe_load_all(case.read_text()))  # noqa: ASYNC240
-    got = await play(documents, controllers)
+    options = next((d["options"] for d in documents if "options" in d), {})
+    got = await play([d for d in documents if "options" not in d], make(options))
     text = yaml.safe_dump_all(got, sort_keys=False, width=120, explicit_start=True)
     if os.environ.get(REWRITE):
         expected.write_text(text)
@@ -89,10 +96,12 @@ async def play(documents: Sequence[dict[str, Any]], controllers: Sequence[Contro
         recording = Recording(app, MANAGER)
         world = World(admin, clock)
         await world.make({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}})
-        steps = [d for d in documents if "do" in d]
+        steps = [d for d in documents if "do" in d and not d.get("early")]
         for document in documents:
             if "do" not in document:
                 await world.make(document)
+            elif document.get("early"):
+                await world.take(document)
         client = Client(recording, clock=clock, user_agent="kube-controller-manager/v1.37.0")
         manager = Manager(client, clock, controllers)
         task = asyncio.ensure_future(manager.run())
@@ -193,10 +202,29 @@ class World:
                 for kind, obj in await self._matching(step["of"]):
                     patch = {"metadata": {"ownerReferences": [ref]}}
                     await self._send("PATCH", _path(kind, obj), patch, "application/merge-patch+json")
+            case "heartbeat":
+                for _, obj in await self._matching(step["of"]):
+                    await self._heartbeat(obj["metadata"]["name"], step.get("ready", "True"))
             case "wait":
                 await self._clock.advance(step["seconds"])
             case unknown:
                 raise ValueError(f"no such step: {unknown}")
+
+    async def _heartbeat(self, node: str, ready: str) -> None:
+        now = self._clock.now()
+        lease = {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": node, "namespace": "kube-node-lease"},
+            "spec": {"holderIdentity": node, "renewTime": rfc3339_micro(now)},
+        }
+        await self._apply(lease)
+        kind = next(k for k in scheme.KINDS if k.kind == "Node")
+        good = {"Ready": ready, "MemoryPressure": "False", "DiskPressure": "False", "PIDPressure": "False"}
+        conditions = [{"type": t, "status": s, "lastHeartbeatTime": rfc3339(now)} for t, s in good.items()]
+        path = kind.path(None, node, "status")
+        media = "application/strategic-merge-patch+json"
+        await self._send("PATCH", path, {"status": {"conditions": conditions}}, media)
 
     async def _apply(self, obj: dict[str, Any]) -> None:
         kind = _kind(obj)

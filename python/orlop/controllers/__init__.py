@@ -16,13 +16,21 @@ class Options:
     cluster_cidr: str = "10.244.0.0/16"
     """Pod addresses, comma separated for two families; "" allocates none."""
     service_cidr: str = "10.96.0.0/16"
+    """Kept out of what nodes get, where the two overlap."""
+    service_node_port_range: str = "30000-32767"
     node_monitor_grace_period: float = 50.0
+    """Seconds of silence after which a node is unreachable."""
+    node_startup_grace_period: float = 60.0
+    """Seconds a new node may take to its first status."""
+    terminated_pod_gc_threshold: int = 12_500
+    """Ended pods kept before the oldest are removed; 0 keeps all."""
     root_ca: bytes = b""
     """PEM; empty publishes none."""
 
 
 def all_controllers(options: Options) -> list[Controller]:
     """Every controller, in the order of `--help`."""
+    from orlop.controllers.clusterroleaggregation import ClusterRoleAggregationController
     from orlop.controllers.deployment import DeploymentController
     from orlop.controllers.endpointslice import EndpointSliceController
     from orlop.controllers.garbagecollector import GarbageCollector
@@ -33,6 +41,7 @@ def all_controllers(options: Options) -> list[Controller]:
     from orlop.controllers.replicaset import ReplicaSetController
     from orlop.controllers.rootca import RootCAPublisher
     from orlop.controllers.serviceaccounts import ServiceAccountsController
+    from orlop.controllers.serviceaddresses import ServiceAddressRepairController, port_range
     from orlop.controllers.tainteviction import TaintEvictionController
 
     controllers: list[Controller] = [
@@ -41,12 +50,14 @@ def all_controllers(options: Options) -> list[Controller]:
         ReplicaSetController(),
         ServiceAccountsController(),
         EndpointSliceController(),
-        NodeLifecycleController(options.node_monitor_grace_period),
+        ServiceAddressRepairController(port_range(options.service_node_port_range)),
+        NodeLifecycleController(options.node_monitor_grace_period, options.node_startup_grace_period),
         TaintEvictionController(),
-        PodGCController(),
+        PodGCController(options.terminated_pod_gc_threshold),
+        ClusterRoleAggregationController(),
     ]
     if options.cluster_cidr:
-        controllers.append(NodeIPAMController(options.cluster_cidr.split(",")))
+        controllers.append(NodeIPAMController(options.cluster_cidr.split(","), options.service_cidr.split(",")))
     if options.root_ca:
         controllers.append(RootCAPublisher(options.root_ca))
     controllers.append(GarbageCollector())  # last: it shares the caches that the others have asked for

@@ -1,21 +1,20 @@
 """Removes pods that nobody will remove any more (pkg/controller/podgc)."""
 
 import asyncio
+from collections.abc import Collection
 
 from orlop.api import errors
 from orlop.api.types import core_v1
 from orlop.clock import parse_time, rfc3339
 from orlop.control.builder import Builder
 from orlop.control.controller import Controller, Key, Result
+from orlop.controllers.pods import is_terminal
 from orlop.controllers.views import PodView
 
 TERMINATED_PODS_KEPT = 12_500
 """Ended pods kept before the oldest are removed (upstream: --terminated-pod-gc-threshold)."""
 QUARANTINE = 40.0
 """Seconds a node must be missing before its pods are removed (upstream: quarantineTime)."""
-PERIOD = 20.0
-"""Seconds between looks while there is something to wait for (upstream: gcCheckPeriod)."""
-
 OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
 
 ALL = Key("", "pods")
@@ -23,7 +22,7 @@ ALL = Key("", "pods")
 
 
 class PodGCController(Controller):
-    """Looks when nodes go and pods end, and again while a quarantine lasts."""
+    """Looks when nodes go and pods end, and again when a quarantine ends. Upstream looks every 20 seconds."""
 
     name = "pod-garbage-collector-controller"
     component = "podgc"
@@ -39,7 +38,7 @@ class PodGCController(Controller):
 
     def _concerns(self, pod: PodView) -> bool:
         """Whether the pod may be one to remove. Most events are of pods that are not, and a look takes in all pods."""
-        if pod.status.phase in ("Succeeded", "Failed"):
+        if is_terminal(pod):
             return True
         if not pod.spec.node_name:
             return pod.metadata.deletion_timestamp is not None
@@ -48,33 +47,36 @@ class PodGCController(Controller):
 
     async def reconcile(self, key: Key) -> Result | None:
         nodes = {n.metadata.name: n for n in self.nodes.items()}
-        wait = await self._orphaned(set(nodes))
-        await self._unscheduled()
-        await self._out_of_service(nodes)
         await self._terminated()
-        return Result(requeue_after=PERIOD) if wait else None
+        await self._out_of_service(nodes)
+        wait = await self._orphaned(nodes)
+        await self._unscheduled()
+        return Result(requeue_after=wait) if wait is not None else None
 
-    async def _orphaned(self, nodes: set[str]) -> bool:
-        """Pods of nodes that are gone, after the quarantine. Whether one is still in it."""
+    async def _orphaned(self, nodes: Collection[str]) -> float | None:
+        """Pods of nodes that are gone, after the quarantine. Seconds until the next one ends, if any lasts."""
         now = self.context.clock.monotonic()
         orphans: dict[str, list[PodView]] = {}
         for pod in self.pods.items():
             if pod.spec.node_name and pod.spec.node_name not in nodes:
                 orphans.setdefault(pod.spec.node_name, []).append(pod)
         self.missing_since = {name: self.missing_since.get(name, now) for name in orphans}
-        waiting = False
+        waits = []
         for name, pods in orphans.items():
-            if now - self.missing_since[name] < QUARANTINE:
-                waiting = True
-                continue
-            try:
-                await self.context.client.get(core_v1.Node, name)
-                continue
-            except errors.NotFound:
-                pass
-            message = "PodGC: node no longer exists"
-            await self._delete_all(pods, ("DeletionByPodGC", message))
-        return waiting
+            left = self.missing_since[name] + QUARANTINE - now
+            if left > 0:
+                waits.append(left)
+            elif not await self._exists(name):
+                await self._delete_all(pods, ("DeletionByPodGC", "PodGC: node no longer exists"))
+        return min(waits, default=None)
+
+    async def _exists(self, node: str) -> bool:
+        """Asks the server: the cache may be behind."""
+        try:
+            await self.context.client.get(core_v1.Node, node)
+        except errors.NotFound:
+            return False
+        return True
 
     async def _unscheduled(self) -> None:
         """Pods told to end that never had a node."""
@@ -96,14 +98,11 @@ class PodGCController(Controller):
         """The oldest ended pods beyond the threshold."""
         if self.threshold <= 0:
             return
-        ended = [
-            p
-            for p in self.pods.items()
-            if p.status.phase in ("Succeeded", "Failed") and not p.metadata.deletion_timestamp
-        ]
+        ended = [p for p in self.pods.items() if is_terminal(p) and not p.metadata.deletion_timestamp]
         surplus = len(ended) - self.threshold
         if surplus > 0:
-            ended.sort(key=lambda p: (parse_time(p.metadata.creation_timestamp), p.metadata.name))
+            # Evicted ones first: they are of no use to the controllers that count ended pods.
+            ended.sort(key=lambda p: (not _is_evicted(p), parse_time(p.metadata.creation_timestamp), p.metadata.name))
             await self._delete_all(ended[:surplus], None)
 
     async def _delete_all(self, pods: list[PodView], why: tuple[str, str] | None) -> None:
@@ -114,9 +113,11 @@ class PodGCController(Controller):
 
     async def _delete(self, pod: PodView, why: tuple[str, str] | None) -> None:
         m = pod.metadata
+        if m.deletion_timestamp is not None and m.deletion_grace_period_seconds == 0 and is_terminal(pod):
+            return  # all is done: finalizers hold it
         self.context.log.info("PodGC is force deleting Pod", extra={"pod": f"{m.namespace}/{m.name}"})
         try:
-            if pod.status.phase not in ("Succeeded", "Failed"):
+            if not is_terminal(pod):
                 await self._mark_failed(pod, why)
             await self.context.client.delete(core_v1.Pod, m.name, m.namespace, grace=0, uid=m.uid)
         except (errors.NotFound, errors.Conflict):
@@ -130,6 +131,7 @@ class PodGCController(Controller):
             status["conditions"] = [
                 {
                     "type": "DisruptionTarget",
+                    "observedGeneration": pod.metadata.generation,
                     "status": "True",
                     "reason": why[0],
                     "message": why[1],
@@ -144,6 +146,10 @@ class PodGCController(Controller):
             type="strategic",
             subresource="status",
         )
+
+
+def _is_evicted(pod: PodView) -> bool:
+    return pod.status.phase == "Failed" and pod.status.reason == "Evicted"
 
 
 def _is_out_of_service(node: core_v1.Node) -> bool:

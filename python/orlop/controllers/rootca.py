@@ -3,6 +3,8 @@
 Upstream: pkg/controller/certificates/rootcacertpublisher.
 """
 
+import msgspec
+
 from orlop.api import errors
 from orlop.api.types import core_v1, meta_v1
 from orlop.control.builder import Builder
@@ -11,6 +13,7 @@ from orlop.controllers.serviceaccounts import is_terminating
 
 NAME = "kube-root-ca.crt"
 FILE = "ca.crt"
+DESCRIPTION_ANNOTATION = "kubernetes.io/description"
 DESCRIPTION = (
     "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the "
     "internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes "
@@ -40,18 +43,21 @@ class RootCAPublisher(Controller):
         if found is None:
             wanted = core_v1.ConfigMap(
                 metadata=meta_v1.ObjectMeta(
-                    name=NAME, namespace=key.name, annotations={"kubernetes.io/description": DESCRIPTION}
+                    name=NAME, namespace=key.name, annotations={DESCRIPTION_ANNOTATION: DESCRIPTION}
                 ),
                 data=self.data,
             )
             try:
                 await self.context.client.create(wanted)
-            except errors.AlreadyExists:
-                pass
+            except (errors.AlreadyExists, errors.NotFound):
+                pass  # another was faster, or the namespace is gone
             except errors.Forbidden as error:
                 if not is_terminating(error):
                     raise
             return None
-        if found.data != self.data:
-            await self.context.client.patch(core_v1.ConfigMap, NAME, key.name, {"data": self.data}, type="merge")
+        if found.data == self.data and found.metadata.annotations.get(DESCRIPTION_ANNOTATION):
+            return None
+        annotations = {**found.metadata.annotations, DESCRIPTION_ANNOTATION: DESCRIPTION}
+        metadata = msgspec.structs.replace(found.metadata, annotations=annotations)
+        await self.context.client.update(msgspec.structs.replace(found, metadata=metadata, data=self.data))
         return None

@@ -28,8 +28,8 @@ class ServiceAccountsController(Controller):
         account = core_v1.ServiceAccount(metadata=meta_v1.ObjectMeta(name=DEFAULT, namespace=key.name))
         try:
             await self.context.client.create(account)
-        except errors.AlreadyExists:
-            pass
+        except (errors.AlreadyExists, errors.NotFound):
+            pass  # another was faster, or the namespace is gone
         except errors.Forbidden as error:
             # The namespace began to end meanwhile.
             if not is_terminating(error):

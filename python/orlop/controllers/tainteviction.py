@@ -3,6 +3,8 @@
 Upstream: pkg/controller/tainteviction.
 """
 
+from typing import NamedTuple
+
 from orlop.api import errors
 from orlop.api.types import core_v1
 from orlop.clock import parse_time, rfc3339
@@ -10,11 +12,24 @@ from orlop.control.builder import Builder
 from orlop.control.controller import Controller, Key, Result
 from orlop.controllers.views import PodView
 
+REASON = "TaintManagerEviction"
+
+
+class Waiting(NamedTuple):
+    """A pod that is to go later."""
+
+    pod: core_v1.ObjectReference
+    began: float
+    """The wall-clock time from which its toleration runs."""
+
 
 class TaintEvictionController(Controller):
     """One pod a key."""
 
     name = "taint-eviction-controller"
+
+    def __init__(self) -> None:
+        self.waiting: dict[Key, Waiting] = {}
 
     def setup(self, builder: Builder) -> None:
         self.pods = builder.for_(
@@ -27,57 +42,57 @@ class TaintEvictionController(Controller):
         self.nodes = builder.watches(
             core_v1.Node,
             lambda n: [Key(p.metadata.namespace, p.metadata.name) for p in self.pods.by_index("node", n.metadata.name)],
-            changed=lambda old, new: old.spec.taints != new.spec.taints,
+            changed=lambda old, new: no_execute(old) != no_execute(new),
         )
-        self.waiting: set[str] = set()
 
     async def reconcile(self, key: Key) -> Result | None:
         pod = self.pods.get(key.namespace, key.name)
-        if pod is None or not pod.spec.node_name or pod.metadata.deletion_timestamp:
+        waiting = self.waiting.get(key)
+        if pod is None or (waiting is not None and waiting.pod.uid != pod.metadata.uid):
+            self._cancel(key)
+        if pod is None or not pod.spec.node_name or pod.metadata.deletion_timestamp is not None:
             return None
         node = self.nodes.get("", pod.spec.node_name)
-        taints = [t for t in node.spec.taints if t.effect == "NoExecute"] if node else []
-        if not taints:
-            self._cancel(pod)
+        taints = no_execute(node) if node is not None else []
+        seconds = tolerated_for(pod.spec.tolerations, taints)
+        if seconds is None:
+            self._cancel(key)
             return None
-        left = self._left(pod, taints)
-        if left is None:
-            self._cancel(pod)
-            return None
-        if left > 0:
-            self.waiting.add(pod.metadata.uid)
-            return Result(requeue_after=left)
-        await self._evict(pod)
+        if seconds > 0:
+            left = self._began(key, pod, taints) + seconds - self.context.clock.now()
+            if left > 0:
+                return Result(requeue_after=left)
+        await self._evict(key, pod)
         return None
 
-    def _left(self, pod: PodView, taints: list[core_v1.Taint]) -> float | None:
-        """Seconds the pod may stay; None: for ever; zero or less: not at all (any longer)."""
-        now = self.context.clock.now()
-        ends: list[float] = []
-        for taint in taints:
-            matching = [t for t in pod.spec.tolerations if tolerates(t, taint)]
-            if not matching:
-                return 0.0
-            seconds = [t.toleration_seconds for t in matching if t.toleration_seconds is not None]
-            if seconds:
-                began = parse_time(taint.time_added) if taint.time_added else now
-                ends.append(began + max(0, min(seconds)) - now)
-        return min(ends) if ends else None
+    def _began(self, key: Key, pod: PodView, taints: list[core_v1.Taint]) -> float:
+        """When the pod's time began: with the oldest taint, but not before the pod came to the node.
 
-    def _cancel(self, pod: PodView) -> None:
-        if pod.metadata.uid in self.waiting:
-            self.waiting.discard(pod.metadata.uid)
-            where = f"{pod.metadata.namespace}/{pod.metadata.name}"
-            self.context.recorder.event(pod, "Normal", "TaintManagerEviction", f"Cancelling deletion of Pod {where}")
+        Once begun it goes on when one taint takes the place of another, as not-ready and unreachable do.
+        """
+        if key not in self.waiting:
+            now = self.context.clock.now()
+            tainted = min(parse_time(t.time_added) if t.time_added else now for t in taints)
+            bound = next((c.last_transition_time for c in pod.status.conditions if c.type == "PodScheduled"), None)
+            came = parse_time(bound or pod.metadata.creation_timestamp)
+            meta = pod.metadata
+            reference = core_v1.ObjectReference(
+                api_version="v1", kind="Pod", namespace=meta.namespace, name=meta.name, uid=meta.uid
+            )
+            self.waiting[key] = Waiting(reference, max(tainted, came))
+        return self.waiting[key].began
 
-    async def _evict(self, pod: PodView) -> None:
+    def _cancel(self, key: Key) -> None:
+        waiting = self.waiting.pop(key, None)
+        if waiting is not None:
+            self.context.recorder.event(waiting.pod, "Normal", REASON, f"Cancelling deletion of Pod {key}")
+
+    async def _evict(self, key: Key, pod: PodView) -> None:
         m = pod.metadata
-        self.waiting.discard(m.uid)
-        self.context.recorder.event(
-            pod, "Normal", "TaintManagerEviction", f"Marking for deletion Pod {m.namespace}/{m.name}"
-        )
+        self.context.recorder.event(pod, "Normal", REASON, f"Marking for deletion Pod {key}")
         disruption = {
             "type": "DisruptionTarget",
+            "observedGeneration": m.generation,
             "status": "True",
             "reason": "DeletionByTaintManager",
             "message": "Taint manager: deleting due to NoExecute taint",
@@ -90,15 +105,36 @@ class TaintEvictionController(Controller):
             )
             await self.context.client.delete(core_v1.Pod, m.name, m.namespace, uid=m.uid)
         except (errors.NotFound, errors.Conflict):
-            return
+            pass  # gone already, or another pod of that name
+        self.waiting.pop(key, None)
+
+
+def no_execute(node: core_v1.Node) -> list[core_v1.Taint]:
+    """The node's taints that make pods leave."""
+    return [taint for taint in node.spec.taints if taint.effect == "NoExecute"]
+
+
+def tolerated_for(tolerations: list[core_v1.Toleration], taints: list[core_v1.Taint]) -> float | None:
+    """Seconds that the tolerations bear with the taints: 0 not at all, None for ever.
+
+    Of several tolerations for a taint the first counts, as upstream's GetMatchingTolerations has it.
+    """
+    limits = []
+    for taint in taints:
+        toleration = next((t for t in tolerations if tolerates(t, taint)), None)
+        if toleration is None:
+            return 0.0
+        if toleration.toleration_seconds is not None:
+            limits.append(max(0.0, float(toleration.toleration_seconds)))
+    return min(limits, default=None)
 
 
 def tolerates(toleration: core_v1.Toleration, taint: core_v1.Taint) -> bool:
-    """k8s.io/component-helpers scheduling/corev1, ToleratesTaint."""
+    """k8s.io/api core/v1, Toleration.ToleratesTaint."""
     if toleration.effect and toleration.effect != taint.effect:
         return False
     if toleration.key and toleration.key != taint.key:
         return False
     if toleration.operator == "Exists":
         return True
-    return toleration.operator in ("", "Equal") and bool(toleration.key) and toleration.value == taint.value
+    return toleration.operator in ("", "Equal") and toleration.value == taint.value

@@ -56,6 +56,7 @@ class ContainerStatusView(ApiStruct):
 
 class PodStatusView(ApiStruct):
     phase: str = ""
+    reason: str = ""
     pod_ips: list[core_v1.PodIP] = field(default_factory=list, name="podIPs")
     conditions: list[PodConditionView] = field(default_factory=list)
     container_statuses: list[ContainerStatusView] = field(default_factory=list)

@@ -215,6 +215,13 @@ def _rules() -> dict[str, list[PolicyRule]]:
             allow(READ, STORAGE, "csidrivers"),
         ],
         "service-account-controller": [allow("create", "core", "serviceaccounts"), EVENTS],
+        # upstream's API server repairs addresses itself, with all rights
+        "service-address-repair-controller": [
+            allow(READ, "core", "services"),
+            allow(f"create delete {READ}", NETWORKING, "ipaddresses"),
+            allow(READ, NETWORKING, "servicecidrs"),
+            EVENTS,
+        ],
         "service-cidrs-controller": [
             allow(f"{READ} patch update", NETWORKING, "servicecidrs"),
             allow("patch update", NETWORKING, "servicecidrs/finalizers"),
