@@ -89,55 +89,76 @@ impl Decider {
     pub fn choose(&mut self, table: &Table, spec: &Arc<Spec>, subject: &Subject) -> Choice {
         let evaluation = Self::evaluated(&mut self.kept, &mut self.clock, table, spec, subject);
         let everywhere = table.nodes.all();
-        self.verdicts.clone_from(&evaluation.verdicts);
-        filter::run_cluster(
-            &filter::prepare(table, subject),
-            everywhere.clone(),
-            &mut self.verdicts,
-        );
-        let verdicts = &self.verdicts[..];
+        let checks = filter::prepare(table, subject);
+        // What is kept is copied only where something is to be added to it.
+        let (mut verdicts, mut totals) = (&evaluation.verdicts, &evaluation.base);
+        if !checks.is_empty() {
+            self.verdicts.clone_from(verdicts);
+            filter::run_cluster(&checks, everywhere.clone(), &mut self.verdicts);
+            verdicts = &self.verdicts;
+        }
         let feasible = verdicts
             .iter()
             .filter(|verdict| **verdict == FEASIBLE)
             .count();
         if feasible == 0 {
+            if checks.is_empty() {
+                self.verdicts.clone_from(&evaluation.verdicts);
+            }
             return Choice {
                 slot: None,
                 feasible,
             };
         }
-        self.totals.clone_from(&evaluation.base);
-        for (total, verdict) in self.totals.iter_mut().zip(verdicts) {
-            if *verdict != FEASIBLE {
-                *total = INFEASIBLE;
+        let raw = evaluation
+            .raw
+            .iter()
+            .map(|(score, raw)| (*score, Some(raw)));
+        let global = score::LIST
+            .iter()
+            .filter(|score| !score.local() && !score.skips(table, subject));
+        let mut added = !checks.is_empty();
+        self.totals.clear();
+        for (score, raw) in raw.chain(global.map(|score| (*score, None))) {
+            match raw {
+                Some(raw) => self.scores.clone_from(raw),
+                None => {
+                    self.scores.clear();
+                    self.scores.resize(verdicts.len(), 0);
+                    score.score(
+                        table,
+                        subject,
+                        everywhere.clone(),
+                        verdicts,
+                        &mut self.scores,
+                    );
+                }
+            }
+            added = true;
+            start(&mut self.totals, &evaluation.base);
+            score.normalize(verdicts, &mut self.scores);
+            for (total, score_of) in self.totals.iter_mut().zip(&self.scores) {
+                *total += score.weight() * *score_of;
             }
         }
-        for (score, raw) in &evaluation.raw {
-            self.scores.clone_from(raw);
-            add(&mut self.totals, *score, &mut self.scores, verdicts);
-        }
-        for score in score::LIST
-            .iter()
-            .filter(|score| !score.local() && !score.skips(table, subject))
-        {
-            self.scores.clear();
-            self.scores.resize(verdicts.len(), 0);
-            score.score(
-                table,
-                subject,
-                everywhere.clone(),
-                verdicts,
-                &mut self.scores,
-            );
-            add(&mut self.totals, *score, &mut self.scores, verdicts);
+        if added {
+            start(&mut self.totals, &evaluation.base);
+            for (total, verdict) in self.totals.iter_mut().zip(verdicts) {
+                *total = if *verdict == FEASIBLE {
+                    *total
+                } else {
+                    INFEASIBLE
+                };
+            }
+            totals = &self.totals;
         }
         Choice {
-            slot: best(&self.totals, verdicts, &mut self.lot),
+            slot: best(totals, verdicts, &mut self.lot),
             feasible,
         }
     }
 
-    /// The verdict on every slot in the last choice.
+    /// The verdict on every slot in the last choice, where it was that no node is feasible.
     pub fn verdicts(&self) -> &[Verdict] {
         &self.verdicts
     }
@@ -176,11 +197,10 @@ impl Decider {
     }
 }
 
-/// Normalizes `scores` and adds them, weighted, to `totals`.
-fn add(totals: &mut [i32], score: &dyn Score, scores: &mut [i32], verdicts: &[Verdict]) {
-    score.normalize(verdicts, scores);
-    for (total, score_of) in totals.iter_mut().zip(scores) {
-        *total += score.weight() * *score_of;
+/// Lets `totals` start from `base`, if they have not started.
+fn start(totals: &mut Vec<i32>, base: &[i32]) {
+    if totals.is_empty() {
+        totals.extend_from_slice(base);
     }
 }
 

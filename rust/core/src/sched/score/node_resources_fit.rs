@@ -60,10 +60,10 @@ fn free(capacity: i64, requested: i64) -> Option<i32> {
     if requested > capacity {
         return Some(0);
     }
-    let free = i128::from(capacity - requested) * i128::from(MAX);
-    Some(match i64::try_from(free) {
-        Ok(free) => free / capacity,
-        Err(_) => (free / i128::from(capacity)) as i64,
+    let free = capacity - requested;
+    Some(match free.checked_mul(i64::from(MAX)) {
+        Some(hundredfold) => hundredfold / capacity,
+        None => (i128::from(free) * i128::from(MAX) / i128::from(capacity)) as i64,
     } as i32)
 }
 
