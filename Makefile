@@ -1,5 +1,6 @@
 # The commands a person uses. `make help` lists them.
 SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -33,7 +34,7 @@ build: tools $(VENV)/.installed ## the development environment .venv, with the e
 
 wheel: tools $(VENV)/.installed ## the wheel that users install, in build/wheels
 	@mkdir -p "$(CARGO_TARGET_DIR)" build/wheels && rm -f build/wheels/orlop-*.whl
-	$(LOCKED) $(BIN)/maturin build --quiet --profile dist --out build/wheels
+	$(LOCKED) $(BIN)/maturin build --quiet --profile dist --out build/wheels 2>&1 | { grep -v -e "^🍹" -e "^🐍" -e "^🔗" -e "^📦" || true; }
 	@$(BIN)/python scripts/check_wheel.py build/wheels/orlop-*.whl
 
 up: tools ## build, install into a clean environment, start a cluster, deploy examples/hello

@@ -60,10 +60,13 @@ async def _apply_one(client: Client, document: dict[str, Any], namespace: str) -
     where = metadata.get("namespace", namespace) if kind.namespaced else None
     name = metadata.get("name", "")
     body = {**document, "metadata": {**metadata, **({"namespace": where} if where else {})}}
-    try:
-        return await send(client, "POST", kind.path(where), body)
-    except errors.AlreadyExists:
-        return await send(client, "PATCH", kind.path(where, name), body, "application/strategic-merge-patch+json")
+    if name:
+        # First as a change: a manifest may say only what is to be different.
+        try:
+            return await send(client, "PATCH", kind.path(where, name), body, "application/strategic-merge-patch+json")
+        except errors.NotFound:
+            pass
+    return await send(client, "POST", kind.path(where), body)
 
 
 async def send(

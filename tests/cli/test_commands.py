@@ -1,0 +1,136 @@
+"""What a person sees: help, mistakes, and what to do about them."""
+
+import asyncio
+import os
+import socket
+import subprocess
+from pathlib import Path
+
+import lmdb
+import pytest
+
+from orlop.cli.main import COMMANDS
+from orlop.clock import SystemClock
+from orlop.store.lmdb import LmdbStore
+from tests.support.cluster import ORLOP
+
+
+def orlop(*words: str, env: dict[str, str] | None = None, timeout: float = 60) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [*ORLOP, *words],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+        env={**os.environ, **(env or {})},
+    )
+
+
+def test_help_lists_every_command() -> None:
+    text = orlop("--help").stdout
+    for name, what in COMMANDS.items():
+        assert name in text
+        assert what.split(",")[0] in " ".join(text.split())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_that_a_person_can_read(command: str) -> None:
+    done = orlop(command, "--help")
+    assert done.returncode == 0, done.stderr
+    assert f"usage: orlop {command}" in done.stdout
+
+
+def test_wrong_flags() -> None:
+    done = orlop("up", "--nope")
+    assert done.returncode == 2
+    assert "unrecognized arguments: --nope" in done.stderr
+    assert orlop("sideways").returncode == 2
+    bad = orlop("up", "--runtime", "cloud")
+    assert bad.returncode == 2
+    assert "invalid choice: 'cloud'" in bad.stderr
+
+
+def failed(*words: str, **more: object) -> str:
+    done = orlop(*words, **more)  # type: ignore[arg-type]
+    assert done.returncode == 1, (done.returncode, done.stdout, done.stderr)
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_a_taken_port(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        said = failed("up", "--runtime=hollow", "--data-dir", str(tmp_path / "d"), "--secure-port", port)
+        assert f"port {port} on 127.0.0.1 is taken by another process" in said
+        assert "--secure-port" in said
+        alone = failed("apiserver", "--data-dir", str(tmp_path / "a"), "--secure-port", port)
+        assert "--secure-port" in alone
+
+
+def test_no_cluster(tmp_path: Path) -> None:
+    said = failed("status", "--data-dir", str(tmp_path / "none"))
+    assert "there is no cluster" in said
+    assert "orlop up" in said
+
+
+def test_a_kubeconfig_that_is_not_there(tmp_path: Path) -> None:
+    said = failed("scheduler", "--kubeconfig", str(tmp_path / "none"))
+    assert str(tmp_path / "none") in said
+
+
+def test_a_controller_that_is_not_known(tmp_path: Path) -> None:
+    said = failed("controller-manager", "--kubeconfig", str(tmp_path / "x"), "--controllers", "nope")
+    assert "'nope' is not in the list of known controllers" in said
+
+
+def test_a_store_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    folder.mkdir()
+
+    async def make() -> None:
+        store = LmdbStore(str(folder), SystemClock())
+        await store.open()
+        await store.close()
+
+    asyncio.run(make())
+    with lmdb.open(str(folder), max_dbs=16) as outside:
+        meta = outside.open_db(b"meta")
+        with outside.begin(write=True) as txn:
+            txn.put(b"format", b"99", db=meta)
+    before = (folder / "data.mdb").read_bytes()
+    said = failed("apiserver", "--data-dir", str(tmp_path), "--secure-port", "0")
+    assert "has format 99, and this version of orlop knows formats up to" in said
+    assert (folder / "data.mdb").read_bytes() == before
+
+
+def test_a_full_disk_is_named() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("a small file system needs root")
+    folder = Path("/tmp") / f"orlop-full-{os.getpid()}"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48k", "tmpfs", str(folder)], check=True)
+    try:
+        said = failed("apiserver", "--data-dir", str(folder), "--secure-port", "0")
+        assert "has no room: free space on its disk" in said
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+        folder.rmdir()
+
+
+def test_version() -> None:
+    assert "Kubernetes API v1.37" in orlop("version").stdout
+
+
+def test_a_component_ends_cleanly_on_sigterm(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [*ORLOP, "apiserver", "--data-dir", str(tmp_path), "--secure-port", "0", "--log-format", "json"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    while "serving at" not in process.stderr.readline():
+        assert process.poll() is None
+    process.terminate()
+    assert process.wait(20) == 0
