@@ -90,7 +90,7 @@ class ApiServer:
         for kind in scheme.KINDS:
             if kind.stored and not kind.storage:
                 strategy = strategies[kind.type_key]
-                hub.declare(kind.resource, strategy.fields, kind.namespaced, kind.api_version, kind.kind)
+                hub.declare(kind.resource, list(strategy.fields), kind.namespaced, kind.api_version, kind.kind)
         feed = Feed(store, hub)
         await feed.load()
         waker = Waker(hub)

@@ -3,10 +3,10 @@
 from orlop.api import errors, scheme
 from orlop.api.types import core_v1, scheduling_v1
 from orlop.apiserver.admission.base import Admission, Attributes
+from orlop.apiserver.registry.misc import SYSTEM_CLASSES
 
 _CLASS = scheme.by_resource("scheduling.k8s.io", "v1", "priorityclasses")
 DEFAULT_PRIORITY = 0
-SYSTEM = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
 
 
 class Priority(Admission):
@@ -63,8 +63,8 @@ class Priority(Admission):
         if _CLASS is None:
             return None
         found: scheduling_v1.PriorityClass | None = self.objects.get(_CLASS, "", name)
-        if found is None and name in SYSTEM:
-            return scheduling_v1.PriorityClass(value=SYSTEM[name])
+        if found is None and name in SYSTEM_CLASSES:
+            return scheduling_v1.PriorityClass(value=SYSTEM_CLASSES[name])
         return found
 
     def _default(self) -> scheduling_v1.PriorityClass | None:

@@ -48,7 +48,7 @@ SERVICE_ACCOUNT_NAME = "kubernetes.io/service-account.name"
 class Secrets(Strategy):
     """Keys and sizes, what each type must hold, and what `immutable` means."""
 
-    fields = [("type", "type")]  # noqa: RUF012
+    fields = (("type", "type"),)
 
     def default(self, obj: core_v1.Secret) -> None:
         if not obj.type:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from orlop.api.errors import FieldError, duplicate, forbidden_field, invalid_value, required
 from orlop.api.types import core_v1
-from orlop.apiserver.registry import names, resources, volumes
+from orlop.apiserver.registry import names, probes, resources, security, volumes
 from orlop.apiserver.registry.resources import unsupported
 
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
@@ -22,7 +22,6 @@ ENV_FIELDS = frozenset(
         "status.podIPs",
     }
 )
-MAX_ID = (1 << 31) - 1
 PROPAGATIONS = ("Bidirectional", "HostToContainer", "None")
 
 
@@ -37,8 +36,8 @@ def validate_all(spec: core_v1.PodSpec, path: str, found: dict[str, core_v1.Volu
         where = f"{path}.containers[{i}]"
         errors += _common(container, where, found, spec.host_network)
         errors += _name(container.name, f"{where}.name", seen)
-        errors += _lifecycle(container.lifecycle, f"{where}.lifecycle", grace)
-        errors += _probes(container, where)
+        errors += probes.validate_lifecycle(container.lifecycle, f"{where}.lifecycle", grace)
+        errors += probes.validate(container, where)
         if container.restart_policy is not None:
             rules = container.restart_policy_rules
             if container.restart_policy not in ("Always", "Never", "OnFailure") or (
@@ -53,8 +52,8 @@ def validate_all(spec: core_v1.PodSpec, path: str, found: dict[str, core_v1.Volu
         errors += _common(container, where, found, spec.host_network)
         errors += _name(container.name, f"{where}.name", seen)
         if container.restart_policy == "Always":
-            errors += _lifecycle(container.lifecycle, f"{where}.lifecycle", grace)
-            errors += _probes(container, where)
+            errors += probes.validate_lifecycle(container.lifecycle, f"{where}.lifecycle", grace)
+            errors += probes.validate(container, where)
             continue
         for field, value in (
             ("lifecycle", container.lifecycle),
@@ -109,7 +108,7 @@ def _common(
         errors.append(unsupported(f"{path}.imagePullPolicy", container.image_pull_policy, PULL_POLICIES))
     errors += resources.validate_requirements(container.resources, f"{path}.resources")
     if container.security_context is not None:
-        errors += _security(container.security_context, f"{path}.securityContext")
+        errors += security.validate(container.security_context, f"{path}.securityContext")
     return errors
 
 
@@ -285,176 +284,3 @@ def _mounts(container: core_v1.Container, path: str, found: dict[str, core_v1.Vo
                     forbidden_field(f"{where}.recursiveReadOnly", "may only be specified when readOnly is true")
                 )
     return errors
-
-
-def _probes(container: core_v1.Container, path: str) -> list[FieldError]:
-    errors: list[FieldError] = []
-    for json, probe in (
-        ("livenessProbe", container.liveness_probe),
-        ("readinessProbe", container.readiness_probe),
-        ("startupProbe", container.startup_probe),
-    ):
-        if probe is None:
-            continue
-        where = f"{path}.{json}"
-        errors += _probe(probe, where)
-        if json != "readinessProbe" and probe.success_threshold != 1:
-            errors.append(invalid_value(f"{where}.successThreshold", probe.success_threshold, "must be 1"))
-        if json == "readinessProbe" and probe.termination_grace_period_seconds is not None:
-            errors.append(
-                invalid_value(
-                    f"{where}.terminationGracePeriodSeconds",
-                    probe.termination_grace_period_seconds,
-                    "must not be set for readinessProbes",
-                )
-            )
-    return errors
-
-
-def _probe(probe: core_v1.Probe, path: str) -> list[FieldError]:
-    errors = _handler(
-        [
-            ("exec", probe.exec),
-            ("httpGet", probe.http_get),
-            ("tcpSocket", probe.tcp_socket),
-            ("grpc", probe.grpc),
-        ],
-        path,
-    )
-    for json, value in (
-        ("initialDelaySeconds", probe.initial_delay_seconds),
-        ("timeoutSeconds", probe.timeout_seconds),
-        ("periodSeconds", probe.period_seconds),
-        ("successThreshold", probe.success_threshold),
-        ("failureThreshold", probe.failure_threshold),
-    ):
-        if value < 0:
-            errors.append(invalid_value(f"{path}.{json}", value, "must be greater than or equal to 0"))
-    grace = probe.termination_grace_period_seconds
-    if grace is not None and grace <= 0:
-        errors.append(invalid_value(f"{path}.terminationGracePeriodSeconds", grace, "must be greater than 0"))
-    return errors
-
-
-def _handler(actions: Sequence[tuple[str, object]], path: str) -> list[FieldError]:
-    errors: list[FieldError] = []
-    given = [(json, action) for json, action in actions if action is not None]
-    for i, (json, action) in enumerate(given):
-        where = f"{path}.{json}"
-        if i:
-            errors.append(forbidden_field(where, "may not specify more than 1 handler type"))
-        elif isinstance(action, core_v1.ExecAction):
-            if not action.command:
-                errors.append(required(f"{where}.command"))
-        elif isinstance(action, core_v1.HTTPGetAction):
-            errors += _http(action, where)
-        elif isinstance(action, core_v1.TCPSocketAction | core_v1.GRPCAction):
-            errors += port_number_or_name(action.port, f"{where}.port")
-    if not given:
-        errors.append(required(path, "must specify a handler type"))
-    return errors
-
-
-def port_number_or_name(port: int | str, path: str) -> list[FieldError]:
-    """A port by number or by its name in the container."""
-    wrong = names.port_number(port) if isinstance(port, int) else names.port_name(port)
-    return [invalid_value(path, port, m) for m in wrong]
-
-
-def _http(action: core_v1.HTTPGetAction, path: str) -> list[FieldError]:
-    errors: list[FieldError] = []
-    if not action.path:
-        errors.append(required(f"{path}.path"))
-    errors += port_number_or_name(action.port, f"{path}.port")
-    if action.scheme not in ("HTTP", "HTTPS"):
-        errors.append(unsupported(f"{path}.scheme", action.scheme, ("HTTP", "HTTPS")))
-    for header in action.http_headers:
-        errors += [invalid_value(f"{path}.httpHeaders", header.name, m) for m in names.http_header(header.name)]
-    return errors
-
-
-def _lifecycle(lifecycle: core_v1.Lifecycle | None, path: str, grace: int | None) -> list[FieldError]:
-    if lifecycle is None:
-        return []
-    errors: list[FieldError] = []
-    for json, hook in (("postStart", lifecycle.post_start), ("preStop", lifecycle.pre_stop)):
-        if hook is None:
-            continue
-        where = f"{path}.{json}"
-        errors += _handler(
-            [("exec", hook.exec), ("httpGet", hook.http_get), ("tcpSocket", hook.tcp_socket), ("sleep", hook.sleep)],
-            where,
-        )
-        if hook.sleep is not None and grace is not None and not 0 <= hook.sleep.seconds <= grace:
-            why = (
-                f"must be non-negative and less than terminationGracePeriodSeconds ({grace}). Additional details: "
-                "https://kubernetes.io/docs/concepts/containers/container-lifecycle-hooks/"
-            )
-            errors.append(invalid_value(where, hook.sleep.seconds, why))
-    return errors
-
-
-def _id(value: int | None, path: str) -> list[FieldError]:
-    if value is not None and not 0 <= value <= MAX_ID:
-        return [invalid_value(path, value, f"must be between 0 and {MAX_ID}, inclusive")]
-    return []
-
-
-def _security(context: core_v1.SecurityContext, path: str) -> list[FieldError]:
-    errors = _id(context.run_as_user, f"{path}.runAsUser") + _id(context.run_as_group, f"{path}.runAsGroup")
-    if context.proc_mount not in (None, "Default", "Unmasked"):
-        errors.append(unsupported(f"{path}.procMount", context.proc_mount, ("Default", "Unmasked")))
-    errors += seccomp(context.seccomp_profile, f"{path}.seccompProfile")
-    if context.allow_privilege_escalation is False:
-        if context.privileged:
-            why = "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"
-            errors.append(invalid_value(path, context, why))
-        if context.capabilities is not None and "CAP_SYS_ADMIN" in context.capabilities.add:
-            why = "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN"
-            errors.append(invalid_value(path, context, why))
-    return errors
-
-
-def seccomp(profile: core_v1.SeccompProfile | None, path: str) -> list[FieldError]:
-    """A seccomp profile, of a pod or a container."""
-    if profile is None:
-        return []
-    if not profile.type:
-        return [required(f"{path}.type", "type is required when seccompProfile is set")]
-    if profile.type not in ("Localhost", "RuntimeDefault", "Unconfined"):
-        return [unsupported(f"{path}.type", profile.type, ("Localhost", "RuntimeDefault", "Unconfined"))]
-    if profile.type == "Localhost":
-        if not profile.localhost_profile:
-            return [required(f"{path}.localhostProfile", "must be set when seccomp type is Localhost")]
-        return volumes.local_path(profile.localhost_profile, f"{path}.localhostProfile")
-    if profile.localhost_profile is not None:
-        return [
-            invalid_value(
-                f"{path}.localhostProfile",
-                profile.localhost_profile,
-                "can only be set when seccomp type is Localhost",
-            )
-        ]
-    return []
-
-
-def pod_security(context: core_v1.PodSecurityContext, path: str) -> list[FieldError]:
-    """A pod's own security context."""
-    errors = _id(context.fs_group, f"{path}.fsGroup")
-    errors += _id(context.run_as_user, f"{path}.runAsUser")
-    errors += _id(context.run_as_group, f"{path}.runAsGroup")
-    for i, group in enumerate(context.supplemental_groups):
-        errors += _id(group, f"{path}.supplementalGroups[{i}]")
-    if context.fs_group_change_policy not in (None, "OnRootMismatch", "Always"):
-        errors.append(
-            unsupported(f"{path}.fsGroupChangePolicy", context.fs_group_change_policy, ("Always", "OnRootMismatch"))
-        )
-    seen: set[str] = set()
-    for i, sysctl in enumerate(context.sysctls):
-        where = f"{path}.sysctls[{i}].name"
-        if not sysctl.name:
-            errors.append(required(where))
-        elif sysctl.name in seen:
-            errors.append(duplicate(where, sysctl.name))
-        seen.add(sysctl.name)
-    return errors + seccomp(context.seccomp_profile, f"{path}.seccompProfile")

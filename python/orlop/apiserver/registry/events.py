@@ -11,7 +11,7 @@ class Events(Strategy):
     """What happened to something, for a while."""
 
     create_on_update = True
-    fields = [  # noqa: RUF012
+    fields = (
         ("involvedObject.kind", "involvedObject.kind"),
         ("involvedObject.namespace", "involvedObject.namespace"),
         ("involvedObject.name", "involvedObject.name"),
@@ -23,7 +23,7 @@ class Events(Strategy):
         ("reportingComponent", "reportingComponent"),
         ("source", "source.component|reportingComponent"),
         ("type", "type"),
-    ]
+    )
 
     def validate(self, obj: core_v1.Event) -> list[FieldError]:
         involved = obj.involved_object

@@ -8,6 +8,8 @@ from orlop.apiserver.registry.strategy import Strategy
 from orlop.apiserver.registry.workloads import not_negative, percentage
 
 POSITIVE = "must be greater than 0"
+SYSTEM_CLASSES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
+"""The names with the reserved prefix that may be, and the values that they then have."""
 
 
 class Leases(Strategy):
@@ -34,7 +36,6 @@ class PriorityClasses(Strategy):
     generation = True
     highest = 1_000_000_000
     """HighestUserDefinablePriority."""
-    system = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}  # noqa: RUF012
 
     def changes_generation(self, new: scheduling_v1.PriorityClass, old: scheduling_v1.PriorityClass) -> bool:
         return False
@@ -47,7 +48,7 @@ class PriorityClasses(Strategy):
         errors: list[FieldError] = []
         name = obj.metadata.name
         if name.startswith("system-"):
-            if self.system.get(name) != obj.value:
+            if SYSTEM_CLASSES.get(name) != obj.value:
                 errors.append(
                     forbidden_field(
                         "metadata.name",

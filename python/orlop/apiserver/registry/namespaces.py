@@ -16,7 +16,7 @@ class Namespaces(Strategy):
 
     returns_deleted = True
     deletion_grace = None
-    fields = [("status.phase", "status.phase")]  # noqa: RUF012
+    fields = (("status.phase", "status.phase"),)
 
     def name_rule(self, name: str) -> list[str]:
         return names.label(name)

@@ -14,7 +14,7 @@ class Nodes(Strategy):
 
     keeps_new_status = True
     returns_deleted = True
-    fields = [("spec.unschedulable", "spec.unschedulable=false")]  # noqa: RUF012
+    fields = (("spec.unschedulable", "spec.unschedulable=false"),)
 
     def default(self, obj: core_v1.Node) -> None:
         if obj.status.capacity and not obj.status.allocatable:

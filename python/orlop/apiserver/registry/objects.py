@@ -13,9 +13,9 @@ from orlop.api import errors
 from orlop.api.errors import FieldError, invalid_value
 from orlop.api.scheme import Kind
 from orlop.api.types import meta_v1
-from orlop.apiserver.registry import meta, names
+from orlop.apiserver.registry import deletion, names
 from orlop.apiserver.registry.strategy import Strategy
-from orlop.clock import Clock, parse_time, rfc3339
+from orlop.clock import Clock, rfc3339
 from orlop.native import Hub
 from orlop.store.base import Attribution, Conflict, Key, Parts, Write
 
@@ -230,7 +230,7 @@ class Objects:
                 raise errors.invalid(kind.kind, kind.group, name, wrong)
             if check is not None:
                 await check(new, old)
-            if _ends_deletion(strategy, new, old):
+            if deletion.ends(strategy, new, old):
                 if dry_run:
                     return encode(new), False
                 try:
@@ -298,10 +298,10 @@ class Objects:
         for _ in range(UPDATE_TRIES):
             value, revision = self.find(kind, namespace, name)
             obj = self.decode(kind, value)
-            _check_preconditions(kind, obj.metadata, options.preconditions)
+            deletion.check_preconditions(kind, obj.metadata, options.preconditions)
             if check is not None:
                 await check(None, obj)
-            gone = self._mark(strategy, obj, options)
+            gone = deletion.mark(strategy, obj, options, self.clock.now())
             if gone is None:
                 return value, False
             parts = split(obj)
@@ -325,86 +325,6 @@ class Objects:
             if transaction is not None:
                 transaction.release()
         return join(parts, revision)
-
-    def _mark(self, strategy: Strategy, obj: Any, options: meta_v1.DeleteOptions) -> bool | None:
-        """Changes `obj` to what a delete makes of it: True if it goes now, False if it stays marked, None if the
-        delete changes nothing."""
-        metadata: meta_v1.ObjectMeta = obj.metadata
-        now = self.clock.now()
-        deleting = metadata.deletion_timestamp is not None
-        grace = 0
-        if strategy.graceful:
-            if deleting:
-                left = metadata.deletion_grace_period_seconds
-                if left is None or options.grace_period_seconds is None:
-                    return None
-                grace = strategy.grace(obj, options.grace_period_seconds)
-                if grace >= left and not (grace == 0 and not metadata.finalizers):
-                    return None
-                metadata.deletion_timestamp = rfc3339(parse_time(metadata.deletion_timestamp or "") - left + grace)
-            else:
-                grace = strategy.grace(obj, options.grace_period_seconds)
-                metadata.deletion_timestamp = rfc3339(now + grace)
-                if metadata.generation > 0:
-                    metadata.generation += 1
-            metadata.deletion_grace_period_seconds = grace
-        finalizers = _gc_finalizers(strategy, metadata, options)
-        metadata.finalizers = finalizers
-        held = bool(finalizers) or strategy.holds(obj)
-        if held and not strategy.graceful and not deleting:
-            metadata.deletion_timestamp = rfc3339(now)
-            metadata.deletion_grace_period_seconds = strategy.deletion_grace
-            if metadata.generation > 0:
-                metadata.generation += 1
-            strategy.mark_deleting(obj)
-        return not held and grace == 0
-
-
-def _ends_deletion(strategy: Strategy, new: Any, old: Any) -> bool:
-    """Whether an update takes the last thing away that kept a deleted object."""
-    return (
-        old.metadata.deletion_timestamp is not None
-        and (bool(old.metadata.finalizers) or strategy.holds(old))
-        and not new.metadata.finalizers
-        and not strategy.holds(new)
-        and (new.metadata.deletion_grace_period_seconds or 0) == 0
-    )
-
-
-def _gc_finalizers(strategy: Strategy, metadata: meta_v1.ObjectMeta, options: meta_v1.DeleteOptions) -> list[str]:
-    """The finalizers with `orphan` and `foregroundDeletion` as the delete asks."""
-    policy = options.propagation_policy
-    if policy is None and options.orphan_dependents is not None:
-        policy = "Orphan" if options.orphan_dependents else "Background"
-    if policy is None:
-        if meta.ORPHAN in metadata.finalizers:
-            policy = "Orphan"
-        elif meta.FOREGROUND in metadata.finalizers:
-            policy = "Foreground"
-        elif strategy.garbage_collected == "orphan":
-            policy = "Orphan"
-    wanted = {"Orphan": meta.ORPHAN, "Foreground": meta.FOREGROUND}.get(policy or "")
-    finalizers = [f for f in metadata.finalizers if f not in (meta.ORPHAN, meta.FOREGROUND) or f == wanted]
-    if wanted and wanted not in finalizers:
-        finalizers.append(wanted)
-    return finalizers
-
-
-def _check_preconditions(kind: Kind, metadata: meta_v1.ObjectMeta, wanted: meta_v1.Preconditions | None) -> None:
-    if wanted is None:
-        return
-    if wanted.uid is not None and wanted.uid != metadata.uid:
-        why = (
-            f"the UID in the precondition ({wanted.uid}) does not match the UID in record ({metadata.uid}). "
-            "The object might have been deleted and then recreated"
-        )
-        raise errors.conflict(kind.kind, kind.group, metadata.name, why)
-    if wanted.resource_version is not None and wanted.resource_version != metadata.resource_version:
-        why = (
-            f"the ResourceVersion in the precondition ({wanted.resource_version}) does not match the ResourceVersion "
-            f"in record ({metadata.resource_version}). The object might have been modified"
-        )
-        raise errors.conflict(kind.kind, kind.group, metadata.name, why)
 
 
 def _storage_error(key: Key, why: str) -> str:

@@ -13,7 +13,7 @@ class Pods(Strategy):
 
     graceful = True
     returns_deleted = True
-    fields = [  # noqa: RUF012
+    fields = (
         ("spec.nodeName", "spec.nodeName"),
         ("spec.restartPolicy", "spec.restartPolicy"),
         ("spec.schedulerName", "spec.schedulerName"),
@@ -22,7 +22,7 @@ class Pods(Strategy):
         ("status.phase", "status.phase"),
         ("status.podIP", "status.podIP"),
         ("status.nominatedNodeName", "status.nominatedNodeName"),
-    ]
+    )
 
     def default(self, obj: core_v1.Pod) -> None:
         poddefaults.pod(obj)

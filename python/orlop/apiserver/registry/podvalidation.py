@@ -2,7 +2,7 @@
 
 from orlop.api.errors import FieldError, forbidden_field, invalid_value, required
 from orlop.api.types import core_v1, meta_v1
-from orlop.apiserver.registry import containers, names, resources, scheduling, volumes
+from orlop.apiserver.registry import containers, names, resources, scheduling, security, volumes
 from orlop.apiserver.registry.resources import unsupported
 
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
@@ -42,7 +42,7 @@ def validate_spec(spec: core_v1.PodSpec, path: str, metadata: meta_v1.ObjectMeta
     errors += _dns(spec, path)
     errors += scheduling.validate(spec, path)
     if spec.security_context is not None:
-        errors += containers.pod_security(spec.security_context, f"{path}.securityContext")
+        errors += security.validate_pod(spec.security_context, f"{path}.securityContext")
     if spec.resources is not None:
         errors += resources.validate_requirements(spec.resources, f"{path}.resources")
     for i, secret in enumerate(spec.image_pull_secrets):

@@ -1,6 +1,6 @@
 """Rules of roles and bindings: pkg/apis/rbac/validation. Who may grant what is access control's own check."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from orlop.api.errors import FieldError, forbidden_field, invalid_value, not_supported, required
 from orlop.api.types import rbac_v1
@@ -77,7 +77,7 @@ def _default_binding(obj: Any) -> None:
             subject.api_group = GROUP
 
 
-def _binding(obj: Any, kinds: list[str], namespaced: bool) -> list[FieldError]:
+def _binding(obj: Any, kinds: tuple[str, ...], namespaced: bool) -> list[FieldError]:
     errors: list[FieldError] = []
     ref = obj.role_ref
     if ref.api_group != GROUP:
@@ -115,7 +115,7 @@ def _subject(subject: rbac_v1.Subject, path: str, namespaced: bool) -> list[Fiel
 
 
 class _Bindings(_Rbac):
-    kinds: list[str]
+    kinds: ClassVar[tuple[str, ...]]
 
     def default(self, obj: Any) -> None:
         _default_binding(obj)
@@ -133,10 +133,10 @@ class _Bindings(_Rbac):
 class RoleBindings(_Bindings):
     """A role given to subjects in one namespace."""
 
-    kinds = ["Role", "ClusterRole"]  # noqa: RUF012
+    kinds = ("Role", "ClusterRole")
 
 
 class ClusterRoleBindings(_Bindings):
     """A cluster role given to subjects everywhere."""
 
-    kinds = ["ClusterRole"]  # noqa: RUF012
+    kinds = ("ClusterRole",)

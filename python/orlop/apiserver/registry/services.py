@@ -32,7 +32,7 @@ class Services(Strategy):
 
     create_on_update = True
     returns_deleted = True
-    fields = [("spec.clusterIP", "spec.clusterIP"), ("spec.type", "spec.type")]  # noqa: RUF012
+    fields = (("spec.clusterIP", "spec.clusterIP"), ("spec.type", "spec.type"))
 
     def name_rule(self, name: str) -> list[str]:
         return names.label_1035(name)

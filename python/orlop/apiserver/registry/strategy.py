@@ -29,7 +29,7 @@ class Strategy:
     """What metadata.deletionGracePeriodSeconds says of a deleted object that finalizers keep."""
     generation: ClassVar[bool] = False
     """Whether metadata.generation counts changes of the spec."""
-    fields: ClassVar[list[tuple[str, str]]] = []
+    fields: ClassVar[tuple[tuple[str, str], ...]] = ()
     """Selectable fields besides metadata.name and metadata.namespace: (name, path in the JSON)."""
 
     def __init__(self, kind: Kind) -> None:
