@@ -40,6 +40,13 @@ class Bench(Controller):
         return await self.work(self, key)
 
 
+async def until(holds: Callable[[], bool]) -> None:
+    """Returns when it holds; fails after five seconds."""
+    async with asyncio.timeout(5):
+        while not holds():  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+
+
 async def nothing(bench: Bench, key: Key) -> None:
     return None
 
@@ -124,7 +131,9 @@ async def test_a_key_is_never_reconciled_twice_at_a_time_but_others_are(world: W
             await world.make(name)
         for data in ("1", "2"):
             await world.client.patch(core_v1.ConfigMap, "a", "default", {"data": {"x": data}})
-        await asyncio.sleep(0.05)
+        await until(lambda: len(running) == 3)
+        for _ in range(50):
+            await asyncio.sleep(0)
         assert most == 3
         gate.set()
         await world.quiet(manager)
@@ -254,9 +263,7 @@ async def test_controllers_fail_alone(world: World) -> None:
     manager = Manager(world.client, world.clock, [Broken(), late, bench])
     task = asyncio.ensure_future(manager.run())
     await world.make("a")
-    for _ in range(20):
-        await asyncio.sleep(0.005)
-    assert Key("default", "a") in bench.keys
+    await until(lambda: Key("default", "a") in bench.keys)
     assert late.keys == []
     await world.clock.advance(5)
     await asyncio.wait_for(manager.ready(), 5)
