@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,8 @@ def choose_runtime(settings: Settings) -> str:
         missing.append(
             f"no Docker Engine answers at {DOCKER_SOCKET} (on Debian: apt-get install docker.io, then start dockerd)"
         )
+    if shutil.which("nft") is None:
+        missing.append("pod networks and Services need the program nft (on Debian: apt-get install nftables conntrack)")
     if missing:
         raise SettingsError(
             "real containers cannot run here: " + "; ".join(missing) + ". For simulated nodes: --runtime hollow"
