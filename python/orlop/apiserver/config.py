@@ -27,6 +27,8 @@ class Config:
     """Static tokens, `token,user,uid,"group1,group2"` a line."""
     default_toleration_seconds: int = 300
     """How long pods stay on a node that is not ready or unreachable, unless they say otherwise."""
+    event_ttl: float = 3600.0
+    """Seconds an Event stays after it was last written."""
     min_request_timeout: float = 1800.0
     """Seconds a watch lasts at least when it names no timeout; upstream draws from this to twice this."""
     bookmark_interval: float = 60.0

@@ -22,6 +22,7 @@ from orlop.apiserver.auth.reviews import Reviews
 from orlop.apiserver.auth.tokenrequest import TokenIssuer
 from orlop.apiserver.config import Config
 from orlop.apiserver.core import Core
+from orlop.apiserver.expiry import EventExpiry
 from orlop.apiserver.registry import all_strategies
 from orlop.apiserver.registry.addresses import ServiceAddresses
 from orlop.apiserver.registry.objects import Objects
@@ -99,6 +100,7 @@ class ApiServer:
         self._tasks.start("feed", feed.run())
         self._tasks.start("compactor", Compactor(store, self.clock).run())
         self._tasks.start("bookmarks", self._bookmarks(hub))
+        self._tasks.start("event expiry", EventExpiry(store, feed, hub, self.clock, config.event_ttl).run())
         objects = Objects(feed, hub, self.clock)
         objects.hooks["services"] = ServiceAddresses(objects, config.service_cidr, config.node_ports)
         tokens = auth.ServiceAccountTokens(token_key, hub, self.clock)
