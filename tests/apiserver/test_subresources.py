@@ -2,7 +2,11 @@
 
 from typing import Any
 
+import pytest
 from tests.apiserver.conftest import DEPLOYMENTS, PODS, Api, pod
+
+from orlop.api import errors
+from orlop.apiserver.auth import User
 
 BUDGETS = "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
 
@@ -137,3 +141,24 @@ async def test_streams_need_an_upgrade(api: Api) -> None:
     assert (log.status, log.message) == (404, 'nodes "n" not found')
     wrong = await api("GET", f"{PODS}/p/log?tailLines=-1")
     assert wrong.status == 422
+
+
+async def test_a_reader_of_exec_opens_no_stream(api: Api) -> None:
+    """The upgrade is a GET, but it needs leave to create."""
+    await api.made(PODS, pod(nodeName="n"))
+    rules = [{"apiGroups": [""], "resources": ["pods/exec"], "verbs": ["get"]}]
+    rbac = "/apis/rbac.authorization.k8s.io/v1/namespaces/default"
+    await api.made(f"{rbac}/roles", {"metadata": {"name": "r"}, "rules": rules})
+    await api.made(
+        f"{rbac}/rolebindings",
+        {
+            "metadata": {"name": "r"},
+            "roleRef": {"kind": "Role", "name": "r"},
+            "subjects": [{"kind": "User", "name": "reader"}],
+        },
+    )
+    reader = Api(api.server, User("reader", ("system:authenticated",)))
+    with pytest.raises(errors.ApiError) as refused:
+        async with reader.transport.websocket(f"{PODS}/p/exec?command=ls&stdout=1", {}, ("v5.channel.k8s.io",)):
+            pass
+    assert 'User "reader" cannot create resource "pods/exec"' in str(refused.value)

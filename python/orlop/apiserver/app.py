@@ -49,6 +49,9 @@ COLLECTION = frozenset({"create", "list", "watch", "deletecollection"})
 PAGES: dict[str, Page] = {**discovery.PAGES, **health.PAGES, **documents.PAGES}
 PREFIXES: list[tuple[str, Page]] = [*discovery.PREFIXES, *health.PREFIXES, *documents.PREFIXES]
 
+DEPRECATED = {"core/v1.Endpoints": "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"}
+"""What every request for a kind is told, by its type key."""
+
 PAGE_METHODS = frozenset({"GET", "HEAD"})
 DISK_FULL = "the store has no room: free space on its disk, writes are refused until then"
 
@@ -121,6 +124,8 @@ class App:
         if kind is None:
             raise _unknown(request)
         handler = handler_of(kind, request)
+        if warning := DEPRECATED.get(kind.type_key):
+            request.warn(warning)
         if kind.storage:
             request.conversion = CONVERSIONS[kind.type_key]
             kind = request.conversion.stored
@@ -164,6 +169,8 @@ class App:
                 handler = WEBSOCKETS.get((info.resource, info.subresource)) if kind is not None else None
                 if handler is None or kind is None:
                     raise _unknown(request)
+                # The upgrade is a GET, but what it opens changes things: who may only read may not (since 1.35).
+                core.authorizer.require(request.user, info._replace(verb="create"))
                 await handler(core, request, kind)
             except errors.ApiError as error:
                 await _refuse(request, status_response(error))

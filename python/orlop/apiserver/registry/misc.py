@@ -124,9 +124,6 @@ class Endpoints(Strategy):
                 if not port.protocol:
                     port.protocol = "TCP"
 
-    def warnings(self, obj: core_v1.Endpoints) -> list[str]:
-        return ["v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"]
-
     def validate(self, obj: core_v1.Endpoints) -> list[FieldError]:
         errors: list[FieldError] = []
         for i, subset in enumerate(obj.subsets):

@@ -4,7 +4,7 @@ from typing import Any
 
 from orlop.api.errors import FieldError
 from orlop.api.types import core_v1
-from orlop.apiserver.registry import names, poddefaults, podupdate, podvalidation
+from orlop.apiserver.registry import names, poddefaults, podupdate, podvalidation, podwarnings
 from orlop.apiserver.registry.strategy import Strategy
 
 
@@ -69,7 +69,7 @@ class Pods(Strategy):
                 "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS "
                 f"label is recommended: [{' '.join(problems)}]"
             )
-        return found + podvalidation.warnings(obj.spec, "spec")
+        return found + podwarnings.warnings(obj.spec, "spec")
 
     def grace(self, obj: Any, asked: int | None) -> int:
         pod: core_v1.Pod = obj

@@ -137,23 +137,3 @@ def _dns(spec: core_v1.PodSpec, path: str) -> list[FieldError]:
         if not option.name:
             errors.append(required(f"{where}.options[{i}]", "must not be empty"))
     return errors
-
-
-def warnings(spec: core_v1.PodSpec, path: str) -> list[str]:
-    """Advice on a pod's spec: duplicate variables, deprecated fields."""
-    found: list[str] = []
-    if (grace := spec.termination_grace_period_seconds) is not None and grace < 0:
-        found.append(
-            f"{path}.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1"
-        )
-    for json, listed in (("containers", spec.containers), ("initContainers", spec.init_containers)):
-        for i, container in enumerate(listed):
-            seen: set[str] = set()
-            for j, variable in enumerate(container.env):
-                if variable.name in seen and f"$({variable.name})" not in variable.value:
-                    found.append(
-                        f'{path}.{json}[{i}].env[{j}]: hides previous definition of "{variable.name}", which may be '
-                        "dropped when using apply"
-                    )
-                seen.add(variable.name)
-    return found

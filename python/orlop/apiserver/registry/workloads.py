@@ -2,7 +2,7 @@
 
 from orlop.api.errors import IMMUTABLE, FieldError, forbidden_field, invalid_value, required
 from orlop.api.types import apps_v1
-from orlop.apiserver.registry import poddefaults, podtemplate
+from orlop.apiserver.registry import poddefaults, podtemplate, podwarnings
 from orlop.apiserver.registry.strategy import Strategy
 
 NOT_NEGATIVE = "must be greater than or equal to 0"
@@ -92,6 +92,9 @@ class Deployments(Strategy):
                     )
                 )
         return errors
+
+    def warnings(self, obj: apps_v1.Deployment) -> list[str]:
+        return podwarnings.warnings(obj.spec.template.spec, "spec.template.spec")
 
     def validate_update(self, new: apps_v1.Deployment, old: apps_v1.Deployment) -> list[FieldError]:
         errors = self.validate(new)
@@ -189,6 +192,9 @@ class ReplicaSets(Strategy):
             if not spec.selector.match_labels and not spec.selector.match_expressions:
                 errors.append(invalid_value("spec.selector", spec.selector, "empty selector is invalid for deployment"))
         return errors + podtemplate.validate_template(spec.template, spec.selector, "spec.template")
+
+    def warnings(self, obj: apps_v1.ReplicaSet) -> list[str]:
+        return podwarnings.warnings(obj.spec.template.spec, "spec.template.spec")
 
     def validate_update(self, new: apps_v1.ReplicaSet, old: apps_v1.ReplicaSet) -> list[FieldError]:
         errors = self.validate(new)
