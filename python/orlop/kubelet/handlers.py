@@ -36,13 +36,11 @@ class Handlers:
             self._session = None
 
     async def execute(self, container: v.ContainerStatus, command: list[str], timeout: float) -> Outcome:
-        """Exit code 0 within `timeout` seconds."""
+        """Exit code 0 within `timeout` seconds. Raises RuntimeFailure when it cannot be told."""
         try:
             result = await self._runtime.exec_sync(container.id, command, timeout)
         except base.ExecTimeout:
             return Outcome(False, f'command timed out: "{" ".join(command)}" timed out after {timeout:g}s')
-        except base.RuntimeFailure as error:
-            return Outcome(False, str(error))
         if result.exit_code == 0:
             return Outcome(True)
         output = (result.stdout + result.stderr)[:MAX_BODY].decode(errors="replace")

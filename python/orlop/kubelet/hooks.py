@@ -1,10 +1,14 @@
 """Lifecycle hooks: postStart and preStop."""
 
-import asyncio
+from collections.abc import Awaitable, Callable
 
+from orlop import logging
 from orlop.api.types import core_v1
-from orlop.kubelet.runtime import values as v
-from orlop.kubelet.services import Services
+from orlop.clock import timeout
+from orlop.kubelet.runtime import base, values as v
+from orlop.kubelet.services import Services, container_reference
+
+log = logging.get("kubelet")
 
 UNBOUNDED = 24 * 3600.0
 """Seconds for a hook that has no limit of its own (postStart)."""
@@ -16,12 +20,14 @@ async def run_hook(
     container: core_v1.Container,
     status: v.ContainerStatus,
     ip: str,
-    timeout: float | None,
+    limit: float = UNBOUNDED,
 ) -> str | None:
-    """Runs the hook for at most `timeout` seconds. Returns what went wrong, None if nothing did."""
-    limit = UNBOUNDED if timeout is None else timeout
+    """Runs the hook for at most `limit` seconds. Returns what went wrong, None if nothing did."""
     if hook.exec:
-        outcome = await services.handlers.execute(status, hook.exec.command, limit)
+        try:
+            outcome = await services.handlers.execute(status, hook.exec.command, limit)
+        except base.RuntimeFailure as error:
+            return str(error)
     elif hook.http_get:
         outcome = await services.handlers.http(hook.http_get, container, ip, limit)
     elif hook.tcp_socket:
@@ -41,19 +47,27 @@ async def stop(
     status: v.ContainerStatus,
     grace: float,
     ip: str,
+    turn: Callable[[float], Awaitable[None]] | None = None,
 ) -> None:
-    """Ends a container: preStop, the stop signal, and after `grace` seconds in all SIGKILL."""
+    """Ends a container: preStop, its `turn` (at most so many seconds), the stop signal, and after `grace` seconds in
+    all SIGKILL."""
     began = services.clock.monotonic()
     hook = container.lifecycle.pre_stop if container is not None and container.lifecycle else None
     if container is not None and hook is not None and grace > 0:
         try:
-            async with asyncio.timeout(grace):
+            async with timeout(services.clock, grace):
                 failure = await run_hook(services, hook, container, status, ip, grace)
         except TimeoutError:
             failure = "context deadline exceeded"
         if failure is not None:
-            services.events.event(pod, "Warning", "FailedPreStopHook", f"PreStopHook failed: {failure}")
+            # What the hook said stays here: it may hold secrets, and more people may read events (as upstream).
+            log.warning("PreStop hook failed", extra={"container": container.name, "err": failure})
+            reference = container_reference(pod, container)
+            services.events.event(reference, "Warning", "FailedPreStopHook", "PreStopHook failed")
     left = grace - (services.clock.monotonic() - began)
+    if turn is not None and left > 0:
+        await turn(left)
+        left = grace - (services.clock.monotonic() - began)
     # Upstream gives a container at least this long after a preStop hook that used everything up.
     await services.runtime.stop_container(status.id, max(left, MINIMUM_GRACE) if grace > 0 else 0)
 

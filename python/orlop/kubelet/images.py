@@ -2,6 +2,7 @@
 
 import base64
 import json
+from typing import Literal
 
 from orlop.api import errors
 from orlop.api.types import core_v1
@@ -25,19 +26,21 @@ class ImageProblem(Exception):
 
 async def ensure_image(services: Services, pod: core_v1.Pod, container: core_v1.Container) -> v.Image | None:
     """The image, pulled where the policy asks for it. Raises ImageProblem."""
-    reference = container_reference(pod, container)
     image = container.image
+
+    def tell(type_: Literal["Normal", "Warning"], reason: str, message: str) -> str:
+        services.events.event(container_reference(pod, container), type_, reason, message)
+        return message
+
     try:
         present = await services.runtime.image_status(image)
     except base.ImageFailure as error:
-        services.events.event(
-            reference, "Warning", error.reason, f'Failed to apply default image tag "{image}": {error}'
-        )
-        raise ImageProblem(error.reason, f'Failed to apply default image tag "{image}": {error}') from error
+        what = "apply default image tag" if error.reason == "InvalidImageName" else "inspect image"
+        message = tell("Warning", "InspectFailed", f'Failed to {what} "{image}": {error}')
+        raise ImageProblem(error.reason, message) from error
     policy = container.image_pull_policy or "IfNotPresent"
     if present is not None and policy != "Always":
-        services.events.event(
-            reference,
+        tell(
             "Normal",
             "Pulled",
             f'Container image "{image}" already present on machine and can be accessed by the pod',
@@ -45,33 +48,41 @@ async def ensure_image(services: Services, pod: core_v1.Pod, container: core_v1.
         return present
     if policy == "Never":
         message = f'Container image "{image}" is not present with pull policy of Never'
-        services.events.event(reference, "Warning", "ErrImageNeverPull", message)
-        raise ImageProblem("ErrImageNeverPull", message)
+        raise ImageProblem("ErrImageNeverPull", tell("Warning", "ErrImageNeverPull", message))
     key = f"{pod.metadata.uid}/{image}"
     if services.pulls.left(key) > 0:
-        message = f'Back-off pulling image "{image}"'
-        services.events.event(reference, "Normal", "BackOff", message)
-        raise ImageProblem("ImagePullBackOff", message)
-    services.events.event(reference, "Normal", "Pulling", f'Pulling image "{image}"')
+        message = tell("Normal", "BackOff", f'Back-off pulling image "{image}"')
+        raise ImageProblem("ImagePullBackOff", _with_cause(pod, container, message))
+    tell("Normal", "Pulling", f'Pulling image "{image}"')
     began = services.clock.monotonic()
     try:
         await services.runtime.pull_image(image, await _auth(services, pod, image))
     except base.ImageFailure as error:
         services.pulls.next(key, services.clock.now())
-        services.events.event(reference, "Warning", "Failed", f'Failed to pull image "{image}": {error}')
-        services.events.event(reference, "Warning", "Failed", f"Error: {error.reason}")
+        tell("Warning", "Failed", f'Failed to pull image "{image}": {error}')
         raise ImageProblem(error.reason, str(error)) from error
     took = services.clock.monotonic() - began
     found = await services.runtime.image_status(image)
     size = found.size if found else 0
-    services.events.event(
-        reference,
+    tell(
         "Normal",
         "Pulled",
         f'Successfully pulled image "{image}" in {took:.3f}s ({took:.3f}s including waiting). '
         f"Image size: {size} bytes.",
     )
     return found
+
+
+def _with_cause(pod: core_v1.Pod, container: core_v1.Container, message: str) -> str:
+    """The back-off's message and what the last pull said, as the pod's status shows it."""
+    for before in [*pod.status.init_container_statuses, *pod.status.container_statuses]:
+        waiting = before.state.waiting
+        if before.name == container.name and waiting is not None:
+            if waiting.reason == "ImagePullBackOff":
+                return waiting.message
+            if waiting.reason in ("ErrImagePull", "RegistryUnavailable"):
+                return f"{message}: {waiting.reason}: {waiting.message}"
+    return message
 
 
 async def _auth(services: Services, pod: core_v1.Pod, image: str) -> v.AuthConfig | None:

@@ -18,6 +18,7 @@ from orlop.kubelet.handlers import Handlers, Outcome
 from orlop.kubelet.images import PULL_INITIAL, PULL_MAX
 from orlop.kubelet.network.base import Network, NetworkError
 from orlop.kubelet.node import NodeAgent
+from orlop.kubelet.orphans import Orphans
 from orlop.kubelet.podworker import PodWorker
 from orlop.kubelet.probes import Prober
 from orlop.kubelet.runtime import base, values as v
@@ -47,13 +48,13 @@ class Kubelet:
         self._group = tasks.Group(self._failed)
         self._workers: dict[str, PodWorker] = {}
         self._registered = asyncio.Event()
-        self.node = NodeAgent(client, clock, config, runtime)
+        self._nodes: Informer[core_v1.Node] = Informer(client, core_v1.Node, fields=f"metadata.name={config.node_name}")
+        self.node = NodeAgent(client, clock, config, runtime, lambda: self._nodes.get("", config.node_name))
         self._recorder = Recorder(client, clock, "kubelet", host=config.node_name)
         self.pods: Informer[core_v1.Pod] = Informer(client, core_v1.Pod, fields=f"spec.nodeName={config.node_name}")
         self._services_informer: Informer[core_v1.Service] | None = (
             None if config.simulated else Informer(client, core_v1.Service)
         )
-        self._nodes: Informer[core_v1.Node] = Informer(client, core_v1.Node, fields=f"metadata.name={config.node_name}")
         self._handlers = Handlers(runtime)
         self._parts = self._services()
 
@@ -88,11 +89,7 @@ class Kubelet:
     def _ask(self) -> probes.Ask:
         def ip_of(uid: str) -> str:
             worker = self._workers.get(uid)
-            if worker is None:
-                return ""
-            if worker.pod.spec.host_network:
-                return self.config.node_ips[0]
-            return worker.pod_ip
+            return "" if worker is None else worker.ip
 
         return probes.asker(self._handlers, ip_of)
 
@@ -158,7 +155,9 @@ class Kubelet:
         """The pod network comes up as soon as the cluster has given the node its range."""
 
         def changed(_old: core_v1.Node | None, new: core_v1.Node | None) -> None:
-            if new is not None and new.spec.pod_cidrs and new.spec.pod_cidrs != self._configured:
+            if new is None:
+                self.node.wake()
+            elif new.spec.pod_cidrs and new.spec.pod_cidrs != self._configured:
                 self._group.start("pod network", self._configure(new.spec.pod_cidrs))
 
         self._configured: list[str] = []
@@ -201,25 +200,25 @@ class Kubelet:
         self._workers.pop(uid, None)
 
     async def _runtime_events(self) -> None:
-        async for event in self._runtime.events():
-            if event.type == "relist":
-                for worker in self._workers.values():
-                    worker.wake()
-            elif event.pod is not None and event.type in ("stopped", "deleted"):
-                self._wake(event.pod.uid)
+        """Wakes the workers of pods to which something happens, for ever."""
+        while True:
+            try:
+                async for event in self._runtime.events():
+                    if event.type == "relist":
+                        for worker in self._workers.values():
+                            worker.wake()
+                    elif event.pod is not None and event.type in ("stopped", "deleted"):
+                        self._wake(event.pod.uid)
+            except Exception as error:
+                log.warning("Lost the runtime's events, will connect again", extra={"err": error})
+            await self._clock.sleep(RETRY_INITIAL)
 
     async def _orphans(self) -> None:
         """Ends what an earlier run left of pods that the API no longer has."""
         await self.pods.synced()
-        wanted = {p.metadata.uid for p in self.pods.list()}
-        for sandbox in await self._runtime.list_pod_sandbox():
-            if sandbox.metadata.uid not in wanted:
-                log.info("Removing orphaned pod sandbox", extra={"pod": sandbox.metadata.name})
-                await self._runtime.stop_pod_sandbox(sandbox.id)
-                await self._runtime.remove_pod_sandbox(sandbox.id)
-        if not self.config.simulated:
-            for uid in self._parts.volumes.known_pods() - wanted:
-                await self._parts.volumes.tear_down(uid)
+        orphans = Orphans(self._runtime, None if self.config.simulated else self._parts.volumes)
+        while not await orphans.remove(lambda: {p.metadata.uid for p in self.pods.list()} | self._workers.keys()):
+            await self._clock.sleep(RETRY_MAX)
 
     def _unhealthy(self, pod: core_v1.Pod, container: core_v1.Container, message: str) -> None:
         self._recorder.event(container_reference(pod, container), "Warning", "Unhealthy", message)

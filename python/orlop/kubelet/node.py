@@ -1,16 +1,18 @@
 """The node's own object: registration, status, and the Lease that says it is alive."""
 
 import asyncio
+import math
 import os
 import platform
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from orlop import logging
+from orlop import logging, tasks
 from orlop.api import errors, quantity
 from orlop.api.types import coordination_v1, core_v1, meta_v1
 from orlop.client.client import Client
@@ -71,13 +73,21 @@ def system_info(runtime: str) -> core_v1.NodeSystemInfo:
 class NodeAgent:
     """Keeps one Node and its Lease."""
 
-    def __init__(self, client: Client, clock: Clock, config: KubeletConfig, runtime: base.Runtime) -> None:
+    def __init__(
+        self,
+        client: Client,
+        clock: Clock,
+        config: KubeletConfig,
+        runtime: base.Runtime,
+        known: Callable[[], core_v1.Node | None],
+    ) -> None:
+        """`known` gives the node as the API has it, as far as this kubelet was told."""
         self._client = client
+        self._known = known
         self._clock = clock
         self._config = config
         self._runtime = runtime
-        self._sent: bytes = b""
-        self._sent_at = 0.0
+        self._sent_at = -math.inf
         self._news = asyncio.Event()
         self.port = config.port
         self.capacity = machine_capacity(config)
@@ -91,7 +101,7 @@ class NodeAgent:
         while True:
             try:
                 return await self._register()
-            except (errors.ApiError, OSError, TimeoutError) as error:
+            except Exception as error:
                 log.warning(
                     "Unable to register node with API server", extra={"node": self._config.node_name, "err": error}
                 )
@@ -138,32 +148,25 @@ class NodeAgent:
             self._news.clear()
             try:
                 await self._report()
-            except (errors.ApiError, base.RuntimeFailure, OSError, TimeoutError) as error:
+            except Exception as error:
                 log.warning("Error updating node status, will retry", extra={"err": error})
-            await self._pause(self._config.node_status_update_frequency)
+            await tasks.first(self._clock.sleep(self._config.node_status_update_frequency), self._woken())
 
-    async def _pause(self, seconds: float) -> None:
-        sleeper = asyncio.ensure_future(self._clock.sleep(seconds))
-        waker = asyncio.ensure_future(self._news.wait())
-        try:
-            await asyncio.wait([sleeper, waker], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            sleeper.cancel()
-            waker.cancel()
+    async def _woken(self) -> None:
+        await self._news.wait()
 
     async def _report(self) -> None:
-        node = await self._client.get(core_v1.Node, self._config.node_name)
+        # A node that was deleted is made again: its pods are still here.
+        node = self._known() or await self._register()
         status = await self._status(node.status)
-        plain = msgspec.json.encode(_without_heartbeats(status))
-        due = self._clock.monotonic() - self._sent_at >= self._config.node_status_report_frequency
-        if plain == self._sent and not due:
-            return
-        patch: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(status))
-        patch["addresses"] = [*patch.get("addresses", []), {"$patch": "replace"}]
-        await self._client.patch(
-            core_v1.Node, self._config.node_name, None, {"status": patch}, type="strategic", subresource="status"
-        )
-        self._sent, self._sent_at = plain, self._clock.monotonic()
+        patch = changes(node.status, status)
+        if self._clock.monotonic() - self._sent_at >= self._config.node_status_report_frequency:
+            patch["conditions"] = msgspec.to_builtins(status.conditions)
+        if patch:
+            await self._client.patch(
+                core_v1.Node, self._config.node_name, None, {"status": patch}, type="strategic", subresource="status"
+            )
+            self._sent_at = self._clock.monotonic()
 
     async def _status(self, old: core_v1.NodeStatus) -> core_v1.NodeStatus:
         config = self._config
@@ -228,7 +231,7 @@ class NodeAgent:
                 pause = every
             except errors.Conflict:
                 lease, pause = None, 0.0
-            except (errors.ApiError, OSError, TimeoutError) as error:
+            except Exception as error:
                 log.warning("Failed to update lease, will retry", extra={"err": error})
                 lease, pause = None, RETRY_SECONDS
             await self._clock.sleep(pause)
@@ -285,8 +288,19 @@ def _condition(
     )
 
 
-def _without_heartbeats(status: core_v1.NodeStatus) -> core_v1.NodeStatus:
-    plain: core_v1.NodeStatus = msgspec.json.decode(msgspec.json.encode(status), type=core_v1.NodeStatus)
-    for condition in plain.conditions:
-        condition.last_heartbeat_time = None
-    return plain
+def changes(old: core_v1.NodeStatus, new: core_v1.NodeStatus) -> dict[str, Any]:
+    """A strategic merge patch with what of the node's status differs, heartbeats' times apart."""
+    before: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(old))
+    after: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(new))
+    known = {c["type"]: _lasting(c) for c in before.get("conditions", [])}
+    conditions = [c for c in after.pop("conditions", []) if known.get(c["type"]) != _lasting(c)]
+    patch = {key: value for key, value in after.items() if before.get(key) != value}
+    if conditions:
+        patch["conditions"] = conditions
+    if "addresses" in patch:
+        patch["addresses"] = [*patch["addresses"], {"$patch": "replace"}]
+    return patch
+
+
+def _lasting(condition: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in condition.items() if key != "lastHeartbeatTime"}

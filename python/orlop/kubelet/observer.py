@@ -3,9 +3,9 @@
 from typing import NamedTuple
 
 from orlop.api.types import core_v1
-from orlop.kubelet import starter
 from orlop.kubelet.runtime import base, values as v
 from orlop.kubelet.services import Services
+from orlop.kubelet.termination import termination_message
 
 
 class Observation(NamedTuple):
@@ -24,8 +24,8 @@ class Observer:
         self._seen: dict[tuple[str, v.ContainerState], v.ContainerStatus] = {}
         self.messages: dict[str, str] = {}
         """Termination messages by container id."""
-        self.ip = ""
-        """The pod's own address as of the last look."""
+        self.ips: tuple[str, ...] = ()
+        """The pod's own addresses as of the last look."""
 
     async def look(self, pod: core_v1.Pod) -> Observation:
         """Everything of the pod. Raises RuntimeFailure."""
@@ -38,7 +38,7 @@ class Observer:
                 sandbox = await self._s.runtime.pod_sandbox_status(newest.id)
             except base.NotFound:
                 sandbox = None
-        self.ip = sandbox.ips[0] if sandbox is not None and sandbox.ips else ""
+        self.ips = sandbox.ips if sandbox is not None else ()
         statuses = []
         seen = {}
         for container in await self._s.runtime.list_containers(labels=wanted):
@@ -60,4 +60,4 @@ class Observer:
         name = status.metadata.name
         spec = next((c for c in [*pod.spec.init_containers, *pod.spec.containers] if c.name == name), None)
         if spec is not None:
-            self.messages[status.id] = await starter.termination_message(self._s, pod, spec, status)
+            self.messages[status.id] = await termination_message(self._s, pod, spec, status)

@@ -108,9 +108,12 @@ def plan(
         restart = container.restart_policy or pod.spec.restart_policy
         suffix = ", will be restarted" if restart != "Never" or "definition" in why[0] else ""
         result.kill.append(Kill(status, f"Container {container.name} {why[0]}{suffix}", why[1]))
-    if not result.start and not result.kill:
-        states = [newest.get(c.name) for c in pod.spec.containers]
-        result.finished = all(s is not None and s.state == "exited" for s in states)
+    states = [newest.get(c.name) for c in pod.spec.containers]
+    if all(s is not None and s.state == "exited" for s in states) and not any(
+        should_restart(pod, c, s) for c, s in zip(pod.spec.containers, states, strict=True)
+    ):
+        # A sidecar does not keep its pod alive: it is not started again.
+        result.finished, result.start = True, []
     return result
 
 

@@ -1,44 +1,48 @@
 """Starts one container: image, environment, mounts, create, start, postStart hook."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
+from typing import Any, TypeVar
 
+from orlop import tasks
 from orlop.api.types import core_v1
-from orlop.kubelet import containers
+from orlop.kubelet import containers, killing
 from orlop.kubelet.environment import ConfigError, environment
 from orlop.kubelet.hooks import run_hook
 from orlop.kubelet.images import ImageProblem, ensure_image
+from orlop.kubelet.podstate import PodState
 from orlop.kubelet.runtime import base, values as v
-from orlop.kubelet.services import Services, container_reference
+from orlop.kubelet.services import container_reference
 from orlop.kubelet.status import Waiting
+from orlop.kubelet.termination import termination_file
 from orlop.kubelet.volumes.payload import VolumeError
 
-MAX_TERMINATION_MESSAGE = 4096
-"""Bytes of a container's termination message (upstream: MaxContainerTerminationMessageLength)."""
-MAX_LOG_LINES = 80
-"""Lines of the log that stand in for a missing message with FallbackToLogsOnError."""
-MAX_LOG_BYTES = 2048
-"""Bytes of those lines."""
+T = TypeVar("T")
+
+GIVEN_UP = Waiting("ContainerCreating")
+"""The pod is to end, so nothing is started any more."""
 
 
 async def start(
-    services: Services,
-    pod: core_v1.Pod,
+    state: PodState,
     container: core_v1.Container,
     sandbox: v.PodSandboxStatus,
     sandbox_config: v.PodSandboxConfig,
     paths: Mapping[str, Path],
     attempt: int,
 ) -> Waiting | None:
-    """Starts the container. Returns why it is waiting instead, if it is."""
+    """Starts the container. Returns why it is waiting instead, if it is; gives up when the pod is told to end."""
+    services, pod, ips = state.services, state.pod, state.ips
     reference = container_reference(pod, container)
     runtime = services.runtime
     try:
-        image = await ensure_image(services, pod, container)
+        image = await unless_ending(state, ensure_image(services, pod, container))
     except ImageProblem as problem:
+        services.events.event(reference, "Warning", "Failed", f"Error: {problem.reason}")
         return Waiting(problem.reason, problem.message)
-    ips = list(services.host_ips) if pod.spec.host_network else list(sandbox.ips)
+    if state.ending.is_set():
+        return GIVEN_UP
     try:
         containers.check_non_root(pod, container, image)
         if services.config.simulated:
@@ -82,23 +86,32 @@ async def start(
         services.events.event(reference, "Warning", "Failed", f"Error: {error}")
         return Waiting("RunContainerError", str(error))
     services.events.event(reference, "Normal", "Started", f"Started container {container.name}")
-    return await _post_start(services, pod, container, container_id, ips)
+    return await _post_start(state, container, container_id)
 
 
-async def _post_start(
-    services: Services, pod: core_v1.Pod, container: core_v1.Container, container_id: str, ips: list[str]
-) -> Waiting | None:
+async def _post_start(state: PodState, container: core_v1.Container, container_id: str) -> Waiting | None:
+    services = state.services
     hook = container.lifecycle.post_start if container.lifecycle else None
     if hook is None:
         return None
     status = await services.runtime.container_status(container_id)
-    failure = await run_hook(services, hook, container, status, ips[0] if ips else "", timeout=None)
+    failure = await unless_ending(state, run_hook(services, hook, container, status, state.ip))
     if failure is None:
         return None
-    reference = container_reference(pod, container)
-    services.events.event(reference, "Warning", "FailedPostStartHook", f"PostStartHook failed: {failure}")
-    await services.runtime.stop_container(container_id, pod.spec.termination_grace_period_seconds or 30)
+    # What the hook said is only for those who may read the pod: it may hold secrets (as upstream).
+    reference = container_reference(state.pod, container)
+    services.events.event(reference, "Warning", "FailedPostStartHook", "PostStartHook failed")
+    await killing.kill(state, status, "FailedPostStartHook")
     return Waiting("PostStartHookError", failure)
+
+
+async def unless_ending(state: PodState, work: Coroutine[Any, Any, T]) -> T | None:
+    """The result of `work`; None when the pod is told to end before it is there."""
+
+    async def told() -> None:
+        await state.ending.wait()
+
+    return await tasks.first(work, told())
 
 
 def _mounts(
@@ -125,32 +138,3 @@ def _mounts(
         message.chmod(0o666)
         mounts.append(v.Mount(container_path=container.termination_message_path, host_path=str(message)))
     return mounts
-
-
-def termination_file(directory: Path, name: str, attempt: int) -> Path:
-    """Where a container's termination message lies on the node."""
-    return directory / "containers" / name / str(attempt)
-
-
-async def termination_message(
-    services: Services, pod: core_v1.Pod, container: core_v1.Container, status: v.ContainerStatus
-) -> str:
-    """What the container said when it ended: its message file, or the end of its log where that is asked for."""
-    directory = services.volumes.pod_directory(pod.metadata.uid)
-    file = termination_file(directory, container.name, status.metadata.attempt)
-
-    def read() -> bytes:
-        try:
-            with file.open("rb") as stream:
-                return stream.read(MAX_TERMINATION_MESSAGE)
-        except OSError:
-            return b""
-
-    message = await asyncio.to_thread(read)
-    fallback = container.termination_message_policy == "FallbackToLogsOnError" and status.exit_code != 0
-    if not message and fallback:
-        chunks = []
-        async for chunk in services.runtime.logs(status.id, v.LogOptions(tail_lines=MAX_LOG_LINES)):
-            chunks.append(chunk)
-        message = b"".join(chunks)[-MAX_LOG_BYTES:]
-    return message.decode(errors="replace")

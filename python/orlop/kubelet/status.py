@@ -16,6 +16,9 @@ from orlop.kubelet.runtime import values as v
 POD_INITIALIZING = "PodInitializing"
 CONTAINER_CREATING = "ContainerCreating"
 
+TERMINAL = ("Failed", "Succeeded")
+"""Phases that a pod never leaves."""
+
 KUBELET_CONDITIONS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
 
 
@@ -43,6 +46,7 @@ class Facts(msgspec.Struct, kw_only=True):
     reason: str = ""
     message: str = ""
     terminating: bool = False
+    """The pod was to end, and nothing of it runs any more."""
     messages: Mapping[str, str] = {}
     """Container id → termination message."""
     runtime_name: str = ""
@@ -54,10 +58,16 @@ def generate(pod: core_v1.Pod, facts: Facts, now: float) -> core_v1.PodStatus:
     init = [_container(pod, c, facts, old.init_container_statuses, True) for c in pod.spec.init_containers]
     main = [_container(pod, c, facts, old.container_statuses, False) for c in pod.spec.containers]
     phase = facts.phase or _phase(pod, init, main, old.phase)
+    if facts.terminating and phase not in TERMINAL:
+        codes = [s.state.terminated.exit_code if s.state.terminated else -1 for s in main]
+        phase = "Failed" if any(codes) else "Succeeded"
+    elif phase in TERMINAL and old.phase not in TERMINAL and any(c.state == "running" for c in facts.containers):
+        # A phase that says that all has ended is told when all has ended, sidecars included.
+        phase = old.phase or "Pending"
     ips = list(facts.sandbox.ips) if facts.sandbox and facts.sandbox.state == "ready" else []
-    if pod.spec.host_network and facts.sandbox and facts.sandbox.state == "ready":
+    if pod.spec.host_network:
         ips = list(facts.host_ips)
-    if not ips and facts.terminating:
+    if not ips and (facts.terminating or phase in TERMINAL):
         ips = [p.ip for p in old.pod_ips]
     status = core_v1.PodStatus(
         observed_generation=pod.metadata.generation,
@@ -124,7 +134,7 @@ def _container(
         if init and pod.spec.init_containers[0].name != container.name:
             creating = POD_INITIALIZING
         reason = waiting or Waiting(creating)
-        if facts.terminating or facts.phase in ("Failed", "Succeeded"):
+        if facts.terminating or facts.phase in TERMINAL:
             status.state = _never_ran(status)
         else:
             status.state = core_v1.ContainerState(
@@ -208,7 +218,7 @@ def _phase(
     main: Sequence[core_v1.ContainerStatus],
     old: str,
 ) -> str:
-    if old in ("Failed", "Succeeded"):
+    if old in TERMINAL:
         return old
     pending_init = failed_init = 0
     for container, status in zip(pod.spec.init_containers, init, strict=True):
@@ -255,7 +265,7 @@ def _phase(
 
 
 def _conditions(pod: core_v1.Pod, status: core_v1.PodStatus, facts: Facts, now: float) -> list[core_v1.PodCondition]:
-    done = status.phase in ("Succeeded", "Failed")
+    done = status.phase in TERMINAL
     unready = [s.name for s in status.container_statuses if not s.ready]
     unready += [
         s.name

@@ -27,18 +27,25 @@ class StatusManager:
         self._group = group
         self._wanted: dict[str, tuple[core_v1.Pod, core_v1.PodStatus]] = {}
         self._sending: dict[str, asyncio.Task[None]] = {}
-        self._sent: dict[str, bytes] = {}
+        self._known: dict[str, core_v1.Pod] = {}
+        """By uid: the API's answer to what was sent last. The watch may be behind it."""
 
     def publish(self, pod: core_v1.Pod, status: core_v1.PodStatus) -> None:
-        """The pod's status now. Nothing is sent when the API has it already."""
+        """The pod's status now; `pod` as the API is known to have it. Nothing is sent when the API has it already."""
         uid = pod.metadata.uid
-        encoded = msgspec.json.encode(status)
-        if self._sent.get(uid) == encoded and uid not in self._wanted:
+        if uid not in self._sending and not difference(self._newest(pod).status, status):
             return
         self._wanted[uid] = (pod, status)
         if uid not in self._sending:
             task = self._group.start(f"status {pod.metadata.namespace}/{pod.metadata.name}", self._send(uid))
             self._sending[uid] = task
+
+    def _newest(self, pod: core_v1.Pod) -> core_v1.Pod:
+        """Of what the watch has told and what the last write was answered, the newer."""
+        known = self._known.get(pod.metadata.uid)
+        if known is None or int(known.metadata.resource_version) <= int(pod.metadata.resource_version):
+            return pod
+        return known
 
     async def settled(self, uid: str) -> None:
         """Returns when the newest status of the pod has arrived (or the pod is gone)."""
@@ -49,7 +56,7 @@ class StatusManager:
     def forget(self, uid: str) -> None:
         """The pod is gone from the API."""
         self._wanted.pop(uid, None)
-        self._sent.pop(uid, None)
+        self._known.pop(uid, None)
 
     async def delete(self, pod: core_v1.Pod) -> None:
         """Removes the pod from the API, now that nothing of it is left here; a pod that is gone already is fine."""
@@ -70,28 +77,29 @@ class StatusManager:
         try:
             while uid in self._wanted:
                 pod, status = self._wanted.pop(uid)
-                patch = difference(pod.status, status)
-                if patch:
-                    try:
-                        await self._client.patch(
-                            core_v1.Pod,
-                            pod.metadata.name,
-                            pod.metadata.namespace,
-                            {"metadata": {"uid": uid}, "status": patch},
-                            type="strategic",
-                            subresource="status",
-                        )
-                    except (errors.NotFound, errors.Conflict):
-                        # Gone, or another pod of the same name by now: nothing to tell.
-                        self.forget(uid)
-                        return
-                    except (errors.ApiError, OSError, TimeoutError) as error:
-                        self._wanted.setdefault(uid, (pod, status))
-                        log.warning("Failed to update status for pod", extra={"pod": pod.metadata.name, "err": error})
-                        await self._clock.sleep(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
-                        tries += 1
-                        continue
-                self._sent[uid] = msgspec.json.encode(status)
+                patch = difference(self._newest(pod).status, status)
+                if not patch:
+                    continue
+                try:
+                    answer = await self._client.patch(
+                        core_v1.Pod,
+                        pod.metadata.name,
+                        pod.metadata.namespace,
+                        {"metadata": {"uid": uid}, "status": patch},
+                        type="strategic",
+                        subresource="status",
+                    )
+                except (errors.NotFound, errors.Conflict):
+                    # Gone, or another pod of the same name by now: nothing to tell.
+                    self.forget(uid)
+                    return
+                except Exception as error:
+                    self._wanted.setdefault(uid, (pod, status))
+                    log.warning("Failed to update status for pod", extra={"pod": pod.metadata.name, "err": error})
+                    await self._clock.sleep(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
+                    tries += 1
+                    continue
+                self._known[uid], tries = answer, 0
         finally:
             self._sending.pop(uid, None)
 

@@ -11,24 +11,45 @@ from orlop.kubelet.volumes.payload import VolumeError
 
 
 def empty_dir(path: Path, medium: str, size: int | None, group: int | None) -> None:
-    """A directory that any user of the pod may write; in memory where `medium` says so."""
-    path.mkdir(parents=True, exist_ok=True)
-    if medium == "Memory" and not os.path.ismount(path):
-        options = f"mode=1777{f',size={size}' if size else ''}"
-        try:
-            subprocess.run(
-                ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(path)], check=True, capture_output=True, text=True
-            )
-        except (OSError, subprocess.CalledProcessError) as error:
-            text = error.stderr.strip() if isinstance(error, subprocess.CalledProcessError) else str(error)
-            raise VolumeError(f"mount failed: tmpfs at {path}: {text}") from error
-    elif medium not in ("", "Memory") and not medium.startswith("HugePages"):
+    """A directory that any user of the pod may write; in memory (`size` bytes at most) where `medium` says so.
+
+    One that is there already is left as the pod's containers have made it."""
+    if medium == "Memory":
+        path.mkdir(parents=True, exist_ok=True)
+        if not os.path.ismount(path):
+            _mount_memory(path, size, group)
+    elif medium == "" or medium.startswith("HugePages"):
+        if not path.exists():
+            _make_shared(path, group)
+    else:
         raise VolumeError(f'unknown storage medium "{medium}"')
-    if medium != "Memory":
-        os.chmod(path, 0o777)
+
+
+def _make_shared(path: Path, group: int | None) -> None:
+    """It gets its name when it is done, so that one that is there is whole."""
+    fresh = path.with_name(f"..{path.name}")
+    fresh.mkdir(parents=True, exist_ok=True)
+    os.chmod(fresh, 0o777)
     if group is not None and os.geteuid() == 0:
-        os.chown(path, -1, group)
-        os.chmod(path, 0o2777)
+        os.chown(fresh, -1, group)
+        os.chmod(fresh, 0o2777)
+    fresh.rename(path)
+
+
+def _mount_memory(path: Path, size: int | None, group: int | None) -> None:
+    options = ["mode=0777" if group is None else f"mode=2777,gid={group}"]
+    if size:
+        options.append(f"size={size}")
+    try:
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", ",".join(options), "tmpfs", str(path)],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+    except (OSError, subprocess.CalledProcessError) as error:
+        text = error.stderr.strip() if isinstance(error, subprocess.CalledProcessError) else str(error)
+        raise VolumeError(f"mount failed: tmpfs at {path}: {text}") from error
 
 
 def host_path(path: str, kind: str) -> Path:

@@ -81,6 +81,15 @@ class Volumes:
             )
         raise VolumeError(f"this node has no plugin for this kind of volume; it has {', '.join(SUPPORTED)}")
 
+    def next_renewal(self, uid: str) -> float | None:
+        """Wall-clock time at which a token of the pod is to be renewed; None: it has none."""
+        return self._tokens.next_renewal(uid)
+
+    async def unmount(self, uid: str) -> None:
+        """Removes the pod's volumes: it has ended, but what it left else (messages) is still asked for."""
+        self._tokens.forget(uid)
+        await asyncio.to_thread(host.remove, self.pod_directory(uid) / "volumes")
+
     async def tear_down(self, uid: str) -> None:
         """Removes everything of the pod from the node."""
         self._tokens.forget(uid)
