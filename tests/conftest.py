@@ -11,6 +11,7 @@ MACHINE = ("docker", "network", "root", "e2e")
 """Marks of tests that change the machine: one worker runs them all, one after the other."""
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if any(item.get_closest_marker(mark) for mark in MACHINE):
