@@ -12,6 +12,7 @@ import socket
 import socketserver
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -24,6 +25,9 @@ POD_CIDR6 = "fd00:10:244::/64"
 NODE, NODE6 = "198.51.100.1", "2001:db8:51::1"
 TIMEOUT = 1.5
 """Seconds for one exchange: far above what it takes, below TCP's patience, so that a black hole is seen as one."""
+
+SETTLED = 30.0
+"""Seconds until a new world's links must work."""
 
 
 class Namespace:
@@ -172,6 +176,20 @@ class World:
             node.ip("link", "set", name, "master", "pods")
             node.output("bridge", "link", "set", "dev", name, "hairpin", "on")
             self.serve(pod, name, 8080)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Waits until every pod answers in both families: the kernel may take seconds to notice that a link is up."""
+        deadline = time.monotonic() + SETTLED
+        for pod in self.pods:
+            for client in (pod, self.node, self.outside):
+                for address in pod.addresses:
+                    while True:
+                        try:
+                            client.ask(address, 8080)
+                            break
+                        except OSError:
+                            assert time.monotonic() < deadline, f"{client.name} cannot reach {address}"
 
     def _wire(self, namespace: Namespace, name: str, addresses: list[str], gateways: list[str]) -> None:
         self.node.ip("link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", namespace.name)

@@ -166,13 +166,21 @@ def _balance(
             share = f"{total}-{total + weight - 1}" if weight > 1 else str(total)
             shares.append(f"{share} : " + (f"goto endpoint-{name}" if port.affinity_seconds else f"{address} . {to}"))
             total += weight
-    if shares:
+    if len(shares) > 1:
         choice = f"numgen random mod {total} "
         if port.affinity_seconds:
             choice += "vmap"
         else:
             choice = f"meta l4proto {PROTOCOL_NUMBERS[port.id[3]]} dnat {ip} to {choice}map"
         lines.append(f"{choice} {{ {', '.join(shares)} }}")
+    # After a map too: a packet that is on its way through the old rules while a transaction commits finds their map
+    # empty, as the kernel takes its elements out of use at once (nf_tables_api.c, nft_map_deactivate). It must not go
+    # on untranslated.
+    for address, to in [(address, to) for address, to, weight in backends if weight][:1]:
+        if port.affinity_seconds:
+            lines.append(f"goto endpoint-{_endpoint_name(base, address, to)}")
+        else:
+            lines.append(f"meta l4proto {PROTOCOL_NUMBERS[port.id[3]]} dnat to {_destination(family, address, to)}")
     return lines
 
 
@@ -184,12 +192,16 @@ def _endpoint(base: str, family: int, protocol: int, address: str, port: int, af
     """Session affinity: whoever is sent here is remembered, so that the next connection is sent here too."""
     ip = FAMILIES[family]
     name = _endpoint_name(base, address, port)
-    to = f"{address}:{port}" if family == 4 else f"[{address}]:{port}"
+    to = _destination(family, address, port)
     remember = f"update @affinity-{name} {{ {ip} saddr timeout {duration(affinity_seconds)} }}"
     return Ruleset(
         chains={f"endpoint-{name}": [remember, f"meta l4proto {protocol} dnat to {to}"]},
         sets={f"affinity-{name}": f"set type ipv{family}_addr; size 65535; flags dynamic,timeout"},
     )
+
+
+def _destination(family: int, address: str, port: int) -> str:
+    return f"{address}:{port}" if family == 4 else f"[{address}]:{port}"
 
 
 def duration(seconds: int) -> str:
