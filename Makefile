@@ -22,19 +22,19 @@ tools: ## check that what a build needs is there, and say what is missing
 	@PYTHON=$(PYTHON) scripts/check-tools
 
 $(VENV)/.installed: pyproject.toml | tools
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=24' 'maturin>=1.16,<2'
-	$(BIN)/python scripts/requirements.py dev | $(BIN)/python -m pip install --quiet --disable-pip-version-check -r /dev/stdin
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=24' 'maturin>=1.16,<2'
+	@$(BIN)/python scripts/requirements.py dev | $(BIN)/python -m pip install --quiet --disable-pip-version-check -r /dev/stdin
 	@touch $@
 
 build: tools $(VENV)/.installed ## the development environment .venv, with the extension in release mode
 	@mkdir -p "$(CARGO_TARGET_DIR)"
-	$(LOCKED) $(BIN)/maturin develop --quiet --release
+	@$(LOCKED) $(BIN)/maturin develop --quiet --release
 	@$(BIN)/python -m compileall -q python/orlop
 
 wheel: tools $(VENV)/.installed ## the wheel that users install, in build/wheels
 	@mkdir -p "$(CARGO_TARGET_DIR)" build/wheels && rm -f build/wheels/orlop-*.whl
-	$(LOCKED) $(BIN)/maturin build --quiet --profile dist --out build/wheels 2>&1 | { grep -v -e "^🍹" -e "^🐍" -e "^🔗" -e "^📦" || true; }
+	@$(LOCKED) $(BIN)/maturin build --quiet --profile dist --out build/wheels 2>&1 | { grep -v -e "^🍹" -e "^🐍" -e "^🔗" -e "^📦" || true; }
 	@$(BIN)/python scripts/check_wheel.py build/wheels/orlop-*.whl
 
 up: tools ## build, install into a clean environment, start a cluster, deploy examples/hello

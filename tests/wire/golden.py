@@ -8,6 +8,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from tests.support import docker_engine
+
 MODULE = "k8s.io/api@v0.37.2"
 FOLDERS = {"internal": "apiserverinternal"}
 """Where a type key's folder is not the first label of the API group."""
@@ -24,7 +26,13 @@ def folder() -> Path | str:
     """Where the fixtures are (Go's module cache, outside this repository), or why they cannot be had."""
     go = shutil.which("go") or "/usr/local/go/bin/go"
     if not Path(go).exists():
-        return "the go client is not installed"
+        if os.geteuid() != 0:
+            return "the go client is not installed, and only root can install it"
+        try:
+            docker_engine.apt_install("golang-go")
+        except docker_engine.NoEngine as error:
+            return str(error)
+        go = "go"
     with tempfile.TemporaryDirectory() as work:
         (Path(work) / "go.mod").write_text("module fixtures\n")
         env = os.environ | {"GOFLAGS": "-mod=mod"}

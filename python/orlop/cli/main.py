@@ -21,6 +21,13 @@ COMMANDS = {
 """Each is the module `orlop.cli.<name>` with `add_arguments(parser)` and `run(arguments) -> exit code`."""
 
 
+class Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Names a default where there is one to name."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default is None else super()._get_help_string(action)
+
+
 def parser(command: str | None) -> argparse.ArgumentParser:
     """The parser; only the module of the command that is run is imported."""
     top = argparse.ArgumentParser(
@@ -34,7 +41,7 @@ def parser(command: str | None) -> argparse.ArgumentParser:
             name,
             help=help_text,
             description=help_text[0].upper() + help_text[1:] + ".",
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            formatter_class=Help,
         )
         if name == command:
             module(name).add_arguments(sub)
