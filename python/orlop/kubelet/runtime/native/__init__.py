@@ -1,0 +1,1 @@
+"""The embedded runtime: containers with nothing installed but orlop."""

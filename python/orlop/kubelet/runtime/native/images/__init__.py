@@ -1,0 +1,6 @@
+"""Images of the embedded runtime: a store on disk, archives into it and out of it, registries."""
+
+from orlop.kubelet.runtime.native.images.model import ImageConfig, StoredImage
+from orlop.kubelet.runtime.native.images.store import ImageStore
+
+__all__ = ["ImageConfig", "ImageStore", "StoredImage"]

@@ -1,0 +1,56 @@
+"""What this process may do to files where the store lies: tried, not guessed from the user's number."""
+
+import contextlib
+import os
+import stat
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+
+class Abilities(msgspec.Struct, frozen=True):
+    """Each is False where the kernel refuses it: without root, in a user namespace, on a file system without it."""
+
+    owners: bool
+    """Files can be given to others."""
+    devices: bool
+    trusted: bool
+    """`trusted.*` attributes, which overlayfs reads when root mounts it."""
+    attributes: bool
+    """`user.*` attributes, which overlayfs reads with its `userxattr` option."""
+
+    @property
+    def opaque(self) -> str | None:
+        """The attribute that hides a folder's lower content; None where overlayfs cannot be told."""
+        return "trusted.overlay.opaque" if self.trusted else "user.overlay.opaque" if self.attributes else None
+
+
+def probe(folder: Path) -> Abilities:
+    """Tries each on a file in `folder`."""
+    fd, name = tempfile.mkstemp(dir=folder, prefix=".probe-")
+    try:
+        return Abilities(
+            owners=_can(lambda: os.fchown(fd, 1, 1)),
+            devices=_can(lambda: _device(name + "d")),
+            trusted=_can(lambda: os.setxattr(fd, "trusted.orlop", b"1")),
+            attributes=_can(lambda: os.setxattr(fd, "user.orlop", b"1")),
+        )
+    finally:
+        os.close(fd)
+        os.unlink(name)
+
+
+def _device(name: str) -> None:
+    os.mknod(name, stat.S_IFCHR | 0o600, os.makedev(1, 3))
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name)
+
+
+def _can(action: Callable[[], None]) -> bool:
+    try:
+        action()
+    except OSError:
+        return False
+    return True
