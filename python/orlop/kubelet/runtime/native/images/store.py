@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -10,13 +9,17 @@ from orlop.clock import Clock
 from orlop.kubelet.runtime import values as v
 from orlop.kubelet.runtime.base import ImageFailure, RuntimeFailure
 from orlop.kubelet.runtime.native.images import archive, garbage, host, names
-from orlop.kubelet.runtime.native.images.archive import Found, Part
 from orlop.kubelet.runtime.native.images.blobs import Blobs, short
+from orlop.kubelet.runtime.native.images.flights import Flights
 from orlop.kubelet.runtime.native.images.index import Index, Record
-from orlop.kubelet.runtime.native.images.layers import LayerRecord, Layers, reason, remove_tree
+from orlop.kubelet.runtime.native.images.intake import Intake, refuse_host
+from orlop.kubelet.runtime.native.images.layers import Layers, reason, remove_tree
 from orlop.kubelet.runtime.native.images.layout import Layout
 from orlop.kubelet.runtime.native.images.locks import locked
-from orlop.kubelet.runtime.native.images.model import Layer, StoredImage, bad, chain_ids, hex_of, parse_config
+from orlop.kubelet.runtime.native.images.model import StoredImage, bad, chain_ids, hex_of
+from orlop.kubelet.runtime.native.images.pull import pull
+from orlop.kubelet.runtime.native.images.registry import RegistryError, RegistrySettings
+from orlop.kubelet.runtime.native.images.registry.download import Progress, silent
 from orlop.kubelet.runtime.native.images.work import stoppable
 
 # Within the class below, `list` is its own verb.
@@ -32,12 +35,15 @@ class ImageStore:
     again, without half a layer in it.
     """
 
-    def __init__(self, root: Path, clock: Clock) -> None:
+    def __init__(self, root: Path, clock: Clock, settings: RegistrySettings = RegistrySettings()) -> None:
         self.layout = Layout(root.absolute())
         self._clock = clock
+        self._settings = settings
         self._blobs = Blobs(self.layout)
         self._layers = Layers(self.layout)
         self._index = Index(self.layout)
+        self._intake = Intake(self.layout, self._blobs, self._layers, self._index)
+        self._pulls: Flights[str] = Flights()
         self._created = False
 
     async def _open(self) -> None:
@@ -164,83 +170,47 @@ class ImageStore:
     async def load(self, source: Path | BinaryIO) -> Stored:
         """Takes the images of an archive of `docker save`, or of an OCI layout (file, folder or stream).
 
-        A name that another image had moves to the new one. Raises ImageFailure.
+        A name that another image had moves to the new one. Raises ImageFailure; then nothing is left.
         """
         await self._open()
+        try:
+            async with locked(self.layout.work_lock, shared=True):
+                work = await asyncio.to_thread(self.layout.temporary)
+                try:
+                    found = await stoppable(archive.read, source, work)
+                    return [(await self._intake.take(image)).stored() for image in found]
+                finally:
+                    await asyncio.to_thread(remove_tree, work)
+        except OSError as error:
+            raise bad(f"failed to load the archive: {reason(error)}") from error
+        finally:
+            await self._collect()
+
+    async def pull(self, reference: str, auth: v.AuthConfig | None, progress: Progress = silent) -> str:
+        """Fetches an image from its registry and returns its id; what is there already is not fetched again.
+
+        Several who pull the same at once share one pull. Raises ImageFailure (ErrImagePull, RegistryUnavailable,
+        InvalidImageName).
+        """
+        name = names.familiar(reference)
+        refuse_host(name)
+        return await self._pulls.join((name, auth), lambda: self._pull(name, auth, progress))
+
+    async def _pull(self, name: str, auth: v.AuthConfig | None, progress: Progress) -> str:
+        await self._open()
+        image_id = ""
+        failure: ImageFailure | None = None
         async with locked(self.layout.work_lock, shared=True):
-            work = await asyncio.to_thread(self.layout.temporary)
             try:
-                found = await stoppable(archive.read, source, work)
-                images = [await self._take(image) for image in found]
-            except OSError as error:
-                raise bad(f"failed to load the archive: {reason(error)}") from error
-            finally:
-                await asyncio.to_thread(remove_tree, work)
-        await self._collect()
-        return images
-
-    async def pull(self, reference: str, auth: v.AuthConfig | None) -> str:
-        """Fetches an image from its registry and returns its id. Raises ImageFailure."""
-        raise ImageFailure("RegistryUnavailable", f"failed to pull {reference}: this orlop takes images from archives")
-
-    async def _take(self, found: Found) -> StoredImage:
-        parsed = parse_config(found.config.path.read_bytes(), found.config.digest)
-        if len(parsed.diff_ids) != len(found.layers):
-            raise bad(f"the image has {len(found.layers)} layers, its configuration names {len(parsed.diff_ids)}")
-        chains = chain_ids(parsed.diff_ids)
-        size = 0
-        for position, part in enumerate(found.layers):
-            layer = await self._layer(part, parsed.diff_ids[position], tuple(chains[:position]))
-            size += layer.unpacked.size
-        for part in (found.config, *found.manifests):
-            await asyncio.to_thread(self._adopt, part)
-        record = Record(
-            id=found.config.digest,
-            config=parsed.config,
-            layers=tuple(
-                Layer(d, c, p.digest, p.media_type, p.size)
-                for d, c, p in zip(parsed.diff_ids, chains, found.layers, strict=True)
-            ),
-            size=size,
-            created=parsed.created,
-            platform=parsed.platform,
-            manifests=[part.digest for part in found.manifests],
-        )
-        return await self._enter(record, found.names, ())
-
-    async def _layer(self, part: Part, diff_id: str, below: tuple[str, ...]) -> LayerRecord:
-        """Has the layer unpacked, by us or by whoever is at it."""
-        chain_id = chain_ids([*below[-1:], diff_id])[-1] if below else diff_id
-        async with locked(self.layout.locks / f"layer-{hex_of(chain_id)}"):
-            await asyncio.to_thread(self._adopt, part)
-            record = await asyncio.to_thread(self._layers.record, chain_id)
-            if record is None:
-                record = await stoppable(self._layers.unpack, self._blobs.path(part.digest), diff_id, below)
-        return record
-
-    def _adopt(self, part: Part) -> None:
-        if not self._blobs.has(part.digest):
-            self._blobs.adopt(part.path, part.digest)
-
-    async def _enter(self, record: Record, new_names: Iterable[str], digests: Iterable[str]) -> StoredImage:
-        """Puts an image into the index; its names and digests leave other images."""
-        async with locked(self.layout.index_lock):
-            return await asyncio.to_thread(self._enter_locked, record, [*new_names], [*digests])
-
-    def _enter_locked(self, record: Record, new_names: Texts, digests: Texts) -> StoredImage:
-        records = self._index.copy()
-        for name in new_names:
-            refuse_host(name)
-        for other in records.values():
-            other.names = [name for name in other.names if name not in new_names]
-        if (known := records.get(record.id)) is not None:
-            record.names, record.digests = known.names, known.digests
-            record.manifests = [*known.manifests, *(m for m in record.manifests if m not in known.manifests)]
-        record.names = [*record.names, *(n for n in new_names if n not in record.names)]
-        record.digests = [*record.digests, *(d for d in digests if d not in record.digests)]
-        records[record.id] = record
-        self._index.write(records)
-        return record.stored()
+                image_id = await pull(self._intake, name, auth, self._clock, self._settings, progress)
+            except ImageFailure as error:
+                failure = error
+        # After an interrupted transfer what came of it stays, for the next try.
+        if failure is None or not isinstance(failure.__cause__, RegistryError):
+            await self._collect()
+        if failure is not None:
+            raise failure
+        return image_id
 
     # Taking away
 
@@ -280,9 +250,3 @@ class ImageStore:
     async def _collect(self) -> None:
         """Takes away what nothing needs any more; left to the next one when somebody is bringing something in."""
         await asyncio.to_thread(garbage.collect, self.layout, self._index, self._blobs, self._clock.now())
-
-
-def refuse_host(name: str) -> None:
-    """Raises ImageFailure for a name that would hide the built-in image."""
-    if name in host.NAMES:
-        raise ImageFailure("InvalidImageName", f"the name {name!r} is the built-in image's")
