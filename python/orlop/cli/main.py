@@ -11,6 +11,7 @@ COMMANDS = {
     "status": "what runs, and since when",
     "kubeconfig": "print the admin kubeconfig of a cluster",
     "logs": "print or follow the logs of a cluster's components",
+    "image": "the images of the embedded runtime: load, pull, list, remove",
     "version": "print the versions",
     "apiserver": "run an API server alone",
     "scheduler": "run a scheduler against an API server",

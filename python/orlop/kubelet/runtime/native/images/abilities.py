@@ -26,6 +26,16 @@ class Abilities(msgspec.Struct, frozen=True):
         """The attribute that hides a folder's lower content; None where overlayfs cannot be told."""
         return "trusted.overlay.opaque" if self.trusted else "user.overlay.opaque" if self.attributes else None
 
+    @property
+    def weaker(self) -> str:
+        """What is not kept of an image, in words for a person."""
+        lost = [
+            *([] if self.owners else ["all files belong to you"]),
+            *([] if self.devices else ["device files are left out"]),
+            *([] if self.opaque else ["layers that hide others' content cannot be unpacked"]),
+        ]
+        return f"not everything of an image can be kept without root: {', '.join(lost)}" if lost else ""
+
 
 def probe(folder: Path) -> Abilities:
     """Tries each on a file in `folder`."""

@@ -204,7 +204,7 @@ def _oci(contents: Contents) -> list[Found]:
                 contents.blob(document.get("config")),
                 tuple(contents.blob(layer) for layer in document.get("layers") or []),
                 _names(descriptor),
-                (*above, manifest),
+                (manifest, *above),
             )
         )
     if not found:

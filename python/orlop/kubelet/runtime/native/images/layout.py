@@ -28,6 +28,13 @@ digest cannot be met by chance, and the layer's record has it in full."""
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+def default_root() -> Path:
+    """Where a machine's images are: below /var/lib for root, below the user's data folder otherwise."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/orlop/images")
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "orlop" / "images"
+
+
 class Layout:
     """Paths below the store's root."""
 

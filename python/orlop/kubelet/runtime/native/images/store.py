@@ -2,15 +2,20 @@
 
 import asyncio
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from types import MappingProxyType
+from typing import Any, BinaryIO
+
+import msgspec
 
 from orlop.clock import Clock
 from orlop.kubelet.runtime import values as v
 from orlop.kubelet.runtime.base import ImageFailure, RuntimeFailure
-from orlop.kubelet.runtime.native.images import archive, garbage, host, names
+from orlop.kubelet.runtime.native.images import archive, garbage, host, names, saving
 from orlop.kubelet.runtime.native.images.blobs import Blobs, short
 from orlop.kubelet.runtime.native.images.flights import Flights
+from orlop.kubelet.runtime.native.images.importing import import_filesystem
 from orlop.kubelet.runtime.native.images.index import Index, Record
 from orlop.kubelet.runtime.native.images.intake import Intake, refuse_host
 from orlop.kubelet.runtime.native.images.layers import Layers, reason, remove_tree
@@ -20,6 +25,7 @@ from orlop.kubelet.runtime.native.images.model import StoredImage, bad, chain_id
 from orlop.kubelet.runtime.native.images.pull import pull
 from orlop.kubelet.runtime.native.images.registry import RegistryError, RegistrySettings
 from orlop.kubelet.runtime.native.images.registry.download import Progress, silent
+from orlop.kubelet.runtime.native.images.streams import DAMAGED
 from orlop.kubelet.runtime.native.images.work import stoppable
 
 # Within the class below, `list` is its own verb.
@@ -141,6 +147,11 @@ class ImageStore:
             inodes += record.unpacked.inodes
         return used, inodes
 
+    async def weaker(self) -> str:
+        """What this process cannot keep of images that it unpacks here, and why; "" where it keeps everything."""
+        await self._open()
+        return (await asyncio.to_thread(lambda: self._layers.abilities)).weaker
+
     # Who uses what
 
     async def hold(self, image_id: str, owner: str) -> None:
@@ -212,6 +223,79 @@ class ImageStore:
             raise failure
         return image_id
 
+    async def import_filesystem(
+        self, source: Path | BinaryIO, reference: str = "", config: Mapping[str, Any] = MappingProxyType({})
+    ) -> StoredImage:
+        """Makes an image from an archive of a root file system. `config` has OCI's fields (Cmd, Entrypoint, Env, …).
+
+        Raises ImageFailure; then nothing is left.
+        """
+        new_names = [names.familiar(reference)] if reference else []
+        for name in new_names:
+            refuse_host(name)
+        await self._open()
+        try:
+            async with locked(self.layout.work_lock, shared=True):
+                work = await asyncio.to_thread(self.layout.temporary)
+                try:
+                    record = await import_filesystem(self._intake, source, new_names, dict(config), self._clock, work)
+                finally:
+                    await asyncio.to_thread(remove_tree, work)
+        except DAMAGED as error:
+            raise bad(f"the archive is damaged, or is none: {error}") from error
+        except OSError as error:
+            raise bad(f"failed to import the archive: {reason(error)}") from error
+        finally:
+            await self._collect()
+        return record.stored()
+
+    # Names and copies
+
+    async def tag(self, reference: str, name: str) -> None:
+        """Gives an image one more name, which leaves the image that had it. Raises ImageFailure."""
+        new = names.familiar(name)
+        if "@" in new:
+            raise names.invalid(name, "a name to give has a tag, not a digest")
+        refuse_host(new)
+        if reference in (*host.NAMES, host.IMAGE.id):
+            raise names.invalid(reference, "the built-in image has no other names")
+        await self._open()
+        async with locked(self.layout.work_lock, shared=True):
+            found = await asyncio.to_thread(self._need, reference)
+            await self._intake.enter(msgspec.structs.replace(found), [new], ())
+
+    async def save(self, references: Sequence[str], target: BinaryIO) -> None:
+        """Writes an archive with these images to a stream. Raises ImageFailure, OSError."""
+        await self._open()
+        async with locked(self.layout.work_lock, shared=True):
+            wanted: dict[str, tuple[Record, Texts]] = {}
+            for reference in references:
+                record = await asyncio.to_thread(self._need, reference)
+                _, tags = wanted.setdefault(record.id, (record, []))
+                tags += [n for n in self._named_by(record, reference) if n not in tags]
+            await stoppable(saving.write, self._blobs, list(wanted.values()), target)
+
+    async def document(self, reference: str) -> bytes:
+        """The image's configuration as it came. Raises ImageFailure."""
+        await self._open()
+        record = await asyncio.to_thread(self._need, reference)
+        return await asyncio.to_thread(self._blobs.document, record.id)
+
+    def _need(self, reference: str) -> Record:
+        found = self._find(reference)
+        if found is None:
+            raise ImageFailure("ErrImageNeverPull", f"no such image: {reference}")
+        return found
+
+    @staticmethod
+    def _named_by(record: Record, reference: str) -> Texts:
+        """The name that a reference is, or all of the image's where it is an id."""
+        try:
+            name = names.familiar(reference)
+        except ImageFailure:
+            return record.names
+        return [name] if name in record.names else record.names
+
     # Taking away
 
     async def remove(self, reference: str) -> None:
@@ -225,6 +309,22 @@ class ImageStore:
         async with locked(self.layout.index_lock):
             await asyncio.to_thread(self._remove_locked, reference)
         await self._collect()
+
+    async def prune(self) -> Stored:
+        """Takes away the images that have no name and are in no use, and returns them."""
+        await self._open()
+        async with locked(self.layout.index_lock):
+            gone = await asyncio.to_thread(self._prune_locked)
+        await self._collect()
+        return gone
+
+    def _prune_locked(self) -> Stored:
+        records = self._index.copy()
+        gone = [r for r in records.values() if not r.names and not self._index.holders(r.id)]
+        for record in gone:
+            del records[record.id]
+        self._index.write(records)
+        return [record.stored() for record in gone]
 
     def _remove_locked(self, reference: str) -> None:
         found = self._find(reference)

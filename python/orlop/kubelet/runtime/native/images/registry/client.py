@@ -1,6 +1,7 @@
 """One registry: requests with the right credentials, scheme and errors."""
 
 import asyncio
+import os
 import ssl
 import urllib.parse
 from collections.abc import AsyncIterator, Mapping
@@ -251,6 +252,10 @@ class Registry:
         text = str(error) or f"no answer within {SILENCE_SECONDS:.0f} s"
         if isinstance(error, aiohttp.ClientConnectorCertificateError):
             text = f"tls: failed to verify certificate: {error.certificate_error}"
+        elif isinstance(error, aiohttp.ClientConnectorDNSError):
+            text = f"dial tcp: lookup {error.host}: no such host"
+        elif isinstance(error, aiohttp.ClientConnectorError) and error.os_error.errno:
+            text = f"dial tcp {error.host}:{error.port}: connect: {os.strerror(error.os_error.errno).lower()}"
         return RegistryError(
             f'failed to do request: {method.title()} "{self._url(path)}": {text}', "RegistryUnavailable"
         )
