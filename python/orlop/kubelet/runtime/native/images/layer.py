@@ -112,7 +112,7 @@ class Unpacker:
     def _whiteout(self, at: Folder, name: bytes) -> None:
         if name == OPAQUE:
             if at.path:
-                self._tree.hide_lower(at.fd)
+                self._tree.hide_lower(at.fd, at.path)
             else:
                 self.result.opaque_root = True
         elif not name.startswith(METADATA):
@@ -211,15 +211,13 @@ class Unpacker:
     def _finish(self) -> None:
         if not self._root_named:
             self._tree.copy_lower(self._tree.root.fd, ())
+        self._tree.tidy()
         # The deepest first: setting up a folder changes the one above it only where it is not yet done.
         for path in sorted(self._folders, key=len, reverse=True):
-            member = self._folders[path]
-            at = self._tree.folder(path[:-1]) if path else self._tree.root
-            name = path[-1] if path else b"."
-            try:
-                fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=at.fd)
-            except (FileNotFoundError, NotADirectoryError):
+            fd = self._tree.existing(path)
+            if fd is None:
                 continue  # a later member took its place
+            member = self._folders[path]
             try:
                 self._own(member, fd)
                 os.fchmod(fd, member.mode & 0o7777)

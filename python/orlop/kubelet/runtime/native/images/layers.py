@@ -5,11 +5,12 @@ import io
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
+from orlop.kubelet.runtime.base import ImageFailure
 from orlop.kubelet.runtime.native.images.abilities import Abilities, probe
 from orlop.kubelet.runtime.native.images.layer import Unpacked, Unpacker
 from orlop.kubelet.runtime.native.images.layout import Layout, full, sync_file_system, sync_folder, write_whole
@@ -64,6 +65,18 @@ class Layers:
             with contextlib.suppress(FileNotFoundError):
                 yield msgspec.json.decode(path.read_bytes(), type=LayerRecord)
 
+    def lowers(self, chains: Sequence[str]) -> list[Path]:
+        """The folders of a stack of layers, topmost first, those that show. Raises ImageFailure for a missing one."""
+        found: list[Path] = []
+        for chain_id in reversed(chains):
+            record = self.record(chain_id)
+            if record is None:
+                raise ImageFailure("ImageInspectError", f"the image store has no layer {chain_id}: load or pull again")
+            found.append(self._layout.layer(chain_id))
+            if record.unpacked.opaque_root:
+                break
+        return found
+
     def unpack(self, stop: Stop, blob: Path, diff_id: str | None, below: tuple[str, ...]) -> LayerRecord:
         """Unpacks a layer onto the chain ids `below`, lowest first, unless it is there. Raises ImageFailure.
 
@@ -74,7 +87,7 @@ class Layers:
         try:
             tree = work / "fs"
             tree.mkdir(mode=0o755)
-            lowers = [self._layout.layer(chain) for chain in reversed(below)]
+            lowers = self.lowers(below)
             with (
                 open(blob, "rb") as file,
                 Tree(tree, lowers, self.abilities.opaque) as target,

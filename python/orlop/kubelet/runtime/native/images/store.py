@@ -105,19 +105,7 @@ class ImageStore:
         if image.id == host.IMAGE.id:
             return [Path("/")]
         await self._open()
-        return await asyncio.to_thread(self._lowerdirs, image)
-
-    def _lowerdirs(self, image: StoredImage) -> Folders:
-        found: Folders = []
-        for chain_id in reversed(chain_ids(image.layers)):
-            record = self._layers.record(chain_id)
-            if record is None:
-                message = f"a layer of the image {short(image.id)} is not in {self.layout.root}: load or pull it again"
-                raise ImageFailure("ImageInspectError", message)
-            found.append(self.layout.layer(chain_id))
-            if record.unpacked.opaque_root:
-                break
-        return found or [self.layout.empty]
+        return await asyncio.to_thread(self._layers.lowers, chain_ids(image.layers)) or [self.layout.empty]
 
     async def masked_paths(self, image: StoredImage) -> Texts:
         """Paths that must not show in the image's containers: private things of the machine, in `host`."""

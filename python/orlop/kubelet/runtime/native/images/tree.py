@@ -10,7 +10,7 @@ import os
 import shutil
 import stat
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -57,6 +57,8 @@ class Tree:
         self._lowers = lowers
         self._opaque = opaque
         self._open: OrderedDict[Parts, Folder] = OrderedDict()
+        self._hidden_below: set[Parts] = set()
+        self._signs: set[Parts] = set()
 
     def close(self) -> None:
         self._forget()
@@ -130,7 +132,7 @@ class Tree:
         if is_whiteout(info):
             os.unlink(name, dir_fd=at.fd)
             fd = self._made(at, name)
-            self.hide_lower(fd)
+            self.hide_lower(fd, (*at.path, name))
             return fd
         raise bad(f"the archive has files below {_text((*at.path, name))!r}, which is not a folder")
 
@@ -149,12 +151,11 @@ class Tree:
     def copy_lower(self, fd: int, path: Parts) -> None:
         """Gives a folder the owner, mode, time and attributes that it has in the layers below."""
         for lower in self._lowers:
-            try:
-                source = _open_folder(lower, path)
-            except FileNotFoundError:
+            source, final = self._lower_folder(lower, path)
+            if source is None:
+                if final:
+                    return
                 continue
-            except OSError:
-                return
             try:
                 info = os.fstat(source)
                 with contextlib.suppress(PermissionError):
@@ -168,27 +169,94 @@ class Tree:
                 os.close(source)
             return
 
+    def _lower_folder(self, lower: Path, path: Parts) -> tuple[int | None, bool]:
+        """The folder in a layer below, no link followed; without one, whether it hides those of deeper layers."""
+        fd = os.open(lower, _FOLDER)
+        final = False
+        for name in path:
+            at = fd
+            try:
+                fd = os.open(name, _FOLDER, dir_fd=at)
+            except FileNotFoundError:
+                return None, final
+            except OSError:
+                return None, True
+            finally:
+                os.close(at)
+            if self._opaque is not None and self._opaque in os.listxattr(fd):
+                final = True
+        return fd, final
+
+    def existing(self, path: Parts) -> int | None:
+        """A descriptor of the folder of this layer there, no link followed; None where it is none (any more)."""
+        fd = os.dup(self.root.fd)
+        for name in path:
+            at = fd
+            try:
+                fd = os.open(name, _FOLDER, dir_fd=at)
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                    raise
+                return None
+            finally:
+                os.close(at)
+        return fd
+
     # What is hidden
 
-    def hide_lower(self, fd: int) -> None:
+    def hide_lower(self, fd: int, path: Parts) -> None:
         """Makes a folder opaque: nothing of the layers below shows in it."""
         if self._opaque is None:
             raise bad("the file system of the image store has no extended attributes, which whiteouts need")
         os.setxattr(fd, self._opaque, b"y")
+        self._hidden_below.add(path)
 
     def hide(self, at: Folder, name: bytes) -> None:
         """Lets a name of the layers below vanish. What this layer itself has by that name stays."""
+        path = (*at.path, name)
         try:
             info = os.lstat(name, dir_fd=at.fd)
         except FileNotFoundError:
-            os.mknod(name, stat.S_IFCHR, WHITEOUT_DEVICE, dir_fd=at.fd)
+            # Overlayfs takes a sign for what it is only where folders are merged; elsewhere it would be listed.
+            if self._lower_has(path):
+                os.mknod(name, stat.S_IFCHR, WHITEOUT_DEVICE, dir_fd=at.fd)
+                self._signs.add(path)
             return
         if stat.S_ISDIR(info.st_mode):
             fd = os.open(name, _FOLDER, dir_fd=at.fd)
             try:
-                self.hide_lower(fd)
+                self.hide_lower(fd, path)
             finally:
                 os.close(fd)
+
+    def _lower_has(self, path: Parts) -> bool:
+        """Whether the layers below show that name."""
+        for lower in self._lowers:
+            source, final = self._lower_folder(lower, path[:-1])
+            if source is not None:
+                try:
+                    return not is_whiteout(os.lstat(path[-1], dir_fd=source))
+                except FileNotFoundError:
+                    pass
+                finally:
+                    os.close(source)
+            if final:
+                return False
+        return False
+
+    def tidy(self) -> None:
+        """Takes away the signs in folders that turned out to be opaque: they are merged with nothing."""
+        for path in self._signs:
+            if any(path[:n] in self._hidden_below for n in range(1, len(path))):
+                at = self.existing(path[:-1])
+                if at is not None:
+                    try:
+                        if is_whiteout(os.lstat(path[-1], dir_fd=at)):
+                            os.unlink(path[-1], dir_fd=at)
+                    except FileNotFoundError:
+                        pass
+                    finally:
+                        os.close(at)
 
     # Names
 
@@ -202,7 +270,7 @@ class Tree:
             self.clear(at, name)
             fd = self._made(at, name)
             if hidden:
-                self.hide_lower(fd)
+                self.hide_lower(fd, (*at.path, name))
             return fd
         return self._made(at, name)
 
@@ -217,6 +285,8 @@ class Tree:
                 raise
             shutil.rmtree(name, dir_fd=at.fd)
             self._forget(keep=at)
+            gone = (*at.path, name)
+            self._hidden_below = {path for path in self._hidden_below if path[: len(gone)] != gone}
             return True
         return False
 
@@ -231,18 +301,6 @@ class Tree:
 def is_whiteout(info: os.stat_result) -> bool:
     """Overlayfs' sign for a name that is gone: a character device 0/0 (Documentation/filesystems/overlayfs)."""
     return stat.S_ISCHR(info.st_mode) and info.st_rdev == WHITEOUT_DEVICE
-
-
-def _open_folder(root: Path, path: Iterable[bytes]) -> int:
-    """A folder of a lower layer, no link followed. Raises OSError."""
-    fd = os.open(root, _FOLDER)
-    for name in path:
-        try:
-            child = os.open(name, _FOLDER, dir_fd=fd)
-        finally:
-            os.close(fd)
-        fd = child
-    return fd
 
 
 def _text(path: Parts) -> str:
