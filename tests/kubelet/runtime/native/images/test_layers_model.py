@@ -141,6 +141,7 @@ def seen(root: Path) -> State:
 @example([[Put(("a", "b"), "x", 0o644)], [Gone(("a",)), Put(("a", "c"), "y", 0o644)]])
 @example([[Put(("a", "b"), "x", 0o644)], [Put(("a", "c"), "y", 0o644), Gone(("a",))]])
 @example([[Put(("a", "b"), "x", 0o644)], [Opaque(())], [Put(("a", "c"), "y", 0o644)]])
+@example([[Put(("b", "c"), None, 0o755)], [Opaque(()), Gone(("b", "c"))]])
 @example([[Put(("a",), None, 0o700)], [Put(("a", "b"), "y", 0o644)]])
 @example([[Put(("a", "b"), "x", 0o644)], [Put(("a",), "f", 0o644)], [Put(("a",), None, 0o755)]])
 def test_any_history_is_what_the_model_says(history: list[list[Entry]]) -> None:

@@ -85,7 +85,14 @@ class Unpacker:
         if member.islnk():
             self._hard_link(member, at, name)
             return
-        self._clear(at, name)
+        try:
+            self._make(member, at, name)
+        except FileExistsError:
+            self._clear(at, name)
+            self._make(member, at, name)
+
+    def _make(self, member: tarfile.TarInfo, at: Folder, name: bytes) -> None:
+        """Makes what is no folder and no hard link. Raises FileExistsError before any data is read."""
         if member.isreg():
             self._file(member, at, name)
             return
@@ -114,6 +121,7 @@ class Unpacker:
             if at.path:
                 self._tree.hide_lower(at.fd, at.path)
             else:
+                self._tree.hide_all_lower()
                 self.result.opaque_root = True
         elif not name.startswith(METADATA):
             hidden = name.removeprefix(WHITEOUT)

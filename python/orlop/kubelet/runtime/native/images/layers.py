@@ -21,6 +21,7 @@ from orlop.kubelet.runtime.native.images.streams import (
     MAGIC_SIZE,
     Forward,
     Hashed,
+    compression,
     decompressed,
 )
 from orlop.kubelet.runtime.native.images.tree import Tree
@@ -78,7 +79,7 @@ class Layers:
         return found
 
     def unpack(self, stop: Stop, blob: Path, diff_id: str | None, below: tuple[str, ...]) -> LayerRecord:
-        """Unpacks a layer onto the chain ids `below`, lowest first, unless it is there. Raises ImageFailure.
+        """Unpacks a blob onto the chain ids `below`, lowest first, unless it is there. Raises ImageFailure.
 
         With a `diff_id` of None it is the blob's own content that says what the layer is.
         """
@@ -94,7 +95,9 @@ class Layers:
             ):
                 start = file.read(MAGIC_SIZE)
                 file.seek(0)
-                hashed = Hashed(decompressed(file, start), what, stop=stop)
+                # A blob that is not compressed is named by its content already, and was checked when it came.
+                known = None if compression(start) else f"sha256:{blob.name}"
+                hashed = Hashed(decompressed(file, start), what, stop=stop, known=known)
                 source = Forward(io.BufferedReader(hashed, CHUNK))
                 unpacked = Unpacker(source, target, self.abilities).run()
             if diff_id is not None and hashed.digest != diff_id:

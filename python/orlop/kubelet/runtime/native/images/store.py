@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from orlop import logging
 from orlop.clock import Clock
 from orlop.kubelet.runtime import values as v
 from orlop.kubelet.runtime.base import ImageFailure, RuntimeFailure
@@ -27,6 +28,8 @@ from orlop.kubelet.runtime.native.images.registry import RegistryError, Registry
 from orlop.kubelet.runtime.native.images.registry.download import Progress, silent
 from orlop.kubelet.runtime.native.images.streams import DAMAGED
 from orlop.kubelet.runtime.native.images.work import stoppable
+
+_log = logging.get("images")
 
 # Within the class below, `list` is its own verb.
 Stored = list[StoredImage]
@@ -337,4 +340,8 @@ class ImageStore:
 
     async def _collect(self) -> None:
         """Takes away what nothing needs any more; left to the next one when somebody is bringing something in."""
-        await asyncio.to_thread(garbage.collect, self.layout, self._index, self._blobs, self._clock.now())
+        try:
+            await asyncio.to_thread(garbage.collect, self.layout, self._index, self._blobs, self._clock.now())
+        except OSError as error:
+            # What was asked for is done; the next one tries again.
+            _log.warning("some of what no image needs could not be removed from %s: %s", self.layout.root, error)

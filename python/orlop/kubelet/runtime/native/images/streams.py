@@ -65,13 +65,20 @@ def decompressed(source: BinaryIO, start: bytes) -> BinaryIO:
 
 
 class Hashed(io.RawIOBase):
-    """Passes a stream on, keeping its SHA-256 and its length, which must stay below `limit`."""
+    """Passes a stream on, keeping its SHA-256 (unless it is `known`) and its length, which must stay within bounds."""
 
-    def __init__(self, source: IO[bytes], what: str, limit: int = MAX_LAYER_SIZE, stop: Stop | None = None) -> None:
+    def __init__(
+        self,
+        source: IO[bytes],
+        what: str,
+        *,
+        stop: Stop | None = None,
+        known: str | None = None,
+    ) -> None:
         self._source = source
         self._what = what
-        self._limit = limit
         self._stop = stop
+        self._known = known
         self._hash = hashlib.sha256()
         self.length = 0
 
@@ -85,16 +92,17 @@ class Hashed(io.RawIOBase):
         data = self._source.read(len(view))
         count = len(data)
         view[:count] = data
-        self._hash.update(data)
+        if self._known is None:
+            self._hash.update(data)
         self.length += count
-        if self.length > self._limit:
-            raise bad(f"{self._what} is larger than {self._limit} bytes")
+        if self.length > MAX_LAYER_SIZE:
+            raise bad(f"{self._what} is larger than {MAX_LAYER_SIZE} bytes")
         return count
 
     @property
     def digest(self) -> str:
         """`sha256:…` of what has passed."""
-        return "sha256:" + self._hash.hexdigest()
+        return self._known or "sha256:" + self._hash.hexdigest()
 
 
 class Forward(io.RawIOBase):

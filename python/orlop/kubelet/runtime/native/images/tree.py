@@ -211,6 +211,10 @@ class Tree:
         os.setxattr(fd, self._opaque, b"y")
         self._hidden_below.add(path)
 
+    def hide_all_lower(self) -> None:
+        """The same of the root, which no attribute can say: whoever mounts the layer leaves out those below."""
+        self._hidden_below.add(())
+
     def hide(self, at: Folder, name: bytes) -> None:
         """Lets a name of the layers below vanish. What this layer itself has by that name stays."""
         path = (*at.path, name)
@@ -247,7 +251,7 @@ class Tree:
     def tidy(self) -> None:
         """Takes away the signs in folders that turned out to be opaque: they are merged with nothing."""
         for path in self._signs:
-            if any(path[:n] in self._hidden_below for n in range(1, len(path))):
+            if any(path[:n] in self._hidden_below for n in range(len(path))):
                 at = self.existing(path[:-1])
                 if at is not None:
                     try:

@@ -22,6 +22,8 @@ SILENCE_SECONDS = 60.0
 """Without a byte for so long a transfer has failed; a slow one that moves may take as long as it needs."""
 TRIES = 5
 """Of one request or transfer before it is given up; kubelet then tries again after its own pauses."""
+LOGINS = 2
+"""Tokens fetched for one request: the second where the first had expired."""
 FIRST_PAUSE = 0.5
 """Seconds before the second try; each further pause is twice as long."""
 BUFFER = 1024 * 1024
@@ -107,7 +109,9 @@ class Registry:
 
     async def _answer(self, method: str, path: str, headers: dict[str, str], data: Any) -> aiohttp.ClientResponse:
         pause = FIRST_PAUSE
-        for attempt in range(1, TRIES + 1):
+        attempt = 1
+        logins = 0
+        while True:
             authorization = self._authorization
             try:
                 response = await self._send(method, path, headers, data, authorization)
@@ -117,14 +121,15 @@ class Registry:
             except (TimeoutError, aiohttp.ClientError) as error:
                 raise self._unreachable(method, path, error) from error
             else:
-                if response.status == 401 and await self._authorize(response, authorization):
+                if response.status == 401 and logins < LOGINS and await self._authorize(response, authorization):
+                    logins += 1
                     continue
                 if response.status not in _AGAIN or attempt == TRIES:
                     return response
                 response.release()
             await self._clock.sleep(pause)
             pause *= 2
-        raise RegistryError(f"{self._host} asks for credentials again and again", status=401)
+            attempt += 1
 
     async def _send(
         self, method: str, path: str, headers: dict[str, str], data: Any, authorization: str | None
