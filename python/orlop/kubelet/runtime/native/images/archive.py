@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from orlop.kubelet.runtime.native.images import platforms
+from orlop.kubelet.runtime.native.images import names, platforms
 from orlop.kubelet.runtime.native.images.blobs import read_document, stage
 from orlop.kubelet.runtime.native.images.model import bad, checked_digest, hex_of, parse_config
 from orlop.kubelet.runtime.native.images.names import familiar
@@ -52,7 +52,9 @@ class Found(msgspec.Struct, frozen=True):
     config: Part
     layers: tuple[Part, ...]
     names: tuple[str, ...] = ()
+    digests: tuple[str, ...] = ()
     manifests: tuple[Part, ...] = ()
+    """The image's own, then the indexes it was found in."""
 
 
 class _Member(io.RawIOBase):
@@ -163,10 +165,12 @@ def read(stop: Stop, source: Path | BinaryIO, work: Path) -> list[Found]:
         else:
             with open(source, "rb") as file:
                 contents.read_stream(file)
-        if contents.get("manifest.json") is not None:
+        # Where both are there, as Docker writes them since 25, only the OCI half has the manifests and their digests.
+        has_docker = contents.get("manifest.json") is not None
+        if contents.get("index.json") is not None and contents.get("oci-layout") is not None:
+            return _merged(_oci(contents), _docker(contents) if has_docker else [])
+        if has_docker:
             return _docker(contents)
-        if contents.get("index.json") is not None:
-            return _oci(contents)
     except DAMAGED as error:
         raise bad(f"the archive is damaged, or is none: {error}") from error
     raise bad(
@@ -188,9 +192,21 @@ def _docker(contents: Contents) -> list[Found]:
         if len(layers) == len(diff_ids):
             types = [str(sources.get(diff_id, {}).get("mediaType") or DOCKER_LAYER) for diff_id in diff_ids]
             layers = [msgspec.structs.replace(p, media_type=t) for p, t in zip(layers, types, strict=True)]
-        names = tuple(familiar(name) for name in entry.get("RepoTags") or [])
-        found.append(Found(config, tuple(layers), names))
+        found.append(Found(config, tuple(layers), tuple(familiar(name) for name in entry.get("RepoTags") or [])))
     return found
+
+
+def _merged(images: list[Found], named: list[Found]) -> list[Found]:
+    """One entry an image, with all names it has; `named` is what Docker's half of the archive says."""
+    found: dict[str, Found] = {}
+    for image in [*images, *(n for n in named if n.config.digest in {i.config.digest for i in images})]:
+        before = found.setdefault(image.config.digest, image)
+        found[image.config.digest] = msgspec.structs.replace(
+            before,
+            names=tuple(dict.fromkeys((*before.names, *image.names))),
+            digests=tuple(dict.fromkeys((*before.digests, *image.digests))),
+        )
+    return list(found.values())
 
 
 def _oci(contents: Contents) -> list[Found]:
@@ -199,11 +215,13 @@ def _oci(contents: Contents) -> list[Found]:
     for descriptor in index.get("manifests") or [] if isinstance(index, dict) else []:
         manifest, above = _manifest(contents, descriptor, MAX_INDEX_DEPTH)
         document = contents.json(f"blobs/sha256/{hex_of(manifest.digest)}")
+        tags = _names(descriptor)
         found.append(
             Found(
                 contents.blob(document.get("config")),
                 tuple(contents.blob(layer) for layer in document.get("layers") or []),
-                _names(descriptor),
+                tags,
+                tuple(f"{names.split(tag)[0]}@{descriptor['digest']}" for tag in tags),
                 (manifest, *above),
             )
         )

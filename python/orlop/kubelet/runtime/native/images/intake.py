@@ -36,12 +36,12 @@ class Intake:
             await asyncio.to_thread(self.adopt, part)
         record = record_of(found.config.digest, parsed, found.layers, unpacked)
         record.manifests = [part.digest for part in found.manifests]
-        return await self.enter(record, found.names, ())
+        return await self.enter(record, found.names, found.digests)
 
-    @staticmethod
-    def config(part: Part, layers: int) -> Parsed:
+    def config(self, part: Part, layers: int) -> Parsed:
         """An image's configuration, which must fit the number of its layers."""
-        parsed = parse_config(read_document(part.path, "the image's configuration"), part.digest)
+        path = self.blobs.path(part.digest) if self.blobs.has(part.digest) else part.path
+        parsed = parse_config(read_document(path, "the image's configuration"), part.digest)
         if len(parsed.diff_ids) != layers:
             raise bad(f"the image has {layers} layers, its configuration names {len(parsed.diff_ids)}")
         return parsed
@@ -74,7 +74,8 @@ class Intake:
         for name in names:
             refuse_host(name)
         for other in records.values():
-            other.names = [name for name in other.names if name not in names]
+            if other.id != record.id:
+                other.names = [name for name in other.names if name not in names]
         if (known := records.get(record.id)) is not None:
             record.names, record.digests = known.names, known.digests
             record.manifests = [*known.manifests, *(m for m in record.manifests if m not in known.manifests)]
