@@ -62,6 +62,20 @@ def install() -> None:
             docker_engine.apt_install("docker-registry")
 
 
+def install_with_passwords() -> None:
+    """The registry, and what writes its file of passwords. Raises docker_engine.NoEngine."""
+    install()
+    with docker_engine.locked():
+        if shutil.which("htpasswd") is None:
+            docker_engine.apt_install("apache2-utils")
+
+
+def passwords(folder: Path, user: str, password: str) -> str:
+    """The `auth` of a registry that knows one user."""
+    subprocess.run(["htpasswd", "-Bbc", folder / "users", user, password], check=True, capture_output=True)
+    return f"auth: {{htpasswd: {{realm: here, path: {folder}/users}}}}\n"
+
+
 @contextmanager
 def running(folder: Path, *, auth: str = "", tls: tuple[Path, Path] | None = None) -> Iterator[str]:
     """A registry whose data is in `folder`; its address. `auth` is the YAML of its `auth:` section."""

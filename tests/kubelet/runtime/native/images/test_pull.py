@@ -2,7 +2,6 @@
 
 import asyncio
 import gzip
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -215,14 +214,10 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[registries.Push
     """A registry that asks for a user and a password."""
     folder = tmp_path_factory.mktemp("closed")
     try:
-        registries.install()
-        if subprocess.run(["which", "htpasswd"], capture_output=True, check=False).returncode:
-            docker_engine.apt_install("apache2-utils")
+        registries.install_with_passwords()
     except docker_engine.NoEngine as error:
         pytest.skip(str(error))
-    subprocess.run(["htpasswd", "-Bbc", folder / "users", USER, PASSWORD], check=True, capture_output=True)
-    auth = f"auth: {{htpasswd: {{realm: here, path: {folder}/users}}}}\n"
-    with registries.running(folder, auth=auth) as address:
+    with registries.running(folder, auth=registries.passwords(folder, USER, PASSWORD)) as address:
         pusher = registries.Pusher(address, USER, PASSWORD)
         push(pusher, "private/app")
         yield pusher
