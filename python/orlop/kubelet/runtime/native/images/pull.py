@@ -11,12 +11,19 @@ from orlop.kubelet.runtime.native.images.intake import Intake, record_of
 from orlop.kubelet.runtime.native.images.layers import LayerRecord, reason
 from orlop.kubelet.runtime.native.images.locks import locked
 from orlop.kubelet.runtime.native.images.model import chain_ids, hex_of
-from orlop.kubelet.runtime.native.images.registry import Registry, RegistryError, RegistrySettings, manifests
-from orlop.kubelet.runtime.native.images.registry.download import Progress, blob
+from orlop.kubelet.runtime.native.images.progress import Progress
+from orlop.kubelet.runtime.native.images.registry import RegistrySettings, manifests
+from orlop.kubelet.runtime.native.images.registry.client import Registry, RegistryError
+from orlop.kubelet.runtime.native.images.registry.download import blob
 from orlop.kubelet.runtime.native.images.registry.manifests import Descriptor, Manifest
 
 PARALLEL = 3
 """Layers fetched at a time: Docker's and containerd's number, which registries are used to."""
+
+
+def resumable(failure: ImageFailure) -> bool:
+    """Whether a pull failed in a way that the next one can take up what has come."""
+    return isinstance(failure.__cause__, RegistryError)
 
 
 async def pull(

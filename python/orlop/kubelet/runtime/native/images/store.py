@@ -23,9 +23,8 @@ from orlop.kubelet.runtime.native.images.layers import Layers, reason, remove_tr
 from orlop.kubelet.runtime.native.images.layout import Layout
 from orlop.kubelet.runtime.native.images.locks import locked
 from orlop.kubelet.runtime.native.images.model import StoredImage, bad, chain_ids, hex_of
-from orlop.kubelet.runtime.native.images.pull import pull
-from orlop.kubelet.runtime.native.images.registry import RegistryError, RegistrySettings
-from orlop.kubelet.runtime.native.images.registry.download import Progress, silent
+from orlop.kubelet.runtime.native.images.progress import Progress, silent
+from orlop.kubelet.runtime.native.images.registry import RegistrySettings
 from orlop.kubelet.runtime.native.images.streams import DAMAGED
 from orlop.kubelet.runtime.native.images.work import stoppable
 
@@ -199,6 +198,8 @@ class ImageStore:
         return await self._pulls.join((name, auth), lambda: self._pull(name, auth, progress))
 
     async def _pull(self, name: str, auth: v.AuthConfig | None, progress: Progress) -> str:
+        from orlop.kubelet.runtime.native.images.pull import pull, resumable  # see registry/__init__.py
+
         await self._open()
         image_id = ""
         failure: ImageFailure | None = None
@@ -207,8 +208,7 @@ class ImageStore:
                 image_id = await pull(self._intake, name, auth, self._clock, self._settings, progress)
             except ImageFailure as error:
                 failure = error
-        # After an interrupted transfer what came of it stays, for the next try.
-        if failure is None or not isinstance(failure.__cause__, RegistryError):
+        if failure is None or not resumable(failure):
             await self._collect()
         if failure is not None:
             raise failure

@@ -5,29 +5,17 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 import aiohttp
 
 from orlop.clock import Clock
 from orlop.kubelet.runtime.native.images.model import bad, hex_of
+from orlop.kubelet.runtime.native.images.progress import Progress
 from orlop.kubelet.runtime.native.images.registry.client import FIRST_PAUSE, TRIES, Registry, RegistryError
 from orlop.kubelet.runtime.native.images.registry.manifests import Descriptor
 from orlop.kubelet.runtime.native.images.streams import CHUNK
 
 _RANGE_NOT_SATISFIABLE = 416
-
-
-class Progress(Protocol):
-    """Told how far a pull is."""
-
-    def __call__(self, digest: str, doing: str, done: int, total: int) -> None:
-        """`doing` is Waiting, Downloading, Extracting, `Pull complete` or `Already exists`; bytes of `total`."""
-        ...
-
-
-def silent(digest: str, doing: str, done: int, total: int) -> None:
-    """Progress that nobody looks at."""
 
 
 class Partial:
