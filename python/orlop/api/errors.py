@@ -199,6 +199,10 @@ def expired(oldest: str = "") -> Expired:
     return Expired(oldest or "The resourceVersion for the provided watch is too old.")
 
 
+OMITTED: Any = object()
+"""As a FieldError's value: the value is too big or too secret to show."""
+
+
 class FieldError(NamedTuple):
     """One thing wrong with one field. `type` is a CauseType: FieldValueInvalid, FieldValueRequired, …"""
 
@@ -226,6 +230,8 @@ class FieldError(NamedTuple):
             "FieldValueNotSupported": "Unsupported value",
             "FieldValueTypeInvalid": "Invalid value",
         }.get(self.type, "Invalid value")
+        if self.value is OMITTED:
+            return f"{label}: {self.detail}"
         shown = _shown(self.value)
         return f"{label}: {shown}: {self.detail}" if self.detail else f"{label}: {shown}"
 

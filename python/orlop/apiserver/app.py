@@ -9,7 +9,7 @@ from orlop import logging
 from orlop.api import errors, scheme
 from orlop.api.scheme import Kind
 from orlop.api.types import meta_v1
-from orlop.apiserver import discovery, documents, health
+from orlop.apiserver import components, discovery, documents, health
 from orlop.apiserver.auth import impersonate
 from orlop.apiserver.conversion import CONVERSIONS
 from orlop.apiserver.core import Core
@@ -24,7 +24,7 @@ from orlop.apiserver.handlers.watch import watch
 from orlop.apiserver.metrics import LONG_RUNNING, REQUESTS, labels_of
 from orlop.apiserver.request import ClientDisconnected, Receive, Request, Scope, Send
 from orlop.apiserver.response import TEXT, Response, send_response, status_response
-from orlop.apiserver.subresources import SUBRESOURCES, WEBSOCKETS
+from orlop.apiserver.subresources import SUBRESOURCES, WEBSOCKETS, binding
 from orlop.apiserver.subresources.reviews import review
 from orlop.store.base import StoreClosed, StoreFull
 
@@ -208,13 +208,24 @@ def handler_of(kind: Kind, request: Request) -> Handler:
         raise errors.NotFound(UNKNOWN, details=meta_v1.StatusDetails())
     if kind.namespaced is False and info.namespace and info.resource != "namespaces":
         raise errors.NotFound(UNKNOWN, details=meta_v1.StatusDetails())
-    if not kind.stored and info.verb == "create":
-        return review
+    if not kind.stored:
+        return _answered(kind, info.verb)
     handler = HANDLERS.get(info.verb)
     named = request.info.name != "" and info.verb not in ("list", "watch")
     if handler is None or info.verb not in kind.verbs or named == (info.verb in COLLECTION):
         raise errors.MethodNotSupported(METHOD, details=meta_v1.StatusDetails())
     return handler
+
+
+def _answered(kind: Kind, verb: str) -> Handler:
+    """What answers for a kind of which nothing is stored: reviews, bindings, component statuses."""
+    if verb not in kind.verbs:
+        raise errors.MethodNotSupported(METHOD, details=meta_v1.StatusDetails())
+    if kind.kind == "Binding":
+        return binding.bind_named
+    if kind.kind == "ComponentStatus":
+        return components.show
+    return review
 
 
 def _unknown(request: Request) -> Exception:

@@ -1,6 +1,7 @@
 """Kinds that are served under one name and stored under another: the bytes are turned on their way in and out.
 
-Events are stored as core/v1; events.k8s.io/v1 shows the same objects with the same uid and revision.
+Events are stored as core/v1, HorizontalPodAutoscalers as autoscaling/v2; events.k8s.io/v1 and autoscaling/v1 show the
+same objects with the same uid and revision.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ from orlop.api import scheme, selectors
 from orlop.api.errors import FieldError, invalid_value, required
 from orlop.api.scheme import Kind
 from orlop.api.types import core_v1
+from orlop.apiserver import autoscalers
 from orlop.apiserver.registry.resources import unsupported
 
 
@@ -100,5 +102,16 @@ def _events() -> Conversion:
     )
 
 
-CONVERSIONS: dict[str, Conversion] = {"events/v1.Event": _events()}
+def _autoscalers() -> Conversion:
+    served = scheme.by_resource("autoscaling", "v1", "horizontalpodautoscalers")
+    stored = scheme.by_resource("autoscaling", "v2", "horizontalpodautoscalers")
+    assert served is not None
+    assert stored is not None
+    return Conversion(served, stored, autoscalers.to_v2, autoscalers.to_v1, {}, lambda _: [])
+
+
+CONVERSIONS: dict[str, Conversion] = {
+    "events/v1.Event": _events(),
+    "autoscaling/v1.HorizontalPodAutoscaler": _autoscalers(),
+}
 """By the served kind's type key."""

@@ -32,6 +32,8 @@ PROXY_KINDS = {
 SUBRESOURCE_VERBS: dict[str, list[str]] = {
     "status": ["get", "patch", "update"],
     "scale": ["get", "patch", "update"],
+    "approval": ["get", "patch", "update"],
+    "resize": ["get", "patch", "update"],
     "finalize": ["update"],
     "binding": ["create"],
     "eviction": ["create"],

@@ -31,6 +31,7 @@ async def create(core: Core, request: Request, kind: Kind) -> Response:
         raise errors.BadRequest(NAMESPACE_MISMATCH)
     metadata.resource_version = _no_revision(metadata.resource_version)
     strategy.default(obj)
+    strategy.made_by(obj, request.user)
     if request.conversion is not None and (wrong := request.conversion.validate_create(obj)):
         raise errors.invalid(kind.kind, request.conversion.served.group, metadata.name, wrong)
     a = Attributes("CREATE", kind, info.namespace, metadata.name, obj, None, request.user, dry_run=dry_run)

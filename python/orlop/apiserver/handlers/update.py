@@ -92,7 +92,6 @@ async def update(core: Core, request: Request, kind: Kind) -> Response:
         change,
         by=body.attribution(request),
         subresource=info.subresource,
-        before=strategy.before_finalize if info.subresource == "finalize" else None,
         dry_run=dry_run,
         check=checker(core, request, kind, dry_run),
     )

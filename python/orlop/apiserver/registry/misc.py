@@ -2,10 +2,10 @@
 
 from orlop.api import selectors
 from orlop.api.errors import IMMUTABLE, FieldError, forbidden_field, invalid_value, not_supported, required
-from orlop.api.types import coordination_v1, core_v1, policy_v1, scheduling_v1
+from orlop.api.types import coordination_v1, core_v1, policy_v1, scheduling_v1, storagemigration_v1
 from orlop.apiserver.registry import names, podtemplate
+from orlop.apiserver.registry.common import not_negative, percentage
 from orlop.apiserver.registry.strategy import Strategy
-from orlop.apiserver.registry.workloads import not_negative, percentage
 
 POSITIVE = "must be greater than 0"
 SYSTEM_CLASSES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
@@ -147,3 +147,18 @@ class Endpoints(Strategy):
 def validate_label_value(value: str, path: str) -> list[FieldError]:
     """A value that must fit a label."""
     return [invalid_value(path, value, m) for m in selectors.value_errors(value)]
+
+
+class StorageVersionMigrations(Strategy):
+    """A wish to have all objects of a resource stored anew."""
+
+    def validate(self, obj: storagemigration_v1.StorageVersionMigration) -> list[FieldError]:
+        resource = obj.spec.resource
+        if not resource.resource:
+            return [required("spec.resource.resource", "resource is required")]
+        return []
+
+    def validate_update(
+        self, new: storagemigration_v1.StorageVersionMigration, old: storagemigration_v1.StorageVersionMigration
+    ) -> list[FieldError]:
+        return [] if new.spec == old.spec else [invalid_value("spec", new.spec, IMMUTABLE)]

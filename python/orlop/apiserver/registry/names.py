@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
+from orlop.api.errors import FieldError, invalid_value, required
+
 NameRule = Callable[[str], list[str]]
 """What is wrong with a name: one message each, none when it is right."""
 
@@ -24,6 +26,7 @@ _CONFIG_KEY = re.compile(r"[-._a-zA-Z0-9]+\Z")
 _ENV_NAME = re.compile(r"[ -<>-~]+\Z")
 _HTTP_HEADER = re.compile(r"[-A-Za-z0-9]+\Z")
 _PORT_CHARS = re.compile(r"[-a-z0-9]+\Z")
+_URL_PATH = re.compile(r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+\Z")
 _ALPHA = re.compile(r"[a-z]")
 
 
@@ -197,3 +200,18 @@ BASE_MAX = LABEL_MAX - SUFFIX_LENGTH
 """Characters of `generateName` that a generated name keeps."""
 GENERATE_TRIES = 8
 """How often a generated name is tried before a 409 goes out."""
+
+
+def domain_path(value: str, path: str) -> list[FieldError]:
+    """`acme.io/foo`: a domain and a path behind it."""
+    host, slash, rest = value.partition("/")
+    if not value:
+        return [required(path)]
+    if not slash or not host or not rest:
+        return [invalid_value(path, value, 'must be a domain-prefixed path (such as "acme.io/foo")')]
+    errors = [invalid_value(path, host, m) for m in subdomain(host)]
+    if not _URL_PATH.match(rest):
+        errors.append(
+            invalid_value(path, rest, "Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')")
+        )
+    return errors

@@ -211,7 +211,7 @@ class Objects:
         A change that changes nothing writes nothing. Raises NotFound, Conflict, Invalid, and what admission raises.
         """
         kind = strategy.kind
-        before = before or (strategy.before_status_update if subresource == "status" else strategy.before_update)
+        before = before or strategy.before(subresource)
         key = Key(kind.resource, namespace, name)
         for _ in range(UPDATE_TRIES):
             found = self.hub.get(kind.resource, namespace, name)

@@ -4,7 +4,7 @@ from typing import Any
 
 from orlop.api.errors import FieldError
 from orlop.api.types import core_v1
-from orlop.apiserver.registry import names, poddefaults, podupdate, podvalidation, podwarnings
+from orlop.apiserver.registry import names, poddefaults, podresize, podupdate, podvalidation, podwarnings
 from orlop.apiserver.registry.strategy import Strategy
 
 
@@ -58,6 +58,10 @@ class Pods(Strategy):
         before = {c.type: c.observed_generation for c in old.status.conditions}
         for condition in new.status.conditions:
             condition.observed_generation = condition.observed_generation or before.get(condition.type, 0)
+
+    def before_resize(self, new: core_v1.Pod, old: core_v1.Pod) -> list[FieldError]:
+        """What the resize subresource may change: its containers' resources."""
+        return podresize.prepare(self, new, old)
 
     def validate_status(self, new: core_v1.Pod, old: core_v1.Pod) -> list[FieldError]:
         return podupdate.validate_status(new, old)

@@ -1,7 +1,5 @@
 """What workloads share: a selector and a pod template."""
 
-from typing import Any
-
 from orlop.api import selectors
 from orlop.api.errors import FieldError, invalid_value, not_supported
 from orlop.api.types import core_v1, meta_v1
@@ -45,9 +43,10 @@ def validate_template(
     template: core_v1.PodTemplateSpec,
     selector: meta_v1.LabelSelector | None,
     path: str,
-    restart_policies: tuple[str, ...] = ("Always",),
+    *,
+    owner: str = "ReplicaSet",
 ) -> list[FieldError]:
-    """What is wrong with a workload's template: its labels, its pod, its restart policy."""
+    """What is wrong with the template of a workload that runs for ever: its labels, its pod, its restart policy."""
     errors: list[FieldError] = []
     if selector is not None:
         try:
@@ -69,15 +68,15 @@ def validate_template(
                 "ephemeral containers not allowed in pod template",
             )
         )
-    if template.spec.restart_policy not in restart_policies:
-        errors.append(not_supported(f"{path}.spec.restartPolicy", template.spec.restart_policy, list(restart_policies)))
-    if template.spec.active_deadline_seconds is not None and restart_policies == ("Always",):
+    if template.spec.restart_policy != "Always":
+        errors.append(not_supported(f"{path}.spec.restartPolicy", template.spec.restart_policy, ["Always"]))
+    if template.spec.active_deadline_seconds is not None:
         errors.append(
             FieldError(
                 "FieldValueForbidden",
                 f"{path}.spec.activeDeadlineSeconds",
                 None,
-                "activeDeadlineSeconds in ReplicaSet is not Supported",
+                f"activeDeadlineSeconds in {owner} is not Supported",
             )
         )
     return errors
@@ -85,8 +84,3 @@ def validate_template(
 
 def _no_match(labels: dict[str, str], path: str) -> FieldError:
     return invalid_value(f"{path}.metadata.labels", labels, "`selector` does not match template `labels`")
-
-
-def canonical_template(template: Any) -> None:
-    """A template keeps no server-made metadata."""
-    template.metadata.creation_timestamp = ""

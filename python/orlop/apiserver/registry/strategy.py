@@ -1,10 +1,12 @@
 """What a kind's rules are: the base that a resource's file changes where the kind differs."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from orlop.api.errors import FieldError
 from orlop.api.scheme import Kind
 from orlop.api.types import meta_v1
+from orlop.apiserver.auth.user import User
 from orlop.apiserver.registry import meta, names
 
 
@@ -46,6 +48,9 @@ class Strategy:
 
     def default(self, obj: Any) -> None:
         """Fills what the client left out, as upstream's defaulting of the served version."""
+
+    def made_by(self, obj: Any, user: User) -> None:
+        """Writes into a new object who asks for it (certificate requests)."""
 
     def prepare_create(self, obj: Any) -> None:
         """Drops what a client may not set on a new object."""
@@ -126,6 +131,20 @@ class Strategy:
     def before_finalize(self, new: Any, old: Any) -> list[FieldError]:
         """Prepares a change through the finalize subresource (namespaces)."""
         return self.before_update(new, old)
+
+    def before(self, subresource: str) -> Callable[[Any, Any], list[FieldError]]:
+        """What prepares a change through a subresource: `before_status_update`, `before_approval`, …"""
+        if not subresource:
+            return self.before_update
+        if subresource == "status":
+            return self.before_status_update
+        found: Callable[[Any, Any], list[FieldError]] = getattr(self, f"before_{subresource}", self.before_update)
+        return found
+
+    @staticmethod
+    def carry(new: Any, old: Any) -> None:
+        """Takes from the old metadata what no write may change."""
+        _carry_meta(new.metadata, old.metadata)
 
     def holds(self, obj: Any) -> bool:
         """Whether something besides metadata.finalizers keeps a deleted object (a namespace's content)."""

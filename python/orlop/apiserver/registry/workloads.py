@@ -3,44 +3,12 @@
 from orlop.api.errors import IMMUTABLE, FieldError, forbidden_field, invalid_value, required
 from orlop.api.types import apps_v1
 from orlop.apiserver.registry import poddefaults, podtemplate, podwarnings
+from orlop.apiserver.registry.common import int_or_percent, is_zero, not_negative, percentage
 from orlop.apiserver.registry.strategy import Strategy
 
-NOT_NEGATIVE = "must be greater than or equal to 0"
 HISTORY = 10
 PROGRESS_SECONDS = 600
 QUARTER = "25%"
-
-
-def not_negative(value: int | None, path: str) -> list[FieldError]:
-    """A count that may be zero."""
-    return [invalid_value(path, value, NOT_NEGATIVE)] if value is not None and value < 0 else []
-
-
-def percentage(value: int | str) -> int | None:
-    """`25%` → 25; None for anything else."""
-    if isinstance(value, str) and value.endswith("%") and value[:-1].isdecimal():
-        return int(value[:-1])
-    return None
-
-
-def _int_or_percent(value: int | str, path: str) -> list[FieldError]:
-    if isinstance(value, str):
-        if percentage(value) is None:
-            return [
-                invalid_value(
-                    path,
-                    value,
-                    "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', "
-                    "regex used for validation is '[0-9]+%')",
-                )
-            ]
-        return []
-    return not_negative(value, path)
-
-
-def _is_zero(value: int | str) -> bool:
-    percent = percentage(value)
-    return percent == 0 if percent is not None else value in (0, "")
 
 
 class Deployments(Strategy):
@@ -156,9 +124,9 @@ def _strategy(strategy: apps_v1.DeploymentStrategy) -> list[FieldError]:
         return [required(f"{path}.rollingUpdate", "this should be defaulted and never be nil")]
     unavailable = 0 if rolling.max_unavailable is None else rolling.max_unavailable
     surge = 0 if rolling.max_surge is None else rolling.max_surge
-    errors = _int_or_percent(unavailable, f"{path}.rollingUpdate.maxUnavailable")
-    errors += _int_or_percent(surge, f"{path}.rollingUpdate.maxSurge")
-    if not errors and _is_zero(unavailable) and _is_zero(surge):
+    errors = int_or_percent(unavailable, f"{path}.rollingUpdate.maxUnavailable")
+    errors += int_or_percent(surge, f"{path}.rollingUpdate.maxSurge")
+    if not errors and is_zero(unavailable) and is_zero(surge):
         errors.append(
             invalid_value(f"{path}.rollingUpdate.maxUnavailable", unavailable, "may not be 0 when `maxSurge` is 0")
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
+from orlop.api import scheme
 from orlop.api.scheme import Kind
 from orlop.apiserver.core import Core
 from orlop.apiserver.handlers.get import get
@@ -14,18 +15,16 @@ from orlop.apiserver.subresources import binding, eviction, kubelet, portforward
 Handler = Callable[[Core, Request, Kind], Awaitable[Response | None]]
 Verbs = dict[str, Handler]
 
-_STATUS: Verbs = {"get": get, "update": update, "patch": patch}
+_PART: Verbs = {"get": get, "update": update, "patch": patch}
+"""The object itself, of which a part may be written."""
 _SCALE: Verbs = {"get": scale.get_scale, "update": scale.update_scale, "patch": scale.patch_scale}
 _STREAM: Verbs = {"get": kubelet.upgrade_required, "create": kubelet.upgrade_required}
 
 _PROXY: Verbs = dict.fromkeys(("get", "create", "update", "patch", "delete"), proxy.proxy)
 
-SUBRESOURCES: dict[tuple[str, str], Verbs] = {
-    ("namespaces", "status"): _STATUS,
+_OWN: dict[tuple[str, str], Verbs] = {
     ("namespaces", "finalize"): {"update": update},
     ("nodes", "proxy"): _PROXY,
-    ("nodes", "status"): _STATUS,
-    ("pods", "status"): _STATUS,
     ("pods", "binding"): {"create": binding.bind},
     ("pods", "eviction"): {"create": eviction.evict},
     ("pods", "log"): {"get": kubelet.log},
@@ -34,15 +33,17 @@ SUBRESOURCES: dict[tuple[str, str], Verbs] = {
     ("pods", "attach"): _STREAM,
     ("pods", "portforward"): _STREAM,
     ("services", "proxy"): _PROXY,
-    ("services", "status"): _STATUS,
     ("serviceaccounts", "token"): {"create": token.create_token},
-    ("apps/deployments", "status"): _STATUS,
-    ("apps/deployments", "scale"): _SCALE,
-    ("apps/replicasets", "status"): _STATUS,
-    ("apps/replicasets", "scale"): _SCALE,
-    ("networking.k8s.io/servicecidrs", "status"): _STATUS,
-    ("policy/poddisruptionbudgets", "status"): _STATUS,
 }
+_ANYWHERE: dict[str, Verbs] = {"status": _PART, "scale": _SCALE, "approval": _PART, "resize": _PART}
+"""Subresources that are the same for every kind that has them."""
+
+SUBRESOURCES: dict[tuple[str, str], Verbs] = {
+    (kind.resource, subresource): _ANYWHERE[subresource]
+    for kind in scheme.KINDS
+    for subresource in kind.subresources
+    if subresource in _ANYWHERE
+} | _OWN
 
 WEBSOCKETS: dict[tuple[str, str], Callable[[Core, Request, Kind], Awaitable[None]]] = {
     ("pods", "exec"): kubelet.stream,

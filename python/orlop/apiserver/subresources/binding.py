@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from orlop.api import errors
+from orlop.api import errors, scheme
 from orlop.api.errors import FieldError, not_supported, required
 from orlop.api.scheme import Kind
 from orlop.api.types import core_v1, meta_v1
@@ -24,6 +24,15 @@ def _validate(binding: core_v1.Binding) -> None:
         wrong.append(required("target.name"))
     if wrong:
         raise errors.invalid("Binding", "", binding.metadata.name, wrong)
+
+
+async def bind_named(core: Core, request: Request, kind: Kind) -> Response:
+    """POST of a Binding to the collection: the pod is the one that it is named after."""
+    binding: core_v1.Binding = await body.decode(core, request, BINDING)
+    request.info = request.info._replace(resource="pods", name=binding.metadata.name, subresource="binding")
+    pods = scheme.by_resource("", "v1", "pods")
+    assert pods is not None
+    return await bind(core, request, pods)
 
 
 async def bind(core: Core, request: Request, kind: Kind) -> Response:

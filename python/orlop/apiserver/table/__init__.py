@@ -10,7 +10,19 @@ from typing import Any, Literal
 import msgspec
 
 from orlop.api.scheme import Kind
-from orlop.apiserver.table import cluster, configuration, events, network, pods, rbac, workloads
+from orlop.apiserver.table import (
+    autoscaling,
+    batch,
+    cluster,
+    configuration,
+    events,
+    network,
+    pods,
+    policy,
+    rbac,
+    storage,
+    workloads,
+)
 from orlop.apiserver.table.default import DEFAULT
 from orlop.apiserver.table.printer import Condition, Metadata, Printer
 
@@ -18,27 +30,63 @@ Include = Literal["None", "Metadata", "Object"]
 """What a row carries of its object, as `includeObject` asks."""
 
 PRINTERS: dict[str, Printer[Any]] = {
+    "componentstatuses": policy.COMPONENT_STATUS,
     "configmaps": configuration.CONFIG_MAP,
     "endpoints": network.ENDPOINTS,
     "events": events.EVENT,
     "namespaces": cluster.NAMESPACE,
     "nodes": cluster.NODE,
+    "persistentvolumeclaims": storage.CLAIM,
+    "persistentvolumes": storage.PERSISTENT_VOLUME,
     "pods": pods.POD,
+    "podtemplates": workloads.POD_TEMPLATE,
+    "replicationcontrollers": workloads.REPLICATION_CONTROLLER,
+    "resourcequotas": policy.RESOURCE_QUOTA,
     "secrets": configuration.SECRET,
     "serviceaccounts": configuration.SERVICE_ACCOUNT,
     "services": network.SERVICE,
+    "admissionregistration.k8s.io/mutatingadmissionpolicies": policy.MUTATING_POLICY,
+    "admissionregistration.k8s.io/mutatingadmissionpolicybindings": policy.POLICY_BINDING,
+    "admissionregistration.k8s.io/mutatingwebhookconfigurations": policy.WEBHOOKS,
+    "admissionregistration.k8s.io/validatingadmissionpolicies": policy.VALIDATING_POLICY,
+    "admissionregistration.k8s.io/validatingadmissionpolicybindings": policy.POLICY_BINDING,
+    "admissionregistration.k8s.io/validatingwebhookconfigurations": policy.WEBHOOKS,
+    "apiregistration.k8s.io/apiservices": policy.API_SERVICE,
     "apps/controllerrevisions": workloads.CONTROLLER_REVISION,
+    "apps/daemonsets": workloads.DAEMON_SET,
     "apps/deployments": workloads.DEPLOYMENT,
     "apps/replicasets": workloads.REPLICA_SET,
+    "apps/statefulsets": workloads.STATEFUL_SET,
+    "autoscaling/horizontalpodautoscalers": autoscaling.AUTOSCALER,
     "autoscaling/scales": workloads.SCALE,
+    "batch/cronjobs": batch.CRON_JOB,
+    "batch/jobs": batch.JOB,
+    "certificates.k8s.io/certificatesigningrequests": policy.SIGNING_REQUEST,
+    "certificates.k8s.io/clustertrustbundles": policy.TRUST_BUNDLE,
+    "certificates.k8s.io/podcertificaterequests": policy.POD_CERTIFICATE,
     "coordination.k8s.io/leases": cluster.LEASE,
     "discovery.k8s.io/endpointslices": network.ENDPOINT_SLICE,
+    "flowcontrol.apiserver.k8s.io/flowschemas": policy.FLOW_SCHEMA,
+    "flowcontrol.apiserver.k8s.io/prioritylevelconfigurations": policy.PRIORITY_LEVEL,
+    "networking.k8s.io/ingressclasses": network.INGRESS_CLASS,
+    "networking.k8s.io/ingresses": network.INGRESS,
+    "networking.k8s.io/networkpolicies": network.NETWORK_POLICY,
     "networking.k8s.io/ipaddresses": network.IP_ADDRESS,
     "networking.k8s.io/servicecidrs": network.SERVICE_CIDR,
+    "node.k8s.io/runtimeclasses": policy.RUNTIME_CLASS,
     "policy/poddisruptionbudgets": cluster.POD_DISRUPTION_BUDGET,
     "rbac.authorization.k8s.io/clusterrolebindings": rbac.CLUSTER_ROLE_BINDING,
     "rbac.authorization.k8s.io/rolebindings": rbac.ROLE_BINDING,
+    "resource.k8s.io/deviceclasses": policy.PLAIN,
+    "resource.k8s.io/resourceclaims": policy.RESOURCE_CLAIM,
+    "resource.k8s.io/resourceclaimtemplates": policy.PLAIN,
+    "resource.k8s.io/resourceslices": policy.RESOURCE_SLICE,
     "scheduling.k8s.io/priorityclasses": cluster.PRIORITY_CLASS,
+    "storage.k8s.io/csidrivers": storage.CSI_DRIVER,
+    "storage.k8s.io/csinodes": storage.CSI_NODE,
+    "storage.k8s.io/storageclasses": storage.STORAGE_CLASS,
+    "storage.k8s.io/volumeattachments": storage.VOLUME_ATTACHMENT,
+    "storage.k8s.io/volumeattributesclasses": storage.VOLUME_ATTRIBUTES_CLASS,
 }
 
 

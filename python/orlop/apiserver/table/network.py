@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from orlop.api.types import meta_v1
 from orlop.apiserver.table.printer import (
     AGE,
     NAME,
@@ -11,11 +12,13 @@ from orlop.apiserver.table.printer import (
     UNSET,
     Column,
     Fields,
+    Loose,
     Metadata,
     Object,
     Printer,
     age,
     labels,
+    selector,
     some,
     wide,
 )
@@ -218,4 +221,97 @@ def _ip_address(obj: _IPAddress, metadata: Metadata, now: float) -> list[Any]:
 
 IP_ADDRESS = Printer(
     _IPAddress, _ip_address, NAME, Column("ParentRef", description="Who has the address: resource, namespace, name.")
+)
+
+
+class _IngressRule(Fields):
+    host: str = ""
+
+
+class _IngressPoint(Fields):
+    ip: str = ""
+    hostname: str = ""
+
+
+class _Points(Fields):
+    ingress: tuple[_IngressPoint, ...] = ()
+
+
+class _IngressSpec(Fields):
+    ingress_class_name: str | None = None
+    tls: tuple[msgspec.Raw, ...] = ()
+    rules: tuple[_IngressRule, ...] = ()
+
+
+class _IngressStatus(Fields):
+    load_balancer: _Points = msgspec.field(default_factory=_Points)
+
+
+class _Routes(Object):
+    spec: _IngressSpec = msgspec.field(default_factory=_IngressSpec)
+    status: _IngressStatus = msgspec.field(default_factory=_IngressStatus)
+
+
+def _ingress(obj: _Routes, metadata: Metadata, now: float) -> list[Any]:
+    spec = obj.spec
+    hosts = [rule.host for rule in spec.rules if rule.host]
+    points = [point.ip or point.hostname for point in obj.status.load_balancer.ingress]
+    return [
+        metadata.name,
+        NONE if spec.ingress_class_name is None else spec.ingress_class_name,
+        some(hosts) or "*",
+        ",".join(dict.fromkeys(points)),
+        "80, 443" if spec.tls else "80",
+        age(metadata, now),
+    ]
+
+
+INGRESS = Printer(
+    _Routes,
+    _ingress,
+    NAME,
+    Column(
+        "Class", description="The name of the IngressClass resource that should be used for additional configuration"
+    ),
+    Column("Hosts", description="Hosts that incoming requests are matched against before the ingress rule"),
+    Column("Address", description="Address is a list containing ingress points for the load-balancer"),
+    Column("Ports", description="Ports of TLS configurations that open"),
+    AGE,
+)
+
+
+def _ingress_class(obj: Loose, metadata: Metadata, now: float) -> list[Any]:
+    parameters = obj.spec.get("parameters")
+    shown = NONE
+    if parameters:
+        group = parameters.get("apiGroup")
+        kind = f"{parameters.get('kind', '')}.{group}" if group else parameters.get("kind", "")
+        shown = f"{kind}/{parameters.get('name', '')}"
+    return [metadata.name, obj.spec.get("controller", ""), shown, age(metadata, now)]
+
+
+INGRESS_CLASS = Printer(
+    Loose,
+    _ingress_class,
+    NAME,
+    Column("Controller", description="Who serves Ingresses of this class"),
+    Column("Parameters", description="More that the controller is told"),
+    AGE,
+)
+
+
+class _PolicySpec(Fields):
+    pod_selector: meta_v1.LabelSelector | None = None
+
+
+class _Policy(Object):
+    spec: _PolicySpec = msgspec.field(default_factory=_PolicySpec)
+
+
+def _policy(obj: _Policy, metadata: Metadata, now: float) -> list[Any]:
+    return [metadata.name, selector(obj.spec.pod_selector), age(metadata, now)]
+
+
+NETWORK_POLICY = Printer(
+    _Policy, _policy, NAME, Column("Pod-Selector", description="Pods that the policy is for."), AGE
 )

@@ -22,6 +22,7 @@ class Metadata(msgspec.Struct, rename="camel", gc=False):
     creation_timestamp: str | None = None
     deletion_timestamp: str | None = None
     labels: dict[str, str] = msgspec.field(default_factory=dict)
+    annotations: dict[str, str] = msgspec.field(default_factory=dict)
     owner_references: list[meta_v1.OwnerReference] = []
 
 
@@ -33,6 +34,13 @@ class Object(Fields):
     """Base of the top ones. Metadata is kept as it is, for the row's object, and read once for the cells."""
 
     metadata: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class Loose(Object):
+    """An object of a kind that is seldom listed: spec and status as they stand."""
+
+    spec: dict[str, Any] = msgspec.field(default_factory=dict)
+    status: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 class Column(NamedTuple):
@@ -109,6 +117,11 @@ def selector(value: meta_v1.LabelSelector | None) -> str:
         return "<error>"
 
 
+def flag(value: bool | None) -> str:
+    """A boolean that may be unset, in words."""
+    return UNSET if value is None else str(value)
+
+
 def some(values: Sequence[str], limit: int = 3) -> str:
     """The first few, and how many more there are."""
     shown = ",".join(values[:limit])
@@ -122,11 +135,17 @@ class Container(Fields):
 
 class _TemplateSpec(Fields):
     containers: tuple[Container, ...] = ()
+    node_selector: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class _TemplateMetadata(Fields):
+    labels: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class Template(Fields):
     """A pod template."""
 
+    metadata: _TemplateMetadata = msgspec.field(default_factory=_TemplateMetadata)
     spec: _TemplateSpec = msgspec.field(default_factory=_TemplateSpec)
 
     def cells(self) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""What makes pods: Deployments, ReplicaSets, and their revisions."""
+"""What makes pods and keeps them: Deployments, ReplicaSets, StatefulSets, DaemonSets and their revisions."""
 
 from typing import Any
 
@@ -19,6 +19,7 @@ from orlop.apiserver.table.printer import (
     Printer,
     Template,
     age,
+    labels,
     selector,
     wide,
 )
@@ -96,6 +97,127 @@ REPLICA_SET = Printer(
     CONTAINERS,
     IMAGES,
     wide("Selector", "Labels by which the ReplicaSet knows its pods."),
+)
+
+
+def _stateful_set(obj: _Workload, metadata: Metadata, now: float) -> list[Any]:
+    return [
+        metadata.name,
+        f"{obj.status.ready_replicas}/{obj.spec.replicas}",
+        age(metadata, now),
+        *obj.spec.template.cells(),
+    ]
+
+
+STATEFUL_SET = Printer(
+    _Workload,
+    _stateful_set,
+    NAME,
+    Column("Ready", description="Number of the pod with ready state"),
+    AGE,
+    CONTAINERS,
+    IMAGES,
+)
+
+
+class _DaemonStatus(Fields):
+    desired_number_scheduled: int = 0
+    current_number_scheduled: int = 0
+    number_ready: int = 0
+    updated_number_scheduled: int = 0
+    number_available: int = 0
+
+
+class _DaemonSet(Object):
+    spec: _Spec = msgspec.field(default_factory=_Spec)
+    status: _DaemonStatus = msgspec.field(default_factory=_DaemonStatus)
+
+
+def _daemon_set(obj: _DaemonSet, metadata: Metadata, now: float) -> list[Any]:
+    status = obj.status
+    return [
+        metadata.name,
+        status.desired_number_scheduled,
+        status.current_number_scheduled,
+        status.number_ready,
+        status.updated_number_scheduled,
+        status.number_available,
+        labels(obj.spec.template.spec.node_selector),
+        age(metadata, now),
+        *obj.spec.template.cells(),
+        selector(obj.spec.selector),
+    ]
+
+
+DAEMON_SET = Printer(
+    _DaemonSet,
+    _daemon_set,
+    NAME,
+    Column("Desired", "integer", description="Nodes that should run the pod."),
+    Column("Current", "integer", description="Nodes that have a pod."),
+    Column("Ready", "integer", description="Nodes whose pod is ready."),
+    Column("Up-to-date", "integer", description="Nodes whose pod is of the current template."),
+    Column("Available", "integer", description="Nodes whose pod has been ready for minReadySeconds."),
+    Column("Node Selector", description="Labels of the nodes that are meant."),
+    AGE,
+    CONTAINERS,
+    IMAGES,
+    wide("Selector", "Labels by which the DaemonSet knows its pods."),
+)
+
+
+class _ReplicationSpec(Fields):
+    replicas: int = 0
+    selector: dict[str, str] = msgspec.field(default_factory=dict)
+    template: Template | None = None
+
+
+class _Replication(Object):
+    spec: _ReplicationSpec = msgspec.field(default_factory=_ReplicationSpec)
+    status: _Status = msgspec.field(default_factory=_Status)
+
+
+def _replication_controller(obj: _Replication, metadata: Metadata, now: float) -> list[Any]:
+    return [
+        metadata.name,
+        obj.spec.replicas,
+        obj.status.replicas,
+        obj.status.ready_replicas,
+        age(metadata, now),
+        *(obj.spec.template or Template()).cells(),
+        labels(obj.spec.selector),
+    ]
+
+
+REPLICATION_CONTROLLER = Printer(
+    _Replication,
+    _replication_controller,
+    NAME,
+    Column("Desired", "integer", description="Pods that there should be."),
+    Column("Current", "integer", description="Pods that there are."),
+    Column("Ready", "integer", description="Pods that are ready."),
+    AGE,
+    CONTAINERS,
+    IMAGES,
+    wide("Selector", "Labels by which the ReplicationController knows its pods."),
+)
+
+
+class _PodTemplate(Object):
+    template: Template = msgspec.field(default_factory=Template)
+
+
+def _pod_template(obj: _PodTemplate, metadata: Metadata, now: float) -> list[Any]:
+    return [metadata.name, *obj.template.cells(), labels(obj.template.metadata.labels)]
+
+
+POD_TEMPLATE = Printer(
+    _PodTemplate,
+    _pod_template,
+    NAME,
+    Column("Containers", description="Names of each container in the template."),
+    Column("Images", description="Images referenced by each container in the template."),
+    Column("Pod Labels", description="The labels for the pod template."),
 )
 
 

@@ -1,0 +1,72 @@
+"""What a kind that is served is: one row of the scheme."""
+
+import importlib
+from typing import Any
+
+import msgspec
+
+STANDARD_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+
+
+class Kind(msgspec.Struct, frozen=True, kw_only=True):
+    """What discovery, routing, storage and the wire need to know of a kind."""
+
+    group: str
+    version: str
+    kind: str
+    plural: str
+    folder: str
+    """Where the type is declared, the group's first part: `core`, `apps`, `rbac`."""
+    namespaced: bool
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    subresources: tuple[str, ...] = ()
+    verbs: tuple[str, ...] = STANDARD_VERBS
+    storage: str = ""
+    """The resource it is stored as, where several served versions share one."""
+
+    @property
+    def singular(self) -> str:
+        return self.kind.lower()
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def type_key(self) -> str:
+        """The type's name in the wire table: `core/v1.Pod`."""
+        return f"{self.folder}/{self.version}.{self.kind}"
+
+    @property
+    def list_kind(self) -> str:
+        return self.kind + "List"
+
+    @property
+    def resource(self) -> str:
+        """The name in the store and the hub: `pods`, `apps/deployments`."""
+        return self.storage or (f"{self.group}/{self.plural}" if self.group else self.plural)
+
+    @property
+    def stored(self) -> bool:
+        """Whether objects of it are kept; reviews are only answered."""
+        return "watch" in self.verbs
+
+    @property
+    def struct(self) -> type[Any]:
+        """The type's struct, imported at first use."""
+        module = importlib.import_module(f"orlop.api.types.{self.folder}_{self.version}")
+        struct: type[Any] = getattr(module, self.kind)
+        return struct
+
+    def path(self, namespace: str | None = None, name: str = "", subresource: str = "") -> str:
+        """The URL path: of the collection without a name, across namespaces without a namespace."""
+        path = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        if self.namespaced and namespace:
+            path += f"/namespaces/{namespace}"
+        path += f"/{self.plural}"
+        if name:
+            path += f"/{name}"
+        if subresource:
+            path += f"/{subresource}"
+        return path

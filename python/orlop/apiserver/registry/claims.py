@@ -1,0 +1,136 @@
+"""Rules of PersistentVolumeClaims: pkg/apis/core/validation, pkg/registry/core/persistentvolumeclaim."""
+
+from msgspec.structs import replace
+
+from orlop.api.errors import FieldError, forbidden_field, invalid_value, required
+from orlop.api.quantity import parse
+from orlop.api.types import core_v1
+from orlop.apiserver.registry import podtemplate
+from orlop.apiserver.registry.common import POSITIVE_QUANTITY, quantity, segment, subdomain
+from orlop.apiserver.registry.resources import unsupported
+from orlop.apiserver.registry.strategy import Strategy
+
+ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
+VOLUME_MODES = ("Block", "Filesystem")
+CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
+ONLY = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
+
+
+def default(claim: core_v1.PersistentVolumeClaim) -> None:
+    """Defaults of a claim, by itself or in a StatefulSet's template."""
+    if not claim.status.phase:
+        claim.status.phase = "Pending"
+    default_spec(claim.spec)
+
+
+def default_spec(spec: core_v1.PersistentVolumeClaimSpec) -> None:
+    """Defaults of a claim's spec wherever it stands."""
+    if spec.volume_mode is None:
+        spec.volume_mode = "Filesystem"
+
+
+def validate_access_modes(modes: list[str], path: str) -> list[FieldError]:
+    """What is wrong with access modes, besides having none."""
+    errors = [unsupported(path, mode, ACCESS_MODES) for mode in modes if mode not in ACCESS_MODES]
+    if "ReadWriteOncePod" in modes and len(modes) > 1:
+        errors.append(forbidden_field(path, "may not use ReadWriteOncePod with other access modes"))
+    return errors
+
+
+class PersistentVolumeClaims(Strategy):
+    """A request for a volume."""
+
+    fields = (("name", "metadata.name"),)
+
+    def default(self, obj: core_v1.PersistentVolumeClaim) -> None:
+        default(obj)
+        _data_sources(obj.spec)
+
+    def prepare_create(self, obj: core_v1.PersistentVolumeClaim) -> None:
+        obj.status.phase = "Pending"
+
+    def validate(self, obj: core_v1.PersistentVolumeClaim) -> list[FieldError]:
+        return validate_spec(obj.spec, "spec")
+
+    def validate_update(
+        self, new: core_v1.PersistentVolumeClaim, old: core_v1.PersistentVolumeClaim
+    ) -> list[FieldError]:
+        errors = self.validate(new)
+        spec, before = new.spec, old.spec
+        kept = replace(spec, volume_name=spec.volume_name if before.volume_name else before.volume_name)
+        if before.storage_class_name is None and CLASS_ANNOTATION not in old.metadata.annotations:
+            # A claim made before there was a default class gets it afterwards.
+            kept.storage_class_name = None if spec.storage_class_name else kept.storage_class_name
+        bound = old.status.phase == "Bound"
+        if bound:
+            kept.resources = replace(kept.resources, requests=before.resources.requests)
+            kept.volume_attributes_class_name = before.volume_attributes_class_name
+        if kept != before:
+            errors.append(forbidden_field("spec", ONLY))
+        if bound:
+            after, earlier = spec.resources.requests.get("storage"), before.resources.requests.get("storage")
+            granted = old.status.capacity.get("storage")
+            shrinks = after is not None and earlier is not None and parse(after) < parse(earlier)
+            if after is not None and shrinks and (granted is None or parse(after) <= parse(granted)):
+                words = "field can not be less than status.capacity"
+                errors.append(forbidden_field("spec.resources.requests.storage", words))
+        return errors
+
+    def validate_status(
+        self, new: core_v1.PersistentVolumeClaim, old: core_v1.PersistentVolumeClaim
+    ) -> list[FieldError]:
+        errors: list[FieldError] = []
+        if not new.spec.access_modes:
+            errors.append(required("Spec.accessModes"))
+        for name, value in sorted(new.status.capacity.items()):
+            errors += quantity(value, f"status.capacity[{name}]")
+        return errors
+
+
+def _data_sources(spec: core_v1.PersistentVolumeClaimSpec) -> None:
+    """dataSource and dataSourceRef say the same where both can."""
+    if spec.data_source is not None and spec.data_source_ref is None:
+        source = spec.data_source
+        spec.data_source_ref = core_v1.TypedObjectReference(
+            api_group=source.api_group, kind=source.kind, name=source.name
+        )
+    elif spec.data_source_ref is not None and spec.data_source is None and not spec.data_source_ref.namespace:
+        ref = spec.data_source_ref
+        if (ref.api_group, ref.kind) in (
+            (None, "PersistentVolumeClaim"),
+            ("snapshot.storage.k8s.io", "VolumeSnapshot"),
+        ):
+            spec.data_source = core_v1.TypedLocalObjectReference(api_group=ref.api_group, kind=ref.kind, name=ref.name)
+
+
+def validate_spec(spec: core_v1.PersistentVolumeClaimSpec, path: str) -> list[FieldError]:
+    """What is wrong with a claim's spec, by itself or in an ephemeral volume."""
+    errors: list[FieldError] = []
+    if not spec.access_modes:
+        errors.append(required(f"{path}.accessModes", "at least 1 access mode is required"))
+    if spec.selector is not None:
+        errors += podtemplate.validate_selector(spec.selector, f"{path}.selector")
+    errors += validate_access_modes(spec.access_modes, f"{path}.accessModes")
+    storage = spec.resources.requests.get("storage")
+    where = f"{path}.resources[storage]"
+    if storage is None:
+        errors.append(required(where))
+    else:
+        errors += quantity(storage, where, POSITIVE_QUANTITY)
+    if spec.storage_class_name:
+        errors += subdomain(spec.storage_class_name, f"{path}.storageClassName")
+    if spec.volume_mode is not None and spec.volume_mode not in VOLUME_MODES:
+        errors.append(unsupported(f"{path}.volumeMode", spec.volume_mode, VOLUME_MODES))
+    for name, source in (("dataSource", spec.data_source), ("dataSourceRef", spec.data_source_ref)):
+        if source is not None:
+            errors += segment(source.name, f"{path}.{name}.name") + segment(source.kind, f"{path}.{name}.kind")
+            if not source.api_group and source.kind != "PersistentVolumeClaim":
+                words = "must be 'PersistentVolumeClaim' when referencing the default apiGroup"
+                errors.append(invalid_value(f"{path}.{name}", source.kind, words))
+    source, ref = spec.data_source, spec.data_source_ref
+    if source is not None and ref is not None and not ref.namespace:
+        same = (source.api_group, source.kind, source.name) == (ref.api_group, ref.kind, ref.name)
+        errors += [] if same else [invalid_value(path, source, "must match dataSourceRef")]
+    if spec.volume_attributes_class_name:
+        errors += subdomain(spec.volume_attributes_class_name, f"{path}.volumeAttributesClassName")
+    return errors

@@ -1,0 +1,238 @@
+"""Rules of CustomResourceDefinitions and APIServices as objects; what they bring about is another room's."""
+
+import re
+
+from orlop.api.errors import IMMUTABLE, FieldError, forbidden_field, invalid_value, required
+from orlop.api.types import apiextensions_v1, apiregistration_v1
+from orlop.apiserver.registry import names, webhooks
+from orlop.apiserver.registry.common import duplicates, one_of
+from orlop.apiserver.registry.strategy import Strategy
+
+SCOPES = ("Cluster", "Namespaced")
+COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
+COLUMN_FORMATS = ("byte", "date", "date-time", "double", "float", "int32", "int64", "password")
+APPROVED = "api-approved.kubernetes.io"
+_PROTECTED = re.compile(r"(^|\.)(k8s|kubernetes)\.io$")
+ONE_STORAGE = "must have exactly one version marked as storage version"
+
+
+class CustomResourceDefinitions(Strategy):
+    """A kind that users bring."""
+
+    generation = True
+    keeps_new_status = True
+
+    def default(self, obj: apiextensions_v1.CustomResourceDefinition) -> None:
+        given = obj.spec.names
+        if not given.singular:
+            given.singular = given.kind.lower()
+        if not given.list_kind and given.kind:
+            given.list_kind = f"{given.kind}List"
+        if obj.spec.conversion is None:
+            obj.spec.conversion = apiextensions_v1.CustomResourceConversion(strategy="None")
+        webhook = obj.spec.conversion.webhook
+        if webhook is not None and webhook.client_config is not None:
+            service = webhook.client_config.service
+            if service is not None and service.port is None:
+                service.port = webhooks.HTTPS
+
+    def prepare_create(self, obj: apiextensions_v1.CustomResourceDefinition) -> None:
+        obj.status = apiextensions_v1.CustomResourceDefinitionStatus(
+            stored_versions=[v.name for v in obj.spec.versions if v.storage][:1]
+        )
+
+    def prepare_update(
+        self, new: apiextensions_v1.CustomResourceDefinition, old: apiextensions_v1.CustomResourceDefinition
+    ) -> None:
+        for version in new.spec.versions:
+            if version.storage and version.name not in new.status.stored_versions:
+                new.status.stored_versions = [*new.status.stored_versions, version.name]
+
+    def validate(self, obj: apiextensions_v1.CustomResourceDefinition) -> list[FieldError]:
+        spec = obj.spec
+        errors: list[FieldError] = []
+        if obj.metadata.name != f"{spec.names.plural}.{spec.group}":
+            words = 'must be spec.names.plural+"."+spec.group'
+            errors.append(invalid_value("metadata.name", obj.metadata.name, words))
+        errors += _spec(spec)
+        stored = obj.status.stored_versions
+        if not stored:
+            words = "must have at least one stored version"
+            errors.append(invalid_value("status.storedVersions", stored, words))
+        if _PROTECTED.search(spec.group) and APPROVED not in obj.metadata.annotations:
+            words = (
+                f'protected groups must have approval annotation "{APPROVED}", see '
+                "https://github.com/kubernetes/enhancements/pull/1111"
+            )
+            errors.append(required(f"metadata.annotations[{APPROVED}]", words))
+        return errors
+
+    def validate_update(
+        self, new: apiextensions_v1.CustomResourceDefinition, old: apiextensions_v1.CustomResourceDefinition
+    ) -> list[FieldError]:
+        errors = self.validate(new)
+        if any(c.type == "Established" and c.status == "True" for c in old.status.conditions):
+            for path, after, before in (
+                ("spec.group", new.spec.group, old.spec.group),
+                ("spec.scope", new.spec.scope, old.spec.scope),
+                ("spec.names.kind", new.spec.names.kind, old.spec.names.kind),
+                ("spec.names.plural", new.spec.names.plural, old.spec.names.plural),
+            ):
+                if after != before:
+                    errors.append(invalid_value(path, after, IMMUTABLE))
+        there = {v.name for v in new.spec.versions}
+        for i, version in enumerate(new.status.stored_versions):
+            if version not in there:
+                words = f"missing from spec.versions; {version} was previously a storage version, and must remain in "
+                words += "spec.versions until a storage migration ensures no data remains persisted in "
+                words += f"{version} and removes {version} from status.storedVersions"
+                errors.append(invalid_value(f"status.storedVersions[{i}]", version, words))
+        return errors
+
+
+def _spec(spec: apiextensions_v1.CustomResourceDefinitionSpec) -> list[FieldError]:
+    errors: list[FieldError] = []
+    if not spec.group:
+        errors.append(required("spec.group"))
+    else:
+        errors += [invalid_value("spec.group", spec.group, m) for m in names.subdomain(spec.group)]
+        if "." not in spec.group:
+            words = "should be a domain with at least one dot"
+            errors.append(invalid_value("spec.group", spec.group, words))
+    errors += one_of(spec.scope, SCOPES, "spec.scope")
+    storing = 0
+    for i, version in enumerate(spec.versions):
+        path = f"spec.versions[{i}]"
+        storing += version.storage
+        errors += [invalid_value(f"{path}.name", version.name, m) for m in names.label_1035(version.name)]
+        if version.schema is None or version.schema.open_apiv3_schema is None:
+            errors.append(required(f"{path}.schema.openAPIV3Schema", "schemas are required"))
+        if version.deprecation_warning is not None and not version.deprecated:
+            words = "can only be set for deprecated versions"
+            errors.append(invalid_value(f"{path}.deprecationWarning", version.deprecation_warning, words))
+        for j, column in enumerate(version.additional_printer_columns):
+            errors += _column(column, f"{path}.additionalPrinterColumns[{j}]")
+    if duplicates(v.name for v in spec.versions):
+        words = "must contain unique version names"
+        errors.append(invalid_value("spec.versions", [v.name for v in spec.versions], words))
+    if storing != 1:
+        errors.append(invalid_value("spec.versions", [v.name for v in spec.versions], ONE_STORAGE))
+    errors += _names(spec.names)
+    if spec.preserve_unknown_fields:
+        words = (
+            "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
+        )
+        errors.append(invalid_value("spec.preserveUnknownFields", True, words))
+    return errors + _conversion(spec.conversion)
+
+
+def _names(given: apiextensions_v1.CustomResourceDefinitionNames) -> list[FieldError]:
+    errors: list[FieldError] = []
+    for name, value, lower in (
+        ("plural", given.plural, True),
+        ("singular", given.singular, True),
+        ("kind", given.kind, False),
+        ("listKind", given.list_kind, False),
+    ):
+        path = f"spec.names.{name}"
+        if not value and name != "singular":
+            errors.append(required(path))
+        elif value:
+            text = value if lower else value.lower()
+            words = "" if lower else "may have mixed case, but should otherwise match: "
+            errors += [invalid_value(path, value, words + m) for m in names.label_1035(text)]
+    for name, values in (("shortNames", given.short_names), ("categories", given.categories)):
+        for i, value in enumerate(values):
+            errors += [invalid_value(f"spec.names.{name}[{i}]", value, m) for m in names.label_1035(value)]
+    if given.kind and given.kind == given.list_kind:
+        words = "kind and listKind may not be the same"
+        errors.append(invalid_value("spec.names.listKind", given.list_kind, words))
+    return errors
+
+
+def _column(column: apiextensions_v1.CustomResourceColumnDefinition, path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    if not column.name:
+        errors.append(required(f"{path}.name"))
+    errors += one_of(column.type, COLUMN_TYPES, f"{path}.type", f"must be one of {','.join(COLUMN_TYPES)}")
+    if column.format and column.format not in COLUMN_FORMATS:
+        words = f"must be one of {','.join(COLUMN_FORMATS)}"
+        errors.append(invalid_value(f"{path}.format", column.format, words))
+    if not column.json_path:
+        errors.append(required(f"{path}.jsonPath"))
+    elif not column.json_path.startswith((".", "{")):
+        words = "must be a simple json path starting with ."
+        errors.append(invalid_value(f"{path}.jsonPath", column.json_path, words))
+    return errors
+
+
+def _conversion(conversion: apiextensions_v1.CustomResourceConversion | None) -> list[FieldError]:
+    if conversion is None:
+        return []
+    path = "spec.conversion"
+    errors = one_of(conversion.strategy, ("None", "Webhook"), f"{path}.strategy")
+    webhook = conversion.webhook
+    if conversion.strategy == "Webhook":
+        if webhook is None or webhook.client_config is None:
+            errors.append(required(f"{path}.webhookClientConfig", "required when strategy is set to Webhook"))
+        else:
+            where = webhook.client_config
+            errors += webhooks.client_config(where.url, where.service, f"{path}.webhookClientConfig")  # type: ignore[arg-type]
+        if webhook is not None and not webhook.conversion_review_versions:
+            errors.append(required(f"{path}.conversionReviewVersions"))
+    elif webhook is not None:
+        words = "should not be set when strategy is not set to Webhook"
+        errors.append(forbidden_field(f"{path}.webhookClientConfig", words))
+    return errors
+
+
+class APIServices(Strategy):
+    """Who serves a group's version."""
+
+    def name_rule(self, name: str) -> list[str]:
+        return names.path_segment(name)
+
+    def default(self, obj: apiregistration_v1.APIService) -> None:
+        if obj.spec.service is not None and obj.spec.service.port is None:
+            obj.spec.service.port = webhooks.HTTPS
+
+    def validate(self, obj: apiregistration_v1.APIService) -> list[FieldError]:
+        spec = obj.spec
+        errors: list[FieldError] = []
+        wanted = f"{spec.version}.{spec.group}"
+        if obj.metadata.name != wanted:
+            words = f'must be `spec.version+"."+spec.group`: {wanted!r}'.replace("'", '"')
+            errors.append(invalid_value("metadata.name", obj.metadata.name, words))
+        if spec.group:
+            errors += [invalid_value("spec.group", spec.group, m) for m in names.subdomain(spec.group)]
+        elif spec.version != "v1":
+            words = "only v1 may have an empty group and it better be legacy kube"
+            errors.append(required("spec.group", words))
+        if not spec.version:
+            errors.append(required("spec.version"))
+        else:
+            errors += [invalid_value("spec.version", spec.version, m) for m in names.label_1035(spec.version)]
+        if not 1 <= spec.group_priority_minimum <= 20000:
+            words = "must be positive and less than 20000"
+            errors.append(invalid_value("spec.groupPriorityMinimum", spec.group_priority_minimum, words))
+        if not 1 <= spec.version_priority <= 1000:
+            words = "must be positive and less than 1000"
+            errors.append(invalid_value("spec.versionPriority", spec.version_priority, words))
+        if spec.service is None:
+            if spec.ca_bundle:
+                words = "local APIServices may not have a caBundle"
+                errors.append(invalid_value("spec.caBundle", f"{len(spec.ca_bundle)} bytes", words))
+            if spec.insecure_skip_tls_verify:
+                words = "local APIServices may not have insecureSkipTLSVerify"
+                errors.append(invalid_value("spec.insecureSkipTLSVerify", True, words))
+            return errors
+        if not spec.service.namespace:
+            errors.append(required("spec.service.namespace"))
+        if not spec.service.name:
+            errors.append(required("spec.service.name"))
+        if spec.service.port is not None and (wrong := names.port_number(spec.service.port)):
+            errors.append(invalid_value("spec.service.port", spec.service.port, f"port is not valid: {wrong[0]}"))
+        if spec.insecure_skip_tls_verify and spec.ca_bundle:
+            words = "may not be true if caBundle is present"
+            errors.append(invalid_value("spec.insecureSkipTLSVerify", True, words))
+        return errors

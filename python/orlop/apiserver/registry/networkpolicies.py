@@ -1,0 +1,110 @@
+"""Rules of NetworkPolicies: pkg/apis/networking/v1/defaults.go and validation."""
+
+import ipaddress
+
+from orlop.api.errors import FieldError, forbidden_field, invalid_value, required
+from orlop.api.types import networking_v1
+from orlop.apiserver.registry import names, podtemplate
+from orlop.apiserver.registry.resources import unsupported
+from orlop.apiserver.registry.strategy import Strategy
+
+PROTOCOLS = ("SCTP", "TCP", "UDP")
+MAX_TYPES = 2
+
+
+class NetworkPolicies(Strategy):
+    """Who may talk to whom."""
+
+    generation = True
+
+    def default(self, obj: networking_v1.NetworkPolicy) -> None:
+        spec = obj.spec
+        for ports in (*(rule.ports for rule in spec.ingress), *(rule.ports for rule in spec.egress)):
+            for port in ports:
+                if port.protocol is None:
+                    port.protocol = "TCP"
+        if not spec.policy_types:
+            spec.policy_types = ["Ingress", "Egress"] if spec.egress else ["Ingress"]
+
+    def validate(self, obj: networking_v1.NetworkPolicy) -> list[FieldError]:
+        spec = obj.spec
+        errors = podtemplate.validate_selector(spec.pod_selector, "spec.podSelector")
+        for i, ingress in enumerate(spec.ingress):
+            errors += _ports(ingress.ports, f"spec.ingress[{i}].ports")
+            errors += _peers(ingress.from_, f"spec.ingress[{i}].from")
+        for i, egress in enumerate(spec.egress):
+            errors += _ports(egress.ports, f"spec.egress[{i}].ports")
+            errors += _peers(egress.to, f"spec.egress[{i}].to")
+        if len(spec.policy_types) > MAX_TYPES:
+            words = "may not specify more than two policyTypes"
+            return [*errors, invalid_value("spec.policyTypes", spec.policy_types, words)]
+        for i, type_ in enumerate(spec.policy_types):
+            if type_ not in ("Ingress", "Egress"):
+                errors.append(unsupported(f"spec.policyTypes[{i}]", type_, ("Egress", "Ingress")))
+        return errors
+
+
+def _ports(ports: list[networking_v1.NetworkPolicyPort], path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    for i, port in enumerate(ports):
+        where = f"{path}[{i}]"
+        if port.protocol is not None and port.protocol not in PROTOCOLS:
+            errors.append(unsupported(f"{where}.protocol", port.protocol, PROTOCOLS))
+        if isinstance(port.port, int):
+            errors += [invalid_value(f"{where}.port", port.port, m) for m in names.port_number(port.port)]
+            if port.end_port is not None:
+                if port.end_port < port.port:
+                    words = "must be greater than or equal to `port`"
+                    errors.append(invalid_value(f"{where}.endPort", port.end_port, words))
+                wrong = names.port_number(port.end_port)
+                errors += [invalid_value(f"{where}.endPort", port.end_port, m) for m in wrong]
+        elif isinstance(port.port, str):
+            if port.end_port is not None:
+                words = "may not be specified when `port` is non-numeric"
+                errors.append(invalid_value(f"{where}.endPort", port.end_port, words))
+            errors += [invalid_value(f"{where}.port", port.port, m) for m in names.port_name(port.port)]
+        elif port.end_port is not None:
+            words = "may not be specified when `port` is not specified"
+            errors.append(invalid_value(f"{where}.endPort", port.end_port, words))
+    return errors
+
+
+def _peers(peers: list[networking_v1.NetworkPolicyPeer], path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    for i, peer in enumerate(peers):
+        where = f"{path}[{i}]"
+        given = 0
+        for name, selector in (("podSelector", peer.pod_selector), ("namespaceSelector", peer.namespace_selector)):
+            if selector is not None:
+                given += 1
+                errors += podtemplate.validate_selector(selector, f"{where}.{name}")
+        if peer.ip_block is not None:
+            given += 1
+            errors += _block(peer.ip_block, f"{where}.ipBlock")
+        if not given:
+            errors.append(required(where, "must specify a peer"))
+        elif peer.ip_block is not None and given > 1:
+            words = "may not specify both ipBlock and another peer"
+            errors.append(forbidden_field(where, words))
+    return errors
+
+
+def _block(block: networking_v1.IPBlock, path: str) -> list[FieldError]:
+    if not block.cidr:
+        return [required(f"{path}.cidr")]
+    wrong = names.cidr(block.cidr)
+    if wrong:
+        return [invalid_value(f"{path}.cidr", block.cidr, m) for m in wrong]
+    whole = ipaddress.ip_interface(block.cidr).network
+    errors: list[FieldError] = []
+    for i, cidr in enumerate(block.except_):
+        where = f"{path}.except[{i}]"
+        wrong = names.cidr(cidr)
+        if wrong:
+            errors += [invalid_value(where, cidr, m) for m in wrong]
+            continue
+        part = ipaddress.ip_interface(cidr).network
+        inside = part.version == whole.version and part.subnet_of(whole)  # type: ignore[arg-type]
+        if not inside or part.prefixlen <= whole.prefixlen:
+            errors.append(invalid_value(where, cidr, "must be a strict subset of `cidr`"))
+    return errors

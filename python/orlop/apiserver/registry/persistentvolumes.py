@@ -1,0 +1,170 @@
+"""Rules of PersistentVolumes: pkg/apis/core/validation, pkg/registry/core/persistentvolume."""
+
+from typing import Any
+
+from msgspec import structs
+
+from orlop.api.errors import FieldError, forbidden_field, invalid_value, required
+from orlop.api.types import core_v1
+from orlop.apiserver.registry import scheduling, volumes
+from orlop.apiserver.registry.claims import VOLUME_MODES, validate_access_modes
+from orlop.apiserver.registry.common import POSITIVE_QUANTITY, immutable, quantity, subdomain
+from orlop.apiserver.registry.resources import unsupported
+from orlop.apiserver.registry.strategy import Strategy
+
+NOT_SOURCES = frozenset(
+    {
+        "capacity",
+        "access_modes",
+        "claim_ref",
+        "persistent_volume_reclaim_policy",
+        "storage_class_name",
+        "mount_options",
+        "volume_mode",
+        "node_affinity",
+        "volume_attributes_class_name",
+    }
+)
+SOURCES = {
+    field.name: field.encode_name
+    for field in structs.fields(core_v1.PersistentVolumeSpec)
+    if field.name not in NOT_SOURCES
+}
+"""Attributes that are a volume's source, with their JSON names."""
+RECLAIM_POLICIES = ("Delete", "Recycle", "Retain")
+
+
+class PersistentVolumes(Strategy):
+    """A piece of storage."""
+
+    fields = (("name", "metadata.name"),)
+
+    def default(self, obj: core_v1.PersistentVolume) -> None:
+        spec = obj.spec
+        if not obj.status.phase:
+            obj.status.phase = "Pending"
+        spec.persistent_volume_reclaim_policy = spec.persistent_volume_reclaim_policy or "Retain"
+        if spec.volume_mode is None:
+            spec.volume_mode = "Filesystem"
+        if spec.host_path is not None and spec.host_path.type is None:
+            spec.host_path.type = ""
+        if spec.csi is not None and spec.claim_ref is not None and not spec.claim_ref.kind:
+            spec.claim_ref.kind = "PersistentVolumeClaim"
+        if spec.iscsi is not None and not spec.iscsi.iscsi_interface:
+            spec.iscsi.iscsi_interface = "default"
+        if spec.rbd is not None:
+            spec.rbd.pool = spec.rbd.pool or "rbd"
+            spec.rbd.user = spec.rbd.user or "admin"
+            spec.rbd.keyring = spec.rbd.keyring or "/etc/ceph/keyring"
+        if spec.azure_disk is not None:
+            disk = spec.azure_disk
+            disk.caching_mode = disk.caching_mode or "ReadWrite"
+            disk.kind = disk.kind or "Shared"
+            disk.fs_type = disk.fs_type or "ext4"
+            disk.read_only = bool(disk.read_only)
+
+    def prepare_create(self, obj: core_v1.PersistentVolume) -> None:
+        obj.status.phase = "Pending"
+
+    def validate(self, obj: core_v1.PersistentVolume) -> list[FieldError]:
+        spec = obj.spec
+        errors: list[FieldError] = []
+        if not spec.access_modes:
+            errors.append(required("spec.accessModes"))
+        errors += validate_access_modes(spec.access_modes, "spec.accessModes")
+        if not spec.capacity:
+            errors.append(required("spec.capacity"))
+        if "storage" not in spec.capacity or len(spec.capacity) > 1:
+            errors.append(unsupported("spec.capacity", spec.capacity or None, ("storage",)))
+        for name, value in sorted(spec.capacity.items()):
+            errors += quantity(value, f"spec.capacity[{name}]", POSITIVE_QUANTITY)
+        policy = spec.persistent_volume_reclaim_policy
+        if policy and policy not in RECLAIM_POLICIES:
+            errors.append(unsupported("spec.persistentVolumeReclaimPolicy", policy, RECLAIM_POLICIES))
+        errors += _affinity(spec)
+        errors += _source(obj)
+        if spec.storage_class_name:
+            errors += subdomain(spec.storage_class_name, "spec.storageClassName")
+        if spec.volume_mode is not None and spec.volume_mode not in VOLUME_MODES:
+            errors.append(unsupported("spec.volumeMode", spec.volume_mode, VOLUME_MODES))
+        return errors
+
+    def validate_update(self, new: core_v1.PersistentVolume, old: core_v1.PersistentVolume) -> list[FieldError]:
+        errors = self.validate(new)
+        if any(_frozen(getattr(new.spec, s), getattr(old.spec, s)) for s in SOURCES):
+            path = "spec.persistentvolumesource"
+            errors.append(forbidden_field(path, "spec.persistentvolumesource is immutable after creation"))
+        errors += immutable(new.spec.volume_mode, old.spec.volume_mode, "spec.volumeMode")
+        if old.spec.node_affinity is not None and new.spec.node_affinity != old.spec.node_affinity:
+            words = "field is immutable, except for updating from beta label to GA"
+            errors.append(invalid_value("spec.nodeAffinity", new.spec.node_affinity, words))
+        return errors
+
+    def validate_status(self, new: core_v1.PersistentVolume, old: core_v1.PersistentVolume) -> list[FieldError]:
+        return [] if new.metadata.resource_version else [required("metadata.resourceVersion")]
+
+
+def _frozen(new: Any, old: Any) -> bool:
+    if isinstance(new, core_v1.CSIPersistentVolumeSource) and isinstance(old, core_v1.CSIPersistentVolumeSource):
+        # Expansion may bring secrets of its own to a volume that was made without.
+        if old.controller_expand_secret_ref is None:
+            new = structs.replace(new, controller_expand_secret_ref=None)
+        if old.node_expand_secret_ref is None:
+            new = structs.replace(new, node_expand_secret_ref=None)
+    return bool(new != old)
+
+
+def _affinity(spec: core_v1.PersistentVolumeSpec) -> list[FieldError]:
+    affinity = spec.node_affinity
+    if affinity is None:
+        return []
+    if affinity.required is None:
+        return [required("spec.nodeAffinity.required", "must specify required node constraints")]
+    path = "spec.nodeAffinity.required.nodeSelectorTerms"
+    terms = affinity.required.node_selector_terms
+    if not terms:
+        return [required(path, "must have at least one node selector term")]
+    return [error for i, term in enumerate(terms) for error in scheduling.node_term(term, f"{path}[{i}]")]
+
+
+def _source(volume: core_v1.PersistentVolume) -> list[FieldError]:
+    spec = volume.spec
+    given = [s for s in SOURCES if getattr(spec, s) is not None]
+    errors: list[FieldError] = []
+    if not given:
+        errors.append(required("spec", "must specify a volume type"))
+    for source in given[1:]:
+        errors.append(forbidden_field(f"spec.{SOURCES[source]}", "may not specify more than 1 volume type"))
+    if spec.host_path is not None:
+        if not spec.host_path.path:
+            errors.append(required("spec.hostPath.path"))
+        else:
+            errors += volumes.no_back_steps(spec.host_path.path, "spec.hostPath.path")
+        kind = spec.host_path.type
+        if kind is not None and kind not in volumes.HOST_PATH_TYPES:
+            errors.append(unsupported("spec.hostPath.type", kind, volumes.HOST_PATH_TYPES))
+        if spec.host_path.path == "/" and spec.persistent_volume_reclaim_policy == "Recycle":
+            words = "may not be 'recycle' for a hostPath mount of '/'"
+            errors.append(forbidden_field("spec.persistentVolumeReclaimPolicy", words))
+    if spec.local is not None:
+        if not spec.local.path:
+            errors.append(required("spec.local.path"))
+        else:
+            errors += volumes.no_back_steps(spec.local.path, "spec.local.path")
+        if spec.node_affinity is None:
+            errors.append(required("spec.nodeAffinity", "Local volume requires node affinity"))
+    if spec.nfs is not None:
+        if not spec.nfs.server:
+            errors.append(required("spec.nfs.server"))
+        if not spec.nfs.path.startswith("/"):
+            errors.append(
+                invalid_value("spec.nfs.path", spec.nfs.path, "must be an absolute path")
+                if spec.nfs.path
+                else required("spec.nfs.path")
+            )
+    if spec.csi is not None:
+        if not spec.csi.driver:
+            errors.append(required("spec.csi.driver"))
+        if not spec.csi.volume_handle:
+            errors.append(required("spec.csi.volumeHandle"))
+    return errors
