@@ -162,3 +162,77 @@ async def test_a_reader_of_exec_opens_no_stream(api: Api) -> None:
         async with reader.transport.websocket(f"{PODS}/p/exec?command=ls&stdout=1", {}, ("v5.channel.k8s.io",)):
             pass
     assert 'User "reader" cannot create resource "pods/exec"' in str(refused.value)
+
+
+AUTOSCALERS = "/apis/autoscaling/{}/namespaces/default/horizontalpodautoscalers"
+
+
+async def test_autoscalers_are_one_object_in_two_versions(api: Api) -> None:
+    one = {
+        "metadata": {"name": "a"},
+        "spec": {"maxReplicas": 3, "scaleTargetRef": {"kind": "Deployment", "name": "d", "apiVersion": "apps/v1"}},
+    }
+    first = await api.made(
+        AUTOSCALERS.format("v1"), {**one, "spec": {**one["spec"], "targetCPUUtilizationPercentage": 50}}
+    )
+    path = f"{AUTOSCALERS.format('v2')}/a"
+    second = (await api("GET", path)).body
+    assert second["metadata"]["uid"] == first["metadata"]["uid"]
+    assert second["spec"]["metrics"] == [
+        {
+            "type": "Resource",
+            "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}},
+        }
+    ]
+    pods = {"type": "Pods", "pods": {"metric": {"name": "q"}, "target": {"type": "AverageValue", "averageValue": "5"}}}
+    second["spec"]["metrics"].append(pods)
+    second["spec"]["behavior"] = {"scaleDown": {"stabilizationWindowSeconds": 7}}
+    kept = (await api("PUT", path, second)).body
+    shown = (await api("GET", f"{AUTOSCALERS.format('v1')}/a")).body
+    assert shown["spec"]["targetCPUUtilizationPercentage"] == 50
+    assert set(shown["metadata"]["annotations"]) == {
+        "autoscaling.alpha.kubernetes.io/metrics",
+        "autoscaling.alpha.kubernetes.io/behavior",
+    }
+    # What v1 has no field for survives a change through v1.
+    shown["spec"]["maxReplicas"] = 9
+    assert (await api("PUT", f"{AUTOSCALERS.format('v1')}/a", shown)).status == 200
+    after = (await api("GET", path)).body
+    assert after["spec"] == {**kept["spec"], "maxReplicas": 9}
+    assert "annotations" not in after["metadata"]
+
+
+async def test_resize_changes_resources_alone(api: Api) -> None:
+    resources = {"requests": {"cpu": "100m"}, "limits": {"cpu": "200m"}}
+    made = await api.made(PODS, pod(containers=[{"name": "c", "image": "img", "resources": resources}]))
+    wanted = {**made, "spec": {**made["spec"], "hostname": "h"}}
+    wanted["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "150m"}, "limits": {"cpu": "300m"}}
+    wanted["spec"]["containers"][0]["image"] = "other"
+    answer = await api("PUT", f"{PODS}/p/resize", wanted)
+    assert answer.status == 200, answer.body
+    container = answer.body["spec"]["containers"][0]
+    assert container["resources"]["requests"] == {"cpu": "150m"}
+    assert container["image"] == "img"
+    assert "hostname" not in answer.body["spec"]
+    assert answer.body["metadata"]["generation"] == 2
+    patch = {"spec": {"containers": [{"name": "c", "resources": {"requests": {"ephemeral-storage": "1Gi"}}}]}}
+    refused = await api("PATCH", f"{PODS}/p/resize", patch, "application/strategic-merge-patch+json")
+    assert refused.status == 422
+    assert "only cpu and memory resources are mutable" in refused.message
+    plain = await api("PATCH", f"{PODS}/p", patch, "application/strategic-merge-patch+json")
+    assert (plain.status, plain.body["reason"]) == (422, "Invalid")
+
+
+async def test_a_binding_may_be_posted_to_its_collection(api: Api) -> None:
+    await api.made(PODS, pod())
+    binding = {"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n"}}
+    assert (await api("POST", "/api/v1/namespaces/default/bindings", binding)).status == 201
+    assert (await api("GET", f"{PODS}/p")).body["spec"]["nodeName"] == "n"
+
+
+async def test_component_statuses_are_shown_and_not_kept(api: Api) -> None:
+    answer = await api("GET", "/api/v1/componentstatuses")
+    assert [i["metadata"]["name"] for i in answer.body["items"]] == ["controller-manager", "etcd-0", "scheduler"]
+    assert answer.headers["warning"] == '299 - "v1 ComponentStatus is deprecated in v1.19+"'
+    assert (await api("GET", "/api/v1/componentstatuses/none")).status == 404
+    assert (await api("DELETE", "/api/v1/componentstatuses/scheduler")).status == 405

@@ -297,6 +297,162 @@ def test_events(show, document, last, source, first, count):
     assert show(document) == [last, *middle, first, count, "x"]
 
 
+@pytest.mark.parametrize(
+    ("document", "cells"),
+    [
+        (
+            {"apiVersion": "apps/v1", "kind": "StatefulSet", "spec": {"replicas": 3, "template": TEMPLATE}},
+            ["x", "0/3", "60m", "a,b", "img:1,img:2"],
+        ),
+        (
+            {
+                "apiVersion": "apps/v1",
+                "kind": "DaemonSet",
+                "spec": {
+                    "selector": SELECTOR,
+                    "template": {"spec": {**TEMPLATE["spec"], "nodeSelector": {"os": "linux"}}},
+                },
+                "status": {
+                    "desiredNumberScheduled": 5,
+                    "currentNumberScheduled": 4,
+                    "numberReady": 3,
+                    "updatedNumberScheduled": 2,
+                    "numberAvailable": 1,
+                },
+            },
+            ["x", 5, 4, 3, 2, 1, "os=linux", "60m", "a,b", "img:1,img:2", "app=web,tier in (x,y)"],
+        ),
+        (
+            {"apiVersion": "v1", "kind": "ReplicationController", "spec": {"replicas": 2, "selector": {"a": "b"}}},
+            ["x", 2, 0, 0, "60m", "", "", "a=b"],
+        ),
+        (
+            {
+                "apiVersion": "batch/v1",
+                "kind": "Job",
+                "spec": {"completions": 3, "parallelism": 1, "template": TEMPLATE},
+                "status": {"succeeded": 1, "startTime": "2025-12-31T23:58:00Z"},
+            },
+            ["x", "Running", "1/3", "2m", "60m", "a,b", "img:1,img:2", "<none>"],
+        ),
+        (
+            {
+                "apiVersion": "batch/v1",
+                "kind": "Job",
+                "spec": {"parallelism": 2},
+                "status": {
+                    "succeeded": 1,
+                    "startTime": "2025-12-31T23:58:00Z",
+                    "completionTime": "2025-12-31T23:58:05Z",
+                    "conditions": [
+                        {"type": "SuccessCriteriaMet", "status": "True"},
+                        {"type": "Complete", "status": "True"},
+                    ],
+                },
+            },
+            ["x", "Complete", "1/1 of 2", "5s", "60m", "", "", "<none>"],
+        ),
+        (
+            {
+                "apiVersion": "batch/v1",
+                "kind": "CronJob",
+                "spec": {"schedule": "* * * * *", "suspend": False, "timeZone": "Europe/Berlin"},
+                "status": {"active": [{}], "lastScheduleTime": "2025-12-31T23:59:30Z"},
+            },
+            ["x", "* * * * *", "Europe/Berlin", "False", 1, "30s", "60m", "", "", "<none>"],
+        ),
+        (
+            {
+                "apiVersion": "autoscaling/v2",
+                "kind": "HorizontalPodAutoscaler",
+                "spec": {
+                    "minReplicas": 1,
+                    "maxReplicas": 5,
+                    "scaleTargetRef": {"kind": "Deployment", "name": "d"},
+                    "metrics": [
+                        {"type": "Resource", "resource": {"name": "cpu", "target": {"averageUtilization": 80}}},
+                        {"type": "Pods", "pods": {"metric": {"name": "q"}, "target": {"averageValue": "10"}}},
+                        {"type": "External", "external": {"metric": {"name": "r"}, "target": {"value": "7"}}},
+                    ],
+                },
+                "status": {
+                    "currentReplicas": 2,
+                    "currentMetrics": [
+                        {"type": "Resource", "resource": {"name": "cpu", "current": {"averageUtilization": 30}}}
+                    ],
+                },
+            },
+            ["x", "Deployment/d", "cpu: 30%/80%, <unknown>/10 + 1 more...", "1", 5, 2, "60m"],
+        ),
+        (
+            {
+                "apiVersion": "v1",
+                "kind": "PersistentVolume",
+                "spec": {
+                    "capacity": {"storage": "5Gi"},
+                    "accessModes": ["ReadWriteMany", "ReadWriteOnce"],
+                    "persistentVolumeReclaimPolicy": "Retain",
+                    "claimRef": {"namespace": "n", "name": "c"},
+                    "volumeMode": "Filesystem",
+                },
+                "status": {"phase": "Bound"},
+            },
+            ["x", "5Gi", "RWO,RWX", "Retain", "Bound", "n/c", "", "<unset>", "", "60m", "Filesystem"],
+        ),
+        (
+            {
+                "apiVersion": "v1",
+                "kind": "PersistentVolumeClaim",
+                "spec": {"volumeName": "v", "storageClassName": "fast", "volumeMode": "Block"},
+                "status": {"phase": "Bound", "capacity": {"storage": "5Gi"}, "accessModes": ["ReadWriteOncePod"]},
+            },
+            ["x", "Bound", "v", "5Gi", "RWOP", "fast", "<unset>", "60m", "Block"],
+        ),
+        (
+            {
+                "apiVersion": "storage.k8s.io/v1",
+                "kind": "StorageClass",
+                "metadata": {"annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
+                "provisioner": "p",
+            },
+            ["x (default)", "p", "Delete", "Immediate", False, "60m"],
+        ),
+        (
+            {
+                "apiVersion": "networking.k8s.io/v1",
+                "kind": "Ingress",
+                "spec": {"rules": [{"host": h} for h in "abcd"], "tls": [{}]},
+                "status": {"loadBalancer": {"ingress": [{"ip": "1.2.3.4"}, {"hostname": "h"}]}},
+            },
+            ["x", "<none>", "a,b,c + 1 more...", "1.2.3.4,h", "80, 443", "60m"],
+        ),
+        (
+            {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "spec": {"podSelector": {}}},
+            ["x", "<none>", "60m"],
+        ),
+        (
+            {
+                "apiVersion": "v1",
+                "kind": "ResourceQuota",
+                "status": {"hard": {"pods": "3", "limits.cpu": "2"}, "used": {"pods": "1", "limits.cpu": "500m"}},
+            },
+            ["x", "pods: 1/3", "limits.cpu: 500m/2", "60m"],
+        ),
+        (
+            {
+                "apiVersion": "certificates.k8s.io/v1",
+                "kind": "CertificateSigningRequest",
+                "spec": {"signerName": "a/b", "username": "u", "expirationSeconds": 3600},
+                "status": {"conditions": [{"type": "Approved"}], "certificate": "eA=="},
+            },
+            ["x", "60m", "a/b", "u", "60m", "Approved,Issued"],
+        ),
+    ],
+)
+def test_rows_of_more_kinds(show, document, cells):
+    assert show(document) == cells
+
+
 def test_a_selector_that_is_wrong_is_shown_as_such(show):
     wrong = {"matchExpressions": [{"key": "a", "operator": "Nonsense", "values": []}]}
     document = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "spec": {"selector": wrong}}
