@@ -11,14 +11,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
+from tests.apiserver.conftest import Api
+from tests.apiserver.test_rules import holds
 
 from orlop import native
 from orlop.api import scheme
 from orlop.api.scheme import Kind
 from orlop.apiserver.server import ApiServer
 from orlop.pki.authority import new_key
-from tests.apiserver.conftest import Api
-from tests.apiserver.test_rules import holds
 
 DOCUMENTS = yaml.safe_load(Path(__file__).with_name("every_kind.yaml").read_text())
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
