@@ -43,6 +43,28 @@ def wire_strategic_merge(type_key: str, current: bytes, patch: bytes, /) -> byte
 def wire_json_merge(current: bytes, patch: bytes, /) -> bytes:
     """The document after a JSON merge patch (RFC 7386), not canonical. Raises WireError."""
 
+def wire_to_json(media_name: str, body: bytes, /) -> bytes:
+    """A JSON or YAML body as JSON, as it stands: not checked against a type, nothing filled in. Raises WireError."""
+
+def wire_managed(
+    type_key: str, live: bytes | None, new: bytes, writer: tuple[str, str, str, str, list[str]], /
+) -> bytes | None:
+    """metadata.managedFields after a create (`live` is None) or update of stored JSON to `new`, as JSON.
+
+    None: they stay what they are in `live` (nothing changed, or nothing was ever noted of the object). `new` may bring
+    entries of its own; `[{}]` forgets all. `writer` is the field manager, its apiVersion, the subresource, the time
+    (RFC 3339) and the fields that it cannot own (`status`). Raises WireError.
+    """
+
+def wire_apply(
+    type_key: str, live: bytes | None, config: bytes, writer: tuple[str, str, str, str, list[str]], force: bool, /
+) -> tuple[tuple[bytes, bytes] | None, list[tuple[str, str]]]:
+    """Server-side apply of `config` to stored JSON: (object without managedFields, managedFields), not canonical.
+
+    Without `force` fields that others own and that would change are conflicts: None, and (owner, path) of each.
+    Raises WireError.
+    """
+
 def wire_describe(type_key: str, /) -> bytes | None:
     """What the field table says of a type, as JSON: `{"key", "shape", "of"?, "values"?, "fields"?, "atomic"?}`.
 

@@ -139,6 +139,9 @@ class Generator:
         if f.get("typemeta"):
             value = api_version(module) if json_name == "apiVersion" else owner
             return f'{attribute}: str = _f(default_factory=lambda: "{value}"{rename})'
+        if json_name == "managedFields":
+            # Read and written by the wire alone; as Python objects it would cost more than the rest of most objects.
+            return "managed_fields: Raw = Raw()"
         annotation, kind = self.python(f["type"], module)
         omit = bool(f.get("omit"))
         if f.get("pointer") or (kind == "any"):
@@ -219,7 +222,8 @@ class Generator:
         if "Any" in text:
             head += "from typing import Any\n\n"
         if "_f(" in text:
-            head += "from msgspec import field as _f\n\n"
+            raw = "Raw, " if "Raw()" in text else ""
+            head += f"from msgspec import {raw}field as _f\n\n"
         names = ["ApiStruct"] + (["_none"] if "_none" in text else [])
         for group in sorted(self._imports):
             head += f"from orlop.api.types import {alias(group)}\n"

@@ -15,7 +15,7 @@ JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
-SUPPORTED = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH)
+SUPPORTED = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH)
 
 MAX_OPERATIONS = 10_000
 """Operations of one JSON patch, as upstream."""

@@ -60,14 +60,22 @@ def decoder(kind: Any) -> "msgspec.json.Decoder[Any]":
     return msgspec.json.Decoder(kind)
 
 
+_NO_OWNERS = meta_v1.ObjectMeta().managed_fields
+
+
 def decode(kind: type[T], body: bytes | msgspec.Raw) -> T:
-    """The struct in `body`.
+    """The struct in `body`, without managedFields: they are bytes that would keep the whole answer in memory, and a
+    server takes an update without them as one that leaves them alone.
 
     Servers other than ours may write null where a plain field is empty (`creationTimestamp: null`); Go takes that for
     the zero value, so such bodies are cleaned and read again. Raises InternalError if that does not help.
     """
     try:
-        return decoder(kind).decode(body)  # type: ignore[arg-type,no-any-return]
+        obj: T = decoder(kind).decode(body)  # type: ignore[arg-type]
+        metadata = getattr(obj, "metadata", None)
+        if isinstance(metadata, meta_v1.ObjectMeta):
+            metadata.managed_fields = _NO_OWNERS
+        return obj
     except msgspec.ValidationError:
         try:
             return msgspec.convert(_without_nulls(msgspec.json.decode(body)), kind, str_keys=True)
@@ -79,7 +87,7 @@ def decode(kind: type[T], body: bytes | msgspec.Raw) -> T:
 
 def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
-        return {k: _without_nulls(v) for k, v in value.items() if v is not None}
+        return {k: _without_nulls(v) for k, v in value.items() if v is not None and k != "managedFields"}
     if isinstance(value, list):
         return [_without_nulls(v) for v in value]
     return value

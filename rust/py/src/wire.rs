@@ -126,6 +126,86 @@ fn wire_describe<'py>(py: Python<'py>, type_key: &str) -> Option<Bound<'py, PyBy
     wire::describe(type_key).map(|json| PyBytes::new(py, &json))
 }
 
+#[pyfunction]
+#[pyo3(signature = (media_name, body, /))]
+fn wire_to_json<'py>(
+    py: Python<'py>,
+    media_name: &str,
+    body: &[u8],
+) -> PyResult<Bound<'py, PyBytes>> {
+    let media = media(media_name)?;
+    let out = maybe_detached(py, body.len(), || wire::to_json(media, body)).map_err(wire_error)?;
+    Ok(PyBytes::new(py, &out))
+}
+
+/// Who writes: manager, apiVersion, subresource, time, fields that it cannot own.
+type WriterArgs = (String, String, String, String, Vec<String>);
+
+fn field_writer<'w>(args: &'w WriterArgs, ignored: &'w [&'w str]) -> wire::apply::Writer<'w> {
+    wire::apply::Writer {
+        manager: &args.0,
+        version: &args.1,
+        subresource: &args.2,
+        time: &args.3,
+        ignored,
+    }
+}
+
+#[pyfunction]
+#[pyo3(signature = (type_key, live, new, writer, /))]
+#[allow(clippy::needless_pass_by_value)] // What a call hands over is the call's.
+fn wire_managed<'py>(
+    py: Python<'py>,
+    type_key: &str,
+    live: Option<&[u8]>,
+    new: &[u8],
+    writer: WriterArgs,
+) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    let ignored: Vec<&str> = writer.4.iter().map(String::as_str).collect();
+    let writer = field_writer(&writer, &ignored);
+    let out = maybe_detached(py, new.len(), || {
+        wire::apply::update(type_key, live, new, &writer)
+    })
+    .map_err(wire_error)?;
+    Ok(out.map(|json| PyBytes::new(py, &json)))
+}
+
+/// The object and its managedFields, or nothing; the conflicts as (owner, path).
+type AppliedParts<'py> = (
+    Option<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)>,
+    Vec<(String, String)>,
+);
+
+#[pyfunction]
+#[pyo3(signature = (type_key, live, config, writer, force, /))]
+#[allow(clippy::needless_pass_by_value)] // What a call hands over is the call's.
+fn wire_apply<'py>(
+    py: Python<'py>,
+    type_key: &str,
+    live: Option<&[u8]>,
+    config: &[u8],
+    writer: WriterArgs,
+    force: bool,
+) -> PyResult<AppliedParts<'py>> {
+    let ignored: Vec<&str> = writer.4.iter().map(String::as_str).collect();
+    let writer = field_writer(&writer, &ignored);
+    let size = live.map_or(0, <[u8]>::len) + config.len();
+    let out = maybe_detached(py, size, || {
+        wire::apply::apply(type_key, live, config, &writer, force)
+    })
+    .map_err(wire_error)?;
+    Ok(match out {
+        wire::apply::Applied::Done { object, managed } => (
+            Some((PyBytes::new(py, &object), PyBytes::new(py, &managed))),
+            Vec::new(),
+        ),
+        wire::apply::Applied::Conflicts(conflicts) => (
+            None,
+            conflicts.into_iter().map(|c| (c.owner, c.path)).collect(),
+        ),
+    })
+}
+
 /// Adds this room's classes and functions to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(wire_decode, module)?)?;
@@ -136,5 +216,8 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(wire_strategic_merge, module)?)?;
     module.add_function(wrap_pyfunction!(wire_json_merge, module)?)?;
     module.add_function(wrap_pyfunction!(wire_describe, module)?)?;
+    module.add_function(wrap_pyfunction!(wire_to_json, module)?)?;
+    module.add_function(wrap_pyfunction!(wire_managed, module)?)?;
+    module.add_function(wrap_pyfunction!(wire_apply, module)?)?;
     Ok(())
 }

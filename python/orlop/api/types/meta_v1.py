@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from msgspec import field as _f
+from msgspec import Raw, field as _f
 
 from orlop.api.types.base import ApiStruct, _none
 
@@ -223,7 +223,7 @@ class ObjectMeta(ApiStruct):
     annotations: dict[str, str] = _f(default_factory=dict)
     owner_references: list[OwnerReference] = _f(default_factory=list)
     finalizers: list[str] = _f(default_factory=list)
-    managed_fields: list[ManagedFieldsEntry] = _f(default_factory=list)
+    managed_fields: Raw = Raw()
 
 
 class PartialObjectMetadata(ApiStruct):

@@ -42,11 +42,14 @@ def options(request: Request, kind: str) -> bool:
 
 
 def attribution(request: Request) -> Attribution:
-    """Who writes, for the record: the manager is the user agent's first word where none is named."""
+    """Who writes, for the record."""
+    return Attribution(request.user.name, manager_of(request), request.audit_id, request.header(b"traceparent"))
+
+
+def manager_of(request: Request) -> str:
+    """The field manager: the one named, else the user agent's first word."""
     manager = request.param("fieldManager") if request.scope.get("query_string") else ""
-    if not manager:
-        manager = request.header(b"user-agent").partition("/")[0][:MANAGER_MAX]
-    return Attribution(request.user.name, manager, request.audit_id, request.header(b"traceparent"))
+    return manager or request.header(b"user-agent").partition("/")[0][:MANAGER_MAX]
 
 
 async def decode(core: Core, request: Request, kind: Kind, type_key: str = "") -> Any:

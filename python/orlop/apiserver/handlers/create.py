@@ -2,7 +2,7 @@
 
 from orlop.api import errors
 from orlop.api.scheme import Kind
-from orlop.apiserver import negotiate, output
+from orlop.apiserver import negotiate, output, ownership
 from orlop.apiserver.admission.base import Attributes
 from orlop.apiserver.core import Core
 from orlop.apiserver.handlers import body
@@ -34,6 +34,7 @@ async def create(core: Core, request: Request, kind: Kind) -> Response:
     strategy.made_by(obj, request.user)
     if request.conversion is not None and (wrong := request.conversion.validate_create(obj)):
         raise errors.invalid(kind.kind, request.conversion.served.group, metadata.name, wrong)
+    ownership.note(core, request, strategy, None, obj)
     a = Attributes("CREATE", kind, info.namespace, metadata.name, obj, None, request.user, dry_run=dry_run)
     await core.admission.admit(a)
 

@@ -7,9 +7,10 @@ import msgspec
 from orlop import native
 from orlop.api import errors
 from orlop.api.scheme import Kind
-from orlop.apiserver import negotiate, output, patch as patches
+from orlop.apiserver import negotiate, output, ownership, patch as patches
 from orlop.apiserver.core import Core
 from orlop.apiserver.handlers import body
+from orlop.apiserver.handlers.apply import apply
 from orlop.apiserver.handlers.update import admit, check_identity, checker
 from orlop.apiserver.request import Request
 from orlop.apiserver.response import Response
@@ -49,6 +50,8 @@ async def patch(core: Core, request: Request, kind: Kind) -> Response:
     """Applies the patch to the current object and stores it as an update would."""
     accepted = negotiate.accept(request.header(b"accept"))
     type_ = patches.patch_type(request.header(b"content-type"))
+    if type_ == patches.APPLY_PATCH:
+        return await apply(core, request, kind)
     dry_run = body.options(request, "PatchOptions")
     if request.flag("force"):
         raise errors.invalid(
@@ -72,6 +75,7 @@ async def patch(core: Core, request: Request, kind: Kind) -> Response:
         new = decode_patched(core, request, kind, patches.apply(served, type_, current, data))
         check_identity(request, kind, new)
         strategy.default(new)
+        ownership.note(core, request, strategy, old, new)
         await admit(core, request, kind, new, old, dry_run)
         return new
 

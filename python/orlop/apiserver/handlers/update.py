@@ -4,7 +4,7 @@ from typing import Any
 
 from orlop.api import errors
 from orlop.api.scheme import Kind
-from orlop.apiserver import negotiate, output
+from orlop.apiserver import negotiate, output, ownership
 from orlop.apiserver.admission.base import Attributes
 from orlop.apiserver.core import Core
 from orlop.apiserver.handlers import body
@@ -82,6 +82,7 @@ async def update(core: Core, request: Request, kind: Kind) -> Response:
         new = core.objects.decode(kind, value)
         check_identity(request, kind, new)
         strategy.default(new)
+        ownership.note(core, request, strategy, old, new)
         await admit(core, request, kind, new, old, dry_run)
         return new
 

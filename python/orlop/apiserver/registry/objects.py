@@ -4,6 +4,7 @@ Reads come from the hub, which has every acknowledged write; writes go to the st
 against, and are made again on the newer object if another came between.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
@@ -137,7 +138,6 @@ class Objects:
         metadata.deletion_timestamp = None
         metadata.deletion_grace_period_seconds = None
         metadata.self_link = ""
-        metadata.managed_fields = []
         metadata.generation = 0
         generated = bool(metadata.generate_name) and not metadata.name
         if generated:
@@ -205,8 +205,11 @@ class Objects:
         before: Callable[[Any, Any], list[FieldError]] | None = None,
         dry_run: bool = False,
         check: Check | None = None,
+        create: bool = False,
     ) -> tuple[bytes, bool]:
         """Stores what `change` makes of an object; returns its bytes and whether it was created by this.
+
+        With `create` any kind's object is made if it is not there (server-side apply).
 
         A change that changes nothing writes nothing. Raises NotFound, Conflict, Invalid, and what admission raises.
         """
@@ -216,7 +219,7 @@ class Objects:
         for _ in range(UPDATE_TRIES):
             found = self.hub.get(kind.resource, namespace, name)
             if found is None:
-                if not strategy.create_on_update or subresource:
+                if not (strategy.create_on_update or create) or subresource:
                     raise errors.not_found(kind.plural, kind.group, name)
                 new = await change(None)
                 if new.metadata.resource_version not in ("", "0"):
@@ -240,8 +243,9 @@ class Objects:
             transaction = await self.hooks.get(kind.resource, NO_HOOKS).update(new, old, dry_run)
             try:
                 parts = split(new)
-                if dry_run or join(parts, revision) == value:
-                    return join(parts, revision), False
+                made = join(parts, revision)
+                if dry_run or made == value or _only_later(made, new.metadata, value, old.metadata):
+                    return made if dry_run else value, False
                 revision = await self._commit(Write(key, parts, revision, by=by), transaction)
             except Conflict:
                 continue
@@ -325,6 +329,22 @@ class Objects:
             if transaction is not None:
                 transaction.release()
         return join(parts, revision)
+
+
+_MANAGED = b'"managedFields":'
+_TIME = re.compile(rb'"time":"[^"]*",?')
+
+
+def _only_later(made: bytes, new: meta_v1.ObjectMeta, value: bytes, old: meta_v1.ObjectMeta) -> bool:
+    """Whether nothing differs but the times at which field managers wrote."""
+    ours, theirs = bytes(new.managed_fields), bytes(old.managed_fields)
+    if ours == theirs or not ours or not theirs:
+        return False
+    at = made.find(_MANAGED + ours)
+    if at < 0 or made[:at] != value[:at]:
+        return False
+    at += len(_MANAGED)
+    return made[at + len(ours) :] == value[at + len(theirs) :] and _TIME.sub(b"", ours) == _TIME.sub(b"", theirs)
 
 
 def _storage_error(key: Key, why: str) -> str:

@@ -141,6 +141,14 @@ class Strategy:
         found: Callable[[Any, Any], list[FieldError]] = getattr(self, f"before_{subresource}", self.before_update)
         return found
 
+    def not_owned(self, subresource: str) -> list[str]:
+        """Fields that a write through this endpoint leaves as they are, so that its field manager cannot own them."""
+        if subresource == "status":
+            return ["spec", "metadata.deletionTimestamp", "metadata.ownerReferences"]
+        if subresource == "approval":
+            return ["spec"]
+        return ["status"] if self.has_status and self.resets_status else []
+
     @staticmethod
     def carry(new: Any, old: Any) -> None:
         """Takes from the old metadata what no write may change."""
@@ -168,4 +176,3 @@ def _carry_meta(new: meta_v1.ObjectMeta, old: meta_v1.ObjectMeta) -> None:
     new.deletion_timestamp = old.deletion_timestamp
     new.deletion_grace_period_seconds = old.deletion_grace_period_seconds
     new.self_link = ""
-    new.managed_fields = []

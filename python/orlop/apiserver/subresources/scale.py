@@ -9,7 +9,7 @@ from orlop.api import errors, selectors
 from orlop.api.errors import invalid_value
 from orlop.api.scheme import Kind
 from orlop.api.types import autoscaling_v1, meta_v1
-from orlop.apiserver import negotiate, output, patch as patches
+from orlop.apiserver import negotiate, output, ownership, patch as patches
 from orlop.apiserver.core import Core
 from orlop.apiserver.handlers import body
 from orlop.apiserver.handlers.update import admit, checker
@@ -100,6 +100,7 @@ async def _store(core: Core, request: Request, kind: Kind, change: Any) -> Respo
         new.metadata.resource_version = metadata.resource_version
         if metadata.uid:
             new.metadata.uid = metadata.uid
+        ownership.note(core, request, core.strategies[kind.type_key], old, new)
         await admit(core, request, kind, new, old, dry_run)
         return new
 

@@ -1,5 +1,6 @@
 //! `wire`: request bodies of any media type to canonical JSON, and back to protobuf, by one table of all types.
 
+pub mod apply;
 mod decode;
 mod describe;
 mod duration;
@@ -104,6 +105,15 @@ pub fn encode_protobuf_list(
 /// A frame of a protobuf watch.
 pub fn watch_frame_protobuf(event: &str, key: &str, json: &[u8]) -> Result<Vec<u8>> {
     to_proto::watch_frame(event, known(key)?, json)
+}
+
+/// A body as JSON, as it stands: nothing is checked against a type, nothing is filled in.
+pub fn to_json(media: Media, body: &[u8]) -> Result<Vec<u8>> {
+    match media {
+        Media::Json => Ok(body.to_vec()),
+        Media::Yaml => Ok(yaml::to_json(body)?.0),
+        Media::Protobuf => error::fail("protobuf has no JSON without a type"),
+    }
 }
 
 /// The `apiVersion` and `kind` of a body; empty where they are not given.

@@ -1,0 +1,55 @@
+"""Who owns which fields: every write notes in metadata.managedFields what its field manager has set."""
+
+from typing import Any
+
+from msgspec import Raw
+
+from orlop import native
+from orlop.api.types import meta_v1
+from orlop.apiserver.core import Core
+from orlop.apiserver.handlers import body
+from orlop.apiserver.registry.objects import encode
+from orlop.apiserver.registry.strategy import Strategy
+from orlop.apiserver.request import Request
+from orlop.clock import rfc3339
+
+FieldWriter = tuple[str, str, str, str, list[str]]
+"""Field manager, apiVersion, subresource, time (RFC 3339), fields that the endpoint leaves alone."""
+NOTHING = meta_v1.ObjectMeta().managed_fields
+"""What is not written out."""
+UNKNOWN = "unknown"
+"""The manager where neither the request nor the user agent names one."""
+
+
+def writer(core: Core, request: Request, strategy: Strategy) -> FieldWriter:
+    """Who writes, through which endpoint, in which version."""
+    info = request.info
+    kind = strategy.kind if request.conversion is None else request.conversion.served
+    return (
+        body.manager_of(request) or UNKNOWN,
+        kind.api_version,
+        info.subresource,
+        rfc3339(core.clock.now()),
+        strategy.not_owned(info.subresource),
+    )
+
+
+def note(core: Core, request: Request, strategy: Strategy, old: Any, new: Any) -> None:
+    """Writes into `new` who owns its fields after this create (`old` is None) or update.
+
+    Called with the object as the client means it, defaulted, before admission: what admission adds has no owner.
+    """
+    kind, key = strategy.kind, strategy.kind.type_key
+    metadata = new.metadata
+    live, data = None, encode(new)
+    if old is not None:
+        live, _ = core.objects.find(kind, metadata.namespace, metadata.name)
+    if request.conversion is not None:
+        key = request.conversion.served.type_key
+        live = None if live is None else request.conversion.to_served(live)
+        data = request.conversion.to_served(data)
+    managed = native.wire_managed(key, live, data, writer(core, request, strategy))
+    if managed is not None:
+        metadata.managed_fields = NOTHING if managed == b"[]" else Raw(managed)
+    elif old is not None:
+        metadata.managed_fields = old.metadata.managed_fields

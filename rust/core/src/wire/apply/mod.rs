@@ -1,0 +1,419 @@
+//! Who owns which fields: what every write notes in metadata.managedFields, and server-side apply.
+//!
+//! The rules are those of KEP-555 and of sigs.k8s.io/structured-merge-diff, over the wire's field table.
+
+mod compare;
+mod managed;
+mod merge;
+mod schema;
+mod set;
+mod tree;
+
+use super::error::{Result, fail};
+use super::table::{self, Shape};
+use compare::{compare, field_set};
+use managed::Entry;
+use schema::Kind;
+use set::{Set, Step};
+use tree::{Bytes, Node};
+
+/// Fields of metadata that nobody owns.
+const UNOWNED: &[&[u8]] = &[
+    b"creationTimestamp",
+    b"generation",
+    b"managedFields",
+    b"name",
+    b"namespace",
+    b"resourceVersion",
+    b"selfLink",
+    b"uid",
+];
+/// Who owned an object's fields before its first apply, where nobody had noted it.
+const BEFORE_FIRST_APPLY: &[u8] = b"before-first-apply";
+/// The manager whose apply also keeps the annotation of client-side apply.
+const KUBECTL: &[u8] = b"kubectl";
+
+/// Who writes, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Writer<'w> {
+    /// The field manager.
+    pub manager: &'w str,
+    /// The apiVersion it writes in.
+    pub version: &'w str,
+    /// The subresource it writes through; empty for the object itself.
+    pub subresource: &'w str,
+    /// Now, in RFC 3339.
+    pub time: &'w str,
+    /// Fields that it cannot own: `status` on the main endpoint.
+    pub ignored: &'w [&'w str],
+}
+
+impl Writer<'_> {
+    fn entry<'a>(&self, applied: bool, set: Set<'a>) -> Entry<'a> {
+        Entry {
+            manager: self.manager.as_bytes().to_vec(),
+            applied,
+            version: self.version.as_bytes().to_vec(),
+            subresource: self.subresource.as_bytes().to_vec(),
+            time: self.time.as_bytes().to_vec(),
+            set,
+        }
+    }
+}
+
+/// One field that somebody else owns with another value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// The owner as messages name it: `"kubectl" using apps/v1`.
+    pub owner: String,
+    /// `.spec.replicas`
+    pub path: String,
+}
+
+/// What an apply comes to.
+#[derive(Debug)]
+pub enum Applied {
+    /// The new object, to be read with `decode`, and its managedFields.
+    Done {
+        /// JSON of the object, without managedFields.
+        object: Vec<u8>,
+        /// JSON of the list.
+        managed: Vec<u8>,
+    },
+    /// Others own what would change.
+    Conflicts(Vec<Conflict>),
+}
+
+fn kind_of(key: &str) -> Result<Kind> {
+    match table::find(key) {
+        Some(id) => Ok(Kind::of_type(id)),
+        None => fail(format!("no type {key:?} in the field table")),
+    }
+}
+
+/// What Go writes for an empty object of the type.
+fn zero(key: &str) -> &'static [u8] {
+    match table::find(key).map(|id| table::get(id).shape) {
+        Some(Shape::Struct(s)) => s.zero.as_bytes(),
+        _ => b"{}",
+    }
+}
+
+fn managed_of<'n, 'a>(object: &'n Node<'a>) -> Option<&'n Node<'a>> {
+    object.get(b"metadata")?.get(b"managedFields")
+}
+
+/// Takes out what nobody owns: the type, the identity, what the server keeps.
+fn strip(set: &mut Set<'_>) {
+    let named = |step: &Step<'_>, names: &[&[u8]]| matches!(step, Step::Field(n) if names.contains(&n.as_ref()));
+    set.children
+        .retain(|(step, _)| !named(step, &[b"apiVersion", b"kind"]));
+    for (step, below) in &mut set.children {
+        if named(step, &[b"metadata"]) {
+            below.member = false;
+            below.children.retain(|(step, _)| !named(step, UNOWNED));
+        }
+    }
+    set.children.retain(|(_, below)| !below.is_empty());
+}
+
+/// Takes out what a writer cannot own.
+fn filter<'a>(set: &Set<'a>, ignored: &[&str]) -> Set<'a> {
+    let mut out = set.clone();
+    for path in ignored {
+        drop_path(&mut out, path);
+    }
+    out
+}
+
+fn drop_path(set: &mut Set<'_>, path: &str) {
+    let (first, rest) = match path.split_once('.') {
+        Some((first, rest)) => (first, Some(rest)),
+        None => (path, None),
+    };
+    let step = Step::Field(Bytes::Borrowed(first.as_bytes()));
+    if let Ok(at) = set.children.binary_search_by(|(s, _)| s.cmp(&step)) {
+        match rest {
+            None => {
+                set.children.remove(at);
+            }
+            Some(rest) => {
+                drop_path(&mut set.children[at].1, rest);
+                if set.children[at].1.is_empty() {
+                    set.children.remove(at);
+                }
+            }
+        }
+    }
+}
+
+/// The managedFields of an object after a create or update, as JSON; nothing where they stay as they are in `live`.
+///
+/// `live` is the stored object, or nothing for a create; `new` what is to be stored. An update may bring entries of its
+/// own (it read the object before); `[{}]` forgets all. Objects of which nothing is noted stay so.
+pub fn update(
+    key: &str,
+    live: Option<&[u8]>,
+    new: &[u8],
+    writer: &Writer<'_>,
+) -> Result<Option<Vec<u8>>> {
+    let kind = kind_of(key)?;
+    let old = Node::parse(live.unwrap_or_else(|| zero(key)))?;
+    let new = Node::parse(new)?;
+    let (given, kept) = (managed_of(&new), managed_of(&old));
+    let mut changed_hands = false;
+    let mut entries = Vec::new();
+    if writer.subresource.is_empty() {
+        if live.is_some() && managed::is_reset(given) {
+            return Ok(Some(b"[]".to_vec()));
+        }
+        if given.is_some() && given != kept {
+            entries = managed::read(given);
+            changed_hands = !entries.is_empty();
+        }
+    }
+    if entries.is_empty() {
+        entries = managed::read(kept);
+    }
+    if entries.is_empty() && live.is_some() {
+        return Ok(None);
+    }
+    let mut diff = compare(kind, &old, &new, writer.ignored);
+    strip(&mut diff.added);
+    strip(&mut diff.modified);
+    strip(&mut diff.removed);
+    if diff.is_empty() {
+        if !changed_hands {
+            return Ok(None);
+        }
+    } else {
+        let taken = diff.added.union(&diff.modified);
+        for entry in &mut entries {
+            if !diff.removed.is_empty() && entry.set.meets(&diff.removed) {
+                entry.set = entry.set.difference(&diff.removed);
+            }
+        }
+        if !taken.is_empty() {
+            take(&mut entries, writer.entry(false, taken));
+        }
+    }
+    let mut out = Vec::new();
+    managed::write(&mut entries, &mut out);
+    Ok(Some(out))
+}
+
+/// Gives the fields of an entry to its writer, and takes them from the others.
+fn take<'a>(entries: &mut Vec<Entry<'a>>, mine: Entry<'a>) {
+    let mut found = false;
+    for entry in entries.iter_mut() {
+        if entry.same(&mine) {
+            found = true;
+            entry.time.clone_from(&mine.time);
+            if !entry.set.covers(&mine.set) {
+                entry.set = entry.set.union(&mine.set);
+            }
+        } else if entry.set.meets(&mine.set) {
+            entry.set = entry.set.difference(&mine.set);
+        }
+    }
+    if !found {
+        entries.push(mine);
+    }
+}
+
+/// Server-side apply: `live` (nothing for a create) after a manager has applied `config`.
+///
+/// Both are JSON of the type; `config` has been read with `decode`, so it has no unknown fields.
+pub fn apply(
+    key: &str,
+    live: Option<&[u8]>,
+    config: &[u8],
+    writer: &Writer<'_>,
+    force: bool,
+) -> Result<Applied> {
+    let kind = kind_of(key)?;
+    let mut old = Node::parse(live.unwrap_or_else(|| zero(key)))?;
+    let config = Node::parse(config)?;
+    let mut entries = managed::read(managed_of(&old));
+    drop_managed(&mut old);
+    if entries.is_empty() && live.is_some() {
+        entries.push(unnoted(key, kind, &old, writer)?);
+    }
+    let first = attempt(kind, &old, &config, entries.clone(), writer, force);
+    match first {
+        Attempt::Conflicts(sets) => {
+            let allowed = last_applied(kind, key, &old, writer)?;
+            let left: Vec<Conflict> = sets
+                .iter()
+                .flat_map(|(owner, set)| {
+                    let rest = match &allowed {
+                        Some(allowed) => set.difference(&allowed.borrow_set()),
+                        None => set.clone(),
+                    };
+                    rest.paths()
+                        .into_iter()
+                        .map(|path| Conflict {
+                            owner: owner.clone(),
+                            path,
+                        })
+                        .collect::<Vec<_>>()
+                })
+                .collect();
+            if !left.is_empty() {
+                return Ok(Applied::Conflicts(left));
+            }
+            match attempt(kind, &old, &config, entries, writer, true) {
+                Attempt::Done(object, entries) => Ok(done(&object, entries)),
+                Attempt::Conflicts(_) => fail("a forced apply has no conflicts"),
+            }
+        }
+        Attempt::Done(object, entries) => Ok(done(&object, entries)),
+    }
+}
+
+fn done(object: &Node<'_>, mut entries: Vec<Entry<'_>>) -> Applied {
+    let (mut json, mut managed) = (Vec::new(), Vec::new());
+    object.write(&mut json);
+    managed::write(&mut entries, &mut managed);
+    Applied::Done {
+        object: json,
+        managed,
+    }
+}
+
+fn drop_managed(object: &mut Node<'_>) {
+    if let Node::Map(entries) = object {
+        for (name, value) in entries {
+            if name.as_ref() == b"metadata" {
+                value.take(b"managedFields");
+            }
+        }
+    }
+}
+
+/// Everything of an object that nobody had noted, as one updater's.
+fn unnoted<'a>(key: &str, kind: Kind, old: &Node<'a>, writer: &Writer<'_>) -> Result<Entry<'a>> {
+    let empty = Node::parse(zero(key))?;
+    let diff = compare(kind, &empty, old, &[]);
+    let mut set = diff.added.union(&diff.modified);
+    strip(&mut set);
+    let mut entry = writer.entry(false, set);
+    entry.manager = BEFORE_FIRST_APPLY.to_vec();
+    entry.subresource.clear();
+    Ok(entry)
+}
+
+enum Attempt<'a> {
+    Done(Node<'a>, Vec<Entry<'a>>),
+    Conflicts(Vec<(String, Set<'a>)>),
+}
+
+fn attempt<'a>(
+    kind: Kind,
+    old: &Node<'a>,
+    config: &Node<'a>,
+    mut entries: Vec<Entry<'a>>,
+    writer: &Writer<'_>,
+    force: bool,
+) -> Attempt<'a> {
+    let merged = merge::merge(kind, old, config);
+    let mut set = filter(&field_set(kind, config), writer.ignored);
+    strip(&mut set);
+    let mut mine = writer.entry(true, set);
+    let at = entries.iter().position(|e| e.same(&mine));
+    let last = at.map(|i| entries.remove(i));
+    let new = match &last {
+        Some(last) if !last.set.is_empty() => prune(kind, &merged, &last.set, &mine.set, &entries),
+        _ => merged,
+    };
+    let mut diff = compare(kind, old, &new, writer.ignored);
+    strip(&mut diff.added);
+    strip(&mut diff.modified);
+    strip(&mut diff.removed);
+    let changed = diff.added.union(&diff.modified);
+    let mut conflicts: Vec<(String, Set<'a>)> = entries
+        .iter()
+        .filter(|e| e.set.meets(&changed))
+        .map(|e| (e.shown(), e.set.intersection(&changed)))
+        .collect();
+    if !conflicts.is_empty() && !force {
+        conflicts.sort_by(|a, b| a.0.cmp(&b.0));
+        return Attempt::Conflicts(conflicts);
+    }
+    for entry in &mut entries {
+        entry.set = entry.set.difference(&changed).difference(&diff.removed);
+    }
+    if let Some(last) = last {
+        // What is applied again and changes nothing keeps its time.
+        if diff.is_empty() && last.set == mine.set && !last.time.is_empty() {
+            mine.time = last.time;
+        }
+    }
+    entries.push(mine);
+    Attempt::Done(new, entries)
+}
+
+/// Takes out what the manager applied before and applies no more, as far as nobody else owns it.
+fn prune<'a>(
+    kind: Kind,
+    merged: &Node<'a>,
+    last: &Set<'a>,
+    mine: &Set<'a>,
+    others: &[Entry<'a>],
+) -> Node<'a> {
+    let last = merge::named(kind, last);
+    let pruned = merge::remove(kind, merged, &last);
+    let owned = others
+        .iter()
+        .fold(mine.clone(), |all, entry| all.union(&entry.set));
+    let owned = merge::named(kind, &owned);
+    let all = merge::named(kind, &field_set(kind, merged));
+    // What others own, or the manager's new configuration, comes back …
+    let kept = merge::named(kind, &field_set(kind, &pruned)).union(&owned);
+    let pruned = merge::remove(kind, merged, &all.difference(&kept));
+    // … and so does what nobody owned: only what was the manager's goes.
+    let kept = merge::named(kind, &field_set(kind, &pruned));
+    merge::remove(kind, merged, &all.difference(&kept).intersection(&last))
+}
+
+/// Fields that kubectl's client-side apply set and nobody changed since: kubectl may take them without force.
+fn last_applied(
+    kind: Kind,
+    key: &str,
+    old: &Node<'_>,
+    writer: &Writer<'_>,
+) -> Result<Option<Owned>> {
+    if writer.manager.as_bytes() != KUBECTL {
+        return Ok(None);
+    }
+    let annotation = old
+        .get(b"metadata")
+        .and_then(|m| m.get(b"annotations"))
+        .and_then(|a| a.get(b"kubectl.kubernetes.io/last-applied-configuration"));
+    let Some(Node::Text(text)) = annotation else {
+        return Ok(None);
+    };
+    let Ok(config) = crate::wire::decode(key, crate::wire::Media::Json, text) else {
+        return Ok(None);
+    };
+    let config = Node::parse(&config.json)?;
+    let diff = compare(kind, &config, old, &[]);
+    let set = field_set(kind, &config)
+        .difference(&diff.modified)
+        .difference(&diff.added)
+        .difference(&diff.removed);
+    let mut json = Vec::new();
+    set.write(&mut json);
+    Ok(Some(Owned(json)))
+}
+
+/// A set that outlives what it was read from.
+struct Owned(Vec<u8>);
+
+impl Owned {
+    fn borrow_set(&self) -> Set<'_> {
+        Node::parse(&self.0)
+            .and_then(|node| Set::parse(&node))
+            .unwrap_or_default()
+    }
+}

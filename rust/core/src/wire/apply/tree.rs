@@ -1,0 +1,203 @@
+//! JSON as a tree that borrows its text, with maps in the order of their keys.
+
+use crate::wire::error::{Result, fail};
+use crate::wire::scan::{MAX_DEPTH, Scanner};
+use crate::wire::write;
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+pub(super) type Bytes<'a> = Cow<'a, [u8]>;
+
+/// One JSON value.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Node<'a> {
+    Null,
+    Bool(bool),
+    /// As it is written.
+    Number(&'a [u8]),
+    Text(Bytes<'a>),
+    List(Vec<Node<'a>>),
+    /// Sorted by key, each once.
+    Map(Vec<(Bytes<'a>, Node<'a>)>),
+}
+
+impl<'a> Node<'a> {
+    /// Reads a whole JSON document.
+    pub fn parse(data: &'a [u8]) -> Result<Self> {
+        let mut scanner = Scanner::new(data);
+        let node = read(&mut scanner, 0)?;
+        scanner.end()?;
+        Ok(node)
+    }
+
+    /// A map's entries; nothing for any other value.
+    pub fn entries(&self) -> &[(Bytes<'a>, Node<'a>)] {
+        match self {
+            Node::Map(entries) => entries,
+            _ => &[],
+        }
+    }
+
+    /// A list's items; nothing for any other value.
+    pub fn items(&self) -> &[Node<'a>] {
+        match self {
+            Node::List(items) => items,
+            _ => &[],
+        }
+    }
+
+    /// A map's value.
+    pub fn get(&self, key: &[u8]) -> Option<&Node<'a>> {
+        let entries = self.entries();
+        let at = entries
+            .binary_search_by(|(k, _)| k.as_ref().cmp(key))
+            .ok()?;
+        Some(&entries[at].1)
+    }
+
+    /// Takes a map's value out.
+    pub fn take(&mut self, key: &[u8]) -> Option<Node<'a>> {
+        let Node::Map(entries) = self else {
+            return None;
+        };
+        let at = entries
+            .binary_search_by(|(k, _)| k.as_ref().cmp(key))
+            .ok()?;
+        Some(entries.remove(at).1)
+    }
+
+    /// Writes the JSON, without white space.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Node::Null => out.extend_from_slice(b"null"),
+            Node::Bool(true) => out.extend_from_slice(b"true"),
+            Node::Bool(false) => out.extend_from_slice(b"false"),
+            Node::Number(text) => out.extend_from_slice(text),
+            Node::Text(text) => write::string(out, text),
+            Node::List(items) => {
+                out.push(b'[');
+                for (i, item) in items.iter().enumerate() {
+                    if i > 0 {
+                        out.push(b',');
+                    }
+                    item.write(out);
+                }
+                out.push(b']');
+            }
+            Node::Map(entries) => {
+                out.push(b'{');
+                for (i, (key, value)) in entries.iter().enumerate() {
+                    if i > 0 {
+                        out.push(b',');
+                    }
+                    write::string(out, key);
+                    out.push(b':');
+                    value.write(out);
+                }
+                out.push(b'}');
+            }
+        }
+    }
+
+    /// Whether there is nothing in it: null, an empty list, an empty map.
+    pub fn empty(&self) -> bool {
+        match self {
+            Node::Null => true,
+            Node::List(items) => items.is_empty(),
+            Node::Map(entries) => entries.is_empty(),
+            _ => false,
+        }
+    }
+}
+
+fn read<'a>(s: &mut Scanner<'a>, depth: usize) -> Result<Node<'a>> {
+    if depth >= MAX_DEPTH {
+        return fail("exceeded max depth");
+    }
+    match s.peek() {
+        b'{' => {
+            s.at += 1;
+            let mut entries = Vec::new();
+            let mut sorted = true;
+            let mut key = s.first_key()?;
+            while let Some(name) = key {
+                let name = name.value();
+                let value = read(s, depth + 1)?;
+                sorted = sorted
+                    && entries
+                        .last()
+                        .is_none_or(|(last, _): &(Bytes<'_>, _)| *last < name);
+                entries.push((name, value));
+                key = s.next_key()?;
+            }
+            if !sorted {
+                sort(&mut entries);
+            }
+            Ok(Node::Map(entries))
+        }
+        b'[' => {
+            s.at += 1;
+            let mut items = Vec::new();
+            if s.first_item() {
+                loop {
+                    items.push(read(s, depth + 1)?);
+                    if !s.next_item()? {
+                        break;
+                    }
+                }
+            }
+            Ok(Node::List(items))
+        }
+        b'"' => Ok(Node::Text(s.string()?.value())),
+        b't' => s.literal("true").map(|()| Node::Bool(true)),
+        b'f' => s.literal("false").map(|()| Node::Bool(false)),
+        b'n' => s.literal("null").map(|()| Node::Null),
+        b'-' | b'0'..=b'9' => Ok(Node::Number(s.number()?)),
+        _ => s.wrong("looking for beginning of value"),
+    }
+}
+
+/// Sorts by key; of a repeated key the last one stays.
+fn sort(entries: &mut Vec<(Bytes<'_>, Node<'_>)>) {
+    entries.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut i = 0;
+    while i + 1 < entries.len() {
+        if entries[i].0 == entries[i + 1].0 {
+            entries.remove(i);
+        } else {
+            i += 1;
+        }
+    }
+}
+
+/// Walks two sorted slices together: each key once, with what either side has.
+pub(super) fn join<'x, K: Ord, A, B>(
+    left: &'x [(K, A)],
+    right: &'x [(K, B)],
+    mut visit: impl FnMut(&'x K, Option<&'x A>, Option<&'x B>),
+) {
+    let (mut i, mut j) = (0, 0);
+    loop {
+        let order = match (left.get(i), right.get(j)) {
+            (None, None) => return,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(a), Some(b)) => a.0.cmp(&b.0),
+        };
+        match order {
+            Ordering::Less => {
+                visit(&left[i].0, Some(&left[i].1), None);
+                i += 1;
+            }
+            Ordering::Greater => {
+                visit(&right[j].0, None, Some(&right[j].1));
+                j += 1;
+            }
+            Ordering::Equal => {
+                visit(&left[i].0, Some(&left[i].1), Some(&right[j].1));
+                i += 1;
+                j += 1;
+            }
+        }
+    }
+}
