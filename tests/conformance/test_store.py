@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from orlop.clock import FakeClock
 from orlop.store.base import (
     Attribution,
+    Batch,
     Change,
     Compacted,
     Conflict,
@@ -47,11 +48,17 @@ async def store(make: Make, clock: FakeClock, tmp_path: Path) -> AsyncIterator[S
         yield store
 
 
-async def take(changes: AsyncIterator[list[Change]], count: int) -> list[Change]:
+async def take(changes: AsyncIterator[Batch], count: int) -> list[Change]:
+    """Changes, from batches that keep their promises."""
     found: list[Change] = []
+    reached = 0
     async with asyncio.timeout(10):
         while len(found) < count:
-            found += await anext(changes)
+            batch = await anext(changes)
+            assert batch.revision > reached
+            assert all(reached < change.revision <= batch.revision for change in batch.changes)
+            reached = batch.revision
+            found += batch.changes
     return found
 
 
@@ -161,7 +168,7 @@ async def test_long_names_keep_their_order(store: Store) -> None:
         await store.commit(delete(key, expected=record.revision))
     assert len((await store.range(keys[0].resource))[0]) == 1
     await store.compact(store.revision)
-    assert (await store.stats()).records["main"] == 1
+    assert (await store.stats()).records[keys[0].resource] == 1
 
 
 IMPOSSIBLE = [
@@ -224,7 +231,11 @@ async def test_a_transaction_comes_in_one_batch(store: Store) -> None:
     waiting = asyncio.ensure_future(anext(changes))
     await asyncio.sleep(0)
     await store.commit_all([write(pod(str(n))) for n in range(10)])
-    assert [change.revision for change in await waiting] == list(range(1, 11))
+    batch = await waiting
+    revisions = [change.revision for change in batch.changes]
+    assert len(revisions) == 10
+    assert revisions == sorted(revisions)
+    assert batch.revision == revisions[-1] == store.revision
 
 
 async def test_a_follower_that_waits_has_a_change_before_its_writer_goes_on(store: Store) -> None:
@@ -233,7 +244,7 @@ async def test_a_follower_that_waits_has_a_change_before_its_writer_goes_on(stor
     async def follow() -> None:
         nonlocal seen
         async for batch in store.changes(0):
-            seen = batch[-1].revision
+            seen = batch.revision
 
     async def write_some(writer: int) -> None:
         for n in range(20):
@@ -304,17 +315,18 @@ async def test_the_past_until_it_is_compacted(store: Store) -> None:
     await store.compact(3)
     assert store.compacted == 5
     await store.compact(12)
-    assert (await store.stats()).records["main"] == 1
+    assert (await store.stats()).records["pods"] == 1
     assert [record.key.name for record in (await store.range("pods", revision=12))[0]] == ["b"]
 
 
-async def test_leases_and_events_have_histories_of_their_own(store: Store) -> None:
+async def test_each_resource_has_a_history_of_its_own(store: Store) -> None:
     lease = Key("coordination.k8s.io/leases", "kube-node-lease", "n1")
     for _ in range(10):
         await store.commit(write(lease))
         await store.commit(write(pod("a")))
     await store.compact(15, lease.resource)
-    assert (store.compacted, store.compacted_of(lease.resource), store.compacted_of("events")) == (0, 15, 0)
+    assert (store.compacted, store.compacted_of(lease.resource), store.compacted_of("pods")) == (15, 15, 0)
+    assert sorted(store.resources) == [lease.resource, "pods"]
     assert await store.get(pod("a"), revision=3) is not None
     with pytest.raises(Compacted):
         await store.get(lease, revision=14)
@@ -323,7 +335,12 @@ async def test_leases_and_events_have_histories_of_their_own(store: Store) -> No
     with pytest.raises(Compacted):
         await anext(store.changes(14))
     stats = await store.stats()
-    assert (stats.records, stats.objects) == ({"main": 10, "leases": 3, "events": 0}, {lease.resource: 1, "pods": 1})
+    assert (stats.records, stats.objects) == ({"pods": 10, lease.resource: 3}, {lease.resource: 1, "pods": 1})
+    await store.compact_each({"pods": 12, lease.resource: 3, "never": 1})
+    assert (store.compacted, store.compacted_of(lease.resource), store.compacted_of("pods")) == (15, 15, 12)
+    assert (await store.stats()).records == {"pods": 5, lease.resource: 3}
+    with pytest.raises(FutureRevision):
+        await store.compact_each({"pods": 12, lease.resource: 21})
 
 
 async def test_from_time_to_revision(store: Store, clock: FakeClock) -> None:
@@ -356,9 +373,19 @@ async def test_from_a_number_of_changes_to_a_revision(store: Store) -> None:
         await store.commit_all([write(pod("a")), write(Key("events", "", "e"))])
     assert [await store.revision_back("pods", changes) for changes in (0, 1, 4, 5, 99)] == [9, 7, 1, 0, 0]
     assert await store.revision_back("events", 2) == 6
-    await store.compact(7)
-    assert await store.revision_back("pods", 1) == 7
-    assert await store.revision_back("pods", 2) == 0
+    assert await store.revision_back("never", 0) == 0
+    await store.compact(5)
+    assert [await store.revision_back("pods", changes) for changes in (0, 1, 2, 3)] == [9, 7, 0, 0]
+
+
+async def test_from_a_size_to_a_revision(store: Store) -> None:
+    for _ in range(10):
+        await store.commit(write(pod("a"), "x" * 1000))
+        await store.commit(write(Key("events", "", "e"), "x" * 5000))
+    assert await store.revision_back("pods", 99, 100_000) == 0
+    assert await store.revision_back("pods", 99, 3500) == 13
+    assert await store.revision_back("pods", 2, 3500) == 15
+    assert await store.revision_back("pods", 99, 10) == 19
 
 
 async def test_a_clock_that_goes_back(store: Store, clock: FakeClock) -> None:
@@ -497,7 +524,7 @@ async def _same(store: Store, model: PlainStore) -> None:
                 record = await store.get(key, revision=revision)
                 assert record is not None
                 assert (record.revision, record.value) == (one.revision, one.value)
-    since = max(model.compacted.values())
+    since = max(model.compacted.values(), default=0)
     if since < model.revision:
         changes = await take(store.changes(since), model.revision - since)
         assert [(c.revision, c.key, c.type == "DELETED", c.value, c.previous_revision) for c in changes] == [

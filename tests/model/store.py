@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 from orlop.store.base import Key
-from orlop.store.histories import histories_of, history_of
 
 
 class Happened(NamedTuple):
@@ -17,7 +16,7 @@ class Happened(NamedTuple):
 class PlainStore:
     def __init__(self) -> None:
         self.all: list[Happened] = []
-        self.compacted = {"main": 0, "leases": 0, "events": 0}
+        self.compacted: dict[str, int] = {}
 
     @property
     def revision(self) -> int:
@@ -47,11 +46,12 @@ class PlainStore:
         return revisions
 
     def compact(self, revision: int, resource: str | None) -> None:
-        for history in histories_of(resource):
-            self.compacted[history] = max(self.compacted[history], revision)
+        for written in {one.key.resource for one in self.all}:
+            if resource in (None, written):
+                self.compacted[written] = max(self.compacted.get(written, 0), revision)
 
     def readable(self, resource: str | None, revision: int) -> bool:
-        return all(revision >= self.compacted[history] for history in histories_of(resource))
+        return all(revision >= oldest for one, oldest in self.compacted.items() if resource in (None, one))
 
     def range(
         self, resource: str | None, namespace: str | None, after: Key | None, revision: int
@@ -66,12 +66,12 @@ class PlainStore:
         ]
 
     def records(self) -> dict[str, int]:
-        """How many each history must still keep: what is after its compaction, and what is readable at it."""
-        counts = dict.fromkeys(self.compacted, 0)
-        for history, compacted in self.compacted.items():
+        """How many of each resource must still be kept: what is after its compaction, and what is readable at it."""
+        counts: dict[str, int] = {}
+        for resource in {one.key.resource for one in self.all}:
+            compacted = self.compacted.get(resource, 0)
             kept = {one.revision for one in self.state(compacted).values()}
-            counts[history] = sum(
-                history_of(one.key.resource) == history and (one.revision > compacted or one.revision in kept)
-                for one in self.all
+            counts[resource] = sum(
+                one.key.resource == resource and (one.revision > compacted or one.revision in kept) for one in self.all
             )
-        return counts
+        return {resource: count for resource, count in counts.items() if count}

@@ -28,6 +28,11 @@ def env(path: Path) -> lmdb.Environment:
     return lmdb.open(str(path), max_dbs=DATABASES, map_size=1 << 30)
 
 
+def at(revision: int) -> bytes:
+    """The key in the log of the first resource's record."""
+    return (0).to_bytes(4) + revision.to_bytes(8)
+
+
 async def test_it_survives_a_restart(tmp_path: Path) -> None:
     clock = FakeClock()
     by = Attribution("jane", "kubectl", "id", "trace")
@@ -64,8 +69,8 @@ async def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     with env(tmp_path) as outside:
         meta = outside.open_db(b"meta")
         with outside.begin(write=True) as txn:
-            txn.put(b"format", b"2", db=meta)
-    with pytest.raises(StoreFormat, match=r"has format 2, and this version of orlop knows formats up to 1: use"):
+            txn.put(b"format", b"3", db=meta)
+    with pytest.raises(StoreFormat, match=r"has format 3, and this version of orlop knows formats up to 2: use"):
         await LmdbStore(str(tmp_path), FakeClock()).open()
 
 
@@ -90,9 +95,9 @@ async def test_a_damaged_record_is_named(tmp_path: Path, damage: str) -> None:
         await store.commit(write(pod("a"), "hello"))
         await store.commit(write(pod("b"), "other"))
     with env(tmp_path) as outside:
-        log = outside.open_db(b"log.main")
+        log = outside.open_db(b"log")
         with outside.begin(write=True) as txn:
-            record = bytearray(txn.get((1).to_bytes(8), db=log))
+            record = bytearray(txn.get(at(1), db=log))
             if damage == "one bit":
                 record[-10] ^= 1
             elif damage == "the format":
@@ -100,10 +105,10 @@ async def test_a_damaged_record_is_named(tmp_path: Path, damage: str) -> None:
             elif damage == "cut short":
                 del record[20:]
             elif damage == "another's":
-                record[:] = txn.get((2).to_bytes(8), db=log)
-            txn.delete((1).to_bytes(8), db=log)
+                record[:] = txn.get(at(2), db=log)
+            txn.delete(at(1), db=log)
             if damage != "gone":
-                txn.put((1).to_bytes(8), bytes(record), db=log)
+                txn.put(at(1), bytes(record), db=log)
     async with opened(LmdbStore(str(tmp_path), FakeClock())) as store:
         with pytest.raises(StoreCorrupt, match="the record of revision 1 is"):
             await store.get(pod("a"))
@@ -117,9 +122,9 @@ async def test_a_damaged_record_stops_compaction_but_no_write(tmp_path: Path) ->
         for n in range(5):
             await store.commit(write(pod("a"), str(n)))
     with env(tmp_path) as outside:
-        log = outside.open_db(b"log.main")
+        log = outside.open_db(b"log")
         with outside.begin(write=True) as txn:
-            txn.put((3).to_bytes(8), b"damaged", db=log)
+            txn.put(at(3), b"damaged", db=log)
     async with opened(LmdbStore(str(tmp_path), FakeClock())) as store:
         compacting = asyncio.ensure_future(store.compact(5))
         written = await asyncio.gather(*(store.commit(write(pod(str(n)))) for n in range(10)))
@@ -202,7 +207,7 @@ async def test_compaction_in_slices_lets_writers_pass(tmp_path: Path) -> None:
             passed += 1
         await compacting
         assert passed > 5
-        assert (await store.stats()).records["main"] == 500 + passed
+        assert (await store.stats()).records["pods"] == 500 + passed
 
 
 async def test_compaction_that_was_stopped_goes_on(tmp_path: Path) -> None:
@@ -214,10 +219,10 @@ async def test_compaction_that_was_stopped_goes_on(tmp_path: Path) -> None:
     await compacting
     async with opened(LmdbStore(str(tmp_path), FakeClock())) as store:
         assert store.compacted == 900
-        left = (await store.stats()).records["main"]
+        left = (await store.stats()).records["pods"]
         assert left > 300
         await store.compact(900)
-        assert (await store.stats()).records["main"] == 300
+        assert (await store.stats()).records["pods"] == 300
 
 
 async def test_figures(tmp_path: Path) -> None:

@@ -27,6 +27,8 @@ class Config:
     """Static tokens, `token,user,uid,"group1,group2"` a line."""
     default_toleration_seconds: int = 300
     """How long pods stay on a node that is not ready or unreachable, unless they say otherwise."""
+    history: tuple[str, ...] = ()
+    """How much of the past is kept, `[RESOURCE=]AGE,CHANGES,SIZE` each (see orlop.store.retention)."""
     event_ttl: float = 3600.0
     """Seconds an Event stays after it was last written."""
     min_request_timeout: float = 1800.0

@@ -32,6 +32,8 @@ from orlop.native import Hub
 from orlop.store.base import Store
 from orlop.store.compactor import Compactor
 from orlop.store.feed import Feed, Waker
+from orlop.store.metrics import METRICS
+from orlop.store.retention import parse_retention
 
 CONTEXT = "orlop"
 """Cluster, user and context in the kubeconfig that is written."""
@@ -82,6 +84,7 @@ class ApiServer:
 
     async def _start(self) -> None:
         config = self.config
+        retention = parse_retention(config.history)
         listener = self._bind() if config.secure_port is not None else None
         self.ca, token_key, store = await asyncio.gather(
             asyncio.to_thread(self._folder.ca), asyncio.to_thread(self._folder.service_account_key), self._open_store()
@@ -98,7 +101,7 @@ class ApiServer:
         self._stack.callback(waker.close)
         await self._stack.enter_async_context(self._tasks)
         self._tasks.start("feed", feed.run())
-        self._tasks.start("compactor", Compactor(store, self.clock).run())
+        self._tasks.start("compactor", Compactor(store, self.clock, retention).run())
         self._tasks.start("bookmarks", self._bookmarks(hub))
         self._tasks.start("event expiry", EventExpiry(store, feed, hub, self.clock, config.event_ttl).run())
         objects = Objects(feed, hub, self.clock)
@@ -146,6 +149,7 @@ class ApiServer:
             store = LmdbStore(str(self.config.data_dir / "store"), self.clock)
         await store.open()
         self._stack.push_async_callback(store.close)
+        self._stack.enter_context(METRICS.of(store))
         return store
 
     async def _bookmarks(self, hub: Hub) -> None:

@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--write-kubeconfig", type=Path, default=None, metavar="FILE", help="an admin kubeconfig, written when ready"
     )
+    options.add_history(parser)
     parser.add_argument("--store", choices=("lmdb", "memory"), default="lmdb", help="memory keeps nothing")
     parser.add_argument(
         "--service-cluster-ip-range", default="10.96.0.0/16", metavar="CIDR", help="addresses of Services"
@@ -40,6 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
         secure_port=arguments.secure_port,
         advertise_address=arguments.advertise_address,
         store=arguments.store,
+        history=tuple(arguments.history or ()),
         service_cidr=IPv4Network(arguments.service_cluster_ip_range),
         write_kubeconfig=arguments.write_kubeconfig,
         token_auth_file=arguments.token_auth_file,

@@ -58,6 +58,31 @@ def add_leader_election(parser: argparse.ArgumentParser, lease: str) -> None:
     parser.add_argument("--leader-elect-resource-namespace", default="kube-system", help="the Lease's namespace")
 
 
+def add_history(parser: argparse.ArgumentParser) -> None:
+    """How much of the past the store keeps."""
+    parser.add_argument(
+        "--history",
+        action="append",
+        type=history,
+        default=None,
+        metavar="[RESOURCE=]AGE,CHANGES,SIZE",
+        help="how much of the past the store keeps of each resource, or of one; may be repeated. Whichever limit is "
+        "reached first counts, and one left empty stays as it is. Without it: 24h,100000,512Mi "
+        "leases=10m,10000,16Mi events=1h,20000,64Mi",
+    )
+
+
+def history(text: str) -> str:
+    """One --history, checked."""
+    from orlop.store.retention import parse_retention
+
+    try:
+        parse_retention([text])
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
 def boolean(text: str) -> bool:
     """`true` or `false`, as Go's flags take them."""
     values = {"true": True, "1": True, "t": True, "false": False, "0": False, "f": False}

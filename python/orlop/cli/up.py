@@ -55,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="nodes renew their Lease at a quarter of this",
     )
+    options.add_history(parser)
     options.add_logging(parser)
 
 
@@ -105,6 +106,7 @@ def settle(arguments: argparse.Namespace) -> Settings:
         "node_monitor_grace_period",
         "default_toleration_seconds",
         "node_lease_duration_seconds",
+        "history",
     ):
         value = getattr(arguments, field)
         if value is not None:

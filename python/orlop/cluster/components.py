@@ -30,6 +30,7 @@ async def run_apiserver(settings: Settings, ready: Ready) -> None:
         service_cidr=IPv4Network(settings.service_cidr),
         write_kubeconfig=settings.kubeconfig("admin"),
         default_toleration_seconds=settings.default_toleration_seconds,
+        history=tuple(settings.history),
     )
     async with ApiServer(config):
         ready(f"API server answers at {settings.server}")

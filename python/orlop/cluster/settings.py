@@ -40,6 +40,8 @@ class Settings(msgspec.Struct, kw_only=True):
     default_toleration_seconds: int = 300
     """For NotReady and unreachable nodes (upstream: --default-not-ready-toleration-seconds)."""
     node_lease_duration_seconds: int = 40
+    history: list[str] = []
+    """How much of the past the store keeps: what --history said."""
 
     @property
     def scope(self) -> str:

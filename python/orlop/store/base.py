@@ -5,7 +5,7 @@ A store keeps every version of every object under one growing 64-bit revision, w
 compacted gives exactly what was there.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 import msgspec
@@ -68,6 +68,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     revision: int
     key: Key
     value: bytes
+    """`Parts.at(revision)`: put together at commit, or on the way out by a store that keeps values without it."""
     time: float
     """Of the commit, seconds since 1970; never goes back from one revision to the next."""
     by: Attribution
@@ -87,17 +88,63 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     by: Attribution
 
 
+class Batch(msgspec.Struct, frozen=True, gc=False):
+    """What a follower is handed: all changes since its last batch up to `revision`."""
+
+    revision: int
+    changes: list[Change]
+    """In the order of revisions; those of one revision are never divided. Empty: word of progress, nothing happened."""
+
+
 class Stats(msgspec.Struct, frozen=True):
-    """A store in figures. `objects` counts per resource, `records` counts per history, sizes are bytes."""
+    """A store in figures, some of which are counted for this. By resource: `objects`, and versions in `records`."""
 
     revision: int
     compacted: int
     objects: dict[str, int]
     records: dict[str, int]
     size: int
-    """Held by the store: of LMDB the file."""
+    """Bytes held by the store: of LMDB the file."""
     free: int
     """Of `size`, what new writes will use again before anything grows."""
+
+
+class Gauges(msgspec.Struct, frozen=True):
+    """What a store knows of itself at once. Sizes are bytes; what a store does not have is 0."""
+
+    revision: int
+    compacted: int
+    records: int
+    """Versions kept of all objects."""
+    size: int
+    free: int
+    room: int
+    """What its disk can still take."""
+    readers: int
+    """Read transactions under way, of other processes too."""
+    lag: int
+    """Transactions since the oldest of them began: what they freed is not used again before it ends."""
+    counts: "Counts"
+
+
+class Counts(msgspec.Struct):
+    """What a store has done since it was opened."""
+
+    writes: int = 0
+    """Committed."""
+    conflicts: int = 0
+    full: int = 0
+    """Requests refused for want of room."""
+    failed: int = 0
+    """Requests refused for any other fault."""
+    transactions: int = 0
+    """Commits to disk: many requests share one."""
+    seconds: float = 0.0
+    """Spent in them."""
+    compacted: int = 0
+    """Records that compaction has looked at."""
+    stale_readers: int = 0
+    """Slots of processes that ended in the middle of a read, given free again."""
 
 
 class StoreError(Exception):
@@ -170,12 +217,17 @@ class Store(Protocol):
 
     @property
     def revision(self) -> int:
-        """Of the newest commit; 0 when there was none."""
+        """Of the newest commit this store knows of, its own included; 0 when there was none."""
         ...
 
     @property
     def compacted(self) -> int:
-        """The oldest revision that can be read; histories kept shorter (Leases, Events) may begin later."""
+        """The oldest revision at which everything can be read: the newest of `compacted_of`."""
+        ...
+
+    @property
+    def resources(self) -> list[str]:
+        """Every resource that was ever written, in no order."""
         ...
 
     async def commit(self, write: Write) -> int:
@@ -186,7 +238,10 @@ class Store(Protocol):
         ...
 
     async def commit_all(self, writes: Sequence[Write]) -> list[int]:
-        """All writes or none, in one transaction, at most one per key (ValueError); as `commit` otherwise."""
+        """All writes or none, in one transaction, at most one per key (ValueError); as `commit` otherwise.
+
+        The revisions do not fall from one write to the next; a store may give all of a transaction the same.
+        """
         ...
 
     async def get(self, key: Key, revision: int | None = None) -> Record | None:
@@ -208,7 +263,7 @@ class Store(Protocol):
         """
         ...
 
-    def changes(self, since: int) -> AsyncIterator[list[Change]]:
+    def changes(self, since: int) -> AsyncIterator[Batch]:
         """Every change after `since`, for ever: committed batches in the order of revisions.
 
         A follower that lags costs no memory: it reads the log until it has caught up. Raises Compacted when
@@ -217,9 +272,14 @@ class Store(Protocol):
         ...
 
     async def compact(self, revision: int, resource: str | None = None) -> None:
-        """Forgets what only reads before `revision` would see, of all histories or of the one of `resource`.
+        """`compact_each` of one resource, or of all there are, to one revision."""
+        ...
 
-        Works in slices between writes and returns when the space is free to be used again. Raises FutureRevision.
+    async def compact_each(self, targets: Mapping[str, int]) -> None:
+        """Forgets, of each resource, what only reads before its target would see.
+
+        Works in slices between writes and returns when the space is free to be used again. A store with one history
+        for all may keep more than it is asked to forget. Raises FutureRevision.
         """
         ...
 
@@ -231,9 +291,11 @@ class Store(Protocol):
         """The newest revision committed at or before `time` (seconds since 1970); 0 when none is known."""
         ...
 
-    async def revision_back(self, resource: str, changes: int) -> int:
-        """The revision after which this resource's history has that many changes; 0 where it has no more than so
-        many records."""
+    async def revision_back(self, resource: str, changes: int, size: int | None = None) -> int:
+        """The newest revision after which this resource's history has no more than so many changes, and bytes.
+
+        0 where that is true of all that can be read.
+        """
         ...
 
     async def snapshot(self, path: str) -> None:
@@ -241,5 +303,9 @@ class Store(Protocol):
         ...
 
     async def stats(self) -> Stats:
-        """Figures for metrics and for people."""
+        """Figures for people; counting them takes a while in a large store."""
+        ...
+
+    def gauges(self) -> Gauges:
+        """Figures for metrics, at the cost of a read."""
         ...

@@ -1,12 +1,10 @@
-"""How long the past is kept."""
+"""Forgets the past as it grows old, too many or too big."""
 
 import logging
 
-import msgspec
-
 from orlop.clock import Clock
 from orlop.store.base import Store, StoreError
-from orlop.store.histories import EVENTS, LEASES, MAIN
+from orlop.store.retention import RETENTION, Retention
 
 log = logging.getLogger(__name__)
 
@@ -14,28 +12,10 @@ INTERVAL = 60.0
 """Seconds between looks at how old the oldest is. A look at a store that has not changed compares two numbers."""
 
 
-class Keep(msgspec.Struct, frozen=True):
-    """What is kept of a history: whichever limit is reached first. What is there now is kept whatever its age."""
-
-    seconds: float
-    changes: int
-    """Of this history."""
-    resource: str
-    """One that this history keeps."""
-
-
-RETENTION = {
-    MAIN: Keep(24 * 3600, 100_000, "pods"),
-    LEASES: Keep(600, 10_000, "coordination.k8s.io/leases"),
-    EVENTS: Keep(3600, 20_000, "events"),
-}
-"""A day to look back on and undo; Leases say nothing once renewed, and Events themselves last an hour."""
-
-
 class Compactor:
-    """Compacts a store by age and by count."""
+    """Compacts each resource's history by age, count and size."""
 
-    def __init__(self, store: Store, clock: Clock, retention: dict[str, Keep] = RETENTION) -> None:
+    def __init__(self, store: Store, clock: Clock, retention: Retention = RETENTION) -> None:
         self._store = store
         self._clock = clock
         self._retention = retention
@@ -55,12 +35,18 @@ class Compactor:
 
     async def compact(self) -> bool:
         """One look at every history. True when there is nothing left that will grow old."""
-        settled = True
-        for keep in self._retention.values():
-            newest = self._store.revision
-            old = await self._store.revision_at(self._clock.now() - keep.seconds)
-            target = max(old, await self._store.revision_back(keep.resource, keep.changes))
-            if target > self._store.compacted_of(keep.resource):
-                await self._store.compact(target, keep.resource)
-            settled &= old >= newest
-        return settled
+        store = self._store
+        newest = store.revision
+        now = self._clock.now()
+        by_age: dict[float, int] = {}
+        targets: dict[str, int] = {}
+        for resource in store.resources:
+            keep = self._retention.of(resource)
+            if keep.seconds not in by_age:
+                by_age[keep.seconds] = await store.revision_at(now - keep.seconds)
+            target = max(by_age[keep.seconds], await store.revision_back(resource, keep.changes, keep.size))
+            if target > store.compacted_of(resource):
+                targets[resource] = target
+        if targets:
+            await store.compact_each(targets)
+        return all(old >= newest for old in by_age.values())

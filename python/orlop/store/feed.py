@@ -49,8 +49,9 @@ class Feed:
             raise RuntimeError("load the feed before it runs")
         try:
             async for batch in self._store.changes(self._loaded):
-                self._hub.apply([_row(change) for change in batch])
-                self._loaded = batch[-1].revision
+                if batch.changes:
+                    self._hub.apply([_row(change) for change in batch.changes])
+                self._loaded = batch.revision
                 while self._waiting and self._waiting[0][0] <= self._loaded:
                     future = heapq.heappop(self._waiting)[2]
                     if not future.done():
@@ -77,7 +78,7 @@ class Feed:
 
     async def reached(self, revision: int) -> None:
         """Returns when the hub has everything up to `revision`. Raises StoreClosed if that will not be."""
-        if self._hub.revision >= revision:
+        if self._loaded is not None and self._loaded >= revision:
             return
         if self._ended:
             raise StoreClosed("the feed to the watches has ended")

@@ -3,21 +3,20 @@
 import asyncio
 import contextlib
 import errno
-import fcntl
 import os
-import shutil
-import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import lmdb
 
 from orlop.clock import Clock
 from orlop.store.base import (
+    Batch,
     Change,
     FutureRevision,
+    Gauges,
     Key,
     Record,
     Stats,
@@ -30,20 +29,14 @@ from orlop.store.base import (
     Write,
 )
 from orlop.store.broadcast import Broadcast
-from orlop.store.histories import MAIN, histories_of, history_of
 from orlop.store.keys import check
-from orlop.store.lmdb_layout import DATABASES, Layout
+from orlop.store.lmdb_files import DATA, MAP_SIZE, environment, lock, sync_folder, whole
+from orlop.store.lmdb_layout import Layout
+from orlop.store.lmdb_readers import lag, readers
 from orlop.store.lmdb_writer import Writer
 from orlop.store.record import microseconds
 
 T = TypeVar("T")
-
-MAP_SIZE = 1 << 40 if sys.maxsize > 1 << 32 else 1 << 30
-"""Address space reserved for the file, which itself grows as needed: 1 TiB that never has to be resized under
-readers costs nothing on 64 bits. A machine of 32 bits has room for 1 GiB."""
-
-READERS = 512
-"""Read transactions open at once; each takes a slot of 64 bytes. We use a handful, tools that look in a few more."""
 
 SHORT_RANGE = 50
 """Objects read on the event loop (some 5 µs each); longer ranges are read in a thread."""
@@ -88,32 +81,23 @@ class LmdbStore:
 
     def _open(self) -> Layout:
         try:
-            fresh = not os.path.exists(os.path.join(self._path, "data.mdb"))
+            fresh = not os.path.exists(os.path.join(self._path, DATA))
             os.makedirs(self._path, mode=0o700, exist_ok=True)
-            self._lock = _lock(self._path)
-            self._env = lmdb.open(
-                self._path,
-                map_size=self._map_size,
-                max_dbs=DATABASES,
-                max_readers=READERS,
-                mode=0o600,
-                meminit=False,
-                sync=self._sync,
-                max_spare_txns=8,
-            )
+            self._lock = lock(self._path)
+            self._env = environment(self._path, map_size=self._map_size, sync=self._sync, max_spare_txns=8)
             self._env.reader_check()  # slots of processes that were killed
             with self._env.begin() as txn:
                 strange = txn.stat()["entries"] > 0 and txn.get(b"meta") is None
             if strange:
                 raise StoreFormat(f"{self._path} holds an LMDB environment that is not orlop's: choose another folder")
             with self._env.begin(write=True) as txn:
-                layout = Layout(self._env, txn, self._clock.uuid(), self._path)
+                layout = Layout(self._env, txn, self._path, self._clock.uuid())
             if fresh:
-                _sync_folder(self._path)
-                _sync_folder(os.path.dirname(self._path))
+                sync_folder(self._path)
+                sync_folder(os.path.dirname(self._path))
         except (lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.CorruptedError, lmdb.PageNotFoundError) as error:
             raise StoreFormat(
-                f"{self._path}/data.mdb is not a store that can be read ({error}): restore a snapshot, or choose "
+                f"{self._path}/data.mdb is not a store that can be read ({error}): restore a backup, or choose "
                 f"another folder"
             ) from error
         except (lmdb.Error, OSError) as error:
@@ -158,10 +142,14 @@ class LmdbStore:
 
     @property
     def compacted(self) -> int:
-        return self._writer.compacted[MAIN]
+        return max(self._writer.compacted.values(), default=0)
 
     def compacted_of(self, resource: str) -> int:
-        return self._writer.compacted[history_of(resource)]
+        return self._writer.compacted.get(resource, 0)
+
+    @property
+    def resources(self) -> list[str]:
+        return self._layout.resources[:]
 
     async def commit(self, write: Write) -> int:
         check(write.key)
@@ -179,7 +167,7 @@ class LmdbStore:
     ) -> None:
         # Followers first: asyncio runs them before the callers whose futures are resolved after.
         if changes:
-            self._broadcast.publish(changes)
+            self._broadcast.publish(Batch(changes[-1].revision, changes))
         for future, outcome in outcomes:
             if future.done():
                 pass  # its caller was cancelled
@@ -212,21 +200,25 @@ class LmdbStore:
 
         return read() if limit is not None and limit <= SHORT_RANGE else await self._in_thread(read)
 
-    def changes(self, since: int) -> AsyncIterator[list[Change]]:
+    def changes(self, since: int) -> AsyncIterator[Batch]:
         return self._broadcast.follow(since)
 
-    async def _changes_after(self, since: int) -> list[Change]:
-        def read() -> list[Change]:
+    async def _changes_after(self, since: int) -> Batch | None:
+        def read() -> Batch | None:
             with self._reading() as txn:
-                return self._layout.changes(txn, since, READ_SLICE)
+                found = self._layout.changes(txn, since, READ_SLICE)
+                return Batch(found[-1].revision, found) if found else None
 
-        return await self._in_thread(read) if since < self.revision else []
+        return await self._in_thread(read) if since < self.revision else None
 
     async def compact(self, revision: int, resource: str | None = None) -> None:
-        if revision > self.revision:
-            raise FutureRevision(revision, self.revision)
-        for history in histories_of(resource):
-            await self._writer.sweep(history, revision)
+        await self.compact_each(dict.fromkeys(self.resources if resource is None else [resource], revision))
+
+    async def compact_each(self, targets: Mapping[str, int]) -> None:
+        newest = max(targets.values(), default=0)
+        if newest > self.revision:
+            raise FutureRevision(newest, self.revision)
+        await self._writer.sweep(targets)
 
     async def revision_at(self, time: float) -> int:
         def read() -> int:
@@ -235,10 +227,10 @@ class LmdbStore:
 
         return await self._in_thread(read)
 
-    async def revision_back(self, resource: str, changes: int) -> int:
+    async def revision_back(self, resource: str, changes: int, size: int | None = None) -> int:
         def read() -> int:
-            with self._reading() as txn:
-                return self._layout.revision_back(txn, history_of(resource), changes)
+            with self._reading(buffers=True) as txn:
+                return self._layout.revision_back(txn, resource, changes, size)
 
         return await self._in_thread(read)
 
@@ -246,32 +238,66 @@ class LmdbStore:
         env = self._environment
 
         def copy() -> None:
-            with _whole(path) as half:
+            with whole(path) as half:
                 env.copy(half, compact=True)
 
         await asyncio.to_thread(copy)
 
     async def stats(self) -> Stats:
         def read() -> Stats:
-            env, layout = self._environment, self._layout
+            layout = self._layout
             with self._reading() as txn:
-                revision, compacted = layout.revision(txn), layout.compacted(txn, MAIN)
-                objects, records, used = layout.objects(txn), layout.records(txn), layout.used(txn)
-            size = (env.info()["last_pgno"] + 1) * env.stat()["psize"]
-            return Stats(revision, compacted, objects, records, size, max(0, size - used))
+                revision, compacted = layout.revision(txn), max(layout.compacted(txn).values(), default=0)
+                objects, records = layout.objects(txn), layout.versions(txn)
+                size, free = self._sizes(txn)
+            return Stats(revision, compacted, objects, records, size, free)
 
         return await self._in_thread(read)
 
+    def gauges(self) -> Gauges:
+        env, writer = self._environment, self._writer
+        with self._reading() as txn:
+            size, free = self._sizes(txn)
+            records = self._layout.records(txn)
+            reading = readers(env)
+        disk = os.statvfs(self._path)
+        return Gauges(
+            writer.revision,
+            self.compacted,
+            records,
+            size,
+            free,
+            disk.f_bavail * disk.f_frsize,
+            len(reading) - 1,  # not this one
+            lag(env, reading),
+            writer.counts,
+        )
+
+    def _sizes(self, txn: "lmdb.Transaction") -> tuple[int, int]:
+        """Bytes of the file, and of those the bytes that are free."""
+        env = self._environment
+        size = (env.info()["last_pgno"] + 1) * env.stat()["psize"]
+        return size, max(0, size - self._layout.used(txn))
+
     @contextlib.contextmanager
-    def _reading(self) -> Iterator["lmdb.Transaction"]:
+    def _reading(self, buffers: bool = False) -> Iterator["lmdb.Transaction"]:
         """A snapshot to read from."""
         try:
-            with self._environment.begin() as txn:
+            with self._begin(buffers) as txn:
                 yield txn
         except lmdb.PanicError as error:
             raise StoreError(f"the store in {self._path} cannot be read until it is opened again: {error}") from error
         except (lmdb.CorruptedError, lmdb.PageNotFoundError) as error:
             raise StoreCorrupt(f"the store in {self._path} is damaged: {error}") from error
+
+    def _begin(self, buffers: bool) -> Any:
+        env = self._environment
+        try:
+            return env.begin(buffers=True) if buffers else env.begin()
+        except lmdb.ReadersFullError:
+            if not self._writer.clear_readers():
+                raise StoreError(f"too many processes read the store in {self._path} at once") from None
+            return env.begin()
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         if self._threads is None:
@@ -298,63 +324,3 @@ class LmdbStore:
 
     def _closed(self) -> StoreClosed:
         return StoreClosed(f"the store in {self._path} is not open")
-
-
-def write_snapshot(path: str, uid: str, changes: Iterable[Change], compacted: dict[str, int]) -> None:
-    """Makes a store in the new folder `path` of another's changes and of where its histories begin."""
-    with _whole(path) as half:
-        env = lmdb.open(half, map_size=MAP_SIZE, max_dbs=DATABASES, mode=0o600)
-        try:
-            with env.begin(write=True) as txn:
-                layout = Layout(env, txn, uid, half)
-                for change in changes:
-                    layout.put(txn, layout.prepare(txn, change))
-                    layout.finish(txn, change.revision, microseconds(change.time))
-                for history, revision in compacted.items():
-                    layout.restore_compacted(txn, history, revision)
-        finally:
-            env.close()
-        os.remove(os.path.join(half, "lock.mdb"))
-
-
-@contextlib.contextmanager
-def _whole(path: str) -> Iterator[str]:
-    """A folder to make a snapshot in, beside its place: it is moved there when it is whole and on disk."""
-    path = os.path.abspath(path)
-    half = path + ".incomplete"
-    os.makedirs(half, mode=0o700)
-    try:
-        yield half
-        with open(os.path.join(half, "data.mdb"), "rb") as file:
-            os.fsync(file.fileno())
-        os.rename(half, path)
-        _sync_folder(os.path.dirname(path))
-    except BaseException:
-        shutil.rmtree(half, ignore_errors=True)
-        raise
-
-
-def _lock(path: str) -> int:
-    """Holds the folder for this process. LMDB itself would let two writers' processes share the file, whose
-    revisions would then part; and opening it twice in one process breaks its own locks."""
-    file = os.open(os.path.join(path, "orlop.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.read(file, 20).decode().strip() or "unknown"
-        os.close(file)
-        raise StoreLocked(
-            f"the store in {path} is in use by process {holder}: stop it first, or choose another --data-dir"
-        ) from None
-    with contextlib.suppress(OSError):  # for the message above only: a full disk keeps nobody from reading
-        os.ftruncate(file, 0)
-        os.write(file, str(os.getpid()).encode())
-    return file
-
-
-def _sync_folder(path: str) -> None:
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -5,7 +5,7 @@ import errno
 import os
 import resource
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 
@@ -13,9 +13,9 @@ import lmdb
 import msgspec
 
 from orlop.clock import Clock
-from orlop.store.base import Change, ChangeType, Conflict, StoreCorrupt, StoreError, StoreFull, Write
-from orlop.store.histories import HISTORIES
+from orlop.store.base import Change, ChangeType, Conflict, Counts, StoreCorrupt, StoreError, StoreFull, Write
 from orlop.store.lmdb_layout import Layout
+from orlop.store.lmdb_sweep import sweep
 from orlop.store.record import SECOND, microseconds
 
 MAX_GROUP = 1000
@@ -36,8 +36,7 @@ class _Commit(msgspec.Struct, gc=False):
 
 
 class _Sweep(msgspec.Struct, gc=False):
-    history: str
-    target: int
+    targets: Mapping[str, int]
     future: "asyncio.Future[None]"
 
 
@@ -57,9 +56,10 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._queue: SimpleQueue[_Commit | _Sweep | None] = SimpleQueue()
         self._broken = ""
+        self.counts = Counts()
         with env.begin() as txn:
             self.revision = layout.revision(txn)
-            self.compacted = {history: layout.compacted(txn, history) for history in HISTORIES}
+            self.compacted: Mapping[str, int] = layout.compacted(txn)
             self._time = layout.last_time(txn)
         self._thread = threading.Thread(target=self._run, name="orlop-store", daemon=True)
         self._thread.start()
@@ -70,11 +70,19 @@ class Writer:
         self._queue.put(_Commit(writes, future))
         return future
 
-    def sweep(self, history: str, target: int) -> "asyncio.Future[None]":
-        """Compacts a history, slice by slice between the writes."""
+    def sweep(self, targets: Mapping[str, int]) -> "asyncio.Future[None]":
+        """Compacts each resource's history to its target, slice by slice between the writes."""
         future: asyncio.Future[None] = self._loop.create_future()
-        self._queue.put(_Sweep(history, target, future))
+        # What a reader that was killed had open would keep pages from being used again.
+        self.clear_readers()
+        self._queue.put(_Sweep(targets, future))
         return future
+
+    def clear_readers(self) -> int:
+        """Frees the slots of processes that ended in the middle of a read; returns how many."""
+        cleared = int(self._env.reader_check())
+        self.counts.stale_readers += cleared
+        return cleared
 
     def stop(self) -> None:
         """Finishes what has been asked for and ends the thread. Blocks."""
@@ -109,7 +117,9 @@ class Writer:
         outcomes: list[list[int] | Exception]
         known = len(self._layout.resources)
         swept: list[bool | StoreCorrupt] = []
+        began = self._clock.monotonic()
         time = max(self._time, microseconds(self._clock.now()))
+        compacted = self.compacted
         try:
             if self._broken:
                 raise StoreError(self._broken)
@@ -117,29 +127,43 @@ class Writer:
                 outcomes = [self._try(txn, commit.writes, changes, time) for commit in commits]
                 if changes:
                     self._layout.finish(txn, changes[-1].revision, time)
-                swept = [self._sweep(txn, sweep) for sweep in sweeps]
+                if sweeps:
+                    swept = [self._sweep(txn, one) for one in sweeps]
+                    compacted = self._layout.compacted(txn)
         except Exception as error:  # whatever it is, every caller must hear of it
             self._layout.forget_resources(known)
             changes = []
             failure = self._explain(error)
             outcomes = [failure] * len(commits)
-            for sweep in sweeps:
-                self._on_loop(_fail, sweep.future, failure)
+            for one in sweeps:
+                self._on_loop(_fail, one.future, failure)
         else:
             if changes:
                 self.revision = changes[-1].revision
                 self._time = time
-            for sweep, done in zip(sweeps, swept, strict=True):
-                self.compacted[sweep.history] = max(self.compacted[sweep.history], sweep.target)
+            self.compacted = compacted
+            for one, done in zip(sweeps, swept, strict=True):
                 if isinstance(done, StoreCorrupt):
-                    self._on_loop(_fail, sweep.future, done)
+                    self._on_loop(_fail, one.future, done)
                 elif done or stopping:  # what is left is swept after the next start
-                    self._on_loop(_done, sweep.future)
+                    self._on_loop(_done, one.future)
                 else:
-                    self._queue.put(sweep)
+                    self._queue.put(one)
+        self._count(changes, outcomes, self._clock.monotonic() - began)
         if commits:
             futures = [commit.future for commit in commits]
             self._on_loop(self._answer, changes, list(zip(futures, outcomes, strict=True)))
+
+    def _count(self, changes: list[Change], outcomes: Sequence[list[int] | Exception], seconds: float) -> None:
+        counts = self.counts
+        counts.transactions += 1
+        counts.seconds += seconds
+        counts.writes += len(changes)
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                counts.conflicts += isinstance(outcome, Conflict)
+                counts.full += isinstance(outcome, StoreFull)
+                counts.failed += not isinstance(outcome, Conflict | StoreFull)
 
     def _try(
         self, txn: "lmdb.Transaction", writes: Sequence[Write], changes: list[Change], time: int
@@ -167,12 +191,14 @@ class Writer:
             changes.append(one.change)
         return [one.change.revision for one in prepared]
 
-    def _sweep(self, txn: "lmdb.Transaction", sweep: _Sweep) -> bool | StoreCorrupt:
+    def _sweep(self, txn: "lmdb.Transaction", one: _Sweep) -> bool | StoreCorrupt:
         """One slice. A damaged record stops the compaction there, not the writes beside it."""
         try:
-            return self._layout.sweep(txn, sweep.history, sweep.target, SWEEP)
+            looked, done = sweep(self._layout, txn, one.targets, SWEEP)
         except StoreCorrupt as error:
             return error
+        self.counts.compacted += looked
+        return done
 
     def _explain(self, error: Exception) -> StoreError:
         """What a failed transaction means. Nothing of it was written; whether the next may succeed depends."""

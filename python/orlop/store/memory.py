@@ -2,15 +2,18 @@
 
 import asyncio
 from bisect import bisect_right, insort
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
 from orlop.clock import Clock
 from orlop.store.base import (
+    Batch,
     Change,
     ChangeType,
     Compacted,
     Conflict,
+    Counts,
     FutureRevision,
+    Gauges,
     Key,
     Record,
     Stats,
@@ -18,9 +21,8 @@ from orlop.store.base import (
     Write,
 )
 from orlop.store.broadcast import Broadcast
-from orlop.store.histories import HISTORIES, histories_of, history_of
 from orlop.store.keys import check
-from orlop.store.lmdb import write_snapshot
+from orlop.store.snapshot import write_snapshot
 
 READ_SLICE = 1000
 """Changes that one step of a lagging follower takes from the log."""
@@ -38,7 +40,8 @@ class MemoryStore:
         self._history: dict[Key, list[int]] = {}
         self._keys: dict[str, list[Key]] = {}
         self._times: list[tuple[float, int]] = []
-        self._compacted = dict.fromkeys(HISTORIES, 0)
+        self._compacted: dict[str, int] = {}
+        self._counts = Counts()
         self._open = False
         self._answers: list[tuple[asyncio.Future[list[int]], list[Change]]] = []
         self._broadcast = Broadcast(self._changes_after)
@@ -61,10 +64,14 @@ class MemoryStore:
 
     @property
     def compacted(self) -> int:
-        return self._compacted[history_of("")]
+        return max(self._compacted.values(), default=0)
 
     def compacted_of(self, resource: str) -> int:
-        return self._compacted[history_of(resource)]
+        return self._compacted.get(resource, 0)
+
+    @property
+    def resources(self) -> list[str]:
+        return list(self._keys)
 
     async def commit(self, write: Write) -> int:
         return (await self.commit_all((write,)))[0]
@@ -108,12 +115,14 @@ class MemoryStore:
         self._log[change.revision] = change
         if change.key not in self._history:
             insort(self._keys.setdefault(change.key.resource, []), change.key)
+        self._counts.writes += 1
         self._history.setdefault(change.key, []).append(change.revision)
 
     def _answer(self) -> None:
         answers, self._answers = self._answers, []
         if batch := [change for _, changes in answers for change in changes]:
-            self._broadcast.publish(batch)
+            self._counts.transactions += 1
+            self._broadcast.publish(Batch(batch[-1].revision, batch))
         for future, changes in answers:
             if not future.done():
                 future.set_result([change.revision for change in changes])
@@ -160,33 +169,41 @@ class MemoryStore:
             return self._revision
         if revision > self._revision:
             raise FutureRevision(revision, self._revision)
-        oldest = max(self._compacted[history] for history in histories_of(resource))
+        oldest = self.compacted if resource is None else self.compacted_of(resource)
         if revision < oldest:
             raise Compacted(revision, oldest)
         return revision
 
-    def changes(self, since: int) -> AsyncIterator[list[Change]]:
+    def changes(self, since: int) -> AsyncIterator[Batch]:
         return self._broadcast.follow(since)
 
-    async def _changes_after(self, since: int) -> list[Change]:
+    async def _changes_after(self, since: int) -> Batch | None:
         self._check_open()
-        if since > self._revision:
-            return []
+        if since >= self._revision:
+            return None
         self._snapshot(None, since)
-        return [self._log[n] for n in range(since + 1, min(self._revision, since + READ_SLICE) + 1)]
+        found = [self._log[n] for n in range(since + 1, min(self._revision, since + READ_SLICE) + 1)]
+        return Batch(found[-1].revision, found)
 
     async def compact(self, revision: int, resource: str | None = None) -> None:
-        self._check_open()
-        if revision > self._revision:
-            raise FutureRevision(revision, self._revision)
-        for history in histories_of(resource):
-            self._compact(history, revision)
+        await self.compact_each(dict.fromkeys(self.resources if resource is None else [resource], revision))
 
-    def _compact(self, history: str, revision: int) -> None:
-        if revision <= self._compacted[history]:
+    async def compact_each(self, targets: Mapping[str, int]) -> None:
+        self._check_open()
+        newest = max(targets.values(), default=0)
+        if newest > self._revision:
+            raise FutureRevision(newest, self._revision)
+        for resource, target in targets.items():
+            if resource in self._keys:
+                self._compact(resource, target)
+        oldest = min((self.compacted_of(resource) for resource in self._keys), default=0)
+        self._times = [pair for pair in self._times if pair[1] >= oldest]
+
+    def _compact(self, resource: str, revision: int) -> None:
+        if revision <= self.compacted_of(resource):
             return
-        self._compacted[history] = revision
-        for key in [key for key in self._history if history_of(key.resource) == history]:
+        self._compacted[resource] = revision
+        for key in [key for key in self._history if key.resource == resource]:
             revisions = self._history[key]
             keep = max(bisect_right(revisions, revision) - 1, 0)
             if revisions[keep] <= revision and self._log[revisions[keep]].type == "DELETED":
@@ -197,16 +214,23 @@ class MemoryStore:
             if not revisions:
                 del self._history[key]
                 self._keys[key.resource].remove(key)
-        self._times = [pair for pair in self._times if pair[1] >= self.compacted]
 
     async def revision_at(self, time: float) -> int:
         index = bisect_right(self._times, (time, self._revision))
         return self._times[index - 1][1] if index else 0
 
-    async def revision_back(self, resource: str, changes: int) -> int:
-        history = history_of(resource)
-        revisions = sorted(n for n, change in self._log.items() if history_of(change.key.resource) == history)
-        return revisions[-changes - 1] if len(revisions) > changes else 0
+    async def revision_back(self, resource: str, changes: int, size: int | None = None) -> int:
+        for revision in sorted(self._log, reverse=True):
+            change = self._log[revision]
+            if change.key.resource != resource:
+                continue
+            if revision <= self.compacted_of(resource):
+                return 0
+            if changes <= 0 or (size is not None and len(change.value) > size):
+                return revision
+            changes -= 1
+            size = size - len(change.value) if size is not None else None
+        return 0
 
     async def snapshot(self, path: str) -> None:
         self._check_open()
@@ -214,15 +238,19 @@ class MemoryStore:
 
     async def stats(self) -> Stats:
         objects: dict[str, int] = {}
-        records = dict.fromkeys(HISTORIES, 0)
-        size = 0
+        records: dict[str, int] = {}
         for change in self._log.values():
-            records[history_of(change.key.resource)] += 1
-            size += len(change.value)
+            records[change.key.resource] = records.get(change.key.resource, 0) + 1
         for resource, keys in self._keys.items():
             if live := sum(self._at(key, self._revision) is not None for key in keys):
                 objects[resource] = live
-        return Stats(self._revision, self.compacted, objects, records, size, 0)
+        return Stats(self._revision, self.compacted, objects, records, self._size(), 0)
+
+    def gauges(self) -> Gauges:
+        return Gauges(self._revision, self.compacted, len(self._log), self._size(), 0, 0, 0, 0, self._counts)
+
+    def _size(self) -> int:
+        return sum(len(change.value) for change in self._log.values())
 
     def _check_open(self) -> None:
         if not self._open:

@@ -1,0 +1,74 @@
+"""From older formats on disk to this one."""
+
+import itertools
+from pathlib import Path
+
+import lmdb
+import pytest
+
+from orlop.clock import FakeClock
+from orlop.store import lmdb_upgrade
+from orlop.store.base import StoreFormat
+from orlop.store.lmdb import LmdbStore
+from tests.store.format1 import some_changes, write_format1
+from tests.store.support import opened, pod, write
+
+LEASES = "coordination.k8s.io/leases"
+
+
+async def test_a_store_of_format_1_is_upgraded(tmp_path: Path) -> None:
+    changes = some_changes(100)
+    write_format1(tmp_path, "the-uid", changes, {b"main": 20, b"leases": 60})
+    for _ in range(2):  # upgraded, and then opened as what it is
+        async with opened(LmdbStore(str(tmp_path), FakeClock())) as store:
+            assert (store.uid, store.revision, store.compacted) == ("the-uid", 100, 60)
+            assert [store.compacted_of(one) for one in ("pods", LEASES, "configmaps")] == [20, 60, 20]
+            for revision in range(20, 101):
+                state = {}
+                for change in changes[:revision]:
+                    state[change.key] = change
+                for resource in ("pods", "configmaps", LEASES):
+                    if revision < store.compacted_of(resource):
+                        continue
+                    found, _ = await store.range(resource, revision=revision)
+                    there = [c for k, c in state.items() if k.resource == resource and c.type != "DELETED"]
+                    assert [(r.revision, r.value) for r in found] == [
+                        (c.revision, c.value) for c in sorted(there, key=lambda c: c.key)
+                    ]
+            batch = await anext(store.changes(60))
+            assert batch.changes == changes[60:]
+            assert await store.revision_at(1_000_050.5) == 50
+    async with opened(LmdbStore(str(tmp_path), FakeClock())) as store:
+        await store.compact(100)
+        assert sum((await store.stats()).records.values()) == sum((await store.stats()).objects.values())
+        assert await store.commit(write(pod("after"))) == 101
+    with lmdb.open(str(tmp_path), max_dbs=16) as env, env.begin() as txn:
+        assert txn.get(b"log.main") is None
+        assert txn.get(b"format", db=env.open_db(b"meta", txn=txn)) == b"2"
+
+
+async def test_an_upgrade_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_format1(tmp_path, "the-uid", some_changes(30), {})
+    step = lmdb_upgrade.UPGRADES[1]
+
+    def fails(*arguments: object) -> None:
+        step(*arguments)  # type: ignore[arg-type]
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setitem(lmdb_upgrade.UPGRADES, 1, fails)
+    with pytest.raises(Exception, match="No space left"):
+        await LmdbStore(str(tmp_path), FakeClock()).open()
+    monkeypatch.undo()
+    async with opened(LmdbStore(str(tmp_path), FakeClock())) as store:
+        assert store.revision == 30
+
+
+async def test_a_format_without_a_way_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_format1(tmp_path, "the-uid", some_changes(3), {})
+    monkeypatch.delitem(lmdb_upgrade.UPGRADES, 1)
+    with pytest.raises(StoreFormat, match="has format 1, which this version of orlop cannot upgrade"):
+        await LmdbStore(str(tmp_path), FakeClock()).open()
+
+
+def test_every_format_has_a_way() -> None:
+    assert sorted(lmdb_upgrade.UPGRADES) == list(itertools.islice(itertools.count(1), lmdb_upgrade.FORMAT - 1))
