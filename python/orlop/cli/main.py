@@ -12,6 +12,7 @@ COMMANDS = {
     "kubeconfig": "print the admin kubeconfig of a cluster",
     "logs": "print or follow the logs of a cluster's components",
     "image": "the images of the embedded runtime: load, pull, list, remove",
+    "store": "check, back up, restore and look into a cluster's store",
     "version": "print the versions",
     "apiserver": "run an API server alone",
     "scheduler": "run a scheduler against an API server",

@@ -1,10 +1,12 @@
 """The folder of a store on disk: who holds it, and how a new one comes to be whole or not at all."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,14 +34,22 @@ def environment(path: str, **more: Any) -> "lmdb.Environment":
 
 @contextlib.contextmanager
 def whole(path: str) -> Iterator[str]:
-    """A folder to make a snapshot in, beside its place: it is moved there when it is whole and on disk."""
+    """A folder to make `path` in, beside its place: it is moved there when it is whole and on disk.
+
+    Raises FileExistsError where there is something already; an empty folder is nothing.
+    """
     path = os.path.abspath(path)
-    half = path + ".incomplete"
-    os.makedirs(half, mode=0o700)
+    if os.path.exists(path) and not (os.path.isdir(path) and not os.listdir(path)):
+        raise FileExistsError(errno.EEXIST, "there is something in this place already", path)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    half = tempfile.mkdtemp(prefix=os.path.basename(path) + ".incomplete-", dir=os.path.dirname(path))
     try:
         yield half
-        with open(os.path.join(half, "data.mdb"), "rb") as file:
-            os.fsync(file.fileno())
+        for folder, _, files in os.walk(half):
+            for name in files:
+                with open(os.path.join(folder, name), "rb") as file:
+                    os.fsync(file.fileno())
+            sync_folder(folder)
         os.rename(half, path)
         sync_folder(os.path.dirname(path))
     except BaseException:

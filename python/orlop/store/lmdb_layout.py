@@ -83,7 +83,7 @@ class Layout:
         self.meta = _database(env, txn, b"meta", where, create)
         found = txn.get(b"format", db=self.meta)
         if found is not None:
-            upgrade(env, txn, self.meta, int(found), where, may=create)
+            upgrade(env, txn, self.meta, int(bytes(found)), where, may=create)
         elif new_uid is not None:
             txn.put(b"format", str(FORMAT).encode(), db=self.meta)
             txn.put(b"uid", new_uid.encode(), db=self.meta)
@@ -230,6 +230,32 @@ class Layout:
             name = "/".join(record.key)
             raise StoreCorrupt(f"the index leads from {self.place(index)} to the record of {name}, revision {revision}")
         return record
+
+    def places(
+        self, txn: "Transaction", resource: str, namespace: str | None, revision: int | None
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Index keys of a resource's objects at a revision that `snapshot` gave, each with its revision's bytes."""
+        number = self._numbers.get(resource)
+        if number is not None:
+            prefix = resource_prefix(number) if namespace is None else namespace_prefix(number, namespace)
+            yield from self._places(txn, prefix, prefix, revision)
+
+    def load(self, txn: "Transaction", index: bytes, revision: int) -> Record:
+        """The version of the object at an index key. Raises StoreCorrupt."""
+        return self._load(txn, index, revision.to_bytes(REVISION))
+
+    def all_versions(self, txn: "Transaction") -> Iterator[tuple[bytes, list[tuple[int, bool]]]]:
+        """Every index key there is or was, with its revisions, oldest first, and whether each is a deletion."""
+        place, versions = b"", list[tuple[int, bool]]()
+        with txn.cursor(db=self.history) as cursor:
+            for at, what in cursor:
+                if at[:-REVISION] != place:
+                    if versions:
+                        yield place, versions
+                    place, versions = bytes(at[:-REVISION]), []
+                versions.append((int.from_bytes(at[-REVISION:]), what == _DELETION))
+        if versions:
+            yield place, versions
 
     def place(self, index: bytes) -> str:
         """An index key for people."""
