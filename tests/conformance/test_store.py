@@ -1,7 +1,6 @@
 """What every store does, whichever it is."""
 
 import asyncio
-import os
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -28,8 +27,7 @@ from orlop.store.broadcast import BACKLOG
 from orlop.store.lmdb import LmdbStore
 from tests.model.store import PlainStore
 from tests.store.support import STORES, Make, delete, opened, parts, pod, until, write
-
-CAMPAIGN = int(os.environ.get("ORLOP_CAMPAIGN", "1"))
+from tests.support.campaign import campaign, times
 
 
 @pytest.fixture(params=sorted(STORES))
@@ -462,10 +460,9 @@ STEPS = st.lists(
 )
 
 
-@pytest.mark.campaign
-@pytest.mark.timeout(120 * CAMPAIGN)
+@campaign(120)
 @pytest.mark.parametrize("kind", sorted(STORES))
-@settings(max_examples=40 * CAMPAIGN, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=times(40, 40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=STEPS)
 def test_any_history_is_as_a_plain_list_has_it(kind: str, steps: list[tuple[Any, ...]]) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -3,8 +3,10 @@
 import asyncio
 import os
 import resource
+import signal
 import socket
 import sys
+import time
 import zlib
 
 from orlop.clock import SystemClock
@@ -12,6 +14,8 @@ from orlop.store.base import Key, Parts, StoreError, StoreFull, Write
 from orlop.store.lmdb import LmdbStore
 
 WRITERS = 16
+SIZES = [10, 700, 700, 3000, 3000, 3000, 40_000]
+"""Bytes: records that share a page, that have one of their own, and ten of them."""
 
 
 def parts(text: str, size: int) -> Parts:
@@ -20,13 +24,13 @@ def parts(text: str, size: int) -> Parts:
     return Parts(b'{"resourceVersion":"', f'","text":"{text}","filler":"{filler}"}}'.encode())
 
 
-async def killed(path: str, run: str, writes: str = "0") -> None:
+async def killed(path: str, run: str, writes: str = "0", backups: str = "") -> None:
     """Writes as fast as it can until it is killed, and says on stdout what has been acknowledged.
 
-    `writes`: each writer ends after so many.
+    `writes`: each writer ends after so many. `backups`: a folder in which to make snapshots meanwhile.
 
-    A line is `revision name text size`, or `revision name` of a deletion. It is written at once (one unbuffered
-    write), so that a kill loses no line of what was acknowledged before.
+    A line is `revision resource name text size`, or `revision resource name` of a deletion. It is written at once (one
+    unbuffered write), so that a kill loses no line of what was acknowledged before.
     """
     store = LmdbStore(path, SystemClock())
     await store.open()
@@ -36,11 +40,7 @@ async def killed(path: str, run: str, writes: str = "0") -> None:
         count = 0
         while not int(writes) or count < int(writes):
             count += 1
-            name, text, size = (
-                f"w{writer}-{random.randrange(20)}",
-                f"{run}-{writer}-{count}",
-                random.choice([10, 700, 3000]),
-            )
+            name, text, size = f"w{writer}-{random.randrange(20)}", f"{run}-{writer}-{count}", random.choice(SIZES)
             key = Key(random.choice(["pods", "coordination.k8s.io/leases"]), "default", name)
             there = await store.get(key)
             if there and random.random() < 0.2:
@@ -57,9 +57,37 @@ async def killed(path: str, run: str, writes: str = "0") -> None:
             await store.compact(max(0, store.revision - 200))
             os.write(1, f"compacted {store.compacted}\n".encode())
 
-    compacting = asyncio.ensure_future(compact())
+    async def backup() -> None:
+        count = 0
+        while True:
+            count += 1
+            await store.snapshot(os.path.join(backups, f"{run}-{count}"))
+
+    beside = [asyncio.ensure_future(compact())]
+    if backups:
+        beside.append(asyncio.ensure_future(backup()))
     await asyncio.gather(*(write(writer) for writer in range(WRITERS)))
-    compacting.cancel()
+    for task in beside:
+        task.cancel()
+
+
+def kills(path: str, backups: str) -> None:
+    """Takes orders on stdin, `RUN SINCE SECONDS FILE`: forks (so that nothing has to be imported again) a child that
+    works as `killed` with its stdout in the file, kills it so long after its `start` or its `first` acknowledgement,
+    and says that it is dead."""
+    for line in sys.stdin:
+        run, since, seconds, file = line.split()
+        child = os.fork()
+        if not child:
+            os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), 1)
+            asyncio.run(killed(path, run, "0", backups))
+            os._exit(0)
+        while since == "first" and not (os.path.exists(file) and os.path.getsize(file)):
+            time.sleep(0.001)
+        time.sleep(float(seconds))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        print("dead", flush=True)
 
 
 async def traced(path: str, sync: str) -> None:
@@ -141,4 +169,7 @@ async def failing(path: str) -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1] == "kills":
+        kills(*sys.argv[2:])
+        sys.exit()
     asyncio.run({"killed": killed, "traced": traced, "full": full, "failing": failing}[sys.argv[1]](*sys.argv[2:]))

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import os
 import random
 import socket
 import ssl
@@ -22,8 +21,8 @@ from orlop.store.lmdb_check import Finding, check
 from tests.store import history_client
 from tests.store.checked import Truth, check_linearizable, check_revisions, check_watch
 from tests.store.support import opened
+from tests.support.campaign import campaign, times
 
-CAMPAIGN = int(os.environ.get("ORLOP_CAMPAIGN", "1"))
 CLIENTS, WATCHERS, KEYS = 8, 3, 4
 ROUND = 1.5
 """Seconds after which other objects are taken. About once in that time the server is killed."""
@@ -162,17 +161,11 @@ async def run(server: Server, seconds: float, kills: bool) -> None:
     )
 
 
-@pytest.mark.timeout(120)
+@campaign(120)
 async def test_a_history_with_kills_is_linearizable(server: Server) -> None:
-    await run(server, 6, kills=True)
+    await run(server, times(6, 30), kills=True)
 
 
 @pytest.mark.timeout(120)
 async def test_a_history_without_kills_is_linearizable(server: Server) -> None:
     await run(server, 3, kills=False)
-
-
-@pytest.mark.campaign
-@pytest.mark.timeout(60 + 60 * CAMPAIGN)
-async def test_a_long_history_with_kills_is_linearizable(server: Server) -> None:
-    await run(server, 20 * CAMPAIGN, kills=True)

@@ -1,6 +1,5 @@
 """Power cuts: what was written to the file is recorded, then played back with what was not synced lost or torn."""
 
-import os
 import random
 import re
 import subprocess
@@ -8,17 +7,16 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-import pytest
-
 from orlop.clock import SystemClock
 from orlop.store.lmdb import LmdbStore
+from orlop.store.lmdb_check import Finding, check
 from tests.store import child
 from tests.store.acknowledged import check_acknowledged, read_acknowledged
 from tests.store.support import opened, pod, write
 from tests.store.test_trace import strace
+from tests.support.campaign import campaign, times
 
-CAMPAIGN = int(os.environ.get("ORLOP_CAMPAIGN", "1"))
-CUTS = 40 * CAMPAIGN
+CUTS = times(60, 300)
 SECTOR = 512
 """Bytes a disk writes wholly or not at all."""
 
@@ -144,8 +142,7 @@ def _write(image: bytearray, offset: int, data: bytes) -> None:
     image[offset : offset + len(data)] = data
 
 
-@pytest.mark.campaign
-@pytest.mark.timeout(120 * CAMPAIGN)
+@campaign(120)
 async def test_a_power_cut_loses_no_acknowledged_write(strace: str, tmp_path: Path) -> None:
     events = record(strace, tmp_path)
     first = next(n for n, event in enumerate(events) if isinstance(event, Said))
@@ -161,13 +158,15 @@ async def test_a_power_cut_loses_no_acknowledged_write(strace: str, tmp_path: Pa
         (folder / "data.mdb").write_bytes(image)
         told, compacted = read_acknowledged(said)
         acknowledged += len(told)
+        damage = [found for found in check(str(folder)) if isinstance(found, Finding)]
+        assert not damage, f"seed {seed}, cut {number}"
         async with opened(LmdbStore(str(folder), SystemClock())) as store:
             assert isinstance(store, LmdbStore)
             assert store.revision >= max(told, default=0), f"seed {seed}, cut {number}"
             assert store.compacted >= compacted, f"seed {seed}, cut {number}"
             await check_acknowledged(store, told)
             assert await store.commit(write(pod("after"))) > max(told, default=0)
-    print(f"{CUTS} cuts, {acknowledged} acknowledged writes, none lost")
+    print(f"{CUTS} power cuts, {acknowledged} acknowledged writes, 0 lost")
 
 
 async def test_a_store_that_does_not_sync_would_lose_some(strace: str, tmp_path: Path) -> None:
