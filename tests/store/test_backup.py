@@ -13,8 +13,9 @@ from orlop.clock import FakeClock, SystemClock
 from orlop.store.backup import BUMP, restore
 from orlop.store.base import Compacted, Key, StoreError
 from orlop.store.describe import describe
+from orlop.store.findings import Counted, Finding
 from orlop.store.lmdb import LmdbStore
-from orlop.store.lmdb_check import Counted, Finding, check
+from orlop.store.lmdb_check import check
 from orlop.store.shrink import shrink
 from tests.store.support import delete, opened, pod, write
 

@@ -13,10 +13,11 @@ from orlop.clock import FakeClock
 from orlop.store.backup import backup, restore, store_of
 from orlop.store.base import Key, StoreCorrupt, StoreError, StoreFormat
 from orlop.store.exporting import export
+from orlop.store.findings import Counted, Finding
 from orlop.store.guarded import check_guarded
 from orlop.store.keys import index_key
 from orlop.store.lmdb import LmdbStore
-from orlop.store.lmdb_check import Counted, Finding, check
+from orlop.store.lmdb_check import check
 from orlop.store.lmdb_layout import DATABASES
 from tests.store.format1 import some_changes, write_format1
 from tests.store.support import delete, opened, pod, write

@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 from orlop.clock import SystemClock
+from orlop.store.findings import Finding
 from orlop.store.lmdb import LmdbStore
-from orlop.store.lmdb_check import Finding, check
+from orlop.store.lmdb_check import check
 from tests.store import history_client
 from tests.store.checked import Truth, check_linearizable, check_revisions, check_watch
 from tests.store.support import opened

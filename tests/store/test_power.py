@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from orlop.clock import SystemClock
+from orlop.store.findings import Finding
 from orlop.store.lmdb import LmdbStore
-from orlop.store.lmdb_check import Finding, check
+from orlop.store.lmdb_check import check
 from tests.store import child
 from tests.store.acknowledged import check_acknowledged, read_acknowledged
 from tests.store.support import opened, pod, write

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Literal
+
+from orlop.store.choose import DEFAULT, Choice
 
 
 @dataclass(kw_only=True)
@@ -17,7 +18,7 @@ class Config:
     """0 takes a free port; None serves in-process only, without a socket."""
     advertise_address: str = ""
     """Where pods reach this server: the endpoint of the `kubernetes` Service. "" means `bind_address`."""
-    store: Literal["lmdb", "memory"] = "lmdb"
+    store: Choice = DEFAULT
     service_cidr: IPv4Network = field(default_factory=lambda: IPv4Network("10.96.0.0/16"))
     node_ports: range = field(default_factory=lambda: range(30000, 32768))
     cluster_domain: str = "cluster.local"

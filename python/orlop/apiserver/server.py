@@ -30,6 +30,7 @@ from orlop.apiserver.subresources.kubelet import Kubelets
 from orlop.clock import Clock, SystemClock
 from orlop.native import Hub
 from orlop.store.base import Store
+from orlop.store.choose import make_store
 from orlop.store.compactor import Compactor
 from orlop.store.feed import Feed, Waker
 from orlop.store.metrics import METRICS
@@ -138,15 +139,7 @@ class ApiServer:
                 await asyncio.to_thread(self._write_kubeconfig, config.write_kubeconfig)
 
     async def _open_store(self) -> Store:
-        store: Store
-        if self.config.store == "memory":
-            from orlop.store.memory import MemoryStore
-
-            store = MemoryStore(self.clock)
-        else:
-            from orlop.store.lmdb import LmdbStore
-
-            store = LmdbStore(str(self.config.data_dir / "store"), self.clock)
+        store = make_store(self.config.store, self.config.data_dir / "store", self.clock)
         await store.open()
         self._stack.push_async_callback(store.close)
         self._stack.enter_context(METRICS.of(store))

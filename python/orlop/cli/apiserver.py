@@ -8,6 +8,7 @@ from pathlib import Path
 from orlop.cli import options
 from orlop.cli.component import setup
 from orlop.cluster.supervisor import run_component
+from orlop.store.choose import CHOICES, DEFAULT
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--write-kubeconfig", type=Path, default=None, metavar="FILE", help="an admin kubeconfig, written when ready"
     )
     options.add_history(parser)
-    parser.add_argument("--store", choices=("lmdb", "memory"), default="lmdb", help="memory keeps nothing")
+    parser.add_argument("--store", choices=CHOICES, default=DEFAULT, help="memory keeps nothing")
     parser.add_argument(
         "--service-cluster-ip-range", default="10.96.0.0/16", metavar="CIDR", help="addresses of Services"
     )

@@ -42,7 +42,7 @@ def tell(settings: Settings, state: State) -> None:
 
 
 def proportional_mib(pid: int) -> float:
-    """The process's proportional set size (PSS), LMDB's mapped pages included."""
+    """The process's proportional set size (PSS), the store's mapped pages included."""
     try:
         with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as table:
             for line in table:

@@ -7,7 +7,7 @@ import yaml
 
 if TYPE_CHECKING:
     from orlop.store.describe import Description
-    from orlop.store.lmdb_check import Counted, Finding
+    from orlop.store.findings import Counted, Finding
 
 
 def finding(found: "Finding") -> str:

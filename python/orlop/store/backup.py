@@ -13,7 +13,8 @@ import msgspec
 
 from orlop.clock import Clock, rfc3339
 from orlop.store.base import Change, Record, StoreCorrupt, StoreError
-from orlop.store.lmdb_check import Counted, Finding, check
+from orlop.store.findings import Counted, Finding
+from orlop.store.lmdb_check import check
 from orlop.store.lmdb_files import DATA, environment, whole
 from orlop.store.lmdb_layout import Layout, Mark
 from orlop.store.lmdb_look import look, looking

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterator
 
 from orlop.store.base import Compacted, FutureRevision, Record, StoreCorrupt, StoreError
-from orlop.store.lmdb_check import PRESENT, Finding
+from orlop.store.findings import PRESENT, Finding
 from orlop.store.lmdb_look import look
 
 PASSING = frozenset({"events", "coordination.k8s.io/leases"})

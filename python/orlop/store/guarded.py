@@ -7,7 +7,8 @@ import signal
 import msgspec
 
 from orlop.store.base import StoreError
-from orlop.store.lmdb_check import WHOLE, Counted, Finding, check
+from orlop.store.findings import WHOLE, Counted, Finding
+from orlop.store.lmdb_check import check
 
 _Line = tuple[Finding | None, Counted | None, str]
 

@@ -7,40 +7,16 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import lmdb
-import msgspec
 
 from orlop.store import record as records
 from orlop.store.base import Key, StoreCorrupt
+from orlop.store.findings import INDEX, PAST, PRESENT, WHOLE, Counted, Finding
 from orlop.store.keys import RESOURCE, REVISION, index_key
 from orlop.store.lmdb_layout import Layout
 from orlop.store.lmdb_look import look
 
 if TYPE_CHECKING:
     from orlop.store.record import Header
-
-PRESENT = "the object's present state is lost: write it again (kubectl apply), or restore a backup"
-PAST = "only reads of the past need it; `orlop store restore --salvage` makes a store without it"
-INDEX = "the record is there: `orlop store restore --salvage` makes a store with new indexes"
-WHOLE = "restore a backup; `orlop store restore --salvage` makes a store of what can be read"
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """Damage."""
-
-    where: str
-    """The object, or the part of the store."""
-    revision: int
-    what: str
-    advice: str
-
-
-class Counted(msgspec.Struct):
-    """What was looked at."""
-
-    revision: int = 0
-    objects: int = 0
-    versions: int = 0
-    times: int = 0
 
 
 def check(path: str) -> Iterator[Finding | Counted]:
