@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from orlop.clock import FakeClock
 from orlop.store.base import (
+    NOBODY,
     Attribution,
     Batch,
     Change,
@@ -25,14 +26,17 @@ from orlop.store.base import (
 )
 from orlop.store.broadcast import BACKLOG
 from orlop.store.lmdb import LmdbStore
+from tests.conformance.etcd_shaped import EtcdShapedStore
 from tests.model.store import PlainStore
 from tests.store.support import STORES, Make, delete, opened, parts, pod, until, write
 from tests.support.campaign import campaign, times
 
+ALL: dict[str, Make] = {**STORES, "etcd-shaped": lambda clock, path: EtcdShapedStore(clock)}
 
-@pytest.fixture(params=sorted(STORES))
+
+@pytest.fixture(params=sorted(ALL))
 def make(request: pytest.FixtureRequest) -> Make:
-    return STORES[request.param]
+    return ALL[request.param]
 
 
 @pytest.fixture
@@ -43,6 +47,14 @@ def clock() -> FakeClock:
 @pytest.fixture
 async def store(make: Make, clock: FakeClock, tmp_path: Path) -> AsyncIterator[Store]:
     async with opened(make(clock, str(tmp_path / "store"))) as store:
+        yield store
+
+
+@pytest.fixture(params=sorted(STORES))
+async def ours(request: pytest.FixtureRequest, clock: FakeClock, tmp_path: Path) -> AsyncIterator[Store]:
+    """A store that does more than the protocol asks: revisions without gaps, one for each write, that followers have
+    before its writer; a history for each resource; attribution."""
+    async with opened(STORES[request.param](clock, str(tmp_path / "store"))) as store:
         yield store
 
 
@@ -72,7 +84,8 @@ async def test_an_object_lives_and_dies(store: Store, clock: FakeClock) -> None:
     assert (record.revision, record.value, record.time) == (2, b'{"resourceVersion":"2","text":"two"}', clock.now())
     first = await store.get(pod("a"), revision=1)
     assert first is not None
-    assert (first.revision, first.key, first.time, first.by) == (1, pod("a"), clock_then, by)
+    assert (first.revision, first.key, first.time) == (1, pod("a"), clock_then)
+    assert first.by in (by, NOBODY)
     assert await store.commit(delete(pod("a"), "last", expected=2)) == 3
     assert await store.get(pod("a")) is None
     assert await store.get(pod("a"), revision=2) == record
@@ -103,16 +116,26 @@ async def test_only_one_of_many_writers_wins(store: Store) -> None:
     assert [result for result in results if isinstance(result, int)] == [2]
 
 
+EVENT, NODE = Key("events", "default", "e"), Key("nodes", "", "n")
+
+
 async def test_a_transaction_is_all_or_nothing(store: Store) -> None:
-    assert await store.commit_all([write(pod("a"), expected=0), write(pod("b"), expected=0)]) == [1, 2]
+    first = await store.commit_all([write(pod("a"), expected=0), write(EVENT, expected=0)])
+    assert first == sorted(first)
+    assert first[-1] == store.revision
     with pytest.raises(Conflict) as conflict:
-        await store.commit_all([write(pod("c"), expected=0), write(pod("b"), expected=1), delete(pod("a"))])
-    assert (conflict.value.key, conflict.value.actual) == (pod("b"), 2)
-    assert await store.get(pod("c")) is None
-    assert await store.commit_all([write(pod("c"), expected=0), delete(pod("a"), expected=1)]) == [3, 4]
+        await store.commit_all([write(NODE, expected=0), write(EVENT, expected=first[1] + 1), delete(pod("a"))])
+    assert (conflict.value.key, conflict.value.actual) == (EVENT, first[1])
+    assert await store.get(NODE) is None
+    second = await store.commit_all([write(NODE, expected=0), delete(pod("a"), expected=first[0])])
+    assert first[-1] < second[0] <= second[1] == store.revision
+    for revision, there in ((first[-1], {pod("a"), EVENT}), (second[-1], {EVENT, NODE})):
+        found, _ = await store.range(None, revision=revision)
+        assert {record.key for record in found} == there
     assert await store.commit_all([]) == []
-    with pytest.raises(ValueError, match="at most once"):
-        await store.commit_all([write(pod("x")), write(pod("x"))])
+    for twice in (pod("x"), pod("y")):
+        with pytest.raises(ValueError, match="each resource at most once"):
+            await store.commit_all([write(pod("x")), write(twice)])
 
 
 async def test_pages_in_order(store: Store) -> None:
@@ -186,20 +209,20 @@ async def test_impossible_keys_are_refused(store: Store, key: Key) -> None:
     with pytest.raises(ValueError):
         await store.commit(write(key))
     with pytest.raises(ValueError):
-        await store.commit_all([write(pod("a")), write(key)])
+        await store.commit_all([write(NODE), write(key)])
     assert store.revision == 0
 
 
-async def test_a_write_that_cannot_be_stored_harms_no_other(store: Store) -> None:
+async def test_a_write_that_cannot_be_stored_harms_no_other(ours: Store) -> None:
     bad = Write(pod("bad"), Parts(b"", "no bytes"))  # type: ignore[arg-type]
     results = await asyncio.gather(
-        *(store.commit(w) for w in (write(pod("a")), bad, write(pod("b")))), return_exceptions=True
+        *(ours.commit(w) for w in (write(pod("a")), bad, write(pod("b")))), return_exceptions=True
     )
     assert isinstance(results[1], TypeError)
-    assert [results[0], results[2], store.revision] == [1, 2, 2]
+    assert [results[0], results[2], ours.revision] == [1, 2, 2]
     odd = Attribution("\ud800" * 3, "m" * 5000, "id", "")
-    assert await store.commit(write(pod("c"), by=odd)) == 3
-    record = await store.get(pod("c"))
+    assert await ours.commit(write(pod("c"), by=odd)) == 3
+    record = await ours.get(pod("c"))
     assert record is not None
     assert record.by.request_id == "id"
 
@@ -210,14 +233,14 @@ async def test_changes_come_from_the_log_and_then_as_they_are_made(store: Store)
     changes = store.changes(0)
     seen = await take(changes, 2)
     await store.commit(delete(pod("a"), "two"))
-    await store.commit_all([write(pod("a")), write(Key("events", "", "e"))])
+    together = await store.commit_all([write(pod("a")), write(Key("events", "", "e"))])
     seen += await take(changes, 3)
     assert [(c.revision, c.key.name, c.type, c.previous_revision) for c in seen] == [
         (1, "a", "ADDED", 0),
         (2, "a", "MODIFIED", 1),
         (3, "a", "DELETED", 2),
-        (4, "a", "ADDED", 0),
-        (5, "e", "ADDED", 0),
+        (together[0], "a", "ADDED", 0),
+        (together[1], "e", "ADDED", 0),
     ]
     assert seen[2].value == b'{"resourceVersion":"3","text":"two"}'
     assert await take(store.changes(0), 5) == seen
@@ -228,25 +251,40 @@ async def test_a_transaction_comes_in_one_batch(store: Store) -> None:
     changes = store.changes(0)
     waiting = asyncio.ensure_future(anext(changes))
     await asyncio.sleep(0)
-    await store.commit_all([write(pod(str(n))) for n in range(10)])
+    keys = [pod("a"), Key("nodes", "", "n"), Key("events", "", "e")]
+    revisions = await store.commit_all([write(key) for key in keys])
     batch = await waiting
-    revisions = [change.revision for change in batch.changes]
-    assert len(revisions) == 10
-    assert revisions == sorted(revisions)
+    assert [(change.revision, change.key) for change in batch.changes] == list(zip(revisions, keys, strict=True))
     assert batch.revision == revisions[-1] == store.revision
 
 
-async def test_a_follower_that_waits_has_a_change_before_its_writer_goes_on(store: Store) -> None:
+async def test_a_follower_hears_of_other_writers_and_of_progress(clock: FakeClock) -> None:
+    """What etcd adds: revisions that nothing here has made."""
+    async with opened(EtcdShapedStore(clock)) as store:
+        assert isinstance(store, EtcdShapedStore)
+        changes = store.changes(0)
+        revision = store.elsewhere(write(pod("a")))
+        assert [change.revision for change in await take(changes, 1)] == [revision]
+        assert store.revision == revision
+        store.progress()
+        batch = await anext(changes)
+        assert (batch.changes, batch.revision, store.revision) == ([], revision + 1, revision + 1)
+        record = await store.get(pod("a"))
+        assert record is not None
+        assert record.value == parts().at(revision), "put in on the way out"
+
+
+async def test_a_follower_that_waits_has_a_change_before_its_writer_goes_on(ours: Store) -> None:
     seen = 0
 
     async def follow() -> None:
         nonlocal seen
-        async for batch in store.changes(0):
+        async for batch in ours.changes(0):
             seen = batch.revision
 
     async def write_some(writer: int) -> None:
         for n in range(20):
-            revision = await store.commit(write(pod(f"{writer}-{n}")))
+            revision = await ours.commit(write(pod(f"{writer}-{n}")))
             assert seen >= revision
 
     follower = asyncio.ensure_future(follow())
@@ -317,41 +355,41 @@ async def test_the_past_until_it_is_compacted(store: Store) -> None:
     assert [record.key.name for record in (await store.range("pods", revision=12))[0]] == ["b"]
 
 
-async def test_each_resource_has_a_history_of_its_own(store: Store) -> None:
+async def test_each_resource_has_a_history_of_its_own(ours: Store) -> None:
     lease = Key("coordination.k8s.io/leases", "kube-node-lease", "n1")
     for _ in range(10):
-        await store.commit(write(lease))
-        await store.commit(write(pod("a")))
-    await store.compact(15, lease.resource)
-    assert (store.compacted, store.compacted_of(lease.resource), store.compacted_of("pods")) == (15, 15, 0)
-    assert sorted(store.resources) == [lease.resource, "pods"]
-    assert await store.get(pod("a"), revision=3) is not None
+        await ours.commit(write(lease))
+        await ours.commit(write(pod("a")))
+    await ours.compact(15, lease.resource)
+    assert (ours.compacted, ours.compacted_of(lease.resource), ours.compacted_of("pods")) == (15, 15, 0)
+    assert sorted(ours.resources) == [lease.resource, "pods"]
+    assert await ours.get(pod("a"), revision=3) is not None
     with pytest.raises(Compacted):
-        await store.get(lease, revision=14)
+        await ours.get(lease, revision=14)
     with pytest.raises(Compacted):
-        await store.range(None, revision=14)
+        await ours.range(None, revision=14)
     with pytest.raises(Compacted):
-        await anext(store.changes(14))
-    stats = await store.stats()
+        await anext(ours.changes(14))
+    stats = await ours.stats()
     assert (stats.records, stats.objects) == ({"pods": 10, lease.resource: 3}, {lease.resource: 1, "pods": 1})
-    await store.compact_each({"pods": 12, lease.resource: 3, "never": 1})
-    assert (store.compacted, store.compacted_of(lease.resource), store.compacted_of("pods")) == (15, 15, 12)
-    assert (await store.stats()).records == {"pods": 5, lease.resource: 3}
+    await ours.compact_each({"pods": 12, lease.resource: 3, "never": 1})
+    assert (ours.compacted, ours.compacted_of(lease.resource), ours.compacted_of("pods")) == (15, 15, 12)
+    assert (await ours.stats()).records == {"pods": 5, lease.resource: 3}
     with pytest.raises(FutureRevision):
-        await store.compact_each({"pods": 12, lease.resource: 21})
+        await ours.compact_each({"pods": 12, lease.resource: 21})
 
 
 async def test_from_time_to_revision(store: Store, clock: FakeClock) -> None:
     start = clock.now()
     assert await store.revision_at(start) == 0
     await clock.advance(10)
-    await store.commit_all([write(pod("a")), write(pod("b"))])
+    _, first = await store.commit_all([write(pod("a")), write(NODE)])
     await clock.advance(10)
-    await store.commit(write(pod("c")))
+    second = await store.commit(write(pod("c")))
     found = [await store.revision_at(start + seconds) for seconds in (0, 9.9, 10, 19.9, 20, 1000)]
-    assert found == [0, 0, 2, 2, 3, 3]
-    await store.compact(3)
-    assert await store.revision_at(start + 20) == 3
+    assert found == [0, 0, first, first, second, second]
+    await store.compact(second)
+    assert await store.revision_at(start + 20) == second
 
 
 async def test_from_time_to_revision_within_a_second(store: Store, clock: FakeClock) -> None:
@@ -367,13 +405,14 @@ async def test_from_time_to_revision_within_a_second(store: Store, clock: FakeCl
 
 
 async def test_from_a_number_of_changes_to_a_revision(store: Store) -> None:
-    for _ in range(5):
-        await store.commit_all([write(pod("a")), write(Key("events", "", "e"))])
-    assert [await store.revision_back("pods", changes) for changes in (0, 1, 4, 5, 99)] == [9, 7, 1, 0, 0]
-    assert await store.revision_back("events", 2) == 6
+    made = [await store.commit_all([write(pod("a")), write(Key("events", "", "e"))]) for _ in range(5)]
+    pods, events = zip(*made, strict=True)
+    assert [await store.revision_back("pods", changes) for changes in (0, 1, 4)] == [pods[4], pods[3], pods[0]]
+    assert [await store.revision_back("pods", changes) for changes in (5, 99)] == [0, 0]
+    assert await store.revision_back("events", 2) == events[2]
     assert await store.revision_back("never", 0) == 0
-    await store.compact(5)
-    assert [await store.revision_back("pods", changes) for changes in (0, 1, 2, 3)] == [9, 7, 0, 0]
+    await store.compact(pods[2])
+    assert [await store.revision_back("pods", changes) for changes in (0, 1, 2, 3)] == [pods[4], pods[3], 0, 0]
 
 
 async def test_from_a_size_to_a_revision(store: Store) -> None:
@@ -398,26 +437,26 @@ async def test_a_clock_that_goes_back(store: Store, clock: FakeClock) -> None:
     assert await store.revision_at(later) == 2
 
 
-async def test_a_snapshot_is_a_store(store: Store, clock: FakeClock, tmp_path: Path) -> None:
+async def test_a_snapshot_is_a_store(ours: Store, clock: FakeClock, tmp_path: Path) -> None:
     for n in range(20):
-        await store.commit(write(pod(str(n % 7)), str(n), by=Attribution("jane")))
-    await store.commit(delete(pod("0")))
-    await store.compact(9)
+        await ours.commit(write(pod(str(n % 7)), str(n), by=Attribution("jane")))
+    await ours.commit(delete(pod("0")))
+    await ours.compact(9)
     path = tmp_path / "snapshot"
-    await store.snapshot(str(path))
-    before, _ = await store.range(None)
-    past, _ = await store.range(None, revision=12)
-    changes = await take(store.changes(9), 12)
-    await store.commit(write(pod("later")))
+    await ours.snapshot(str(path))
+    before, _ = await ours.range(None)
+    past, _ = await ours.range(None, revision=12)
+    changes = await take(ours.changes(9), 12)
+    await ours.commit(write(pod("later")))
     assert [entry.name for entry in path.iterdir()] == ["data.mdb"]
     async with opened(LmdbStore(str(path), clock)) as copy:
-        assert (copy.uid, copy.revision, copy.compacted) == (store.uid, 21, 9)
+        assert (copy.uid, copy.revision, copy.compacted) == (ours.uid, 21, 9)
         assert (await copy.range(None))[0] == before
         assert (await copy.range(None, revision=12))[0] == past
         assert await take(copy.changes(9), 12) == changes
         assert await copy.commit(write(pod("new"))) == 22
     with pytest.raises(OSError):
-        await store.snapshot(str(path))
+        await ours.snapshot(str(path))
 
 
 async def test_nothing_works_when_it_is_closed(make: Make, clock: FakeClock, tmp_path: Path) -> None:
@@ -447,7 +486,9 @@ KEYS = st.builds(
     NAMES,
 )
 EXPECTED = st.sampled_from(["any", "right", "absent", "wrong"])
-WRITES = st.lists(st.tuples(KEYS, EXPECTED, st.booleans()), min_size=1, max_size=4, unique_by=lambda one: one[0])
+WRITES = st.lists(
+    st.tuples(KEYS, EXPECTED, st.booleans()), min_size=1, max_size=4, unique_by=lambda one: one[0].resource
+)
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("commit"), WRITES),

@@ -22,6 +22,10 @@ from tests.store.support import delete, opened, pod, write
 ORLOP = [sys.executable, "-m", "orlop.cli.main", "store"]
 
 
+def right(writer: int) -> Key:
+    return Key("configmaps", "default", f"right-{writer}")
+
+
 def no_damage(finding: Finding) -> None:
     raise AssertionError(finding)
 
@@ -56,7 +60,7 @@ async def test_a_backup_is_of_one_moment_while_writes_go_on(tmp_path: Path) -> N
             nonlocal written
             while not stopping:
                 text = f"{written}" + "x" * 4000
-                await store.commit_all([write(pod(f"left-{writer}"), text), write(pod(f"right-{writer}"), text)])
+                await store.commit_all([write(pod(f"left-{writer}"), text), write(right(writer), text)])
                 written += 1
 
         async def compact() -> None:
@@ -85,10 +89,10 @@ async def test_a_backup_is_of_one_moment_while_writes_go_on(tmp_path: Path) -> N
             assert backup.uid == store_uid(copy)
             assert backup.revision == seen[n][0]
             for writer in range(8):
-                left, right = await backup.get(pod(f"left-{writer}")), await backup.get(pod(f"right-{writer}"))
+                left, other = await backup.get(pod(f"left-{writer}")), await backup.get(right(writer))
                 assert left is not None
-                assert right is not None
-                assert json.loads(left.value)["text"] == json.loads(right.value)["text"]
+                assert other is not None
+                assert json.loads(left.value)["text"] == json.loads(other.value)["text"]
     assert "in this place already" in await orlop("backup", "--data-dir", tmp_path / "cluster", tmp_path / "b0", code=1)
 
 

@@ -12,7 +12,8 @@ from orlop.clock import FakeClock
 from orlop.native import Expired, Hub
 from orlop.store.base import Key, Parts, Store, StoreClosed, Write
 from orlop.store.feed import LOAD_SLICE, Feed, Waker
-from tests.store.support import STORES, delete, opened, pod, until, write
+from tests.conformance.etcd_shaped import EtcdShapedStore
+from tests.store.support import STORES, delete, opened, parts, pod, until, write
 
 
 @pytest.fixture(params=sorted(STORES))
@@ -39,9 +40,30 @@ async def fed(store: Store, hub: Hub) -> AsyncIterator[Feed]:
         await asyncio.gather(running, return_exceptions=True)
 
 
+async def test_a_store_that_answers_before_it_tells_and_that_others_write_to() -> None:
+    """As etcd does: whoever is answered finds it in the hub all the same."""
+    async with opened(EtcdShapedStore(FakeClock())) as store:
+        assert isinstance(store, EtcdShapedStore)
+        hub = new_hub()
+        hub.declare("nodes", [], False, "v1", "Node")
+        async with fed(store, hub) as feed:
+            for n in range(20):
+                revision = await feed.commit(write(pod(str(n))))
+                assert (hub.get("pods", "default", str(n)) or (b"", 0))[1] == revision == hub.revision
+            together = await feed.commit_all([write(pod("a")), write(Key("nodes", "", "n"))])
+            assert (hub.get("nodes", "", "n") or (b"", 0))[1] == together[1]
+            foreign = store.elsewhere(write(pod("b")))
+            await feed.reached(foreign)
+            assert hub.get("pods", "default", "b") == (parts().at(foreign), foreign)
+            waiting = asyncio.ensure_future(feed.reached(foreign + 1))
+            await asyncio.sleep(0)
+            store.progress()
+            await asyncio.wait_for(waiting, 10)
+
+
 async def test_it_loads_what_is_there(store: Store) -> None:
     count = LOAD_SLICE + 10
-    await store.commit_all([write(pod(f"{n:05}")) for n in range(count)])
+    await asyncio.gather(*(store.commit(write(pod(f"{n:05}"))) for n in range(count)))
     await store.commit_all([write(Key("nodes", "", "n1")), delete(pod("00007"))])
     hub = new_hub()
     async with fed(store, hub) as feed:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from orlop.api import errors, scheme
@@ -128,11 +129,9 @@ async def _addresses(core: Core) -> None:
             key = Key(IP_RESOURCE, "", address.metadata.name)
             revision = int(address.metadata.resource_version)
             writes.append(Write(key, split_stored(value), revision, delete=True, by=BY))
-    if writes:
-        try:
-            await core.objects.writer.commit_all(writes)
-        except Conflict:
-            return
+    for write in writes:
+        with suppress(Conflict):  # somebody has seen to it meanwhile
+            await core.objects.writer.commit(write)
 
 
 def _address(core: Core, value: bytes) -> networking_v1.IPAddress:

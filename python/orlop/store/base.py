@@ -24,7 +24,7 @@ class Key(NamedTuple):
 
 
 class Attribution(msgspec.Struct, frozen=True, gc=False):
-    """Who wrote, kept with each record for tracing, undo and reading the past."""
+    """Who wrote, kept with each record for tracing, undo and reading the past, by stores that have a place for it."""
 
     user: str = ""
     manager: str = ""
@@ -231,16 +231,17 @@ class Store(Protocol):
         ...
 
     async def commit(self, write: Write) -> int:
-        """The write's revision, once it is durable and every follower of `changes` has been handed it.
+        """The write's revision, once it is durable. Followers of `changes` may be handed it later: `Feed.commit` waits.
 
         Raises Conflict, StoreFull, StoreClosed. A caller that is cancelled does not know whether it was written.
         """
         ...
 
     async def commit_all(self, writes: Sequence[Write]) -> list[int]:
-        """All writes or none, in one transaction, at most one per key (ValueError); as `commit` otherwise.
+        """All writes or none, in one transaction, at most one per resource (ValueError); as `commit` otherwise.
 
-        The revisions do not fall from one write to the next; a store may give all of a transaction the same.
+        The revisions do not fall from one write to the next; a store may give all of a transaction the same, which is
+        why a resource may be in it once only: its watches resume after a revision.
         """
         ...
 

@@ -6,9 +6,10 @@ lists. A name that still does not fit is cut and ends in its hash; all names wit
 `lmdb.py` puts them in order when it reads them.
 """
 
+from collections.abc import Sequence
 from hashlib import sha256
 
-from orlop.store.base import Key
+from orlop.store.base import Key, Write
 
 MAX_KEY = 511
 """LMDB's compiled-in limit."""
@@ -42,6 +43,18 @@ def check(key: Key) -> None:
     for what, text, limit in zip(key._fields, key, (MAX_RESOURCE, MAX_NAMESPACE, MAX_NAME), strict=True):
         if len(text.encode()) > limit:
             raise ValueError(f"{what} {text!r} is longer than {limit} bytes")
+
+
+def check_transaction(writes: Sequence[Write]) -> None:
+    """Raises ValueError for writes that no store could make together.
+
+    A store may give a whole transaction one revision, and a client's watch of a resource resumes after a revision: two
+    changes of one resource at the same revision would be one too many.
+    """
+    for write in writes:
+        check(write.key)
+    if len({write.key.resource for write in writes}) != len(writes):
+        raise ValueError("a transaction writes each resource at most once")
 
 
 def resource_prefix(number: int) -> bytes:

@@ -29,7 +29,7 @@ from orlop.store.base import (
     Write,
 )
 from orlop.store.broadcast import Broadcast
-from orlop.store.keys import check
+from orlop.store.keys import check, check_transaction
 from orlop.store.lmdb_files import DATA, MAP_SIZE, environment, lock, sync_folder, whole
 from orlop.store.lmdb_layout import Layout
 from orlop.store.lmdb_readers import lag, readers
@@ -156,10 +156,7 @@ class LmdbStore:
         return (await self._writer.commit((write,)))[0]
 
     async def commit_all(self, writes: Sequence[Write]) -> list[int]:
-        for write in writes:
-            check(write.key)
-        if len({write.key for write in writes}) != len(writes):
-            raise ValueError("a transaction writes each key at most once")
+        check_transaction(writes)
         return await self._writer.commit(writes)
 
     def _answered(

@@ -21,7 +21,7 @@ from orlop.store.base import (
     Write,
 )
 from orlop.store.broadcast import Broadcast
-from orlop.store.keys import check
+from orlop.store.keys import check_transaction
 from orlop.store.snapshot import write_snapshot
 
 READ_SLICE = 1000
@@ -78,8 +78,7 @@ class MemoryStore:
 
     async def commit_all(self, writes: Sequence[Write]) -> list[int]:
         self._check_open()
-        if len({write.key for write in writes}) != len(writes):
-            raise ValueError("a transaction writes each key at most once")
+        check_transaction(writes)
         previous = [self._expect(write) for write in writes]
         self._time = max(self._time, self._clock.now())
         batch = [
@@ -99,7 +98,6 @@ class MemoryStore:
         return await future
 
     def _expect(self, write: Write) -> int:
-        check(write.key)
         current = self._at(write.key, self._revision)
         actual = current.revision if current else 0
         if (write.expected is not None and write.expected != actual) or (write.delete and not actual):
