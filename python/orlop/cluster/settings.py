@@ -93,7 +93,9 @@ def load(data_dir: Path) -> Settings | None:
     """The settings kept in a cluster's folder; None where there is no cluster. Raises SettingsError."""
     path = data_dir / "cluster.json"
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Settings, dec_hook=lambda kind, text: kind(text))
+        settings = msgspec.json.decode(path.read_bytes(), type=Settings, dec_hook=lambda kind, text: kind(text))
+        settings.data_dir = data_dir  # a cluster that was restored is in another place than it says
+        return settings
     except FileNotFoundError:
         return None
     except PermissionError:

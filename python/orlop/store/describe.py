@@ -7,6 +7,7 @@ import msgspec
 
 from orlop.store import record as records
 from orlop.store.keys import RESOURCE, REVISION
+from orlop.store.lmdb_figures import sizes
 from orlop.store.lmdb_files import DATA
 from orlop.store.lmdb_look import look
 from orlop.store.lmdb_readers import lag, readers
@@ -73,11 +74,11 @@ def describe(path: str) -> Description:
         with txn.cursor(db=layout.current) as cursor:
             for index, at in cursor:
                 found = txn.get(bytes(index[:RESOURCE]) + bytes(at), db=layout.log)
-                size = len(found) if found is not None else 0
+                bulk = len(found) if found is not None else 0
                 one = histories[int.from_bytes(index[:RESOURCE])]
                 one.objects += 1
-                one.object_bytes += size
-                entry = size, bytes(index)
+                one.object_bytes += bulk
+                entry = bulk, bytes(index)
                 if len(biggest) < BIGGEST:
                     heapq.heappush(biggest, entry)
                 elif entry > biggest[0]:
@@ -86,7 +87,7 @@ def describe(path: str) -> Description:
         reading = readers(env)
         mine = next((one for one in reading if one.pid == os.getpid()), None)
         others = [one for one in reading if one is not mine]
-        size = (int(env.info()["last_pgno"]) + 1) * int(env.stat()["psize"])
+        size, free = sizes(layout, env, txn)
         disk = os.statvfs(path)
         return Description(
             path=os.path.join(path, DATA),
@@ -97,12 +98,12 @@ def describe(path: str) -> Description:
             oldest_time=_time_of(layout.times, txn, oldest),
             newest_time=layout.last_time(txn) / records.SECOND,
             size=size,
-            free=max(0, size - layout.used(txn)),
+            free=free,
             disk_available=disk.f_bavail * disk.f_frsize,
             readers=[one.pid for one in others],
             oldest_reader_lag=lag(env, others),
             histories=sorted(histories, key=lambda one: -one.bytes),
-            biggest=[Object(layout.place(index), size) for size, index in sorted(biggest, reverse=True)],
+            biggest=[Object(layout.place(index), bulk) for bulk, index in sorted(biggest, reverse=True)],
         )
 
 

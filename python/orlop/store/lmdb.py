@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import lmdb
 
 from orlop.clock import Clock
+from orlop.store import lmdb_figures as figures
 from orlop.store.base import (
     Batch,
     Change,
@@ -245,8 +246,8 @@ class LmdbStore:
             layout = self._layout
             with self._reading() as txn:
                 revision, compacted = layout.revision(txn), max(layout.compacted(txn).values(), default=0)
-                objects, records = layout.objects(txn), layout.versions(txn)
-                size, free = self._sizes(txn)
+                objects, records = figures.objects(layout, txn), figures.versions(layout, txn)
+                size, free = figures.sizes(layout, self._environment, txn)
             return Stats(revision, compacted, objects, records, size, free)
 
         return await self._in_thread(read)
@@ -254,8 +255,8 @@ class LmdbStore:
     def gauges(self) -> Gauges:
         env, writer = self._environment, self._writer
         with self._reading() as txn:
-            size, free = self._sizes(txn)
-            records = self._layout.records(txn)
+            size, free = figures.sizes(self._layout, env, txn)
+            records = figures.records(self._layout, txn)
             reading = readers(env)
         disk = os.statvfs(self._path)
         return Gauges(
@@ -269,12 +270,6 @@ class LmdbStore:
             lag(env, reading),
             writer.counts,
         )
-
-    def _sizes(self, txn: "lmdb.Transaction") -> tuple[int, int]:
-        """Bytes of the file, and of those the bytes that are free."""
-        env = self._environment
-        size = (env.info()["last_pgno"] + 1) * env.stat()["psize"]
-        return size, max(0, size - self._layout.used(txn))
 
     @contextlib.contextmanager
     def _reading(self, buffers: bool = False) -> Iterator["lmdb.Transaction"]:

@@ -89,16 +89,17 @@ class Layout:
             txn.put(b"uid", new_uid.encode(), db=self.meta)
         else:
             raise StoreFormat(f"{where} holds an LMDB environment that is not orlop's: it has no format")
-        self._resources = _database(env, txn, b"resources", where, create)
+        self.numbers = _database(env, txn, b"resources", where, create)
         self.current = _database(env, txn, b"current", where, create)
         self.history = _database(env, txn, b"history", where, create)
         self.log = _database(env, txn, b"log", where, create)
         self.marks = _database(env, txn, b"marks", where, create)
         self.times = _database(env, txn, b"times", where, create)
+        self.databases = [self.meta, self.numbers, self.current, self.history, self.log, self.marks, self.times]
         self.uid = bytes(txn.get(b"uid", db=self.meta) or b"").decode()
         self.resources: list[str] = []
         """Names by number."""
-        numbered = {int.from_bytes(number): bytes(name).decode() for name, number in txn.cursor(db=self._resources)}
+        numbered = {int.from_bytes(number): bytes(name).decode() for name, number in txn.cursor(db=self.numbers)}
         if sorted(numbered) != list(range(len(numbered))):
             raise StoreCorrupt(f"the store in {where} is damaged: its resources are numbered {sorted(numbered)}")
         self.resources = [numbered[number] for number in range(len(numbered))]
@@ -178,7 +179,7 @@ class Layout:
         number = self._numbers.get(resource)
         if number is None:
             number = len(self.resources)
-            txn.put(resource.encode(), number.to_bytes(4), db=self._resources)
+            txn.put(resource.encode(), number.to_bytes(4), db=self.numbers)
             self.resources.append(resource)
             self._numbers[resource] = number
         return number
@@ -382,37 +383,6 @@ class Layout:
                 size = size - bulk if size is not None else None
                 found = cursor.prev()
         return 0
-
-    # --- figures ---
-
-    def objects(self, txn: "Transaction") -> dict[str, int]:
-        """How many there are of each resource."""
-        counts: dict[int, int] = {}
-        with txn.cursor(db=self.current) as cursor:
-            for index in cursor.iternext(keys=True, values=False):
-                number = int.from_bytes(index[:4])
-                counts[number] = counts.get(number, 0) + 1
-        return {self.resources[number]: count for number, count in counts.items()}
-
-    def versions(self, txn: "Transaction") -> dict[str, int]:
-        """How many records each resource has."""
-        counts = dict.fromkeys(range(len(self.resources)), 0)
-        with txn.cursor(db=self.log) as cursor:
-            for at in cursor.iternext(keys=True, values=False):
-                counts[int.from_bytes(at[:RESOURCE])] += 1
-        return {self.resources[number]: count for number, count in counts.items() if count}
-
-    def records(self, txn: "Transaction") -> int:
-        """How many records there are."""
-        return int(txn.stat(self.log)["entries"])
-
-    def used(self, txn: "Transaction") -> int:
-        """Bytes of pages in use."""
-        databases = [self.meta, self._resources, self.current, self.history, self.times, self.log, self.marks]
-        total = 0
-        for stat in (txn.stat(database) for database in databases):
-            total += stat["psize"] * (stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"])
-        return total
 
 
 def _mark(value: "bytes | memoryview") -> Mark:
