@@ -143,7 +143,7 @@ def _write(image: bytearray, offset: int, data: bytes) -> None:
     image[offset : offset + len(data)] = data
 
 
-@campaign(120)
+@campaign(240)
 async def test_a_power_cut_loses_no_acknowledged_write(strace: str, tmp_path: Path) -> None:
     events = record(strace, tmp_path)
     first = next(n for n, event in enumerate(events) if isinstance(event, Said))

@@ -23,6 +23,7 @@ SERVER_SET = (
     "deletionTimestamp",
     "deletionGracePeriodSeconds",
     "selfLink",
+    "managedFields",
 )
 """Metadata that the server sets."""
 
