@@ -48,6 +48,10 @@ def test_wrong_flags() -> None:
     bad = orlop("up", "--runtime", "cloud")
     assert bad.returncode == 2
     assert "invalid choice: 'cloud'" in bad.stderr
+    bad = orlop("apiserver", "--data-dir=x", "--history", "pods=soon")
+    assert bad.returncode == 2
+    assert "the age 'soon' is not a duration such as 10m, 24h or 7d" in " ".join(bad.stderr.split())
+    assert orlop("store").returncode == 2
 
 
 def failed(*words: str, **more: object) -> str:

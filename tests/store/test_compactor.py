@@ -3,11 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
+from orlop.apiserver.config import Config
+from orlop.apiserver.server import ApiServer
 from orlop.clock import FakeClock
-from orlop.store.base import Key, StoreFull
+from orlop.store.base import Key, Parts, StoreFull, Write
 from orlop.store.compactor import INTERVAL, Compactor
 from orlop.store.memory import MemoryStore
 from orlop.store.retention import RETENTION as USUAL, Keep, Retention, parse_retention
@@ -126,3 +129,17 @@ def test_what_a_person_says(texts: list[str], pods: Keep, leases: Keep) -> None:
 def test_what_is_wrong_is_named(text: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         parse_retention([text])
+
+
+async def test_an_api_server_keeps_what_it_is_told(tmp_path: Path) -> None:
+    clock = FakeClock()
+    config = Config(data_dir=tmp_path, store="memory", secure_port=None, history=("configmaps=,5,",))
+    async with ApiServer(config, clock) as server:
+        store = server.core.store
+        settings = Key("configmaps", "default", "settings")
+        parts = Parts(b'{"metadata":{"name":"settings","namespace":"default","resourceVersion":"', b'"}}')
+        for _ in range(20):
+            await store.commit(Write(settings, parts))
+        await clock.advance(2 * INTERVAL)
+        assert (await store.stats()).records["configmaps"] == 6, "the one there is, and five that came after one"
+        assert store.compacted_of("configmaps") == store.revision - 5
