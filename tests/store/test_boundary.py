@@ -12,6 +12,8 @@ WORDS = re.compile(r"\blmdb\b|MemoryStore|\betcd\b", re.IGNORECASE)
 KNOWN = {
     "apiserver/health.py": "upstream's name of the check of the store, which clients ask for",
     "apiserver/expiry.py": "a docstring on what upstream does",
+    "apiserver/components.py": "upstream's name of the store in ComponentStatus",
+    "kubelet/runtime/native/images/host.py": "a folder of the machine that no container may see",
 }
 
 
