@@ -1,9 +1,14 @@
 """Mounts an image's layers as a runtime does."""
 
+import os
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts overlays and makes files of others")
 
 
 @contextmanager

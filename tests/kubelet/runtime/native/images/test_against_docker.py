@@ -15,7 +15,7 @@ from tests.support import docker_engine, images
 from orlop.clock import SystemClock
 from orlop.kubelet.runtime.native.images import ImageStore
 
-pytestmark = [pytest.mark.docker, pytest.mark.root]
+pytestmark = [pytest.mark.docker, pytest.mark.root, overlays.needs_root]
 
 NAME = "orlop-test/many-layers:1"
 

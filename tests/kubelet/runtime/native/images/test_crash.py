@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.kubelet.runtime.native.images import making, trees
+from tests.kubelet.runtime.native.images import making, overlays, trees
 
 from orlop.clock import SystemClock
 from orlop.kubelet.runtime.base import ImageFailure
@@ -23,6 +23,7 @@ LAYERS = [
 OLD = making.docker_archive({"app:1": LAYERS[:1]})
 NEW = making.docker_archive({"app:1": LAYERS})
 
+FOLDER = {"blobs", "holds", "index.json", "index.lock", "layers", "lock", "locks", "partial", "tmp", "version"}
 STEPS = ("rename", "fsync", "mkdir", "unlink", "open", "rmdir")
 """Calls of `os` that change the store, or come before a change."""
 
@@ -90,6 +91,8 @@ def test_killed_at_any_step(tmp_path: Path) -> None:
         asyncio.run(ImageStore(root, SystemClock()).load(io.BytesIO(NEW)))
         assert whole(root) == {old, new}
         assert list((root / "tmp").iterdir()) == []
+        assert len(list((root / "blobs/sha256").iterdir())) == 4, "two configurations, two layers"
+        assert {path.name for path in root.iterdir()} == FOLDER
         layers = {path.name for path in (root / "layers").iterdir()} - {"empty"}
         assert len(layers) == 4, "two layers and their records"
     assert step > 20
@@ -143,6 +146,7 @@ def small_disk() -> Iterator[Path]:
 
 
 @pytest.mark.root
+@overlays.needs_root
 async def test_a_full_disk(small_disk: Path) -> None:
     store = ImageStore(small_disk / "store", SystemClock())
     await store.load(io.BytesIO(NEW))

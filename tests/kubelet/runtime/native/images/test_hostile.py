@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
-from tests.kubelet.runtime.native.images import making, trees
+from tests.kubelet.runtime.native.images import making, overlays, trees
 
 from orlop.clock import SystemClock
 from orlop.kubelet.runtime.base import ImageFailure
@@ -146,6 +146,7 @@ async def test_an_absolute_name_is_below_the_root(store: ImageStore) -> None:
 
 
 @pytest.mark.root
+@overlays.needs_root
 async def test_attributes_that_steer_overlayfs_are_left_out(store: ImageStore) -> None:
     evil = {f"SCHILY.xattr.{space}.overlay.{n}": "/" for n in ("redirect", "metacopy") for space in ("trusted", "user")}
     root = await unpacked(store, making.member("d", None, pax_headers={**evil, "SCHILY.xattr.user.fine": "1"}))

@@ -13,7 +13,7 @@ from tests.kubelet.runtime.native.images import making, overlays, trees
 from orlop.clock import SystemClock
 from orlop.kubelet.runtime.native.images import ImageStore
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, overlays.needs_root]
 
 NAMES = ["a", "b", "c"]
 paths = st.lists(st.sampled_from(NAMES), min_size=1, max_size=3).map(tuple)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import msgspec
 
+_OPAQUE = "overlay.opaque"
+
 
 class Abilities(msgspec.Struct, frozen=True):
     """Each is False where the kernel refuses it: without root, in a user namespace, on a file system without it."""
@@ -24,7 +26,7 @@ class Abilities(msgspec.Struct, frozen=True):
     @property
     def opaque(self) -> str | None:
         """The attribute that hides a folder's lower content; None where overlayfs cannot be told."""
-        return "trusted.overlay.opaque" if self.trusted else "user.overlay.opaque" if self.attributes else None
+        return f"trusted.{_OPAQUE}" if self.trusted else f"user.{_OPAQUE}" if self.attributes else None
 
     @property
     def weaker(self) -> str:
@@ -44,12 +46,15 @@ def probe(folder: Path) -> Abilities:
         return Abilities(
             owners=_can(lambda: os.fchown(fd, 1, 1)),
             devices=_can(lambda: _device(name + "d")),
-            trusted=_can(lambda: os.setxattr(fd, "trusted.orlop", b"1")),
-            attributes=_can(lambda: os.setxattr(fd, "user.orlop", b"1")),
+            # By their real names: an overlay takes other attributes, but may refuse those of its own kind.
+            trusted=_can(lambda: os.setxattr(fd, f"trusted.{_OPAQUE}", b"y")),
+            attributes=_can(lambda: os.setxattr(fd, f"user.{_OPAQUE}", b"y")),
         )
     finally:
         os.close(fd)
-        os.unlink(name)
+        # Somebody who collects garbage may have been here first.
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
 
 
 def _device(name: str) -> None:

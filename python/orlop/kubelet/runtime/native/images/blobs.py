@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
-from orlop.kubelet.runtime.native.images.layout import Layout, sync_folder, write_whole
+from orlop.kubelet.runtime.native.images.layout import Layout, sync_folder
 from orlop.kubelet.runtime.native.images.model import bad, digest, hex_of
 from orlop.kubelet.runtime.native.images.streams import CHUNK, Hashed
 from orlop.kubelet.runtime.native.images.work import Stop
@@ -29,7 +29,7 @@ class Blobs:
         """Stores a document and returns its digest."""
         name = digest(data)
         if not self.has(name):
-            write_whole(self._layout.blob(name), data)
+            self._layout.write(self._layout.blob(name), data)
         return name
 
     def document(self, name: str) -> bytes:
@@ -49,7 +49,7 @@ class Blobs:
             sync_folder(target.parent)
 
     def names(self) -> list[str]:
-        return ["sha256:" + entry.name for entry in self._layout.blobs.iterdir() if not entry.name.startswith(".")]
+        return ["sha256:" + entry.name for entry in self._layout.blobs.iterdir()]
 
 
 def stage(stop: Stop, source: BinaryIO, target: Path, what: str) -> tuple[str, int]:

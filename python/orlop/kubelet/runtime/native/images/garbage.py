@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+from collections.abc import Iterator
 
 from orlop.kubelet.runtime.native.images.blobs import Blobs
 from orlop.kubelet.runtime.native.images.index import Index
@@ -23,12 +24,14 @@ def collect(layout: Layout, index: Index, blobs: Blobs, now: float) -> bool:
     try:
         with _held(layout):
             _set_aside(layout, index, blobs)
+            # Looked at while nobody writes the index, whose new form lies here for a moment.
+            garbage = list(layout.tmp.iterdir())
         for entry in list(layout.partial.iterdir()):
             if now - entry.stat().st_mtime > PARTIAL_KEPT:
                 entry.unlink()
         for lock in list(layout.locks.iterdir()):
             lock.unlink()
-        for folder in list(layout.tmp.iterdir()):
+        for folder in garbage:
             if folder.is_dir() and not folder.is_symlink():
                 remove_tree(folder)
             else:
@@ -39,7 +42,7 @@ def collect(layout: Layout, index: Index, blobs: Blobs, now: float) -> bool:
 
 
 @contextlib.contextmanager
-def _held(layout: Layout):  # type: ignore[no-untyped-def]
+def _held(layout: Layout) -> Iterator[None]:
     fd = os.open(layout.index_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)

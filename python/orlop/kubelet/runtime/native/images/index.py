@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from orlop.kubelet.runtime.base import RuntimeFailure
-from orlop.kubelet.runtime.native.images.layout import Layout, sync_folder, write_whole
+from orlop.kubelet.runtime.native.images.layout import Layout, sync_folder
 from orlop.kubelet.runtime.native.images.model import ImageConfig, Layer, StoredImage, hex_of
 
 
@@ -45,27 +45,30 @@ class Index:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        self._seen: tuple[int, int, int] | None = None
-        self._records: dict[str, Record] = {}
+        self._read: tuple[tuple[int, int, int] | None, dict[str, Record]] = (None, {})
+        """What file it was and what it held: one attribute, since threads may come here at once."""
 
     def records(self) -> dict[str, Record]:
         """By id, in the order they came. Not to be changed."""
+        seen, records = self._read
         try:
             with open(self._layout.index, "rb") as file:
                 info = os.fstat(file.fileno())
-                seen = (info.st_ino, info.st_mtime_ns, info.st_size)
-                if seen != self._seen:
-                    found = msgspec.json.decode(file.read(), type=list[Record])
-                    self._records, self._seen = {record.id: record for record in found}, seen
+                now = (info.st_ino, info.st_mtime_ns, info.st_size)
+                if now == seen:
+                    return records
+                found = msgspec.json.decode(file.read(), type=list[Record])
         except FileNotFoundError:
-            self._records, self._seen = {}, None
+            return {}
         except msgspec.MsgspecError as error:
             raise RuntimeFailure(f"the image store's {self._layout.index} is damaged: {error}") from error
-        return self._records
+        records = {record.id: record for record in found}
+        self._read = (now, records)
+        return records
 
     def write(self, records: dict[str, Record]) -> None:
         """Puts the list in place. The caller holds the index lock."""
-        write_whole(self._layout.index, msgspec.json.encode(list(records.values())))
+        self._layout.write(self._layout.index, msgspec.json.encode(list(records.values())))
 
     def copy(self) -> dict[str, Record]:
         """A list to be changed and written."""

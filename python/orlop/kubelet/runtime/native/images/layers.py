@@ -13,7 +13,7 @@ import msgspec
 from orlop.kubelet.runtime.base import ImageFailure
 from orlop.kubelet.runtime.native.images.abilities import Abilities, probe
 from orlop.kubelet.runtime.native.images.layer import Unpacked, Unpacker
-from orlop.kubelet.runtime.native.images.layout import Layout, full, sync_file_system, sync_folder, write_whole
+from orlop.kubelet.runtime.native.images.layout import Layout, full, sync_file_system, sync_folder
 from orlop.kubelet.runtime.native.images.model import bad, chain_ids, digest
 from orlop.kubelet.runtime.native.images.streams import (
     CHUNK,
@@ -121,7 +121,7 @@ class Layers:
             self.discard(target)
         os.rename(tree, target)
         sync_folder(target.parent)
-        write_whole(self._layout.layer_record(chain_id), msgspec.json.encode(record))
+        self._layout.write(self._layout.layer_record(chain_id), msgspec.json.encode(record))
         return record
 
     def discard(self, folder: Path) -> Path:

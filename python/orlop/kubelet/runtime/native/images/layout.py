@@ -59,7 +59,7 @@ class Layout:
             for folder in (self.blobs, self.layers, self.empty, self.holds, self.partial, self.tmp, self.locks):
                 folder.mkdir(parents=True, exist_ok=True)
             if not (version := self.root / "version").exists():
-                write_whole(version, VERSION.encode())
+                self.write(version, VERSION.encode())
             found = version.read_text()
         except OSError as error:
             raise RuntimeFailure(f"the image store {self.root} cannot be used: {error.strerror or error}") from error
@@ -75,25 +75,24 @@ class Layout:
     def layer_record(self, chain_id: str) -> Path:
         return self.layers / (hex_of(chain_id)[:LAYER_NAME_LENGTH] + ".json")
 
+    def write(self, path: Path, data: bytes) -> None:
+        """Puts a file there at once: after a crash it is the old or the new one."""
+        fd, name = tempfile.mkstemp(dir=self.tmp)
+        try:
+            with os.fdopen(fd, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.rename(name, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+            raise
+        sync_folder(path.parent)
+
     def temporary(self) -> Path:
         """A new folder in `tmp`."""
         return Path(tempfile.mkdtemp(dir=self.tmp))
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Puts a file there at once: after a crash it is the old or the new one."""
-    fd, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-    try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(name, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
-        raise
-    sync_folder(path.parent)
 
 
 def sync_folder(path: Path) -> None:

@@ -109,6 +109,12 @@ class ImageStore:
         await self._open()
         return await asyncio.to_thread(self._layers.lowers, chain_ids(image.layers)) or [self.layout.empty]
 
+    async def mount_options(self) -> tuple[str, ...]:
+        """What an overlay of these layers needs besides them: `userxattr` where they were unpacked without root."""
+        await self._open()
+        opaque = (await asyncio.to_thread(lambda: self._layers.abilities)).opaque
+        return ("userxattr",) if opaque is not None and opaque.startswith("user.") else ()
+
     async def masked_paths(self, image: StoredImage) -> Texts:
         """Paths that must not show in the image's containers: private things of the machine, in `host`."""
         if image.id != host.IMAGE.id:
@@ -190,11 +196,12 @@ class ImageStore:
     async def pull(self, reference: str, auth: v.AuthConfig | None, progress: Progress = silent) -> str:
         """Fetches an image from its registry and returns its id; what is there already is not fetched again.
 
-        Several who pull the same at once share one pull. Raises ImageFailure (ErrImagePull, RegistryUnavailable,
-        InvalidImageName).
+        Several who pull the same at once share one pull. `host` is there without one: its name has no tag, so pods ask
+        for it each time. Raises ImageFailure (ErrImagePull, RegistryUnavailable, InvalidImageName).
         """
         name = names.familiar(reference)
-        refuse_host(name)
+        if name in host.NAMES:
+            return host.IMAGE.id
         return await self._pulls.join((name, auth), lambda: self._pull(name, auth, progress))
 
     async def _pull(self, name: str, auth: v.AuthConfig | None, progress: Progress) -> str:
