@@ -1,13 +1,17 @@
 """Makes images in memory: layers as lists of files, configurations, manifests, archives."""
 
+import bz2
 import gzip
 import hashlib
 import io
 import json
+import lzma
 import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from orlop.kubelet.runtime.native.images import streams
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -107,6 +111,20 @@ def manifest_of(document: bytes, blobs: Sequence[bytes], compress: str = "gzip")
         "config": {"mediaType": OCI_CONFIG, "digest": digest(document), "size": len(document)},
         "layers": [{"mediaType": OCI_LAYER + suffix, "digest": digest(data), "size": len(data)} for data in blobs],
     }
+
+
+def compressed(data: bytes, kind: str) -> bytes:
+    """By the name of the compression; "" leaves it plain."""
+    match kind:
+        case "gzip":
+            return gzip.compress(data, 1, mtime=0)
+        case "zstd":
+            return streams.zstd.compress(data)
+        case "xz":
+            return lzma.compress(data)
+        case "bzip2":
+            return bz2.compress(data)
+    return data
 
 
 def write_folder(files: Mapping[str, bytes], folder: Path) -> Path:

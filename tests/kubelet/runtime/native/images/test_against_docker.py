@@ -1,7 +1,6 @@
 """The same image, mounted from our store and exported by a Docker Engine, is the same down to the last attribute."""
 
 import io
-import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import docker
 import pytest
-from tests.kubelet.runtime.native.images import overlays, trees
+from tests.kubelet.runtime.native.images import making, overlays, trees
 from tests.support import docker_engine, images
 
 from orlop.clock import SystemClock
@@ -93,15 +92,10 @@ def comparable(tree: dict[str, trees.Node]) -> dict[str, trees.Node]:
 
 
 def saved(api: docker.APIClient, folder: Path, compress: str) -> Path:
-    """The file that `docker save` makes, compressed by a program of that name."""
+    """The file that `docker save` makes, compressed."""
     file = folder / "saved.tar"
-    with open(file, "wb") as target:
-        for chunk in api.get_image(NAME):
-            target.write(chunk)
-    if not compress:
-        return file
-    subprocess.run([compress, "-q", "--rm" if compress == "zstd" else "-1", file], check=True)
-    return next(p for p in folder.iterdir() if p.name.startswith("saved.tar."))
+    file.write_bytes(making.compressed(b"".join(api.get_image(NAME)), compress))
+    return file
 
 
 @pytest.mark.parametrize("compress", ["", "gzip", "zstd"])
