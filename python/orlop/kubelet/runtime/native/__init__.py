@@ -1,1 +1,4 @@
-"""The embedded runtime: containers with nothing installed but orlop."""
+"""The embedded runtime: no daemon, one small static program (rust/shim) per container.
+
+`runtime.NativeRuntime` is the door.
+"""
