@@ -78,7 +78,7 @@ def test_load_list_tag_inspect_save_rm(images: Images, tmp_path: Path) -> None:
 def test_save_to_a_pipe_and_load_from_it(images: Images) -> None:
     images.run("load", stdin=archive())
     done = subprocess.run(
-        [*ORLOP, "image", "--image-dir", images.folder / "store", "save", "team/app:1"],
+        [*ORLOP, "image", "save", "--image-dir", images.folder / "store", "team/app:1"],
         capture_output=True,
         check=True,
     )

@@ -21,13 +21,13 @@ Verb = Callable[[ImageStore, argparse.Namespace], Coroutine[Any, Any, int]]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--image-dir", type=Path, default=default_root(), metavar="DIR", help="the folder that holds the images"
-    )
+    where = "the folder that holds the images"
+    parser.add_argument("--image-dir", type=Path, default=default_root(), metavar="DIR", help=where)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
 
     def verb(name: str, run: Verb, what: str, *aliases: str) -> argparse.ArgumentParser:
         sub = verbs.add_parser(name, aliases=aliases, help=what, description=what[0].upper() + what[1:] + ".")
+        sub.add_argument("--image-dir", type=Path, default=argparse.SUPPRESS, metavar="DIR", help=where)
         sub.set_defaults(run_verb=run)
         return sub
 
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     label.add_argument("name", help="the new name")
     keep = verb("save", save, "write images to an archive that Docker, containerd and podman read too")
     keep.add_argument("image", nargs="+", help="name or id")
-    keep.add_argument("-O", "-o", "--output", type=Path, metavar="FILE", help="instead of standard output")
+    keep.add_argument("-o", "--output", type=Path, metavar="FILE", help="instead of standard output")
     look = verb("inspect", inspect, "print all that is known of images, as JSON")
     look.add_argument("image", nargs="+", help="name or id")
     verb("prune", prune, "take away images that have no name and are in no use")

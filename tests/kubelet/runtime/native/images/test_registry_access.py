@@ -307,6 +307,14 @@ def test_who_is_loopback() -> None:
     )
 
 
+def test_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("NO_PROXY", "inside.example")
+    assert settings.proxy("https://registry.example/v2/") == "http://proxy.example:3128"
+    assert settings.proxy("https://a.inside.example/v2/") is None
+    assert settings.proxy("https://127.0.0.1:5000/v2/") is None
+
+
 # Lines that break
 
 

@@ -156,10 +156,7 @@ class Unpacker:
         fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=at.fd)
         try:
             self.result.size += self._content(member, fd)
-            self._own(member, fd)
-            os.fchmod(fd, member.mode & 0o7777)
-            self._attributes(member, fd)
-            os.utime(fd, ns=_times(member))
+            self._describe(member, fd)
         finally:
             os.close(fd)
 
@@ -194,9 +191,13 @@ class Unpacker:
         self._attributes(member, b"/proc/self/fd/%d/%s" % (at.fd, name))
         os.utime(name, ns=_times(member), dir_fd=at.fd, follow_symlinks=False)
 
-    def _own(self, member: tarfile.TarInfo, fd: int) -> None:
+    def _describe(self, member: tarfile.TarInfo, fd: int) -> None:
+        """Owner, mode, attributes and time of a file or folder: each after what would change it again."""
         if self._can.owners:
             os.fchown(fd, member.uid, member.gid)
+        os.fchmod(fd, member.mode & 0o7777)
+        self._attributes(member, fd)
+        os.utime(fd, ns=_times(member))
 
     def _attributes(self, member: tarfile.TarInfo, target: int | bytes) -> None:
         """After the owner: a change of owner takes capabilities away."""
@@ -227,10 +228,7 @@ class Unpacker:
                 continue  # a later member took its place
             member = self._folders[path]
             try:
-                self._own(member, fd)
-                os.fchmod(fd, member.mode & 0o7777)
-                self._attributes(member, fd)
-                os.utime(fd, ns=_times(member))
+                self._describe(member, fd)
             finally:
                 os.close(fd)
 

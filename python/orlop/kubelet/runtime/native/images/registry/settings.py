@@ -56,8 +56,8 @@ def tls(settings: RegistrySettings, registry: str) -> ssl.SSLContext:
 
 
 def proxy(url: str) -> str | None:
-    """The proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY say."""
+    """The proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY say; this machine needs none, as in Go's programs."""
     parts = urllib.parse.urlsplit(url)
-    if urllib.request.proxy_bypass(parts.hostname or ""):
+    if is_loopback(parts.netloc) or urllib.request.proxy_bypass(parts.hostname or ""):
         return None
     return urllib.request.getproxies().get(parts.scheme)
