@@ -23,7 +23,7 @@ def find(reference: str) -> v.AuthConfig | None:
     """
     path = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
     try:
-        entries = json.loads(path.read_bytes()).get("auths") or {}
+        entries = dict((json.loads(path.read_bytes()).get("auths") or {}).items())
     except FileNotFoundError:
         return None
     except (OSError, ValueError, AttributeError) as error:
