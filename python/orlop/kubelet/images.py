@@ -1,11 +1,10 @@
 """Has the image there before a container is made, as imagePullPolicy says."""
 
-import base64
-import json
 from typing import Literal
 
 from orlop.api import errors
 from orlop.api.types import core_v1
+from orlop.kubelet import pullsecrets
 from orlop.kubelet.runtime import base, values as v
 from orlop.kubelet.services import Services, container_reference
 
@@ -56,7 +55,7 @@ async def ensure_image(services: Services, pod: core_v1.Pod, container: core_v1.
     tell("Normal", "Pulling", f'Pulling image "{image}"')
     began = services.clock.monotonic()
     try:
-        await services.runtime.pull_image(image, await _auth(services, pod, image))
+        await _pull(services, pod, image)
     except base.ImageFailure as error:
         services.pulls.next(key, services.clock.now())
         tell("Warning", "Failed", f'Failed to pull image "{image}": {error}')
@@ -85,27 +84,31 @@ def _with_cause(pod: core_v1.Pod, container: core_v1.Container, message: str) ->
     return message
 
 
-async def _auth(services: Services, pod: core_v1.Pod, image: str) -> v.AuthConfig | None:
-    """The credentials of the pod's imagePullSecrets for the image's registry, if it has them."""
-    first = image.split("/", 1)[0]
-    registry = first if "/" in image and ("." in first or ":" in first or first == "localhost") else "docker.io"
+async def _pull(services: Services, pod: core_v1.Pod, image: str) -> None:
+    """Pulls with each of the pod's credentials for the image until one is accepted; without any if it has none.
+
+    Raises ImageFailure.
+    """
+    secrets = []
     for reference in pod.spec.image_pull_secrets:
         try:
-            secret = await services.sources.get(core_v1.Secret, pod.metadata.namespace, reference.name)
+            secrets.append(await services.sources.get(core_v1.Secret, pod.metadata.namespace, reference.name))
         except errors.ApiError:
-            continue
-        raw = secret.data.get(".dockerconfigjson")
-        entries = json.loads(raw).get("auths", {}) if raw else json.loads(secret.data.get(".dockercfg", b"{}"))
-        for host, entry in entries.items():
-            if registry in host:
-                return _entry(host, entry)
-    return None
-
-
-def _entry(host: str, entry: dict[str, str]) -> v.AuthConfig:
-    user, password = entry.get("username", ""), entry.get("password", "")
-    if entry.get("auth"):
-        user, _, password = base64.b64decode(entry["auth"]).decode().partition(":")
-    return v.AuthConfig(
-        username=user, password=password, server_address=host, identity_token=entry.get("identitytoken", "")
-    )
+            services.events.event(
+                pod,
+                "Warning",
+                "FailedToRetrieveImagePullSecret",
+                f"Unable to retrieve some image pull secrets ({reference.name}); attempting to pull the image may not "
+                "succeed.",
+            )
+    failures = []
+    tries: list[v.AuthConfig | None] = [*pullsecrets.candidates(secrets, image)]
+    for auth in tries or [None]:
+        try:
+            await services.runtime.pull_image(image, auth)
+            return
+        except base.ImageFailure as error:
+            failures.append(error)
+    if len(failures) == 1:
+        raise failures[0]
+    raise base.ImageFailure(failures[-1].reason, "[" + ", ".join(map(str, failures)) + "]")
