@@ -28,6 +28,7 @@ async def test_a_pod_runs_and_goes(node: Node) -> None:
     assert [p.ip for p in pod.status.pod_ips] == [pod.status.pod_ip]
     assert pod.status.host_ip == "192.0.2.7"
     assert main(pod).started is True
+    await node.said("Started")
     reasons = [e.reason for e in await node.events()]
     assert reasons == ["Pulling", "Pulled", "Created", "Started"]
     await node.delete()
