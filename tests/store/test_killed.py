@@ -20,7 +20,7 @@ LONGEST = {"start": 0.06, "first": 0.15}
 """Seconds that a process lives at most, since it was forked or since it first acknowledged a write."""
 
 
-@campaign(240)
+@campaign(480)
 async def test_no_acknowledged_write_is_lost(tmp_path: Path) -> None:
     """Creates, updates, deletions, compaction, backups and a growing file, cut off at any point."""
     seed = random.randrange(1 << 32)

@@ -2,6 +2,7 @@
 
 import random
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -143,7 +144,7 @@ def _write(image: bytearray, offset: int, data: bytes) -> None:
     image[offset : offset + len(data)] = data
 
 
-@campaign(240)
+@campaign(480)
 async def test_a_power_cut_loses_no_acknowledged_write(strace: str, tmp_path: Path) -> None:
     events = record(strace, tmp_path)
     first = next(n for n, event in enumerate(events) if isinstance(event, Said))
@@ -167,6 +168,7 @@ async def test_a_power_cut_loses_no_acknowledged_write(strace: str, tmp_path: Pa
             assert store.compacted >= compacted, f"seed {seed}, cut {number}"
             await check_acknowledged(store, told)
             assert await store.commit(write(pod("after"))) > max(told, default=0)
+        shutil.rmtree(folder)
     print(f"{CUTS} power cuts, {acknowledged} acknowledged writes, 0 lost")
 
 
