@@ -85,6 +85,10 @@ class EtcdShapedStore:
         return self._compacted
 
     @property
+    def failure(self) -> str:
+        return ""
+
+    @property
     def resources(self) -> list[str]:
         return list({kept.key.resource for kept in self._log})
 

@@ -1,8 +1,10 @@
 """Backups while writes go on, and what is restored of them."""
 
 import asyncio
+import contextlib
 import json
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +20,7 @@ from orlop.store.lmdb import LmdbStore
 from orlop.store.lmdb_check import check
 from orlop.store.shrink import shrink
 from tests.store.support import delete, opened, pod, write
+from tests.support.campaign import campaign, times
 
 ORLOP = [sys.executable, "-m", "orlop.cli.main", "store"]
 
@@ -209,3 +212,30 @@ async def test_export(tmp_path: Path) -> None:
     assert "text: event" in await orlop("export", "--data-dir", tmp_path, "-k", "events", "-o", "yaml")
     assert "in the future" in await orlop("export", "--data-dir", tmp_path, "--revision", "99", code=1)
     assert "no resource that is served" in await orlop("export", "--data-dir", tmp_path, "-k", "bogus", code=1)
+
+
+@campaign(60)
+async def test_tools_that_are_killed_leave_all_or_nothing(tmp_path: Path) -> None:
+    await some_cluster(tmp_path / "cluster")
+    store = tmp_path / "cluster" / "store"
+    chance = random.Random()
+    made = 0
+    for n in range(times(5, 40)):
+        new = tmp_path / f"new-{n}"
+        for words in (
+            ("compact", "--data-dir", tmp_path / "cluster"),
+            ("restore", tmp_path / "cluster", "--data-dir", new),
+        ):
+            process = await asyncio.create_subprocess_exec(
+                *ORLOP, *map(str, words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), chance.uniform(0.1, 1.2))
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+        assert sound(str(store)).objects == 8
+        if new.exists():
+            made += 1
+            assert sound(str(new / "store")).objects == 8
+    print(f"{made} restores came to their end")

@@ -43,10 +43,11 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
         self.log = self.beside / "log"
 
-    def start(self) -> None:
+    def start(self, *under: str) -> None:
+        """`under`: a command that runs it."""
         config = self.beside / "kubeconfig"
         config.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "orlop.cli.main", "apiserver", f"--data-dir={self.disk / 'data'}"]
+        command = [*under, sys.executable, "-m", "orlop.cli.main", "apiserver", f"--data-dir={self.disk / 'data'}"]
         command += [f"--secure-port={self.port}", f"--write-kubeconfig={config}"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)

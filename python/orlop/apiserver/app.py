@@ -26,7 +26,7 @@ from orlop.apiserver.request import ClientDisconnected, Receive, Request, Scope,
 from orlop.apiserver.response import TEXT, Response, send_response, status_response
 from orlop.apiserver.subresources import SUBRESOURCES, WEBSOCKETS, binding
 from orlop.apiserver.subresources.reviews import review
-from orlop.store.base import StoreClosed, StoreFull
+from orlop.store.base import StoreClosed, StoreError, StoreFull
 
 Handler = Callable[[Core, Request, Kind], Awaitable[Response | None]]
 """Answers a request, or returns None when it has sent the answer itself."""
@@ -106,6 +106,9 @@ class App:
             return status_response(errors.InsufficientStorage(DISK_FULL), request)
         except StoreClosed:
             return status_response(errors.ServiceUnavailable("the server is shutting down"), request)
+        except StoreError as error:
+            log.error("the store failed", extra={"path": request.info.path, "error": str(error)})
+            return status_response(errors.InternalError(f"Internal error occurred: {error}"), request)
         except Exception:
             log.exception("request failed", extra={"method": request.method, "path": request.info.path})
             if request.started:

@@ -21,7 +21,7 @@ Check = Callable[[Core], bool]
 CHECKS: dict[str, Check] = {
     "ping": lambda core: True,
     "log": lambda core: True,
-    "etcd": lambda core: not core.stopping,
+    "etcd": lambda core: not core.stopping and not core.store.failure,
     "informer-sync": lambda core: core.ready(),
     "poststarthook/start-apiextensions-controllers": lambda core: core.ready(),
     "poststarthook/bootstrap-controller": lambda core: core.ready(),

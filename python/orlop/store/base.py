@@ -226,6 +226,11 @@ class Store(Protocol):
         ...
 
     @property
+    def failure(self) -> str:
+        """Why the store takes no more writes until it is opened again; empty while it does."""
+        ...
+
+    @property
     def resources(self) -> list[str]:
         """Every resource that was ever written, in no order."""
         ...

@@ -149,6 +149,10 @@ class LmdbStore:
         return self._writer.compacted.get(resource, 0)
 
     @property
+    def failure(self) -> str:
+        return self._opened[1].failure if self._opened is not None else ""
+
+    @property
     def resources(self) -> list[str]:
         return self._layout.resources[:]
 

@@ -55,7 +55,8 @@ class Writer:
         self._answer = answer
         self._loop = asyncio.get_running_loop()
         self._queue: SimpleQueue[_Commit | _Sweep | None] = SimpleQueue()
-        self._broken = ""
+        self.failure = ""
+        """Why nothing is written any more; empty while all is well."""
         self.counts = Counts()
         with env.begin() as txn:
             self.revision = layout.revision(txn)
@@ -121,8 +122,8 @@ class Writer:
         time = max(self._time, microseconds(self._clock.now()))
         compacted = self.compacted
         try:
-            if self._broken:
-                raise StoreError(self._broken)
+            if self.failure:
+                raise StoreError(self.failure)
             with self._env.begin(write=True) as txn:
                 outcomes = [self._try(txn, commit.writes, changes, time) for commit in commits]
                 if changes:
@@ -210,10 +211,10 @@ class Writer:
             return StoreFull(f"the store in {self._path} has no room: free space on its disk ({error})")
         # After a failed sync the kernel may have dropped what it could not write: nothing later can be trusted to
         # reach the disk. Reads go on.
-        self._broken = (
+        self.failure = (
             f"the store in {self._path} takes no more writes until it is opened again: a commit failed ({error})"
         )
-        return StoreError(self._broken)
+        return StoreError(self.failure)
 
     def _cramped(self) -> bool:
         """LMDB reports a write that was cut short by a full disk as an input/output error."""

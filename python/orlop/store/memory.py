@@ -70,6 +70,10 @@ class MemoryStore:
         return self._compacted.get(resource, 0)
 
     @property
+    def failure(self) -> str:
+        return ""
+
+    @property
     def resources(self) -> list[str]:
         return list(self._keys)
 
