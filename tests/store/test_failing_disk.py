@@ -19,7 +19,7 @@ def test_a_failed_sync_is_told_and_reads_go_on(strace: str, tmp_path: Path) -> N
     (tmp_path / "disk").mkdir()
     server = Server(tmp_path / "disk")
     inject = f"inject=fdatasync:error=EIO:when={FIRST}+"
-    server.start(strace, "-D", "-f", "-o", os.devnull, "-e", "trace=fdatasync", "-e", inject)
+    server.start(strace, "-D", "-f", "--seccomp-bpf", "-o", os.devnull, "-e", "trace=fdatasync", "-e", inject)
     try:
         refused = None
         for n in range(FIRST):
