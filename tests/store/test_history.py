@@ -167,11 +167,11 @@ async def run(server: Server, least: int, kills: bool) -> None:
     )
 
 
-@campaign(120)
+@campaign(240)
 async def test_a_history_with_kills_is_linearizable(server: Server) -> None:
     await run(server, times(1000, 5000), kills=True)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 async def test_a_history_without_kills_is_linearizable(server: Server) -> None:
     await run(server, 500, kills=False)

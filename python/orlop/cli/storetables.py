@@ -31,6 +31,7 @@ def summary(findings: "list[Finding]", counted: "Counted | None") -> str:
 def stats(found: "Description", now: float) -> str:
     """A store in figures."""
     age = f"{duration(now - found.oldest_time)} ago" if found.oldest_time else "never written"
+    width = max([len("RESOURCE"), *(len(one.resource) for one in found.histories)])
     lines = [
         f"{'store':<18} {found.path}, format {found.format}, {found.uid}",
         f"{'newest revision':<18} {found.revision}",
@@ -39,12 +40,12 @@ def stats(found: "Description", now: float) -> str:
         f"{'disk':<18} {size(found.disk_available)} available",
         f"{'readers':<18} {_readers(found)}",
         "",
-        f"{'RESOURCE':<42} {'OBJECTS':>8} {'VERSIONS':>9} {'PRESENT':>10} {'PAST':>10} {'SINCE':>12}",
+        f"{'RESOURCE':<{width}} {'OBJECTS':>8} {'VERSIONS':>9} {'PRESENT':>10} {'PAST':>10} {'SINCE':>12}",
     ]
     for one in found.histories:
         past = size(one.bytes - one.object_bytes)
         lines.append(
-            f"{one.resource:<42} {one.objects:>8} {one.versions:>9} {size(one.object_bytes):>10} {past:>10} "
+            f"{one.resource:<{width}} {one.objects:>8} {one.versions:>9} {size(one.object_bytes):>10} {past:>10} "
             f"{one.oldest_revision:>12}"
         )
     if found.biggest:
