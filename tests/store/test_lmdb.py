@@ -211,18 +211,25 @@ async def test_compaction_in_slices_lets_writers_pass(tmp_path: Path) -> None:
 
 
 async def test_compaction_that_was_stopped_goes_on(tmp_path: Path) -> None:
-    async with opened(LmdbStore(str(tmp_path), FakeClock())) as store:
+    store = LmdbStore(str(tmp_path), FakeClock())
+    async with opened(store):
         for _ in range(3):
             await asyncio.gather(*(store.commit(write(pod(str(n)))) for n in range(300)))
+        assert store._env is not None
+        assert store._opened is not None
+        # The writer's thread waits for this transaction: it hears of the end before it has done a slice.
+        held = store._env.begin(write=True)
         compacting = asyncio.ensure_future(store.compact(900, "pods"))
         await asyncio.sleep(0)
+        store._opened[1]._queue.put(None)
+        held.abort()
     await compacting
-    async with opened(LmdbStore(str(tmp_path), FakeClock())) as store:
-        assert store.compacted == 900
-        left = (await store.stats()).records["pods"]
+    async with opened(LmdbStore(str(tmp_path), FakeClock())) as again:
+        assert again.compacted == 900
+        left = (await again.stats()).records["pods"]
         assert left > 300
-        await store.compact(900)
-        assert (await store.stats()).records["pods"] == 300
+        await again.compact(900)
+        assert (await again.stats()).records["pods"] == 300
 
 
 async def test_figures(tmp_path: Path) -> None:
