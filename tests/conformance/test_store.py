@@ -379,6 +379,16 @@ async def test_each_resource_has_a_history_of_its_own(ours: Store) -> None:
         await ours.compact_each({"pods": 12, lease.resource: 21})
 
 
+async def test_a_resource_whose_writes_were_refused_has_no_past(store: Store) -> None:
+    await store.commit(write(pod("a")))
+    with pytest.raises(Conflict):
+        await store.commit_all([write(EVENT), delete(NODE)])
+    await store.commit(write(pod("a")))
+    await store.compact_each({"pods": 0, "events": 2, "nodes": 2})
+    assert store.compacted_of("events") == store.compacted == 0
+    assert await store.range("events", revision=1) == ([], False)
+
+
 async def test_from_time_to_revision(store: Store, clock: FakeClock) -> None:
     start = clock.now()
     assert await store.revision_at(start) == 0

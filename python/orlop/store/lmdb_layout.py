@@ -140,19 +140,21 @@ class Layout:
 
     # --- writing ---
 
-    def actual(self, txn: "Transaction", key: Key) -> int:
-        """The revision the object is at; 0 when there is none."""
+    def locate(self, key: Key) -> bytes:
+        """The key's place in the indexes; empty while its resource has no number."""
         number = self._numbers.get(key.resource)
-        if number is None:
-            return 0
-        return int.from_bytes(txn.get(index_key(number, key), db=self.current) or b"")
+        return index_key(number, key) if number is not None else b""
 
-    def prepare(self, txn: "Transaction", change: Change) -> "Prepared":
+    def actual(self, txn: "Transaction", index: bytes) -> int:
+        """The revision of the object at this place; 0 when there is none."""
+        return int.from_bytes(txn.get(index, db=self.current) or b"") if index else 0
+
+    def prepare(self, txn: "Transaction", change: Change, index: bytes) -> "Prepared":
         """All of a change that can be worked out before it is stored, and all that can be wrong with it."""
-        number = self.intern(txn, change.key.resource)
-        index = index_key(number, change.key)
-        at = change.revision.to_bytes(REVISION)
-        return Prepared(change, resource_prefix(number), index, at, records.encode(change, number))
+        index = index or index_key(self.intern(txn, change.key.resource), change.key)
+        number = index[:RESOURCE]
+        record = records.encode(change, int.from_bytes(number))
+        return Prepared(change, number, index, change.revision.to_bytes(REVISION), record)
 
     def put(self, txn: "Transaction", prepared: "Prepared") -> None:
         """Stores a change. An error is LMDB's, and ends the transaction."""

@@ -23,7 +23,7 @@ def sweep(layout: Layout, txn: "lmdb.Transaction", targets: Mapping[str, int], l
     A damaged record stops the compaction of its resource: StoreCorrupt, raised when the others are done. What the
     transaction did before may be kept.
     """
-    marks = {resource: layout.mark(txn, resource) for resource in targets if layout.number_of(resource) is not None}
+    marks = {resource: layout.mark(txn, resource) for resource in targets if _written(layout, txn, resource)}
     for resource, mark in marks.items():
         if targets[resource] > mark.oldest:
             marks[resource] = mark = Mark(targets[resource], mark.swept)
@@ -41,6 +41,18 @@ def sweep(layout: Layout, txn: "lmdb.Transaction", targets: Mapping[str, int], l
     if damage is not None:
         raise damage
     return looked, _sweep_times(layout, txn, limit)
+
+
+def _written(layout: Layout, txn: "lmdb.Transaction", resource: str) -> bool:
+    """Whether there ever was one. A resource has a number also when its only writes were refused: it has no past."""
+    number = layout.number_of(resource)
+    if number is None:
+        return False
+    if layout.mark(txn, resource).oldest:
+        return True
+    prefix = resource_prefix(number)
+    with txn.cursor(db=layout.log) as cursor:
+        return cursor.set_range(prefix) and cursor.key()[:RESOURCE] == prefix
 
 
 def _sweep_one(layout: Layout, txn: "lmdb.Transaction", resource: str, mark: Mark, limit: int) -> int:

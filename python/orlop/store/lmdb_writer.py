@@ -172,23 +172,25 @@ class Writer:
         """Applies one request, wholly or not at all. Raises what ends the transaction for all."""
         revision = changes[-1].revision if changes else self.revision
         seconds = time / SECOND
+        layout = self._layout
         prepared = []
         try:
             for write in writes:
-                actual = self._layout.actual(txn, write.key)
+                index = layout.locate(write.key)
+                actual = layout.actual(txn, index)
                 if (write.expected is not None and write.expected != actual) or (write.delete and not actual):
                     return Conflict(write.key, actual)
                 revision += 1
                 kind: ChangeType = "DELETED" if write.delete else "MODIFIED" if actual else "ADDED"
                 value = write.parts.at(revision)
                 change = Change(revision, write.key, kind, value, actual, seconds, write.by)
-                prepared.append(self._layout.prepare(txn, change))
+                prepared.append(layout.prepare(txn, change, index))
         except lmdb.Error:
             raise
         except Exception as error:  # of this request alone: the others must not suffer from it
             return error
         for one in prepared:
-            self._layout.put(txn, one)
+            layout.put(txn, one)
             changes.append(one.change)
         return [one.change.revision for one in prepared]
 

@@ -58,7 +58,7 @@ def encode(change: Change, resource: int) -> bytes:
     texts += [text[:MAX_ATTRIBUTION].encode(errors="replace") for text in attribution]
     kind = TYPES.index(change.type) + 1
     fixed = _CHECKED.pack(kind, change.previous_revision, microseconds(change.time), resource, *map(len, texts))
-    head = fixed + b"".join(texts)
+    head = b"".join((fixed, *texts))
     checksum = crc32(change.value, _checksum(change.revision, head))
     return b"%c%b%b%b" % (FORMAT, checksum.to_bytes(4), head, change.value)
 

@@ -17,7 +17,7 @@ def write_snapshot(path: str, uid: str, changes: Iterable[Change], compacted: Ma
             with env.begin(write=True) as txn:
                 layout = Layout(env, txn, half, uid)
                 for change in changes:
-                    layout.put(txn, layout.prepare(txn, change))
+                    layout.put(txn, layout.prepare(txn, change, layout.locate(change.key)))
                     layout.finish(txn, change.revision, microseconds(change.time))
                 for resource, revision in compacted.items():
                     layout.intern(txn, resource)
