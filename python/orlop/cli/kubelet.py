@@ -30,7 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--register-with-taints", default="", metavar="KEY=VALUE:EFFECT,…", help="taints at registration"
     )
     parser.add_argument("--max-pods", type=int, default=110, metavar="N", help="pods that may run here")
-    parser.add_argument("--cluster-dns", default="", metavar="ADDRESS,…", help="name servers of pods")
+    parser.add_argument(
+        "--cluster-dns", default="", metavar="ADDRESS,…", help="pods' name servers; `node`: this node's own orlop dns"
+    )
     parser.add_argument("--cluster-domain", default="cluster.local", metavar="DOMAIN", help="the cluster's DNS domain")
     parser.add_argument("--pod-cidr", default="", metavar="CIDR", help="used where the cluster allocates none")
     parser.add_argument(
@@ -63,7 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
         labels=dict(pair.split("=", 1) for pair in arguments.node_labels.split(",") if "=" in pair),
         taints=[t for t in arguments.register_with_taints.split(",") if t],
         max_pods=arguments.max_pods,
-        cluster_dns=[a for a in arguments.cluster_dns.split(",") if a],
+        cluster_dns=[a for a in arguments.cluster_dns.split(",") if a not in ("", "node")],
+        node_dns=arguments.cluster_dns == "node",
         cluster_domain=arguments.cluster_domain,
         pod_cidr=arguments.pod_cidr,
         node_lease_duration_seconds=arguments.node_lease_duration_seconds,

@@ -19,6 +19,7 @@ COMMANDS = {
     "controller-manager": "run controllers against an API server",
     "kubelet": "run a node's agent against an API server",
     "proxy": "run a service proxy against an API server",
+    "dns": "run a node's DNS server against an API server",
 }
 """Each is the module `orlop.cli.<name>` with `add_arguments(parser)` and `run(arguments) -> exit code`."""
 

@@ -67,7 +67,7 @@ async def run_manager(settings: Settings, ready: Ready) -> None:
 
 
 async def run_node(settings: Settings, ready: Ready) -> None:
-    """The kubelet and the proxy of this machine, and the hollow nodes beside it."""
+    """The kubelet, the proxy and the DNS server of this machine, and the hollow nodes beside it."""
     from orlop.kubelet.kubelet import Kubelet
     from orlop.kubelet.network.hollow import HollowNetwork
     from orlop.kubelet.runtime.hollow import HollowRuntime
@@ -84,6 +84,9 @@ async def run_node(settings: Settings, ready: Ready) -> None:
         proxy = client_of(settings, "proxy", clock)
         clients.append(proxy)
         work.append(keep_running("proxy", clock, lambda: run_proxy(settings, proxy, clock)))
+        dns = client_of(settings, "dns", clock)
+        clients.append(dns)
+        work.append(keep_running("dns", clock, lambda: run_dns(settings, settings.node_name, dns, clock)))
     for name in hollow_names(settings, kind):
         client = client_of(settings, f"kubelet-{name}", clock)
         clients.append(client)
@@ -129,6 +132,18 @@ async def run_proxy(settings: Settings, client: Any, clock: Clock) -> None:
     await make_proxier(settings, client, clock).run()
 
 
+async def run_dns(settings: Settings, node_name: str, client: Any, clock: Clock) -> None:
+    """The DNS server of one node: at the node's ends of its pod CIDRs."""
+    from orlop.dns import DnsConfig, DnsServer
+
+    config = DnsConfig(
+        node_name=node_name,
+        cluster_cidrs=(settings.pod_cidr, settings.service_cidr),
+        service_ip=settings.dns_ip(),
+    )
+    await DnsServer(client, clock, config).run()
+
+
 async def real_kubelet(settings: Settings, kind: str, client: Any, clock: Clock) -> Any:
     """The kubelet of this machine on a real runtime."""
     from orlop.cluster.runtimes import make_runtime
@@ -151,6 +166,7 @@ async def real_kubelet(settings: Settings, kind: str, client: Any, clock: Clock)
         tls_private_key_file=pair.key_file,
         client_ca_file=pki.ca_file,
         node_lease_duration_seconds=settings.node_lease_duration_seconds,
+        node_dns=True,
     )
     return Kubelet(client, clock, config, runtime, network)
 

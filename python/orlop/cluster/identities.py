@@ -13,13 +13,14 @@ from orlop.pki.kubeconfig import kubeconfig
 
 
 def write_all(settings: Settings, nodes: list[str]) -> None:
-    """Writes (or renews) the kubeconfigs of admin, controller manager, scheduler, proxy and the nodes' kubelets."""
+    """Writes (or renews) the kubeconfigs of admin, controller manager, scheduler, proxy, DNS and the nodes' kubelets."""
     pki = Folder(settings.pki, SystemClock())
     who = {
         "admin": identities.ADMIN,
         "controller-manager": identities.CONTROLLER_MANAGER,
         "scheduler": identities.SCHEDULER,
         "proxy": identities.PROXY,
+        "dns": identities.DNS,
     } | {f"kubelet-{name}": identities.node(name) for name in nodes}
     ca = pki.ca()
     for component, identity in who.items():

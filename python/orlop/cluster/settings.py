@@ -82,6 +82,11 @@ class Settings(msgspec.Struct, kw_only=True):
         """The address of the Service `kubernetes`."""
         return str(next(IPv4Network(self.service_cidr).hosts()))
 
+    def dns_ip(self) -> str:
+        """The address of the Service `kube-dns`: the range's tenth, as kubeadm has it; "" in a range too small."""
+        network = IPv4Network(self.service_cidr)
+        return str(network.network_address + 10) if network.num_addresses > 11 else ""
+
     def save(self) -> None:
         """Writes `cluster.json` into the cluster's folder."""
         self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)

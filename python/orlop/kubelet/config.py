@@ -17,6 +17,8 @@ class KubeletConfig(msgspec.Struct, kw_only=True):
     """`key=value:Effect`, put on the node when it registers itself."""
     max_pods: int = 110
     cluster_dns: list[str] = msgspec.field(default_factory=list)
+    node_dns: bool = False
+    """The node's own DNS listens at the node's ends of its pod CIDRs: pods ask there, where `cluster_dns` is empty."""
     cluster_domain: str = "cluster.local"
     node_status_update_frequency: float = 10.0
     """Seconds between looks at the node's own state; only changes are sent."""

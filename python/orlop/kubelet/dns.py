@@ -1,5 +1,6 @@
 """/etc/resolv.conf of a pod, by its dnsPolicy (pkg/kubelet/network/dns/dns.go)."""
 
+import ipaddress
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -35,14 +36,24 @@ def host_config(path: Path = Path("/etc/resolv.conf")) -> v.DNSConfig:
     return v.DNSConfig(servers=tuple(servers[:MAX_NAMESERVERS]), searches=tuple(searches), options=tuple(options))
 
 
+def node_servers(pod_cidrs: Sequence[str]) -> list[str]:
+    """Where the node's own DNS listens: at the first address of each of its pod CIDRs, the pods' gateway."""
+    return [str(ipaddress.ip_network(cidr).network_address + 1) for cidr in pod_cidrs]
+
+
+def wants_cluster(pod: core_v1.Pod) -> bool:
+    """Whether the pod's policy asks for the cluster's name servers."""
+    policy = pod.spec.dns_policy
+    return policy == "ClusterFirstWithHostNet" or (policy == "ClusterFirst" and not pod.spec.host_network)
+
+
 def pod_config(pod: core_v1.Pod, host: v.DNSConfig, cluster_dns: Sequence[str], domain: str) -> v.DNSConfig:
     """The pod's resolver settings, its dnsConfig added to what the policy gives."""
     policy = pod.spec.dns_policy
     servers, searches, options = list(host.servers), list(host.searches), list(host.options)
-    cluster = policy == "ClusterFirstWithHostNet" or (policy == "ClusterFirst" and not pod.spec.host_network)
     if policy == "None":
         servers, searches, options = [], [], []
-    elif cluster and cluster_dns:
+    elif wants_cluster(pod) and cluster_dns:
         namespace = pod.metadata.namespace
         servers = list(cluster_dns)
         searches = [f"{namespace}.svc.{domain}", f"svc.{domain}", domain, *host.searches]

@@ -1,6 +1,7 @@
 """The kubelet: one node's agent. It follows the pods bound to its node and makes the node look like them."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 from orlop import logging, tasks
@@ -48,6 +49,8 @@ class Kubelet:
         self._group = tasks.Group(self._failed)
         self._workers: dict[str, PodWorker] = {}
         self._registered = asyncio.Event()
+        self._configured: list[str] = []
+        """The pod CIDRs that the network has been given."""
         self._nodes: Informer[core_v1.Node] = Informer(client, core_v1.Node, fields=f"metadata.name={config.node_name}")
         self.node = NodeAgent(client, clock, config, runtime, lambda: self._nodes.get("", config.node_name))
         self._recorder = Recorder(client, clock, "kubelet", host=config.node_name)
@@ -81,10 +84,16 @@ class Kubelet:
             node=facts,
             node_memory=quantity.value(self.node.capacity["memory"]),
             host_dns=dns.host_config(),
+            cluster_dns=self._cluster_dns,
             cluster_services=(lambda: informer.list()) if informer else (lambda: ()),
             host_ips=list(self.config.node_ips),
             stopped=self._stopped,
         )
+
+    def _cluster_dns(self) -> Sequence[str]:
+        if self.config.cluster_dns or not self.config.node_dns:
+            return self.config.cluster_dns
+        return dns.node_servers(self._configured)
 
     def _ask(self) -> probes.Ask:
         def ip_of(uid: str) -> str:
@@ -160,7 +169,6 @@ class Kubelet:
             elif new.spec.pod_cidrs and new.spec.pod_cidrs != self._configured:
                 self._group.start("pod network", self._configure(new.spec.pod_cidrs))
 
-        self._configured: list[str] = []
         self._nodes.on_change(changed)
         await self._nodes.run()
 

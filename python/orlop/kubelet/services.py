@@ -1,6 +1,6 @@
 """What every pod worker of a node shares."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -44,6 +44,8 @@ class Services(msgspec.Struct, kw_only=True):
     node: NodeFacts
     node_memory: int
     host_dns: v.DNSConfig
+    cluster_dns: Callable[[], Sequence[str]]
+    """The name servers of pods, as far as they are known yet."""
     cluster_services: Callable[[], Iterable[core_v1.Service]]
     host_ips: list[str]
     stopped: Callable[[str], None]

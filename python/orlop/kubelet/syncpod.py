@@ -6,7 +6,7 @@ from pathlib import Path
 
 from orlop.api.types import core_v1
 from orlop.kubelet import containers, killing, starter
-from orlop.kubelet.dns import pod_config
+from orlop.kubelet.dns import pod_config, wants_cluster
 from orlop.kubelet.observer import Observation
 from orlop.kubelet.plan import Plan, by_name, plan
 from orlop.kubelet.podstate import PodState
@@ -88,7 +88,7 @@ class Syncer:
 
     async def _network_ready(self) -> bool:
         """Whether a sandbox can be given a network now; tells the pod if not."""
-        if self._state.pod.spec.host_network:
+        if self._state.pod.spec.host_network and not self._waits_for_dns():
             return True
         now = await self._s.runtime.status()
         if not now.network_ready:
@@ -126,9 +126,20 @@ class Syncer:
         self.volumes_stale = True
         return (await state.observer.look(state.pod)).sandbox or await runtime.pod_sandbox_status(sandbox_id)
 
+    def _waits_for_dns(self) -> bool:
+        """Whether the pod's name server is the node's own, and is not known before the node has its pod CIDRs."""
+        return self._s.config.node_dns and wants_cluster(self._state.pod) and not self._s.cluster_dns()
+
     def _sandbox_config(self, attempt: int) -> v.PodSandboxConfig:
         pod, config = self._state.pod, self._s.config
-        dns = pod_config(pod, self._s.host_dns, config.cluster_dns, config.cluster_domain)
+        servers = self._s.cluster_dns()
+        if wants_cluster(pod) and not servers and not config.simulated:
+            message = (
+                "kubelet does not have ClusterDNS IP configured and cannot create Pod using "
+                f'"{pod.spec.dns_policy}" policy. Falling back to "Default" policy.'
+            )
+            self._s.events.event(pod, "Warning", "MissingClusterDNS", message)
+        dns = pod_config(pod, self._s.host_dns, servers, config.cluster_domain)
         return containers.sandbox_config(pod, attempt, dns, config.root_dir / "logs" / self._state.uid)
 
     # Volumes

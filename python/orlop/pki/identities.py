@@ -21,6 +21,8 @@ ADMIN = Identity("admin", "kubernetes-admin", ("system:masters",))
 SCHEDULER = Identity("scheduler", "system:kube-scheduler")
 CONTROLLER_MANAGER = Identity("controller-manager", "system:kube-controller-manager")
 PROXY = Identity("proxy", "system:kube-proxy")
+DNS = Identity("dns", "system:node-dns")
+"""The DNS server of each node."""
 APISERVER_KUBELET_CLIENT = Identity("apiserver-kubelet-client", "kube-apiserver-kubelet-client", ("system:masters",))
 """What the API server shows a kubelet for logs and exec."""
 

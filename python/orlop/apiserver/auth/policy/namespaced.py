@@ -2,7 +2,7 @@
 
 from orlop.api.types.rbac_v1 import Role, RoleBinding
 from orlop.apiserver.auth.policy.build import EVENTS, READ, account, allow, binding, role, user
-from orlop.apiserver.auth.policy.cluster import COORDINATION
+from orlop.apiserver.auth.policy.cluster import COORDINATION, DISCOVERY
 
 _SYSTEM, _PUBLIC = "kube-system", "kube-public"
 _AUTHENTICATION = "extension-apiserver-authentication"
@@ -27,6 +27,13 @@ def roles() -> list[Role]:
                 leases,
             )
             for component in ("kube-controller-manager", "kube-scheduler")
+        ),
+        # orlop's own: each node's DNS stands behind the Service kube-dns, which it makes where it is missing
+        role(
+            _SYSTEM,
+            "system:node-dns",
+            allow("create", "core", "services"),
+            allow("create update", DISCOVERY, "endpointslices"),
         ),
         role(_SYSTEM, f"{_CONTROLLER}bootstrap-signer", allow(READ, "core", "secrets")),
         role(_SYSTEM, f"{_CONTROLLER}cloud-provider", allow(f"create {READ}", "core", "configmaps")),
@@ -54,6 +61,7 @@ def role_bindings() -> list[RoleBinding]:
     return [
         binding(_SYSTEM, f"system::{_AUTHENTICATION}-reader", *managers, role=f"{_AUTHENTICATION}-reader"),
         *components,
+        binding(_SYSTEM, "system:node-dns", user("system:node-dns")),
         *controllers,
         binding(_PUBLIC, f"{_CONTROLLER}bootstrap-signer", account("bootstrap-signer")),
     ]
