@@ -13,7 +13,7 @@ from orlop.pki.kubeconfig import kubeconfig
 
 
 def write_all(settings: Settings, nodes: list[str]) -> None:
-    """Writes (or renews) the kubeconfigs of admin, controller manager, scheduler, proxy, DNS and the nodes' kubelets."""
+    """Writes (or renews) the kubeconfigs of admin, controller manager, scheduler, proxy, DNS and kubelets."""
     pki = Folder(settings.pki, SystemClock())
     who = {
         "admin": identities.ADMIN,

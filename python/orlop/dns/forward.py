@@ -221,7 +221,7 @@ def lifetime(rcode: int, answer: Sequence[Record], authority: Sequence[Record]) 
 
 def _records(section: Sequence[dns.rrset.RRset]) -> tuple[Record, ...]:
     return tuple(
-        Record(rrset.name.to_wire(), int(rrset.rdtype), int(rrset.ttl), rdata.to_wire() or b"")
+        Record(rrset.name.to_wire() or names.ROOT, int(rrset.rdtype), int(rrset.ttl), rdata.to_wire() or b"")
         for rrset in section
         for rdata in rrset
     )
