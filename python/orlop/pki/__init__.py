@@ -5,6 +5,7 @@ from orlop.pki.identities import (
     ADMIN as ADMIN,
     APISERVER_KUBELET_CLIENT as APISERVER_KUBELET_CLIENT,
     CONTROLLER_MANAGER as CONTROLLER_MANAGER,
+    DNS as DNS,
     PROXY as PROXY,
     SCHEDULER as SCHEDULER,
     Identity as Identity,
