@@ -52,7 +52,7 @@ class World:
     async def send(self, query: dns.message.Message, *, tcp: bool = False) -> dns.message.Message:
         way = dns.asyncquery.tcp if tcp else dns.asyncquery.udp
         address = self.server.listeners[0].address
-        return await way(query, address, port=self.port, timeout=WAIT, ignore_unexpected=False)
+        return await way(query, address, port=self.port, timeout=WAIT)
 
     async def texts(self, name: str, type_: str = "A", **options: Any) -> set[str]:
         """The data of the records that answer."""
@@ -60,9 +60,15 @@ class World:
 
     async def becomes(self, expected: object, name: str, type_: str = "A") -> None:
         """Waits until that is the answer."""
+        await self.comes(lambda answer: outcome(answer) == expected, name, type_)
+
+    async def comes(
+        self, holds: Callable[[dns.message.Message], bool], name: str, type_: str = "A", *, tcp: bool = False
+    ) -> None:
+        """Waits until the answer is such."""
         async with asyncio.timeout(WAIT):
             while True:
-                if outcome(await self.ask(name, type_)) == expected:
+                if holds(await self.ask(name, type_, tcp=tcp)):
                     return
                 await asyncio.sleep(0.005)
 
@@ -146,6 +152,8 @@ class Upstream:
     def __init__(self) -> None:
         self.zone: dict[tuple[str, str], list[str]] = {}
         self.asked: list[tuple[str, str]] = []
+        self.dnssec: list[bool] = []
+        """Whether it was asked for signatures."""
         self.by_tcp = 0
         self.ttl = 30
         self.change: Callable[[dns.message.Message], dns.message.Message | bytes | None] = lambda answer: answer
@@ -163,8 +171,10 @@ class Upstream:
         question = query.question[0]
         type_ = dns.rdatatype.to_text(question.rdtype)
         name = question.name.to_text()
-        self.asked.append((type_, name))
         self.by_tcp += tcp
+        if type_ != "HINFO":  # by which a server finds out whether we ask it
+            self.asked.append((type_, name))
+            self.dnssec.append(bool(query.ednsflags & dns.flags.DO))
         answer = dns.message.make_response(query, recursion_available=True)
         found = self.zone.get((type_, name))
         if found is not None:

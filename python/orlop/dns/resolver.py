@@ -153,6 +153,8 @@ class Resolver:
         answer = self.local(query)
         if answer.outside is not None:
             return None
+        # Kept for all who ask, however they write the name.
+        query = query._replace(question=query.name + query.question[-4:])
         flags = wire.AA if answer.rcode != wire.REFUSED else 0
         bodies = tuple(
             wire.build(
@@ -225,7 +227,7 @@ class Resolver:
         if local.outside is None:  # it has changed meanwhile
             reply = self.reply(query, limit, proto, family)
             assert reply is not None
-            return reply.bodies[0]
+            return wire.as_asked(query, reply.bodies[0])
         outcome = await self.forwarder.ask(query, local.outside)
         now = self._clock()
         self.metrics.answered.add(Kind(".", proto, family, type_name(query.type), rcode_name(outcome.rcode)))

@@ -114,10 +114,7 @@ class Listener:
             self.replies.put(query.key, reply)
         body = reply.bodies[reply.count % len(reply.bodies)]
         reply.count += 1
-        if query.question != body[10 : 10 + len(query.question)]:
-            # A client may hide a secret in the case of the name, and wants it back (draft-vixie-dnsext-dns0x20).
-            body = body[:10] + query.question + body[10 + len(query.question) :]
-        self._send(data[:2] + body, peer)
+        self._send(data[:2] + wire.as_asked(query, body), peer)
 
     def _elsewhere(self, query: wire.Query, number: bytes, peer: Peer) -> None:
         if len(self._group) >= MAX_WAITING:
@@ -170,7 +167,7 @@ class Listener:
         if reply is None:
             return data[:2] + await self._resolver.ask(query, wire.MAX_TCP, "tcp", self._family)
         self._resolver.metrics.answered.add(reply.kind)
-        return data[:2] + reply.bodies[0]
+        return data[:2] + wire.as_asked(query, reply.bodies[0])
 
     def _count_error(self, refused: wire.Refused, proto: str) -> None:
         kind = Kind("dropped", proto, self._family, type_name(0), rcode_name(refused.rcode))

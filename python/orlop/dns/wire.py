@@ -63,9 +63,10 @@ class Query(NamedTuple):
 class Refused(Exception):
     """A message that gets an error for an answer."""
 
-    def __init__(self, rcode: int, *, edns: bool = False) -> None:
+    def __init__(self, rcode: int, question: bytes = b"", *, edns: bool = False) -> None:
         super().__init__(RCODES[rcode])
         self.rcode = rcode
+        self.question = question
         self.edns = edns
 
 
@@ -108,7 +109,7 @@ def parse(data: bytes) -> Query | None:
         if owner or kind != OPT or additional > 1 or at + _OPT.size + length != end:
             raise Refused(FORMERR)
         if version:
-            raise Refused(BADVERS, edns=True)
+            raise Refused(BADVERS, question, edns=True)
         edns, dnssec = True, bool(bits & DO)
         limit = min(max(size, MAX_PLAIN), MAX_UDP)
         tail = data[at : at + _OPT.size - 2] + b"\0\0"
@@ -119,10 +120,11 @@ def parse(data: bytes) -> Query | None:
 
 
 def error(data: bytes, refused: Refused) -> bytes:
-    """The answer to a message that could not be read: its header alone."""
+    """The answer to a message that could not be read: its header, and the question where that could."""
     flags = int.from_bytes(data[2:4], "big")
-    head = _COUNTS.pack(QR | (flags & KEPT) | (refused.rcode & 15), 0, 0, 0, 1 if refused.edns else 0)
-    return data[:2] + head + (opt(refused.rcode >> 4) if refused.edns else b"")
+    questions = 1 if refused.question else 0
+    head = _COUNTS.pack(QR | (flags & KEPT) | (refused.rcode & 15), questions, 0, 0, 1 if refused.edns else 0)
+    return data[:2] + head + refused.question + (opt(refused.rcode >> 4) if refused.edns else b"")
 
 
 def opt(extended: int = 0, dnssec: bool = False) -> bytes:
@@ -180,6 +182,13 @@ def build(
             break
     head = _COUNTS.pack(flags, 1, counts[0], counts[1], counts[2] + (1 if tail else 0))
     return b"".join((head, *parts, tail))
+
+
+def as_asked(query: Query, body: bytes) -> bytes:
+    """An answer without its ID, with the question as this client wrote it: it may hide a secret in the case of the
+    name, and wants it back (draft-vixie-dnsext-dns0x20). Owners point at the question, so they follow."""
+    start = HEADER - 2
+    return body[:start] + query.question + body[start + len(query.question) :]
 
 
 def srv(priority: int, weight: int, port: int, target: bytes) -> bytes:
