@@ -20,8 +20,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# In place of this file's own folder, in which `dns` would be this file and not the library.
-sys.path[0] = str(Path(__file__).parents[2])
+# Not this file's own folder: in it `dns` would be this file, not the library.
+sys.path.remove(str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benches import machine
 from orlop.api.types import core_v1, discovery_v1, meta_v1

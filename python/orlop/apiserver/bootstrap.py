@@ -1,4 +1,4 @@
-"""What a cluster has from its first moment: namespaces, roles, system classes, the `kubernetes` Service."""
+"""What a cluster has from its first moment: namespaces, roles, system classes, the Services' range."""
 
 import asyncio
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from typing import Any
 
 from orlop.api import errors, scheme
 from orlop.api.scheme import Kind
-from orlop.api.types import core_v1, discovery_v1, meta_v1, networking_v1, scheduling_v1
+from orlop.api.types import core_v1, meta_v1, networking_v1, scheduling_v1
 from orlop.apiserver.auth.policy import reconcile
 from orlop.apiserver.auth.policy.reconcile import Policy
 from orlop.apiserver.core import Core
@@ -17,7 +17,6 @@ from orlop.store.base import Attribution, Conflict, Key, Write
 
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 BY = Attribution("system:apiserver", "kube-apiserver")
-HTTPS_PORT = 443
 
 SYSTEM_CLASSES = (
     (
@@ -33,8 +32,8 @@ SYSTEM_CLASSES = (
 )
 
 
-async def bootstrap(core: Core, endpoint: tuple[str, int] | None) -> None:
-    """Makes what is missing, changes what is out of date. `endpoint` is where pods reach this server, if they do."""
+async def bootstrap(core: Core) -> None:
+    """Makes what is missing, changes what is out of date."""
     await _create_missing(core, [core_v1.Namespace(metadata=meta_v1.ObjectMeta(name=name)) for name in NAMESPACES])
     await asyncio.gather(
         _policy(core),
@@ -47,7 +46,7 @@ async def bootstrap(core: Core, endpoint: tuple[str, int] | None) -> None:
         ),
         _addresses(core),
     )
-    await _service(core, endpoint)
+    await _service_cidr(core)
 
 
 async def create(core: Core, obj: Any) -> None:
@@ -141,62 +140,13 @@ def _address(core: Core, value: bytes) -> networking_v1.IPAddress:
     return address
 
 
-async def _service(core: Core, endpoint: tuple[str, int] | None) -> None:
-    """The `kubernetes` Service at the range's first address, and where it leads."""
-    network = core.config.service_cidr
-    target = endpoint[1] if endpoint else HTTPS_PORT
-    ports = [core_v1.ServicePort(name="https", protocol="TCP", port=HTTPS_PORT, target_port=target)]
+async def _service_cidr(core: Core) -> None:
     await _create_missing(
         core,
         [
             networking_v1.ServiceCIDR(
                 metadata=meta_v1.ObjectMeta(name="kubernetes"),
-                spec=networking_v1.ServiceCIDRSpec(cidrs=[str(network)]),
+                spec=networking_v1.ServiceCIDRSpec(cidrs=[str(core.config.service_cidr)]),
             )
         ],
     )
-    metadata = meta_v1.ObjectMeta(
-        name="kubernetes", namespace="default", labels={"component": "apiserver", "provider": "kubernetes"}
-    )
-    first = str(network.network_address + 1)
-    service = core_v1.Service(
-        metadata=metadata, spec=core_v1.ServiceSpec(cluster_ip=first, ports=ports, type="ClusterIP")
-    )
-    kind = scheme.of(core_v1.Service)
-    found: core_v1.Service | None = core.objects.get(kind, "default", "kubernetes")
-    if found is None:
-        await create(core, service)
-    elif [(p.name, p.port, p.target_port) for p in found.spec.ports] != [("https", HTTPS_PORT, target)]:
-        found.spec.ports = ports
-        await _replace(core, kind, found)
-    if endpoint is not None:
-        await _endpoint(core, *endpoint)
-
-
-async def _endpoint(core: Core, address: str, port: int) -> None:
-    """This server's address behind the `kubernetes` Service, as a slice and as Endpoints."""
-    slice_ = discovery_v1.EndpointSlice(
-        metadata=meta_v1.ObjectMeta(
-            name="kubernetes", namespace="default", labels={"kubernetes.io/service-name": "kubernetes"}
-        ),
-        address_type="IPv4",
-        endpoints=[discovery_v1.Endpoint(addresses=[address], conditions=discovery_v1.EndpointConditions(ready=True))],
-        ports=[discovery_v1.EndpointPort(name="https", port=port, protocol="TCP")],
-    )
-    endpoints = core_v1.Endpoints(
-        metadata=meta_v1.ObjectMeta(
-            name="kubernetes", namespace="default", labels={"endpointslice.kubernetes.io/skip-mirror": "true"}
-        ),
-        subsets=[
-            core_v1.EndpointSubset(
-                addresses=[core_v1.EndpointAddress(ip=address)],
-                ports=[core_v1.EndpointPort(name="https", port=port, protocol="TCP")],
-            )
-        ],
-    )
-    for obj in (slice_, endpoints):
-        kind = scheme.of(type(obj))
-        if core.hub.get(kind.resource, "default", "kubernetes") is None:
-            await create(core, obj)
-        else:
-            await _replace(core, kind, obj)

@@ -23,6 +23,7 @@ from orlop.apiserver.auth.tokenrequest import TokenIssuer
 from orlop.apiserver.config import Config
 from orlop.apiserver.core import Core
 from orlop.apiserver.expiry import EventExpiry
+from orlop.apiserver.kubernetes import KubernetesService
 from orlop.apiserver.registry import all_strategies
 from orlop.apiserver.registry.addresses import ServiceAddresses
 from orlop.apiserver.registry.objects import Objects
@@ -131,7 +132,10 @@ class ApiServer:
         )
         self.app = App(self.core)
         endpoint = (self._advertised(), listener.getsockname()[1]) if listener is not None else None
-        await bootstrap.bootstrap(self.core, endpoint)
+        await bootstrap.bootstrap(self.core)
+        self._kubernetes = KubernetesService(self.core, endpoint)
+        await self._kubernetes.reconcile()
+        self._tasks.start("kubernetes service", self._kubernetes.run())
         self._ready = True
         if listener is not None:
             await self._listen(listener)
@@ -247,7 +251,8 @@ class ApiServer:
         if self.port is None:
             listener = self._bind()
             await self._listen(listener)
-            await bootstrap.bootstrap(self.core, (self._advertised(), listener.getsockname()[1]))
+            self._kubernetes.endpoint = (self._advertised(), listener.getsockname()[1])
+            await self._kubernetes.reconcile()
         return await asyncio.to_thread(self.kubeconfig_text)
 
 

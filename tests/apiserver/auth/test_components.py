@@ -4,7 +4,7 @@ import pytest
 
 from orlop.apiserver.auth import Access, Authorizer, User
 from orlop.apiserver.auth.policy import bootstrap_policy
-from orlop.pki import CONTROLLER_MANAGER, PROXY, SCHEDULER, node
+from orlop.pki import CONTROLLER_MANAGER, DNS, PROXY, SCHEDULER, node
 
 from .conftest import pod
 
@@ -49,6 +49,11 @@ CALLS = {
     PROXY: """
         list,watch services,endpointslices,nodes
         create,patch,update events
+    """,
+    DNS: """
+        list,watch services,endpointslices,namespaces,nodes,pods
+        get services:kube-dns,nodes:n1
+        get endpointslices:kube-dns-n1
     """,
     node("n1"): """
         create,get,patch nodes:n1
@@ -96,6 +101,14 @@ def test_all_of_them(access):
         if not access.authorize(user, asked).allowed:
             refused.append((identity.user, *asked))
     assert not refused
+
+
+def test_dns_publishes_in_kube_system_alone(access):
+    dns = User(DNS.user, ("system:authenticated",))
+    for verb, resource in (("create", "services"), ("create", "endpointslices"), ("update", "endpointslices")):
+        for namespace in ("kube-system", "default"):
+            asked = Access(verb, resource, GROUPS.get(resource, ""), namespace, "")
+            assert access.authorize(dns, asked).allowed == (namespace == "kube-system")
 
 
 def test_the_kubelet_s_own_lease(access):
