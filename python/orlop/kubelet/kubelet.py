@@ -66,7 +66,6 @@ class Kubelet:
         sources = Sources(self._client, self._group, lambda uid: self._wake(uid, volumes=True))
         ask = self._simulated_ask if isinstance(self._runtime, base.SimulatedProbes) else self._ask()
         prober = Prober(self._clock, self._group, ask, self._wake, self._unhealthy)
-        informer = self._services_informer
         return Services(
             config=self.config,
             clock=self._clock,
@@ -85,7 +84,7 @@ class Kubelet:
             node_memory=quantity.value(self.node.capacity["memory"]),
             host_dns=dns.host_config(),
             cluster_dns=self._cluster_dns,
-            cluster_services=(lambda: informer.list()) if informer else (lambda: ()),
+            cluster_services=self._cluster_services,
             host_ips=list(self.config.node_ips),
             stopped=self._stopped,
         )
@@ -94,6 +93,13 @@ class Kubelet:
         if self.config.cluster_dns or not self.config.node_dns:
             return self.config.cluster_dns
         return dns.node_servers(self._configured)
+
+    async def _cluster_services(self) -> list[core_v1.Service]:
+        informer = self._services_informer
+        if informer is None:
+            return []
+        await informer.synced()
+        return informer.list()
 
     def _ask(self) -> probes.Ask:
         def ip_of(uid: str) -> str:

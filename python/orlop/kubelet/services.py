@@ -1,6 +1,6 @@
 """What every pod worker of a node shares."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -46,7 +46,8 @@ class Services(msgspec.Struct, kw_only=True):
     host_dns: v.DNSConfig
     cluster_dns: Callable[[], Sequence[str]]
     """The name servers of pods, as far as they are known yet."""
-    cluster_services: Callable[[], Iterable[core_v1.Service]]
+    cluster_services: Callable[[], Coroutine[Any, Any, Iterable[core_v1.Service]]]
+    """Every Service, once they have been read: what a container is told of them it is told at its start only."""
     host_ips: list[str]
     stopped: Callable[[str], None]
     """Called with a pod's uid when its worker has nothing left to do."""

@@ -49,11 +49,14 @@ async def start(
             variables: dict[str, str] = {}
             mounts: list[v.Mount] = []
         else:
+            cluster_services = await unless_ending(state, services.cluster_services())
+            if cluster_services is None:
+                return GIVEN_UP
             variables = await environment(
                 pod,
                 container,
                 sources=services.sources,
-                services=services.cluster_services(),
+                services=cluster_services,
                 pod_ips=ips,
                 node=services.node,
             )
