@@ -173,6 +173,13 @@ async def test_metrics(node: World) -> None:
     assert node.value("coredns_dns_responses_total", **told, rcode="REFUSED") == 1
 
 
+async def test_a_label_that_ends_as_the_domain_is_spelt_is_not_the_domain(node: World) -> None:
+    strange = b"\x0fx\x07cluster\x05local\0"
+    assert strange.endswith(names.wire("cluster.local"))
+    data = await exchange(node, b"\0\7\1\0\0\1\0\0\0\0\0\0" + strange + b"\0\1\0\1")
+    assert data[3] & 15 == dns.rcode.REFUSED, "it is somebody else's"
+
+
 async def test_outcome_of_names_that_cannot_be(node: World) -> None:
     assert outcome(await node.ask("a" * 63 + ".svc.cluster.local")) == "NXDOMAIN"
 

@@ -4,6 +4,7 @@ What is asked again is answered from `Replies` without looking at more than its 
 zone, and goes when one of them changes, within the same delivery.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network, IPv6Network
 from typing import NamedTuple
@@ -45,7 +46,8 @@ class Replies:
     """The answers of one socket, by question. `at` is read directly by whoever receives datagrams."""
 
     def __init__(self, answered: Answered) -> None:
-        self.at: dict[bytes, Reply] = {}
+        # Ordered: a plain dict that loses its first key again and again walks over all it has lost to find the next.
+        self.at: OrderedDict[bytes, Reply] = OrderedDict()
         self._resting: dict[bytes, set[bytes]] = {}
         self._answered = answered
 

@@ -67,7 +67,11 @@ class Zone:
         """Whether the name is the domain or below it."""
         if not name.endswith(self.origin):
             return False
-        return name == self.origin or self.origin in names.parents(name)
+        # The end of a label may look like the domain: the domain must begin where a label does.
+        at, end = 0, len(name) - len(self.origin)
+        while at < end:
+            at += name[at] + 1
+        return at == end
 
     def _above(self, name: bytes) -> Iterable[bytes]:
         """The names above, up to the domain; none of an address."""
