@@ -7,8 +7,10 @@ from pathlib import Path
 import dns.flags
 import dns.message
 import dns.rcode
+import uvloop
 from tests.dns.world import Upstream, World, outcome, service, texts, upstream, world
 
+from orlop.apiserver.config import Config
 from orlop.apiserver.server import ApiServer
 from orlop.clock import SystemClock
 from orlop.dns.upstream import Server, parse_server, read_resolv_conf
@@ -200,3 +202,22 @@ async def test_dnssec_records_are_passed_on_to_who_wants_them(api: ApiServer, ou
         await node.ask("signed.example.com", "TXT", use_edns=0, want_dnssec=True)
         await node.ask("signed.example.com", "TXT")
         assert outside.dnssec == [True, False]
+
+
+def test_on_the_loop_of_our_processes(tmp_path: Path) -> None:
+    """Its sockets are not asyncio's own."""
+
+    async def all_ways() -> None:
+        async with (
+            ApiServer(Config(data_dir=tmp_path, store="memory", secure_port=None)) as api,
+            upstream() as outside,
+            world(api, upstreams=(outside.address,)) as node,
+        ):
+            outside.zone["A", "big.example.com."] = [f"192.0.2.{n}" for n in range(1, 200)]
+            for tcp in (False, True):
+                assert await node.texts("kubernetes.default.svc.cluster.local", tcp=tcp) == {"10.96.0.1"}
+            assert len(await node.texts("big.example.com", tcp=True)) == 199
+            assert outside.by_tcp == 1
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(all_ways())

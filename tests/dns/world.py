@@ -217,9 +217,14 @@ async def upstream() -> AsyncIterator[Upstream]:
             await writer.drain()
         writer.close()
 
-    transport, _ = await loop.create_datagram_endpoint(Datagrams, local_addr=("127.0.0.1", 0))
-    one.port = transport.get_extra_info("sockname")[1]
-    server = await asyncio.start_server(connection, "127.0.0.1", one.port)
+    while True:
+        transport, _ = await loop.create_datagram_endpoint(Datagrams, local_addr=("127.0.0.1", 0))
+        one.port = transport.get_extra_info("sockname")[1]
+        try:
+            server = await asyncio.start_server(connection, "127.0.0.1", one.port)
+            break
+        except OSError:  # somebody's connection has that port
+            transport.close()
     try:
         yield one
     finally:
