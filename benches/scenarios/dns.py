@@ -37,7 +37,8 @@ QUESTIONS = int(os.environ.get("ORLOP_BENCH_QUESTIONS", "100000"))
 ROUNDS = int(os.environ.get("ORLOP_BENCH_RUNS", "3"))
 WINDOW = 64
 """Questions under way at once: as of a node whose pods are busy."""
-A, SRV, NXDOMAIN = 1, 33, 3
+ALONE = "a Service's address, one question at a time"
+A, NXDOMAIN = 1, 3
 
 ECHO = """
 import socket, sys
@@ -88,6 +89,7 @@ def worlds(chance: random.Random) -> dict[str, Asked]:
         "a Service's address": known,
         f"{ENDPOINTS} addresses of a headless Service": [(question(headless(), A), 0, ENDPOINTS) for _ in known],
         "names that are not there (search paths)": searched,
+        ALONE: known[: QUESTIONS // 4],
         "names never asked before": [
             (question(f"{chance.randbytes(8).hex()}.default.svc.cluster.local", A), NXDOMAIN, 0)
             for _ in range(QUESTIONS // 4)
@@ -95,7 +97,7 @@ def worlds(chance: random.Random) -> dict[str, Asked]:
     }
 
 
-def drive(port: int, asked: Asked, check: bool = True) -> float:
+def drive(port: int, asked: Asked, check: bool = True, window: int = WINDOW) -> float:
     """Asks everything; seconds it took. What was lost is asked again."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
@@ -106,7 +108,7 @@ def drive(port: int, asked: Asked, check: bool = True) -> float:
     at = number = 0
     try:
         while at < len(asked) or waiting:
-            while at < len(asked) and len(waiting) < WINDOW:
+            while at < len(asked) and len(waiting) < window:
                 number = (number + 1) & 0xFFFF
                 waiting[number] = at
                 sock.send(number.to_bytes(2, "big") + asked[at][0])
@@ -197,7 +199,7 @@ def measure(servers: dict[str, tuple[int, int]]) -> None:
                 asked = worlds(random.Random(turn))[scenario]
             for name, (port, pid) in servers.items():
                 before = machine.cpu_seconds(pid)
-                drive(port, asked, check=name != "echo")
+                drive(port, asked, check=name != "echo", window=1 if scenario == ALONE else WINDOW)
                 figures[name].append(len(asked) / max(0.01, machine.cpu_seconds(pid) - before))
         echo = sorted(figures["echo"])[ROUNDS // 2]
         for name, values in figures.items():

@@ -152,6 +152,8 @@ async def test_an_answer_to_another_question_or_with_another_number_is_not_taken
 
 
 async def test_without_resolvers_others_names_are_refused(node: World) -> None:
+    await node.admin.create(service("ext", type="ExternalName", external_name="www.example.com", ports=()))
+    await node.becomes({"www.example.com."}, "ext.default.svc.cluster.local")
     assert (await node.ask("www.example.com")).rcode() == dns.rcode.REFUSED
 
 

@@ -35,6 +35,17 @@ async def test_2_3_2_an_unnamed_port_has_no_srv_record_and_targets_come_along(no
     assert [rrset.to_text() for rrset in answer.additional] == ["named.default.svc.cluster.local. 5 IN A 10.96.7.2"]
 
 
+async def test_beyond_it_every_port_at_the_service_s_own_name_and_names_of_pods_that_have_one(node: World) -> None:
+    await node.admin.create(service(cluster_ip="10.96.7.8", ports=(("", "TCP", 80),)))
+    await node.admin.create(slice_("web", endpoint("10.244.0.3", "web-0"), endpoint("10.244.0.4")))
+    await node.admin.create(service("db", cluster_ip="None"))
+    await node.admin.create(slice_("db", endpoint("10.244.0.5", "db-0"), ports=(("", "TCP", 5432),)))
+    await node.becomes({"0 100 80 web.default.svc.cluster.local."}, "web.default.svc.cluster.local", "SRV")
+    await node.becomes({"10.244.0.3"}, "web-0.web.default.svc.cluster.local")
+    assert outcome(await node.ask("10-244-0-4.web.default.svc.cluster.local")) == "NXDOMAIN"
+    await node.becomes({"0 100 5432 db-0.db.default.svc.cluster.local."}, "db.default.svc.cluster.local", "SRV")
+
+
 async def test_2_4_a_headless_service(node: World) -> None:
     await node.admin.create(service("db", cluster_ip="None"))
     await node.admin.create(

@@ -2,7 +2,7 @@
 (docs/specification.md in kubernetes/dns)."""
 
 import ipaddress
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -97,45 +97,55 @@ def of_service(service: ServiceView, slices: Iterable[SliceView], domain: bytes)
         elif spec.cluster_ip == "None":
             _headless(book, at, slices, spec.publish_not_ready_addresses)
         else:
-            _cluster_ip(book, at, spec)
+            _cluster_ip(book, at, spec, slices)
     except ValueError as error:
         _log.warning("a Service has no records: %s", error, extra={"service": f"{meta.namespace}/{meta.name}"})
         return {}
     return book.named()
 
 
-def _cluster_ip(book: _Book, at: bytes, spec: ServiceSpecView) -> None:
+def _cluster_ip(book: _Book, at: bytes, spec: ServiceSpecView, slices: Iterable[SliceView]) -> None:
+    """Beyond the specification, as CoreDNS: every port at the Service's own name, and names of pods that have one (a
+    StatefulSet may well name a Service with a cluster IP as its own)."""
     addresses = [ip for ip in spec.cluster_ips or [spec.cluster_ip] if ip]
     for ip in addresses:
         book.add(at, *address(ip))
         book.add(reverse(ip), wire.PTR, at)
     if addresses:
         for port in spec.ports:
+            data = wire.srv(0, WEIGHT, port.port, at)
+            book.add(at, wire.SRV, data)
             if port.name:
-                book.add(service_port(port.name, port.protocol, at), wire.SRV, wire.srv(0, WEIGHT, port.port, at))
+                book.add(service_port(port.name, port.protocol, at), wire.SRV, data)
+        for endpoint in _ready(slices, spec.publish_not_ready_addresses):
+            if endpoint.hostname:
+                own = names.label(endpoint.hostname) + at
+                for ip in endpoint.addresses:
+                    book.add(own, *address(ip))
 
 
 def _headless(book: _Book, at: bytes, slices: Iterable[SliceView], not_ready_too: bool) -> None:
     for one in slices:
-        if one.address_type not in ("IPv4", "IPv6"):
-            continue
-        for endpoint in one.endpoints:
-            if endpoint.conditions.ready is False and not not_ready_too:
-                continue
+        for endpoint in _ready([one], not_ready_too):
             for ip in endpoint.addresses:
                 own = names.label(endpoint.hostname or dashed(ip)) + at
                 type_, data = address(ip)
                 book.add(at, type_, data)
                 book.add(own, type_, data)
                 book.add(reverse(ip), wire.PTR, own)
-                for name, protocol, port in _named_ports(one.ports):
-                    book.add(service_port(name, protocol, at), wire.SRV, wire.srv(0, WEIGHT, port, own))
+                for port in one.ports:
+                    if port.port is not None:
+                        target = wire.srv(0, WEIGHT, port.port, own)
+                        book.add(at, wire.SRV, target)
+                        if port.name:
+                            book.add(service_port(port.name, port.protocol or "TCP", at), wire.SRV, target)
 
 
-def _named_ports(ports: Sequence[EndpointPortView]) -> Iterator[tuple[str, str, int]]:
-    for port in ports:
-        if port.name and port.port is not None:
-            yield port.name, port.protocol or "TCP", port.port
+def _ready(slices: Iterable[SliceView], not_ready_too: bool) -> Iterator[EndpointView]:
+    """The endpoints that get traffic; not knowing counts as ready."""
+    for one in slices:
+        if one.address_type in ("IPv4", "IPv6"):
+            yield from (e for e in one.endpoints if not_ready_too or e.conditions.ready is not False)
 
 
 def _external(book: _Book, at: bytes, target: str) -> None:

@@ -231,6 +231,9 @@ class Resolver:
             assert reply is not None
             return wire.as_asked(query, reply.bodies[0])
         outcome = await self.forwarder.ask(query, local.outside)
+        if outcome.rcode == wire.REFUSED and local.answer:
+            # There is nobody to ask; what we know ourselves (an ExternalName) is an answer all the same.
+            outcome = outcome._replace(rcode=wire.NOERROR)
         now = self._clock()
         self.metrics.answered.add(Kind(".", proto, family, type_name(query.type), rcode_name(outcome.rcode)))
         self.metrics.duration.labels("dns://:53", ".", "").observe(now - began)
