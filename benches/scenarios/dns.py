@@ -38,6 +38,7 @@ ROUNDS = int(os.environ.get("ORLOP_BENCH_RUNS", "3"))
 WINDOW = 64
 """Questions under way at once: as of a node whose pods are busy."""
 ALONE = "a Service's address, one question at a time"
+FRESH = "names never asked before"
 A, NXDOMAIN = 1, 3
 
 ECHO = """
@@ -70,6 +71,13 @@ Asked = list[tuple[bytes, int, int]]
 """(question without its ID, code and number of answers expected)."""
 
 
+def fresh(chance: random.Random) -> Asked:
+    return [
+        (question(f"{chance.randbytes(8).hex()}.default.svc.cluster.local", A), NXDOMAIN, 0)
+        for _ in range(QUESTIONS // 4)
+    ]
+
+
 def worlds(chance: random.Random) -> dict[str, Asked]:
     """What is asked, by the name of the scenario."""
 
@@ -90,10 +98,7 @@ def worlds(chance: random.Random) -> dict[str, Asked]:
         f"{ENDPOINTS} addresses of a headless Service": [(question(headless(), A), 0, ENDPOINTS) for _ in known],
         "names that are not there (search paths)": searched,
         ALONE: known[: QUESTIONS // 4],
-        "names never asked before": [
-            (question(f"{chance.randbytes(8).hex()}.default.svc.cluster.local", A), NXDOMAIN, 0)
-            for _ in range(QUESTIONS // 4)
-        ],
+        FRESH: fresh(chance),
     }
 
 
@@ -195,8 +200,8 @@ def measure(servers: dict[str, tuple[int, int]]) -> None:
     for scenario, asked in worlds(chance).items():
         figures: dict[str, list[float]] = {name: [] for name in servers}
         for turn in range(ROUNDS):
-            if "never" in scenario:
-                asked = worlds(random.Random(turn))[scenario]
+            if scenario == FRESH and turn:
+                asked = fresh(chance)
             for name, (port, pid) in servers.items():
                 before = machine.cpu_seconds(pid)
                 drive(port, asked, check=name != "echo", window=1 if scenario == ALONE else WINDOW)
