@@ -110,13 +110,6 @@ class Metrics:
             registry=registry,
             buckets=BUCKETS,
         )
-        self.programming = Histogram(
-            "coredns_kubernetes_dns_programming_duration_seconds",
-            "Histogram of the time (in seconds) it took to program a dns instance.",
-            ["service_kind"],
-            registry=registry,
-            buckets=[0.001 * 2**n for n in range(20)],
-        )
         self.names = Gauge("orlop_dns_names", "Names of the cluster that have records.", registry=registry)
 
     def forward(self, server: Server, rcode: str, seconds: float) -> None:
