@@ -106,13 +106,14 @@ fn fields<'a>(
     out.seal();
 }
 
-enum Within<'i> {
+/// What of the ignored paths lies below a field: all of it, or these.
+pub(super) enum Within<'i> {
     All,
     Some(Vec<&'i str>),
 }
 
 /// What of the ignored paths lies below a field.
-fn within<'i>(ignored: Ignored<'i>, name: &[u8]) -> Within<'i> {
+pub(super) fn within<'i>(ignored: Ignored<'i>, name: &[u8]) -> Within<'i> {
     let mut rest = Vec::new();
     for path in ignored {
         match path.split_once('.') {

@@ -1,29 +1,34 @@
 //! The entries of metadata.managedFields: who owns which fields, by which operation, since when.
+//!
+//! What an entry owns stays text until it changes: most writes change nothing but a time.
 
 use super::set::Set;
-use super::tree::Node;
-use crate::wire::error::Result;
+use super::tree::{Bytes, Node};
+use crate::wire::error::{Result, fail};
+use crate::wire::scan::Scanner;
 use crate::wire::write;
+use std::borrow::Cow;
 
 /// Update entries of an object; the oldest of more are put together.
 const MAX_UPDATERS: usize = 10;
 const ANCIENT: &[u8] = b"ancient-changes";
 const UPDATE: &[u8] = b"Update";
-pub(super) const APPLY: &[u8] = b"Apply";
+const APPLY: &[u8] = b"Apply";
 
 /// One entry.
 #[derive(Debug, Clone)]
 pub(super) struct Entry<'a> {
-    pub manager: Vec<u8>,
+    pub manager: Bytes<'a>,
     pub applied: bool,
-    pub version: Vec<u8>,
-    pub subresource: Vec<u8>,
+    pub version: Bytes<'a>,
+    pub subresource: Bytes<'a>,
     /// RFC 3339, empty where it is not known.
-    pub time: Vec<u8>,
-    pub set: Set<'a>,
+    pub time: Bytes<'a>,
+    /// FieldsV1 as this server writes it.
+    pub fields: Cow<'a, [u8]>,
 }
 
-impl Entry<'_> {
+impl<'a> Entry<'a> {
     /// Whether both are of the same writer: an applier is known by its name alone, an updater by its version too.
     pub fn same(&self, other: &Entry<'_>) -> bool {
         self.manager == other.manager
@@ -32,17 +37,31 @@ impl Entry<'_> {
             && (self.applied || self.version == other.version)
     }
 
+    /// What it owns.
+    pub fn set(&self) -> Set<'static> {
+        Set::read(&self.fields).unwrap_or_default()
+    }
+
+    /// Owns this from now on.
+    pub fn own(&mut self, set: &Set<'_>) {
+        let mut out = Vec::with_capacity(self.fields.len() + 64);
+        if set.is_empty() {
+            self.fields = Cow::Borrowed(b"");
+            return;
+        }
+        set.write(&mut out);
+        self.fields = Cow::Owned(out);
+    }
+
     /// As a conflict names its owner.
     pub fn shown(&self) -> String {
-        let mut out = format!("{:?}", String::from_utf8_lossy(&self.manager));
+        let text = String::from_utf8_lossy;
+        let mut out = format!("{:?}", text(&self.manager));
         if !self.subresource.is_empty() {
-            out += &format!(
-                " with subresource {:?}",
-                String::from_utf8_lossy(&self.subresource)
-            );
+            out += &format!(" with subresource {:?}", text(&self.subresource));
         }
         if !self.applied {
-            out += &format!(" using {}", String::from_utf8_lossy(&self.version));
+            out += &format!(" using {}", text(&self.version));
         }
         out
     }
@@ -59,7 +78,7 @@ impl Entry<'_> {
             write::string(out, &self.time);
         }
         out.extend_from_slice(b",\"fieldsType\":\"FieldsV1\",\"fieldsV1\":");
-        self.set.write(out);
+        out.extend_from_slice(&self.fields);
         if !self.subresource.is_empty() {
             out.extend_from_slice(b",\"subresource\":");
             write::string(out, &self.subresource);
@@ -70,45 +89,95 @@ impl Entry<'_> {
 
 /// Reads the entries; none where the list is missing or cannot be read.
 pub(super) fn read<'a>(list: Option<&Node<'a>>) -> Vec<Entry<'a>> {
-    let items = list.map_or(&[][..], Node::items);
-    items
-        .iter()
-        .map(entry)
-        .collect::<Result<Vec<_>>>()
-        .unwrap_or_default()
+    match list {
+        Some(Node::Raw(text)) => entries(text).unwrap_or_default(),
+        _ => Vec::new(),
+    }
+}
+
+/// The same of a list that a client sent: what it owns is brought into the form that this server writes.
+pub(super) fn read_foreign<'a>(list: Option<&Node<'a>>) -> Vec<Entry<'a>> {
+    let mut entries = read(list);
+    for entry in &mut entries {
+        match Set::read(&entry.fields) {
+            Ok(set) => entry.own(&set),
+            Err(_) => return Vec::new(),
+        }
+    }
+    entries
 }
 
 /// `[{}]`: the way to say that ownership shall be forgotten.
 pub(super) fn is_reset(list: Option<&Node<'_>>) -> bool {
-    matches!(list.map_or(&[][..], Node::items), [Node::Map(entry)] if entry.is_empty())
+    matches!(list, Some(Node::Raw(text)) if text.iter().copied().filter(|c| !c.is_ascii_whitespace()).eq(*b"[{}]"))
 }
 
-fn entry<'a>(node: &Node<'a>) -> Result<Entry<'a>> {
-    let text = |name: &[u8]| match node.get(name) {
-        Some(Node::Text(text)) => text.to_vec(),
-        _ => Vec::new(),
-    };
-    let operation = text(b"operation");
-    if operation != UPDATE && operation != APPLY {
-        return crate::wire::error::fail("operation must be Update or Apply");
+fn entries(text: &[u8]) -> Result<Vec<Entry<'_>>> {
+    let mut s = Scanner::new(text);
+    if s.peek() != b'[' {
+        return fail("managedFields must be a list");
     }
-    let set = match node.get(b"fieldsV1") {
-        Some(fields) => Set::parse(fields)?,
-        None => Set::default(),
+    s.at += 1;
+    let mut out = Vec::with_capacity(4);
+    if s.first_item() {
+        loop {
+            out.push(entry(&mut s)?);
+            if !s.next_item()? {
+                break;
+            }
+        }
+    }
+    Ok(out)
+}
+
+fn entry<'a>(s: &mut Scanner<'a>) -> Result<Entry<'a>> {
+    if s.peek() != b'{' {
+        return fail("an entry of managedFields must be an object");
+    }
+    s.at += 1;
+    let none = || Cow::Borrowed(&b""[..]);
+    let mut out = Entry {
+        manager: none(),
+        applied: false,
+        version: none(),
+        subresource: none(),
+        time: none(),
+        fields: none(),
     };
-    Ok(Entry {
-        manager: text(b"manager"),
-        applied: operation == APPLY,
-        version: text(b"apiVersion"),
-        subresource: text(b"subresource"),
-        time: text(b"time"),
-        set,
-    })
+    let mut operation = none();
+    let mut key = s.first_key()?;
+    while let Some(name) = key {
+        let name = name.value();
+        if name.as_ref() == b"fieldsV1" {
+            s.peek();
+            let start = s.at;
+            s.skip(0)?;
+            out.fields = Cow::Borrowed(&s.data[start..s.at]);
+        } else if s.peek() == b'"' {
+            let text = s.string()?.value();
+            match name.as_ref() {
+                b"manager" => out.manager = text,
+                b"operation" => operation = text,
+                b"apiVersion" => out.version = text,
+                b"subresource" => out.subresource = text,
+                b"time" => out.time = text,
+                _ => {}
+            }
+        } else {
+            s.skip(0)?;
+        }
+        key = s.next_key()?;
+    }
+    out.applied = operation.as_ref() == APPLY;
+    if !out.applied && operation.as_ref() != UPDATE {
+        return fail("operation must be Update or Apply");
+    }
+    Ok(out)
 }
 
 /// Writes the entries as JSON, in the order that upstream keeps: appliers first, then by time and name.
 pub(super) fn write(entries: &mut Vec<Entry<'_>>, out: &mut Vec<u8>) {
-    entries.retain(|e| !e.set.is_empty());
+    entries.retain(|e| !e.fields.is_empty());
     cap(entries);
     entries.sort_by(|a, b| {
         b.applied
@@ -118,6 +187,7 @@ pub(super) fn write(entries: &mut Vec<Entry<'_>>, out: &mut Vec<u8>) {
             .then_with(|| a.version.cmp(&b.version))
             .then_with(|| a.subresource.cmp(&b.subresource))
     });
+    out.reserve(entries.iter().map(|e| e.fields.len() + 192).sum());
     out.push(b'[');
     for (i, entry) in entries.iter().enumerate() {
         if i > 0 {
@@ -147,18 +217,20 @@ fn cap(entries: &mut Vec<Entry<'_>>) {
         if surplus == 0 {
             break;
         }
-        match first
+        let bucket = first
             .iter()
             .copied()
-            .find(|&f| entries[f].version == entries[i].version)
-        {
+            .find(|&f| entries[f].version == entries[i].version);
+        match bucket {
             None => first.push(i),
             Some(bucket) => {
-                let set = entries[i].set.union(&entries[bucket].set);
-                entries[bucket].set = set;
-                entries[bucket].time = entries[i].time.clone();
-                entries[bucket].manager = ANCIENT.to_vec();
-                entries[bucket].subresource.clear();
+                let set = entries[i].set().union(&entries[bucket].set());
+                let time = entries[i].time.clone();
+                let entry = &mut entries[bucket];
+                entry.own(&set);
+                entry.time = time;
+                entry.manager = Cow::Borrowed(ANCIENT);
+                entry.subresource = Cow::Borrowed(b"");
                 gone[i] = true;
                 surplus -= 1;
             }

@@ -3,10 +3,12 @@
 //! The rules are those of KEP-555 and of sigs.k8s.io/structured-merge-diff, over the wire's field table.
 
 mod compare;
+mod created;
 mod managed;
 mod merge;
 mod schema;
 mod set;
+mod text;
 mod tree;
 
 use super::error::{Result, fail};
@@ -15,6 +17,7 @@ use compare::{compare, field_set};
 use managed::Entry;
 use schema::Kind;
 use set::{Set, Step};
+use text::Wanted;
 use tree::{Bytes, Node};
 
 /// Fields of metadata that nobody owns.
@@ -48,17 +51,25 @@ pub struct Writer<'w> {
     pub ignored: &'w [&'w str],
 }
 
-impl Writer<'_> {
-    fn entry<'a>(&self, applied: bool, set: Set<'a>) -> Entry<'a> {
+impl<'w> Writer<'w> {
+    fn entry(&self, applied: bool, fields: Vec<u8>) -> Entry<'w> {
         Entry {
-            manager: self.manager.as_bytes().to_vec(),
+            manager: Bytes::Borrowed(self.manager.as_bytes()),
             applied,
-            version: self.version.as_bytes().to_vec(),
-            subresource: self.subresource.as_bytes().to_vec(),
-            time: self.time.as_bytes().to_vec(),
-            set,
+            version: Bytes::Borrowed(self.version.as_bytes()),
+            subresource: Bytes::Borrowed(self.subresource.as_bytes()),
+            time: Bytes::Borrowed(self.time.as_bytes()),
+            fields: Bytes::Owned(fields),
         }
     }
+}
+
+fn fields_of(set: &Set<'_>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(256);
+    if !set.is_empty() {
+        set.write(&mut out);
+    }
+    out
 }
 
 /// One field that somebody else owns with another value.
@@ -151,72 +162,84 @@ fn drop_path(set: &mut Set<'_>, path: &str) {
 ///
 /// `live` is the stored object, or nothing for a create; `new` what is to be stored. An update may bring entries of its
 /// own (it read the object before); `[{}]` forgets all. Objects of which nothing is noted stay so.
-pub fn update(
+pub fn update<'a>(
     key: &str,
-    live: Option<&[u8]>,
-    new: &[u8],
-    writer: &Writer<'_>,
+    live: Option<&'a [u8]>,
+    new: &'a [u8],
+    writer: &Writer<'a>,
 ) -> Result<Option<Vec<u8>>> {
     let kind = kind_of(key)?;
     let old = Node::parse(live.unwrap_or_else(|| zero(key)))?;
     let new = Node::parse(new)?;
     let (given, kept) = (managed_of(&new), managed_of(&old));
-    let mut changed_hands = false;
-    let mut entries = Vec::new();
-    if writer.subresource.is_empty() {
-        if live.is_some() && managed::is_reset(given) {
-            return Ok(Some(b"[]".to_vec()));
-        }
-        if given.is_some() && given != kept {
-            entries = managed::read(given);
-            changed_hands = !entries.is_empty();
-        }
+    let foreign = writer.subresource.is_empty() && given.is_some() && given != kept;
+    if foreign && live.is_some() && managed::is_reset(given) {
+        return Ok(Some(b"[]".to_vec()));
     }
-    if entries.is_empty() {
+    let mut entries = if foreign {
+        managed::read_foreign(given)
+    } else {
+        Vec::new()
+    };
+    let changed_hands = !entries.is_empty();
+    if live.is_none() && !changed_hands {
+        let mut fields = Vec::with_capacity(2048);
+        if !created::write(kind, &old, &new, writer.ignored, &mut fields) {
+            return Ok(None);
+        }
+        entries.push(writer.entry(false, fields));
+        return Ok(Some(list(&mut entries)));
+    }
+    if !changed_hands {
         entries = managed::read(kept);
     }
-    if entries.is_empty() && live.is_some() {
+    if entries.is_empty() {
         return Ok(None);
     }
     let mut diff = compare(kind, &old, &new, writer.ignored);
     strip(&mut diff.added);
     strip(&mut diff.modified);
     strip(&mut diff.removed);
-    if diff.is_empty() {
-        if !changed_hands {
-            return Ok(None);
-        }
-    } else {
-        let taken = diff.added.union(&diff.modified);
-        for entry in &mut entries {
-            if !diff.removed.is_empty() && entry.set.meets(&diff.removed) {
-                entry.set = entry.set.difference(&diff.removed);
-            }
-        }
-        if !taken.is_empty() {
-            take(&mut entries, writer.entry(false, taken));
+    if diff.is_empty() && !changed_hands {
+        return Ok(None);
+    }
+    let taken = diff.added.union(&diff.modified);
+    let gone = Wanted::of(&diff.removed);
+    for entry in &mut entries {
+        if gone.meets(&entry.fields) {
+            entry.own(&entry.set().difference(&diff.removed));
         }
     }
-    let mut out = Vec::new();
-    managed::write(&mut entries, &mut out);
-    Ok(Some(out))
+    if !taken.is_empty() {
+        take(&mut entries, writer, &taken);
+    }
+    Ok(Some(list(&mut entries)))
 }
 
-/// Gives the fields of an entry to its writer, and takes them from the others.
-fn take<'a>(entries: &mut Vec<Entry<'a>>, mine: Entry<'a>) {
+fn list(entries: &mut Vec<Entry<'_>>) -> Vec<u8> {
+    let mut out = Vec::new();
+    managed::write(entries, &mut out);
+    out
+}
+
+/// Gives fields to a writer, and takes them from the others.
+fn take<'a>(entries: &mut Vec<Entry<'a>>, writer: &Writer<'a>, taken: &Set<'_>) {
+    let wanted = Wanted::of(taken);
+    let mut mine = writer.entry(false, Vec::new());
     let mut found = false;
     for entry in entries.iter_mut() {
         if entry.same(&mine) {
             found = true;
             entry.time.clone_from(&mine.time);
-            if !entry.set.covers(&mine.set) {
-                entry.set = entry.set.union(&mine.set);
+            if !wanted.within(&entry.fields) {
+                entry.own(&entry.set().union(taken));
             }
-        } else if entry.set.meets(&mine.set) {
-            entry.set = entry.set.difference(&mine.set);
+        } else if wanted.meets(&entry.fields) {
+            entry.own(&entry.set().difference(taken));
         }
     }
     if !found {
+        mine.fields = Bytes::Owned(fields_of(taken));
         entries.push(mine);
     }
 }
@@ -224,11 +247,11 @@ fn take<'a>(entries: &mut Vec<Entry<'a>>, mine: Entry<'a>) {
 /// Server-side apply: `live` (nothing for a create) after a manager has applied `config`.
 ///
 /// Both are JSON of the type; `config` has been read with `decode`, so it has no unknown fields.
-pub fn apply(
+pub fn apply<'a>(
     key: &str,
-    live: Option<&[u8]>,
-    config: &[u8],
-    writer: &Writer<'_>,
+    live: Option<&'a [u8]>,
+    config: &'a [u8],
+    writer: &Writer<'a>,
     force: bool,
 ) -> Result<Applied> {
     let kind = kind_of(key)?;
@@ -292,14 +315,14 @@ fn drop_managed(object: &mut Node<'_>) {
 }
 
 /// Everything of an object that nobody had noted, as one updater's.
-fn unnoted<'a>(key: &str, kind: Kind, old: &Node<'a>, writer: &Writer<'_>) -> Result<Entry<'a>> {
+fn unnoted<'w>(key: &str, kind: Kind, old: &Node<'_>, writer: &Writer<'w>) -> Result<Entry<'w>> {
     let empty = Node::parse(zero(key))?;
     let diff = compare(kind, &empty, old, &[]);
     let mut set = diff.added.union(&diff.modified);
     strip(&mut set);
-    let mut entry = writer.entry(false, set);
-    entry.manager = BEFORE_FIRST_APPLY.to_vec();
-    entry.subresource.clear();
+    let mut entry = writer.entry(false, fields_of(&set));
+    entry.manager = Bytes::Borrowed(BEFORE_FIRST_APPLY);
+    entry.subresource = Bytes::Borrowed(b"");
     Ok(entry)
 }
 
@@ -313,17 +336,20 @@ fn attempt<'a>(
     old: &Node<'a>,
     config: &Node<'a>,
     mut entries: Vec<Entry<'a>>,
-    writer: &Writer<'_>,
+    writer: &Writer<'a>,
     force: bool,
 ) -> Attempt<'a> {
     let merged = merge::merge(kind, old, config);
     let mut set = filter(&field_set(kind, config), writer.ignored);
     strip(&mut set);
-    let mut mine = writer.entry(true, set);
+    let mut mine = writer.entry(true, fields_of(&set));
     let at = entries.iter().position(|e| e.same(&mine));
     let last = at.map(|i| entries.remove(i));
+    let others: Vec<Set<'a>> = entries.iter().map(Entry::set).collect();
     let new = match &last {
-        Some(last) if !last.set.is_empty() => prune(kind, &merged, &last.set, &mine.set, &entries),
+        Some(last) if !last.fields.is_empty() && last.fields != mine.fields => {
+            prune(kind, &merged, &last.set(), &set, &others)
+        }
         _ => merged,
     };
     let mut diff = compare(kind, old, &new, writer.ignored);
@@ -333,19 +359,22 @@ fn attempt<'a>(
     let changed = diff.added.union(&diff.modified);
     let mut conflicts: Vec<(String, Set<'a>)> = entries
         .iter()
-        .filter(|e| e.set.meets(&changed))
-        .map(|e| (e.shown(), e.set.intersection(&changed)))
+        .zip(&others)
+        .filter(|(_, set)| set.meets(&changed))
+        .map(|(entry, set)| (entry.shown(), set.intersection(&changed)))
         .collect();
     if !conflicts.is_empty() && !force {
         conflicts.sort_by(|a, b| a.0.cmp(&b.0));
         return Attempt::Conflicts(conflicts);
     }
-    for entry in &mut entries {
-        entry.set = entry.set.difference(&changed).difference(&diff.removed);
+    for (entry, set) in entries.iter_mut().zip(&others) {
+        if set.meets(&changed) || set.meets(&diff.removed) {
+            entry.own(&set.difference(&changed).difference(&diff.removed));
+        }
     }
     if let Some(last) = last {
         // What is applied again and changes nothing keeps its time.
-        if diff.is_empty() && last.set == mine.set && !last.time.is_empty() {
+        if diff.is_empty() && last.fields == mine.fields && !last.time.is_empty() {
             mine.time = last.time;
         }
     }
@@ -359,13 +388,13 @@ fn prune<'a>(
     merged: &Node<'a>,
     last: &Set<'a>,
     mine: &Set<'a>,
-    others: &[Entry<'a>],
+    others: &[Set<'a>],
 ) -> Node<'a> {
     let last = merge::named(kind, last);
     let pruned = merge::remove(kind, merged, &last);
     let owned = others
         .iter()
-        .fold(mine.clone(), |all, entry| all.union(&entry.set));
+        .fold(mine.clone(), |all, theirs| all.union(theirs));
     let owned = merge::named(kind, &owned);
     let all = merge::named(kind, &field_set(kind, merged));
     // What others own, or the manager's new configuration, comes back …

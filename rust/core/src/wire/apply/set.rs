@@ -140,15 +140,30 @@ impl<'a> Step<'a> {
         })
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
+    fn owned(self) -> Step<'static> {
+        match self {
+            Step::Field(name) => Step::Field(Bytes::Owned(name.into_owned())),
+            Step::Key(keys) => Step::Key(
+                keys.into_iter()
+                    .map(|(name, value)| (Bytes::Owned(name.into_owned()), value.owned()))
+                    .collect(),
+            ),
+            Step::Value(value) => Step::Value(value.owned()),
+            Step::Index(index) => Step::Index(index),
+        }
+    }
+
+    /// Writes it as a key of FieldsV1, with its quotes.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        if let Step::Field(name) = self {
+            out.extend_from_slice(b"\"f:");
+            write::escape_into(out, name);
+            out.push(b'"');
+            return;
+        }
         let mut text = Vec::with_capacity(32);
         match self {
-            Step::Field(name) => {
-                out.extend_from_slice(b"\"f:");
-                write::escape_into(out, name);
-                out.push(b'"');
-                return;
-            }
+            Step::Field(_) => {}
             Step::Key(keys) => {
                 text.extend_from_slice(b"k:{");
                 for (i, (name, value)) in keys.iter().enumerate() {
@@ -304,13 +319,23 @@ impl<'a> Set<'a> {
                 .any(|(step, child)| other.below(step).is_some_and(|o| child.meets(o)))
     }
 
-    /// Whether every path of `other` is in it.
-    pub fn covers(&self, other: &Set<'_>) -> bool {
-        (self.member || !other.member)
-            && other
+    /// Reads FieldsV1 text; nothing for no text.
+    pub fn read(text: &[u8]) -> Result<Set<'static>> {
+        if text.is_empty() {
+            return Ok(Set::default());
+        }
+        Ok(Set::parse(&Node::parse(text)?)?.owned())
+    }
+
+    fn owned(self) -> Set<'static> {
+        Set {
+            member: self.member,
+            children: self
                 .children
-                .iter()
-                .all(|(step, theirs)| self.below(step).is_some_and(|c| c.covers(theirs)))
+                .into_iter()
+                .map(|(step, below)| (step.owned(), below.owned()))
+                .collect(),
+        }
     }
 
     /// Reads FieldsV1.

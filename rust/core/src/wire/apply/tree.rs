@@ -19,7 +19,15 @@ pub(super) enum Node<'a> {
     List(Vec<Node<'a>>),
     /// Sorted by key, each once.
     Map(Vec<(Bytes<'a>, Node<'a>)>),
+    /// Left as it stands: managedFields, which are read by `managed` where they matter.
+    Raw(&'a [u8]),
 }
+
+/// Where managedFields stand: in the object's metadata.
+const MANAGED_DEPTH: usize = 1;
+const MANAGED: &[u8] = b"managedFields";
+/// Entries that most maps have room for at once.
+const ROOM: usize = 8;
 
 impl<'a> Node<'a> {
     /// Reads a whole JSON document.
@@ -74,6 +82,7 @@ impl<'a> Node<'a> {
             Node::Bool(false) => out.extend_from_slice(b"false"),
             Node::Number(text) => out.extend_from_slice(text),
             Node::Text(text) => write::string(out, text),
+            Node::Raw(text) => out.extend_from_slice(text),
             Node::List(items) => {
                 out.push(b'[');
                 for (i, item) in items.iter().enumerate() {
@@ -117,12 +126,19 @@ fn read<'a>(s: &mut Scanner<'a>, depth: usize) -> Result<Node<'a>> {
     match s.peek() {
         b'{' => {
             s.at += 1;
-            let mut entries = Vec::new();
+            let mut entries = Vec::with_capacity(ROOM);
             let mut sorted = true;
             let mut key = s.first_key()?;
             while let Some(name) = key {
                 let name = name.value();
-                let value = read(s, depth + 1)?;
+                let value =
+                    if depth == MANAGED_DEPTH && name.as_ref() == MANAGED && s.peek() != b'n' {
+                        let start = s.at;
+                        s.skip(depth + 1)?;
+                        Node::Raw(&s.data[start..s.at])
+                    } else {
+                        read(s, depth + 1)?
+                    };
                 sorted = sorted
                     && entries
                         .last()
