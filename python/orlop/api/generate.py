@@ -21,6 +21,9 @@ OUT = Path(__file__).parent / "types"
 VERSIONS = re.compile(r"^(v1|v2)$")
 """Stable versions only: beta and alpha kinds are reached untyped."""
 
+EXTRA = {"coordination/v1beta1", "scheduling/v1beta1"}
+"""Groups of kinds that have no stable version yet and are served where it is asked for."""
+
 SKIP_GROUPS = {"runtime", "util/intstr", "apps/v1beta1", "imagepolicy"}
 
 SCALARS = {
@@ -63,7 +66,8 @@ class Generator:
 
     def groups(self) -> list[str]:
         names = {key.rsplit(".", 1)[0] for key in self.types}
-        return sorted(n for n in names if "/" in n and VERSIONS.match(n.split("/")[1]) and n not in SKIP_GROUPS)
+        stable = {n for n in names if "/" in n and VERSIONS.match(n.split("/")[1]) and n not in SKIP_GROUPS}
+        return sorted(stable | (EXTRA & names))
 
     def resolve(self, type_: str) -> str:
         """Follows named types to a struct, scalar, list or map."""

@@ -77,6 +77,11 @@ def _cluster(kind: str, plural: str, *short: str, **more: Any) -> Kind:
     return _in(kind, plural, *short, namespaced=False, **more)
 
 
+def _also(folder: str, version: str, *rows: Kind) -> list[Kind]:
+    """Another version of stable kinds, of the same form: stored as the stable one."""
+    return [replace(row, storage=replace(row, version="v1").resource) for row in _rows(folder, *rows, version=version)]
+
+
 KINDS: list[Kind] = [
     *_rows(
         "core",
@@ -214,3 +219,33 @@ KINDS: list[Kind] = [
     ),
     *_rows("storagemigration", _cluster("StorageVersionMigration", "storageversionmigrations", sub=_STATUS)),
 ]
+
+OPTIONAL: list[Kind] = [
+    *_also("certificates", "v1beta1", _cluster("ClusterTrustBundle", "clustertrustbundles")),
+    *_rows("coordination", _in("LeaseCandidate", "leasecandidates"), version="v1beta1"),
+    *_also(
+        "networking",
+        "v1beta1",
+        _cluster("IPAddress", "ipaddresses", "ip"),
+        _cluster("ServiceCIDR", "servicecidrs", sub=_STATUS),
+    ),
+    *_also(
+        "resource",
+        "v1beta2",
+        _cluster("DeviceClass", "deviceclasses"),
+        _cluster("DeviceTaintRule", "devicetaintrules", sub=_STATUS),
+    ),
+    *_rows(
+        "scheduling",
+        _in("PodGroup", "podgroups", sub=_STATUS),
+        _in("Workload", "workloads"),
+        version="v1beta1",
+    ),
+    *_also("storage", "v1beta1", _cluster("VolumeAttributesClass", "volumeattributesclasses", "vac")),
+    *_also(
+        "storagemigration",
+        "v1beta1",
+        _cluster("StorageVersionMigration", "storageversionmigrations", sub=_STATUS),
+    ),
+]
+"""Kinds of groups that are not stable: served where `--runtime-config` asks for their group-version."""

@@ -11,7 +11,7 @@ from orlop.api.scheme import Kind
 from orlop.api.types import meta_v1
 from orlop.apiserver import components, discovery, documents, health
 from orlop.apiserver.auth import impersonate
-from orlop.apiserver.conversion import CONVERSIONS
+from orlop.apiserver.conversion import conversion_of
 from orlop.apiserver.core import Core
 from orlop.apiserver.handlers.create import create
 from orlop.apiserver.handlers.delete import delete
@@ -24,7 +24,7 @@ from orlop.apiserver.handlers.watch import watch
 from orlop.apiserver.metrics import LONG_RUNNING, REQUESTS, labels_of
 from orlop.apiserver.request import ClientDisconnected, Receive, Request, Scope, Send
 from orlop.apiserver.response import TEXT, Response, send_response, status_response
-from orlop.apiserver.subresources import SUBRESOURCES, WEBSOCKETS, binding
+from orlop.apiserver.subresources import WEBSOCKETS, binding, subresource
 from orlop.apiserver.subresources.reviews import review
 from orlop.store.base import StoreClosed, StoreError, StoreFull
 
@@ -130,7 +130,7 @@ class App:
         if warning := DEPRECATED.get(kind.type_key):
             request.warn(warning)
         if kind.storage:
-            request.conversion = CONVERSIONS[kind.type_key]
+            request.conversion = conversion_of(kind)
             kind = request.conversion.stored
         return await handler(self.core, request, kind)
 
@@ -200,8 +200,8 @@ def handler_of(kind: Kind, request: Request) -> Handler:
     """What answers this verb on this resource. Raises NotFound and MethodNotSupported in upstream's words."""
     info = request.info
     if info.subresource:
-        handlers = SUBRESOURCES.get((kind.resource, info.subresource))
-        if handlers is None or info.subresource not in kind.subresources:
+        handlers = subresource(kind, info.subresource)
+        if handlers is None:
             raise errors.NotFound(UNKNOWN, details=meta_v1.StatusDetails())
         handler = handlers.get(info.verb)
         if handler is None:

@@ -22,6 +22,8 @@ class Config:
     service_cidr: IPv4Network = field(default_factory=lambda: IPv4Network("10.96.0.0/16"))
     node_ports: range = field(default_factory=lambda: range(30000, 32768))
     cluster_domain: str = "cluster.local"
+    runtime_config: dict[str, str] = field(default_factory=dict)
+    """Group-versions that are not stable and shall be served: `{"scheduling.k8s.io/v1beta1": "true"}`."""
     write_kubeconfig: Path | None = None
     """An admin kubeconfig written here when the server is ready."""
     token_auth_file: Path | None = None

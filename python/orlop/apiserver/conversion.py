@@ -110,6 +110,21 @@ def _autoscalers() -> Conversion:
     return Conversion(served, stored, autoscalers.to_v2, autoscalers.to_v1, {}, lambda _: [])
 
 
+def _same(served: Kind) -> Conversion:
+    """Another version of the same form."""
+    stored = next(k for k in scheme.KINDS if k.resource == served.storage and not k.storage)
+    to_stored, to_served = _renaming({}, stored.api_version), _renaming({}, served.api_version)
+    return Conversion(served, stored, to_stored, to_served, {}, lambda _: [])
+
+
+def conversion_of(kind: Kind) -> Conversion:
+    """How a kind that is stored as another becomes it."""
+    found = CONVERSIONS.get(kind.type_key)
+    if found is None:
+        found = CONVERSIONS[kind.type_key] = _same(kind)
+    return found
+
+
 CONVERSIONS: dict[str, Conversion] = {
     "events/v1.Event": _events(),
     "autoscaling/v1.HorizontalPodAutoscaler": _autoscalers(),

@@ -1,6 +1,7 @@
 """Which groups, versions and resources there are: /api, /apis and below, plain and aggregated."""
 
 import hashlib
+import re
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
 
@@ -83,7 +84,19 @@ def _groups() -> dict[str, list[str]]:
     groups: dict[str, list[str]] = {}
     for group, version in scheme.group_versions():
         groups.setdefault(group, []).append(version)
-    return {g: sorted(groups[g], reverse=True) for g in sorted(groups, key=_rank)}
+    return {g: sorted(groups[g], key=_age, reverse=True) for g in sorted(groups, key=_rank)}
+
+
+_VERSION = re.compile(r"v(\d+)(?:(alpha|beta)(\d+))?")
+
+
+def _age(version: str) -> tuple[int, int, int]:
+    """Stable versions come before beta and these before alpha, newer ones before older ones."""
+    match = _VERSION.fullmatch(version)
+    if match is None:
+        return (-1, 0, 0)
+    major, stage, minor = match.groups()
+    return ({None: 2, "beta": 1, "alpha": 0}[stage], int(major), int(minor or 0))
 
 
 def _storage_hash(kind: Kind) -> str:
@@ -203,6 +216,12 @@ def aggregated(core_group: bool) -> bytes:
             )
         )
     return msgspec.json.encode(apidiscovery_v2.APIGroupDiscoveryList(items=items))
+
+
+@scheme.on_change
+def _forget() -> None:
+    for made in (api_groups, resources, aggregated):
+        made.cache_clear()
 
 
 def _wants_aggregated(accept: str) -> bool:

@@ -51,6 +51,12 @@ def _root() -> bytes:
     return openapi.root_v3({gv: _hash(*gv) for gv in scheme.group_versions()})
 
 
+@scheme.on_change
+def _forget() -> None:
+    for made in (_v2, _v2_protobuf, _v3, _hash, _root):
+        made.cache_clear()
+
+
 def _etagged(
     request: Request, body: bytes, extra: tuple[tuple[bytes, bytes], ...] = (), media: bytes = JSON
 ) -> Response:

@@ -92,6 +92,7 @@ class ApiServer:
             asyncio.to_thread(self._folder.ca), asyncio.to_thread(self._folder.service_account_key), self._open_store()
         )
         hub = Hub(config.ring)
+        scheme.serve(scheme.wanted(config.runtime_config))
         strategies = all_strategies()
         for kind in scheme.KINDS:
             if kind.stored and not kind.storage:

@@ -27,6 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--token-auth-file", type=Path, default=None, metavar="FILE", help='token,user,uid,"group1,group2" lines'
     )
+    parser.add_argument(
+        "--runtime-config",
+        default="",
+        metavar="KEY=VALUE,…",
+        help="group-versions that are not stable: scheduling.k8s.io/v1beta1=true, or api/beta=true for all",
+    )
     options.add_logging(parser)
 
 
@@ -46,6 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         service_cidr=IPv4Network(arguments.service_cluster_ip_range),
         write_kubeconfig=arguments.write_kubeconfig,
         token_auth_file=arguments.token_auth_file,
+        runtime_config=dict(p.partition("=")[::2] for p in arguments.runtime_config.split(",") if p),
     )
 
     async def main() -> None:

@@ -26,6 +26,7 @@ from orlop.apiserver.registry.endpointslices import EndpointSlices
 from orlop.apiserver.registry.events import Events
 from orlop.apiserver.registry.extensions import APIServices, CustomResourceDefinitions
 from orlop.apiserver.registry.flowcontrol import FlowSchemas, PriorityLevels
+from orlop.apiserver.registry.groups import PodGroups, Workloads
 from orlop.apiserver.registry.ingresses import IngressClasses, Ingresses
 from orlop.apiserver.registry.jobs import Jobs
 from orlop.apiserver.registry.misc import (
@@ -120,7 +121,9 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "resource.k8s.io/resourceclaims": ResourceClaims,
     "resource.k8s.io/resourceclaimtemplates": ResourceClaimTemplates,
     "resource.k8s.io/resourceslices": ResourceSlices,
+    "scheduling.k8s.io/podgroups": PodGroups,
     "scheduling.k8s.io/priorityclasses": PriorityClasses,
+    "scheduling.k8s.io/workloads": Workloads,
     "storage.k8s.io/csidrivers": CSIDrivers,
     "storage.k8s.io/csinodes": CSINodes,
     "storage.k8s.io/csistoragecapacities": CSIStorageCapacities,

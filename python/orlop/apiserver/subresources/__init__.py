@@ -1,8 +1,7 @@
-"""What stands behind an object's name: status, scale, binding, logs. `SUBRESOURCES` lists them by resource and verb."""
+"""What stands behind an object's name: status, scale, binding, logs. `subresource` finds what answers."""
 
 from collections.abc import Awaitable, Callable
 
-from orlop.api import scheme
 from orlop.api.scheme import Kind
 from orlop.apiserver.core import Core
 from orlop.apiserver.handlers.get import get
@@ -38,12 +37,13 @@ _OWN: dict[tuple[str, str], Verbs] = {
 _ANYWHERE: dict[str, Verbs] = {"status": _PART, "scale": _SCALE, "approval": _PART, "resize": _PART}
 """Subresources that are the same for every kind that has them."""
 
-SUBRESOURCES: dict[tuple[str, str], Verbs] = {
-    (kind.resource, subresource): _ANYWHERE[subresource]
-    for kind in scheme.KINDS
-    for subresource in kind.subresources
-    if subresource in _ANYWHERE
-} | _OWN
+
+def subresource(kind: Kind, name: str) -> Verbs | None:
+    """What answers for a kind's subresource; None if it has no such one."""
+    if name not in kind.subresources:
+        return None
+    return _OWN.get((kind.resource, name)) or _ANYWHERE.get(name)
+
 
 WEBSOCKETS: dict[tuple[str, str], Callable[[Core, Request, Kind], Awaitable[None]]] = {
     ("pods", "exec"): kubelet.stream,

@@ -255,6 +255,41 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
+    /// Steps over a value of a document that has been checked before: only its end is looked for.
+    pub fn jump(&mut self) {
+        let mut depth = 0_usize;
+        self.peek();
+        while let Some(&c) = self.data.get(self.at) {
+            match c {
+                b'"' => {
+                    self.at += 1;
+                    while let Some(&c) = self.data.get(self.at) {
+                        self.at += 1;
+                        match c {
+                            b'"' => break,
+                            b'\\' => self.at += 1,
+                            _ => {}
+                        }
+                    }
+                    if depth == 0 {
+                        return;
+                    }
+                    continue;
+                }
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' if depth <= 1 => {
+                    self.at += usize::from(depth == 1);
+                    return;
+                }
+                b'}' | b']' => depth -= 1,
+                b',' if depth == 0 => return,
+                _ => {}
+            }
+            self.at += 1;
+        }
+        self.at = self.data.len();
+    }
+
     /// Steps over a value, checking it. `depth` is how deep it stands.
     pub fn skip(&mut self, depth: usize) -> Result<()> {
         self.copy(depth, None)
@@ -384,6 +419,26 @@ mod tests {
             check(" { \"a\" : [ 1 , -2.5e3 , {} , [] ] , \"b\\n\" : null } "),
             r#"{"a":[1,-2.5e3,{},[]],"b\n":null}"#
         );
+    }
+
+    #[test]
+    fn a_jump_ends_where_a_checked_step_ends() {
+        for text in [
+            r#"{"a":[1,{"b":"}\\\"]"}],"c":null}"#,
+            "[]",
+            "{}",
+            r#""x\"y""#,
+            "12",
+            "true",
+            "-1.5e3",
+        ] {
+            for after in ["", ",1", "}", "]"] {
+                let whole = format!("{text}{after}");
+                let mut s = Scanner::new(whole.as_bytes());
+                s.jump();
+                assert_eq!(s.at, text.len(), "{whole}");
+            }
+        }
     }
 
     #[test]

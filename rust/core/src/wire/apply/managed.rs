@@ -151,7 +151,7 @@ fn entry<'a>(s: &mut Scanner<'a>) -> Result<Entry<'a>> {
         if name.as_ref() == b"fieldsV1" {
             s.peek();
             let start = s.at;
-            s.skip(0)?;
+            s.jump();
             out.fields = Cow::Borrowed(&s.data[start..s.at]);
         } else if s.peek() == b'"' {
             let text = s.string()?.value();

@@ -169,8 +169,8 @@ pub fn update<'a>(
     writer: &Writer<'a>,
 ) -> Result<Option<Vec<u8>>> {
     let kind = kind_of(key)?;
-    let old = Node::parse(live.unwrap_or_else(|| zero(key)))?;
-    let new = Node::parse(new)?;
+    let old = Node::parse_without(live.unwrap_or_else(|| zero(key)), writer.ignored)?;
+    let new = Node::parse_without(new, writer.ignored)?;
     let (given, kept) = (managed_of(&new), managed_of(&old));
     let foreign = writer.subresource.is_empty() && given.is_some() && given != kept;
     if foreign && live.is_some() && managed::is_reset(given) {
@@ -444,5 +444,92 @@ impl Owned {
         Node::parse(&self.0)
             .and_then(|node| Set::parse(&node))
             .unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const MAP: &str = "core/v1.ConfigMap";
+
+    fn writer<'w>(manager: &'w str, time: &'w str) -> Writer<'w> {
+        Writer {
+            manager,
+            version: "v1",
+            subresource: "",
+            time,
+            ignored: &["status"],
+        }
+    }
+
+    fn noted(live: Option<&str>, new: &str, manager: &str) -> Option<String> {
+        let live = live.map(str::as_bytes);
+        let out = update(MAP, live, new.as_bytes(), &writer(manager, "t")).unwrap();
+        out.map(|json| String::from_utf8(json).unwrap())
+    }
+
+    fn entry(manager: &str, fields: &str) -> String {
+        format!(
+            r#"{{"manager":"{manager}","operation":"Update","apiVersion":"v1","time":"t","fieldsType":"FieldsV1","fieldsV1":{fields}}}"#
+        )
+    }
+
+    fn map(managed: &str, data: &str) -> String {
+        format!(r#"{{"metadata":{{"managedFields":[{managed}]}},"data":{data}}}"#)
+    }
+
+    #[test]
+    fn a_creator_owns_what_is_there() {
+        let new =
+            r#"{"kind":"ConfigMap","metadata":{"name":"n","labels":{"l":"v"}},"data":{"a":"1"}}"#;
+        let fields = r#"{"f:data":{".":{},"f:a":{}},"f:metadata":{"f:labels":{".":{},"f:l":{}}}}"#;
+        let made = noted(None, new, "m").unwrap();
+        assert_eq!(made, format!("[{}]", entry("m", fields)));
+        assert_eq!(noted(None, r#"{"metadata":{"name":"n"}}"#, "m"), None);
+    }
+
+    #[test]
+    fn an_updater_takes_what_it_changes_and_nothing_else() {
+        let first = entry("a", r#"{"f:data":{".":{},"f:x":{},"f:y":{}}}"#);
+        let live = map(&first, r#"{"x":"1","y":"1"}"#);
+        let new = map(&first, r#"{"x":"2","y":"1"}"#);
+        let expected = format!(
+            "[{},{}]",
+            entry("a", r#"{"f:data":{".":{},"f:y":{}}}"#),
+            entry("b", r#"{"f:data":{"f:x":{}}}"#)
+        );
+        assert_eq!(noted(Some(&live), &new, "b").unwrap(), expected);
+        assert_eq!(noted(Some(&live), &live, "b"), None);
+        // Who owns it already keeps its entry; what goes is nobody's.
+        let kept = noted(Some(&live), &new, "a").unwrap();
+        assert_eq!(kept, format!("[{first}]"));
+        let less = map(&first, r#"{"x":"1"}"#);
+        let left = entry("a", r#"{"f:data":{".":{},"f:x":{}}}"#);
+        assert_eq!(noted(Some(&live), &less, "b").unwrap(), format!("[{left}]"));
+    }
+
+    #[test]
+    fn only_so_many_updaters_are_kept() {
+        let mut live: Option<String> = None;
+        for i in 0..15 {
+            let data: Vec<String> = (0..=i).map(|k| format!(r#""k{k}":"0""#)).collect();
+            let data = format!("{{{}}}", data.join(","));
+            let (manager, time) = (format!("m{i:02}"), format!("t{i:02}"));
+            let out = update(
+                MAP,
+                live.as_deref().map(str::as_bytes),
+                map("", &data)
+                    .replace(r#""managedFields":[]"#, "")
+                    .as_bytes(),
+                &writer(&manager, &time),
+            );
+            let managed = String::from_utf8(out.unwrap().unwrap()).unwrap();
+            live = Some(map(&managed[1..managed.len() - 1], &data));
+        }
+        let live = live.unwrap();
+        assert_eq!(live.matches(r#""manager":"#).count(), 10, "{live}");
+        assert!(live.contains("ancient-changes"), "{live}");
     }
 }

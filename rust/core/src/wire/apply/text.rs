@@ -63,11 +63,11 @@ impl Wanted {
         }
         while let Some(name) = key {
             match self.find(name.raw) {
-                _ if found => s.skip(0)?,
+                _ if found => s.jump(),
                 Some(below) => found = below.meet(s)?,
                 None => {
                     found = self.member && name.raw == b".";
-                    s.skip(0)?;
+                    s.jump();
                 }
             }
             key = s.next_key()?;
@@ -88,7 +88,7 @@ impl Wanted {
                 all &= below.cover(s)?;
             } else {
                 member |= name.raw == b".";
-                s.skip(0)?;
+                s.jump();
             }
             key = s.next_key()?;
         }

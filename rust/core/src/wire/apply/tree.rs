@@ -32,8 +32,13 @@ const ROOM: usize = 8;
 impl<'a> Node<'a> {
     /// Reads a whole JSON document.
     pub fn parse(data: &'a [u8]) -> Result<Self> {
+        Self::parse_without(data, &[])
+    }
+
+    /// Reads a whole JSON document; of the object's fields named here only the text is kept.
+    pub fn parse_without(data: &'a [u8], skipped: &[&str]) -> Result<Self> {
         let mut scanner = Scanner::new(data);
-        let node = read(&mut scanner, 0)?;
+        let node = read(&mut scanner, 0, skipped)?;
         scanner.end()?;
         Ok(node)
     }
@@ -119,7 +124,7 @@ impl<'a> Node<'a> {
     }
 }
 
-fn read<'a>(s: &mut Scanner<'a>, depth: usize) -> Result<Node<'a>> {
+fn read<'a>(s: &mut Scanner<'a>, depth: usize, skipped: &[&str]) -> Result<Node<'a>> {
     if depth >= MAX_DEPTH {
         return fail("exceeded max depth");
     }
@@ -131,14 +136,15 @@ fn read<'a>(s: &mut Scanner<'a>, depth: usize) -> Result<Node<'a>> {
             let mut key = s.first_key()?;
             while let Some(name) = key {
                 let name = name.value();
-                let value =
-                    if depth == MANAGED_DEPTH && name.as_ref() == MANAGED && s.peek() != b'n' {
-                        let start = s.at;
-                        s.skip(depth + 1)?;
-                        Node::Raw(&s.data[start..s.at])
-                    } else {
-                        read(s, depth + 1)?
-                    };
+                let kept = depth == MANAGED_DEPTH && name.as_ref() == MANAGED && s.peek() != b'n';
+                let value = if kept || skipped.iter().any(|f| f.as_bytes() == name.as_ref()) {
+                    s.peek();
+                    let start = s.at;
+                    s.jump();
+                    Node::Raw(&s.data[start..s.at])
+                } else {
+                    read(s, depth + 1, &[])?
+                };
                 sorted = sorted
                     && entries
                         .last()
@@ -156,7 +162,7 @@ fn read<'a>(s: &mut Scanner<'a>, depth: usize) -> Result<Node<'a>> {
             let mut items = Vec::new();
             if s.first_item() {
                 loop {
-                    items.push(read(s, depth + 1)?);
+                    items.push(read(s, depth + 1, &[])?);
                     if !s.next_item()? {
                         break;
                     }
