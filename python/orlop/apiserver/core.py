@@ -1,5 +1,6 @@
 """What every handler is given: the store, the hub and the rules, in one place."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -44,3 +45,5 @@ class Core:
     """How the create-only review kinds are answered, by type key: (user, review) → review."""
     ready: Callable[[], bool] = lambda: True
     stopping: bool = False
+    joined: set["asyncio.Task[None]"] = field(default_factory=set)
+    """Connections that are passed on as they are: ended when the server stops."""

@@ -25,6 +25,9 @@ VERBS = {
 }
 LONG_RUNNING = frozenset({"WATCH", "CONNECT"})
 
+CONNECTS = frozenset({"exec", "attach", "portforward", "proxy"})
+"""Subresources whose every verb counts as CONNECT."""
+
 Labels = tuple[str, str, str, str, str, str]
 
 
@@ -32,7 +35,7 @@ def labels_of(info: RequestInfo) -> Labels:
     """What a request counts under."""
     scope = "resource" if info.name else "namespace" if info.namespace else "cluster"
     return (
-        VERBS.get(info.verb, info.verb.upper()),
+        "CONNECT" if info.subresource in CONNECTS else VERBS.get(info.verb, info.verb.upper()),
         info.group,
         info.version,
         info.resource,

@@ -17,7 +17,7 @@ from orlop.api import scheme
 from orlop.apiserver import auth, bootstrap
 from orlop.apiserver.admission import Chain
 from orlop.apiserver.app import App
-from orlop.apiserver.auth.connection import IdentifyingProtocol, keep_fresh, server_context
+from orlop.apiserver.auth.connection import keep_fresh, server_context
 from orlop.apiserver.auth.reviews import Reviews
 from orlop.apiserver.auth.tokenrequest import TokenIssuer
 from orlop.apiserver.config import Config
@@ -28,6 +28,7 @@ from orlop.apiserver.registry import all_strategies
 from orlop.apiserver.registry.addresses import ServiceAddresses
 from orlop.apiserver.registry.objects import Objects
 from orlop.apiserver.subresources.kubelet import Kubelets
+from orlop.apiserver.upgrade import UpgradingProtocol
 from orlop.clock import Clock, SystemClock
 from orlop.native import Hub
 from orlop.store.base import Store
@@ -42,8 +43,6 @@ CONTEXT = "orlop"
 BACKLOG = 2048
 KEEP_ALIVE = 120
 """Seconds an idle connection stays: clients keep pools of them, and a new one costs a handshake."""
-WEBSOCKET_MAX = 64 * 1024 * 1024
-"""Bytes of one WebSocket message; kubectl cp sends what it read at once."""
 
 log = logging.get("apiserver")
 
@@ -194,8 +193,8 @@ class ApiServer:
         self._stack.push_async_callback(self.core.kubelets.close)
         settings = uvicorn.Config(
             self.app,
-            http=IdentifyingProtocol,
-            ws="wsproto",
+            http=UpgradingProtocol,
+            ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -205,7 +204,6 @@ class ApiServer:
             backlog=BACKLOG,
             timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=int(self.config.shutdown_timeout),
-            ws_max_size=WEBSOCKET_MAX,
         )
         settings.load()
         settings.ssl = context
@@ -220,6 +218,8 @@ class ApiServer:
         """Takes no new connections, lets requests under way end; watches have been told already."""
         self.core.stopping = True
         self.core.waker.ring_all()
+        for joined in self.core.joined:
+            joined.cancel()
         server.should_exit = True
         await asyncio.wait({serving})
 

@@ -1,7 +1,8 @@
-"""SPDY/3.1 frames without any I/O: what port-forward speaks inside a WebSocket.
+"""SPDY/3.1 frames without any I/O: what exec, attach and port-forward speak behind an upgrade or inside a WebSocket.
 
-Only what Kubernetes' clients use of draft-mbelshe-httpbis-spdy-00: streams with headers, data, resets, pings. Flow
-control is left to the connection below, as Kubernetes' own implementation does.
+Only what Kubernetes' clients use of draft-mbelshe-httpbis-spdy-00: streams with headers, data, resets, pings, GOAWAY.
+Windows are neither kept nor announced: Kubernetes' own implementation (moby/spdystream) sends no WINDOW_UPDATE, so a
+sender that minded them would stop for good after 64 KiB. Back-pressure is the connection's below.
 """
 
 import struct
@@ -11,7 +12,8 @@ from typing import NamedTuple
 
 SYN_STREAM, SYN_REPLY, RST_STREAM, SETTINGS, PING, GOAWAY, HEADERS, WINDOW_UPDATE = 1, 2, 3, 4, 6, 7, 8, 9
 FLAG_FIN = 1
-CANCEL = 5
+PROTOCOL_ERROR, INVALID_STREAM, REFUSED_STREAM, CANCEL = 1, 2, 3, 5
+"""Why a stream is reset."""
 VERSION = 3
 MAX_FRAME = 1 << 24
 """Bytes a frame's length field can say."""
@@ -91,10 +93,11 @@ DICTIONARY = b"".join(struct.pack(">I", len(word)) + word.encode() for word in (
 
 
 class Opened(NamedTuple):
-    """The other side opened a stream."""
+    """The other side opened a stream; `fin` when it sends nothing on it."""
 
     stream: int
     headers: dict[str, str]
+    fin: bool = False
 
 
 class Data(NamedTuple):
@@ -103,6 +106,12 @@ class Data(NamedTuple):
     stream: int
     data: bytes
     fin: bool
+
+
+class Replied(NamedTuple):
+    """The other side took a stream that this side opened."""
+
+    stream: int
 
 
 class Reset(NamedTuple):
@@ -121,7 +130,7 @@ class Ended(NamedTuple):
     """The other side opens no more streams."""
 
 
-Event = Opened | Data | Reset | Pinged | Ended
+Event = Opened | Replied | Data | Reset | Pinged | Ended
 
 
 class SpdyError(Exception):
@@ -140,16 +149,18 @@ class Framer:
         """The events that `data` completes. Raises SpdyError."""
         self._buffer += data
         events: list[Event] = []
-        while len(self._buffer) >= 8:
-            first, second = struct.unpack_from(">II", self._buffer)
-            length = second & (MAX_FRAME - 1)
-            if len(self._buffer) < 8 + length:
-                break
-            payload = bytes(self._buffer[8 : 8 + length])
-            del self._buffer[: 8 + length]
-            event = self._frame(first, second >> 24, payload)
-            if event is not None:
-                events.append(event)
+        at, size = 0, len(self._buffer)
+        with memoryview(self._buffer) as view:
+            while size - at >= 8:
+                first, second = struct.unpack_from(">II", view, at)
+                end = at + 8 + (second & (MAX_FRAME - 1))
+                if size < end:
+                    break
+                event = self._frame(first, second >> 24, bytes(view[at + 8 : end]))
+                at = end
+                if event is not None:
+                    events.append(event)
+        del self._buffer[:at]
         return events
 
     def _frame(self, first: int, flags: int, payload: bytes) -> Event | None:
@@ -160,11 +171,12 @@ class Framer:
         kind = first & 0xFFFF
         try:
             if kind == SYN_STREAM:
-                return Opened(struct.unpack_from(">I", payload)[0] & 0x7FFFFFFF, self._headers(payload[10:]))
+                stream = struct.unpack_from(">I", payload)[0] & 0x7FFFFFFF
+                return Opened(stream, self._headers(payload[10:]), bool(flags & FLAG_FIN))
             if kind in (SYN_REPLY, HEADERS):
                 # Not looked at, but unpacked: the compression goes on over all frames.
                 self._headers(payload[4:])
-                return None
+                return Replied(struct.unpack_from(">I", payload)[0] & 0x7FFFFFFF) if kind == SYN_REPLY else None
             if kind == RST_STREAM:
                 return Reset(struct.unpack_from(">I", payload)[0] & 0x7FFFFFFF)
             if kind == PING:
@@ -209,9 +221,13 @@ class Framer:
         """RST_STREAM."""
         return _control(RST_STREAM, 0, struct.pack(">II", stream, status))
 
-    def pong(self, number: int) -> bytes:
-        """The answer to a ping."""
+    def ping(self, number: int) -> bytes:
+        """PING, or the answer to one. A client's numbers are odd."""
         return _control(PING, 0, struct.pack(">I", number))
+
+    def goaway(self, last: int) -> bytes:
+        """GOAWAY: no stream after `last` is looked at any more."""
+        return _control(GOAWAY, 0, struct.pack(">II", last, 0))
 
 
 def _control(kind: int, flags: int, payload: bytes) -> bytes:

@@ -9,7 +9,7 @@ from orlop.apiserver.handlers.patch import patch
 from orlop.apiserver.handlers.update import update
 from orlop.apiserver.request import Request
 from orlop.apiserver.response import Response
-from orlop.apiserver.subresources import binding, eviction, kubelet, portforward, proxy, scale, token
+from orlop.apiserver.subresources import binding, eviction, kubelet, proxy, scale, streams, token
 
 Handler = Callable[[Core, Request, Kind], Awaitable[Response | None]]
 Verbs = dict[str, Handler]
@@ -17,7 +17,7 @@ Verbs = dict[str, Handler]
 _PART: Verbs = {"get": get, "update": update, "patch": patch}
 """The object itself, of which a part may be written."""
 _SCALE: Verbs = {"get": scale.get_scale, "update": scale.update_scale, "patch": scale.patch_scale}
-_STREAM: Verbs = {"get": kubelet.upgrade_required, "create": kubelet.upgrade_required}
+_STREAM: Verbs = {"get": streams.stream, "create": streams.stream}
 
 _PROXY: Verbs = dict.fromkeys(("get", "create", "update", "patch", "delete"), proxy.proxy)
 
@@ -46,8 +46,8 @@ def subresource(kind: Kind, name: str) -> Verbs | None:
 
 
 WEBSOCKETS: dict[tuple[str, str], Callable[[Core, Request, Kind], Awaitable[None]]] = {
-    ("pods", "exec"): kubelet.stream,
-    ("pods", "attach"): kubelet.stream,
-    ("pods", "portforward"): portforward.forward,
+    ("pods", "exec"): streams.frames,
+    ("pods", "attach"): streams.frames,
+    ("pods", "portforward"): streams.frames,
 }
 """By (resource's plural, subresource)."""

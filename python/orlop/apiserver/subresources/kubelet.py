@@ -1,21 +1,21 @@
-"""logs, exec and attach: passed on to the kubelet of the pod's node.
+"""The way to kubelets, and logs, which are passed on from there.
 
 The API server speaks to it as `kube-apiserver-kubelet-client`; the address and the port are those in the Node's status.
 """
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlencode
 
 from orlop.api import errors, scheme
 from orlop.api.scheme import Kind
 from orlop.api.types import core_v1
-from orlop.apiserver.admission.base import Attributes
 from orlop.apiserver.core import Core
 from orlop.apiserver.request import Request
 from orlop.apiserver.response import Response, warning_headers
+from orlop.apiserver.subresources.upgrade import REASONS
 
 PREFERRED = ("InternalIP", "ExternalIP", "Hostname", "InternalDNS", "ExternalDNS")
 """--kubelet-preferred-address-types. Upstream's own default begins with Hostname, which asks for a name service."""
@@ -54,7 +54,7 @@ class Kubelets:
     """Connections to kubelets, with one session for all of them."""
 
     def __init__(self, tls: ssl.SSLContext) -> None:
-        self._tls = tls
+        self.tls = tls
         self._session: aiohttp.ClientSession | None = None
 
     def session(self) -> "aiohttp.ClientSession":
@@ -63,7 +63,7 @@ class Kubelets:
 
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=self._tls, limit=0),
+                connector=aiohttp.TCPConnector(ssl=self.tls, limit=0),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
                 auto_decompress=False,
             )
@@ -145,7 +145,7 @@ async def log(core: Core, request: Request, kind: Kind) -> Response | None:
                 text = (await answer.read()).decode(errors="replace").strip()
                 if answer.status == 404:
                     raise errors.NotFound(text or f"container {container} not found")
-                raise errors.ApiError(text, code=answer.status, reason=_REASONS.get(answer.status, "InternalError"))
+                raise errors.ApiError(text, code=answer.status, reason=REASONS.get(answer.status, "InternalError"))
             request.started = True
             await request.send(
                 {
@@ -167,13 +167,11 @@ async def log(core: Core, request: Request, kind: Kind) -> Response | None:
         if request.started:
             await request.send({"type": "http.response.body", "body": b""})
             return None
-        raise _unreachable(where.url(path, []), error) from None
+        raise unreachable(where.url(path, []), error) from None
 
 
-_REASONS = {400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 503: "ServiceUnavailable"}
-
-
-def _unreachable(url: str, error: BaseException) -> errors.ApiError:
+def unreachable(url: str, error: BaseException) -> errors.ApiError:
+    """A kubelet that does not answer, in upstream's words."""
     return errors.InternalError(f'Get "{url}": {error}')
 
 
@@ -214,87 +212,3 @@ def _check_log_options(request: Request) -> None:
         )
     if wrong:
         raise errors.invalid("PodLogOptions", "", request.info.name, wrong)
-
-
-async def upgrade_required(core: Core, request: Request, kind: Kind) -> Response:
-    """exec and its kin without an upgrade: 400, as upstream's."""
-    pod_of(core, request, kind)
-    raise errors.BadRequest("Upgrade request required")
-
-
-async def connect(kubelets: Kubelets, url: str, protocols: Iterable[str]) -> "aiohttp.ClientWebSocketResponse":
-    """A WebSocket to a kubelet. Raises the ApiError that its refusal means."""
-    import aiohttp
-
-    try:
-        return await kubelets.session().ws_connect(url, protocols=protocols, max_msg_size=0)
-    except aiohttp.WSServerHandshakeError as error:
-        if error.status in _REASONS:
-            raise errors.ApiError(error.message, code=error.status, reason=_REASONS[error.status]) from None
-        raise _unreachable(url, error) from None
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise _unreachable(url, error) from None
-
-
-async def stream(core: Core, request: Request, kind: Kind) -> None:
-    """exec and attach: a WebSocket to the container, whose frames are passed on both ways as they are."""
-    pod = pod_of(core, request, kind)
-    info = request.info
-    await core.admission.validate(
-        Attributes("CONNECT", kind, info.namespace, info.name, None, pod, request.user, info.subresource)
-    )
-    container = container_of(pod, request.param("container"))
-    if not pod.spec.node_name:
-        raise errors.BadRequest(f"pod {pod.metadata.name} does not have a host assigned")
-    path = f"/{info.subresource}/{pod.metadata.namespace}/{pod.metadata.name}/{container}"
-    url = locate(core, pod.spec.node_name).url(path, _stream_options(request))
-    asked: list[str] = request.scope.get("subprotocols", [])
-    protocols = [p for p in asked if not p.startswith("base64url.")]
-    async with await connect(kubelets_of(core), url, protocols) as there:
-        await request.receive()
-        request.started = True
-        await request.send({"type": "websocket.accept", "subprotocol": there.protocol})
-        await _pass_on(request, there)
-
-
-def _stream_options(request: Request) -> list[tuple[str, str]]:
-    query = [("command", c) for c in request.query.get("command", [])]
-    for name, remote in (("stdin", "input"), ("stdout", "output"), ("stderr", "error"), ("tty", "tty")):
-        if request.flag(name):
-            query.append((remote, "1"))
-    if not any(name in ("input", "output", "error") for name, _ in query):
-        raise errors.BadRequest("you must specify at least one of stdin, stdout, stderr")
-    return query
-
-
-async def _pass_on(request: Request, there: "aiohttp.ClientWebSocketResponse") -> None:
-    """Frames from here to there and back until either side ends."""
-    import aiohttp
-
-    async def outward() -> None:
-        while True:
-            message = await request.receive()
-            if message["type"] == "websocket.disconnect":
-                await there.close()
-                return
-            data: Any = message.get("bytes")
-            if data is not None:
-                await there.send_bytes(data)
-            elif message.get("text") is not None:
-                await there.send_str(message["text"])
-
-    async def inward() -> None:
-        async for message in there:
-            if message.type is aiohttp.WSMsgType.BINARY:
-                await request.send({"type": "websocket.send", "bytes": message.data})
-            elif message.type is aiohttp.WSMsgType.TEXT:
-                await request.send({"type": "websocket.send", "text": message.data})
-        await request.send({"type": "websocket.close", "code": 1000})
-
-    tasks = [asyncio.ensure_future(outward()), asyncio.ensure_future(inward())]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
