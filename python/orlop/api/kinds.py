@@ -16,6 +16,7 @@ _NO_COLLECTION = tuple(v for v in STANDARD_VERBS if v != "deletecollection")
 _POD_SUBRESOURCES = (
     "attach",
     "binding",
+    "ephemeralcontainers",
     "eviction",
     "exec",
     "log",

@@ -9,7 +9,7 @@ from orlop import logging
 from orlop.api import errors, scheme
 from orlop.api.scheme import Kind
 from orlop.api.types import meta_v1
-from orlop.apiserver import components, discovery, documents, health
+from orlop.apiserver import components, discovery, documents, health, resourcemetrics
 from orlop.apiserver.auth import impersonate
 from orlop.apiserver.conversion import conversion_of
 from orlop.apiserver.core import Core
@@ -125,6 +125,8 @@ class App:
             return await self._page(request)
         kind = scheme.by_resource(info.group, info.version, info.resource)
         if kind is None:
+            if info.group == resourcemetrics.GROUP:
+                return await resourcemetrics.answer(self.core, request)
             raise _unknown(request)
         handler = handler_of(kind, request)
         if warning := DEPRECATED.get(kind.type_key):

@@ -44,6 +44,8 @@ class Core:
     reviews: dict[str, Callable[["User", Any], Awaitable[Any]]] = field(default_factory=dict)
     """How the create-only review kinds are answered, by type key: (user, review) → review."""
     ready: Callable[[], bool] = lambda: True
+    scraper: Any = None
+    """The readings behind the metrics API: a `resourcemetrics.Scraper`, which itself knows of all this."""
     stopping: bool = False
     joined: set["asyncio.Task[None]"] = field(default_factory=set)
     """Connections that are passed on as they are: ended when the server stops."""

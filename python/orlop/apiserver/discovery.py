@@ -13,6 +13,7 @@ from orlop.api.types import apidiscovery_v2, meta_v1
 from orlop.apiserver import negotiate
 from orlop.apiserver.core import Core
 from orlop.apiserver.request import Request
+from orlop.apiserver.resourcemetrics import kinds
 from orlop.apiserver.response import Response, encoded
 
 AGGREGATED = b"application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
@@ -35,6 +36,7 @@ SUBRESOURCE_VERBS: dict[str, list[str]] = {
     "scale": ["get", "patch", "update"],
     "approval": ["get", "patch", "update"],
     "resize": ["get", "patch", "update"],
+    "ephemeralcontainers": ["get", "patch", "update"],
     "finalize": ["update"],
     "binding": ["create"],
     "eviction": ["create"],
@@ -76,13 +78,14 @@ def _rank(group: str) -> tuple[int, str]:
 
 
 def _kinds(group: str, version: str) -> list[Kind]:
-    return sorted((k for k in scheme.KINDS if (k.group, k.version) == (group, version)), key=lambda k: k.plural)
+    every = (*scheme.KINDS, *kinds.KINDS)
+    return sorted((k for k in every if (k.group, k.version) == (group, version)), key=lambda k: k.plural)
 
 
 def _groups() -> dict[str, list[str]]:
     """Versions by group, in the order of lists."""
     groups: dict[str, list[str]] = {}
-    for group, version in scheme.group_versions():
+    for group, version in (*scheme.group_versions(), (kinds.GROUP, kinds.VERSION)):
         groups.setdefault(group, []).append(version)
     return {g: sorted(groups[g], key=_age, reverse=True) for g in sorted(groups, key=_rank)}
 
@@ -147,7 +150,7 @@ def resources(group: str, version: str) -> bytes:
                 verbs=list(kind.verbs),
                 short_names=list(kind.short_names),
                 categories=list(kind.categories),
-                storage_version_hash=_storage_hash(kind) if kind.stored else "",
+                storage_version_hash=_storage_hash(kind) if "delete" in kind.verbs else "",
             )
         )
         for sub in kind.subresources:

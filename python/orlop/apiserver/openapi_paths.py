@@ -28,6 +28,7 @@ SUBRESOURCE_KEYS = {
 SUBRESOURCE_METHODS: dict[str, tuple[str, ...]] = {
     "status": ("get", "patch", "put"),
     "scale": ("get", "patch", "put"),
+    "ephemeralcontainers": ("get", "patch", "put"),
     "finalize": ("put",),
     "binding": ("post",),
     "eviction": ("post",),

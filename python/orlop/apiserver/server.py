@@ -27,6 +27,7 @@ from orlop.apiserver.kubernetes import KubernetesService
 from orlop.apiserver.registry import all_strategies
 from orlop.apiserver.registry.addresses import ServiceAddresses
 from orlop.apiserver.registry.objects import Objects
+from orlop.apiserver.resourcemetrics import Scraper
 from orlop.apiserver.subresources.kubelet import Kubelets
 from orlop.apiserver.upgrade import UpgradingProtocol
 from orlop.clock import Clock, SystemClock
@@ -130,6 +131,7 @@ class ApiServer:
             reviews=Reviews(authenticator, authorizer).by_type(),
             ready=lambda: self._ready,
         )
+        self.core.scraper = Scraper(self.core, self._tasks.start)
         self.app = App(self.core)
         endpoint = (self._advertised(), listener.getsockname()[1]) if listener is not None else None
         await bootstrap.bootstrap(self.core)

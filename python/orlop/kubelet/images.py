@@ -74,7 +74,12 @@ async def ensure_image(services: Services, pod: core_v1.Pod, container: core_v1.
 
 def _with_cause(pod: core_v1.Pod, container: core_v1.Container, message: str) -> str:
     """The back-off's message and what the last pull said, as the pod's status shows it."""
-    for before in [*pod.status.init_container_statuses, *pod.status.container_statuses]:
+    status = pod.status
+    for before in [
+        *status.init_container_statuses,
+        *status.container_statuses,
+        *status.ephemeral_container_statuses,
+    ]:
         waiting = before.state.waiting
         if before.name == container.name and waiting is not None:
             if waiting.reason == "ImagePullBackOff":

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from orlop.api.types import core_v1
+from orlop.kubelet.plan import ephemeral_containers
 from orlop.kubelet.runtime import base, values as v
 from orlop.kubelet.services import Services
 from orlop.kubelet.termination import termination_message
@@ -58,6 +59,7 @@ class Observer:
         if status.state != "exited" or status.id in self.messages or self._s.config.simulated:
             return
         name = status.metadata.name
-        spec = next((c for c in [*pod.spec.init_containers, *pod.spec.containers] if c.name == name), None)
+        every = [*pod.spec.init_containers, *pod.spec.containers, *ephemeral_containers(pod)]
+        spec = next((c for c in every if c.name == name), None)
         if spec is not None:
             self.messages[status.id] = await termination_message(self._s, pod, spec, status)

@@ -40,6 +40,20 @@ def sidecar(container: core_v1.Container) -> bool:
     return container.restart_policy == "Always"
 
 
+def ephemeral_containers(pod: core_v1.Pod) -> list[core_v1.Container]:
+    """The pod's ephemeral containers as containers."""
+    return [
+        core_v1.Container(**{name: getattr(c, name) for name in core_v1.Container.__struct_fields__})
+        for c in pod.spec.ephemeral_containers
+    ]
+
+
+def _ephemeral(pod: core_v1.Pod, newest: Mapping[str, v.ContainerStatus]) -> list[core_v1.Container]:
+    """Those to start: each once, even while the init containers are at work, and never again."""
+    known = {s.name for s in pod.status.ephemeral_container_statuses if s.state.running or s.state.terminated}
+    return [c for c in ephemeral_containers(pod) if c.name not in newest and c.name not in known]
+
+
 def container_hash(container: core_v1.Container) -> str:
     """Changes when the container must be made anew: only its name and image may change in place."""
     return hashlib.sha256(f"{container.name}\0{container.image}".encode()).hexdigest()[:8]
@@ -93,6 +107,8 @@ def plan(
                 return result
         result.sandbox = True
         newest = {}
+    if not result.sandbox:
+        result.start += _ephemeral(pod, newest)
     _init_containers(pod, newest, result, failed_probes, started)
     if not result.initialized:
         return result

@@ -8,6 +8,7 @@ from msgspec import structs
 from orlop.api.types import core_v1
 from orlop.kubelet import status
 from orlop.kubelet.observer import Observer
+from orlop.kubelet.plan import ephemeral_containers
 from orlop.kubelet.runtime import values as v
 from orlop.kubelet.services import Services
 from orlop.kubelet.status import KUBELET_CONDITIONS, TERMINAL, Facts, Waiting
@@ -74,8 +75,8 @@ class PodState:
 
     @property
     def containers(self) -> list[core_v1.Container]:
-        """Init containers, then the others."""
-        return [*self.pod.spec.init_containers, *self.pod.spec.containers]
+        """Init containers, the others, then ephemeral ones."""
+        return [*self.pod.spec.init_containers, *self.pod.spec.containers, *ephemeral_containers(self.pod)]
 
     def start_time(self) -> str:
         """When this node took the pod on (RFC 3339); "" before it was told."""

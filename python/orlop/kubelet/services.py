@@ -55,7 +55,11 @@ class Services(msgspec.Struct, kw_only=True):
 
 def container_reference(pod: core_v1.Pod, container: core_v1.Container) -> core_v1.ObjectReference:
     """What an event about a container points at: the pod, and the container's place in its spec."""
-    init = any(c.name == container.name for c in pod.spec.init_containers)
+    field = "containers"
+    if any(c.name == container.name for c in pod.spec.init_containers):
+        field = "initContainers"
+    elif any(c.name == container.name for c in pod.spec.ephemeral_containers):
+        field = "ephemeralContainers"
     return core_v1.ObjectReference(
         kind="Pod",
         api_version="v1",
@@ -63,5 +67,5 @@ def container_reference(pod: core_v1.Pod, container: core_v1.Container) -> core_
         name=pod.metadata.name,
         uid=pod.metadata.uid,
         resource_version=pod.metadata.resource_version,
-        field_path=f"spec.{'initContainers' if init else 'containers'}{{{container.name}}}",
+        field_path=f"spec.{field}{{{container.name}}}",
     )

@@ -9,6 +9,7 @@ from orlop.api import errors, scheme
 from orlop.api.types import core_v1
 from orlop.client.client import Client
 from orlop.client.informer import Informer
+from orlop.kubelet.plan import ephemeral_containers
 
 Reference = tuple[type[Any], str, str]
 """(struct, namespace, name)"""
@@ -102,7 +103,7 @@ def references(pod: core_v1.Pod) -> set[Reference]:
                 add(core_v1.ConfigMap, source.config_map.name)
             if source.secret:
                 add(core_v1.Secret, source.secret.name)
-    for container in [*pod.spec.init_containers, *pod.spec.containers]:
+    for container in [*pod.spec.init_containers, *pod.spec.containers, *ephemeral_containers(pod)]:
         for env_from in container.env_from:
             if env_from.config_map_ref:
                 add(core_v1.ConfigMap, env_from.config_map_ref.name)

@@ -5,6 +5,8 @@ from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from msgspec import structs
+
 from orlop import tasks
 from orlop.api.types import core_v1
 from orlop.kubelet import containers, killing
@@ -13,7 +15,7 @@ from orlop.kubelet.hooks import run_hook
 from orlop.kubelet.images import ImageProblem, ensure_image
 from orlop.kubelet.podstate import PodState
 from orlop.kubelet.runtime import base, values as v
-from orlop.kubelet.services import container_reference
+from orlop.kubelet.services import Services, container_reference
 from orlop.kubelet.status import Waiting
 from orlop.kubelet.termination import termination_file
 from orlop.kubelet.volumes.payload import VolumeError
@@ -77,6 +79,12 @@ async def start(
     config = containers.container_config(
         pod, container, attempt=attempt, environment=variables, mounts=mounts, node_memory=services.node_memory
     )
+    if target := _target(pod, container.name):
+        try:
+            config = structs.replace(config, pid_target=await _running(services, sandbox.id, target))
+        except (ConfigError, base.RuntimeFailure) as error:
+            services.events.event(reference, "Warning", "Failed", f"Error: {error}")
+            return Waiting("CreateContainerConfigError", str(error))
     try:
         container_id = await runtime.create_container(sandbox.id, config, sandbox_config)
     except base.RuntimeFailure as error:
@@ -90,6 +98,19 @@ async def start(
         return Waiting("RunContainerError", str(error))
     services.events.event(reference, "Normal", "Started", f"Started container {container.name}")
     return await _post_start(state, container, container_id)
+
+
+def _target(pod: core_v1.Pod, name: str) -> str:
+    """The container whose processes an ephemeral container is to see; "" for none of its own choice."""
+    return next((c.target_container_name for c in pod.spec.ephemeral_containers if c.name == name), "")
+
+
+async def _running(services: Services, sandbox_id: str, name: str) -> str:
+    """The id of the running container of this name. Raises ConfigError."""
+    for container in await services.runtime.list_containers(sandbox_id=sandbox_id):
+        if container.metadata.name == name and container.state == "running":
+            return container.id
+    raise ConfigError(f'unable to find target container "{name}"')
 
 
 async def _post_start(state: PodState, container: core_v1.Container, container_id: str) -> Waiting | None:

@@ -10,7 +10,7 @@ import msgspec
 
 from orlop.api.types import core_v1
 from orlop.clock import rfc3339
-from orlop.kubelet.plan import sidecar
+from orlop.kubelet.plan import ephemeral_containers, sidecar
 from orlop.kubelet.runtime import values as v
 
 POD_INITIALIZING = "PodInitializing"
@@ -81,7 +81,7 @@ def generate(pod: core_v1.Pod, facts: Facts, now: float) -> core_v1.PodStatus:
         start_time=old.start_time or rfc3339(facts.start_time or now),
         init_container_statuses=init,
         container_statuses=main,
-        ephemeral_container_statuses=old.ephemeral_container_statuses,
+        ephemeral_container_statuses=[_ephemeral(pod, c, facts) for c in ephemeral_containers(pod)],
         nominated_node_name=old.nominated_node_name,
         qos_class=old.qos_class or qos_class(pod),
         resize=old.resize,
@@ -165,6 +165,20 @@ def _container(
     if running:
         status.allocated_resources = dict(container.resources.requests)
         status.resources = container.resources
+    return status
+
+
+def _ephemeral(pod: core_v1.Pod, container: core_v1.Container, facts: Facts) -> core_v1.ContainerStatus:
+    """It runs once, and is never ready: nothing may rely on it."""
+    before = pod.status.ephemeral_container_statuses
+    known = next((s for s in before if s.name == container.name), None)
+    if known is not None and not any(s.metadata.name == container.name for s in facts.containers):
+        if known.state.terminated:
+            return known
+        if known.state.running:
+            return msgspec.structs.replace(known, state=_never_ran(known))
+    status = _container(pod, container, facts, before, False)
+    status.ready, status.started = False, None
     return status
 
 

@@ -34,8 +34,8 @@ def validate_all(spec: core_v1.PodSpec, path: str, found: dict[str, core_v1.Volu
     grace = spec.termination_grace_period_seconds
     for i, container in enumerate(spec.containers):
         where = f"{path}.containers[{i}]"
-        errors += _common(container, where, found, spec.host_network)
-        errors += _name(container.name, f"{where}.name", seen)
+        errors += validate_common(container, where, found, spec.host_network)
+        errors += validate_name(container.name, f"{where}.name", seen)
         errors += probes.validate_lifecycle(container.lifecycle, f"{where}.lifecycle", grace)
         errors += probes.validate(container, where)
         if container.restart_policy is not None:
@@ -49,8 +49,8 @@ def validate_all(spec: core_v1.PodSpec, path: str, found: dict[str, core_v1.Volu
     errors += _host_ports(spec.containers, f"{path}.containers")
     for i, container in enumerate(spec.init_containers):
         where = f"{path}.initContainers[{i}]"
-        errors += _common(container, where, found, spec.host_network)
-        errors += _name(container.name, f"{where}.name", seen)
+        errors += validate_common(container, where, found, spec.host_network)
+        errors += validate_name(container.name, f"{where}.name", seen)
         if container.restart_policy == "Always":
             errors += probes.validate_lifecycle(container.lifecycle, f"{where}.lifecycle", grace)
             errors += probes.validate(container, where)
@@ -74,7 +74,8 @@ def validate_all(spec: core_v1.PodSpec, path: str, found: dict[str, core_v1.Volu
     return errors
 
 
-def _name(name: str, path: str, seen: set[str]) -> list[FieldError]:
+def validate_name(name: str, path: str, seen: set[str]) -> list[FieldError]:
+    """What is wrong with a container's name; `seen` are the pod's others."""
     if not name:
         return [required(path)]
     errors = [invalid_value(path, name, m) for m in names.label(name)]
@@ -84,9 +85,13 @@ def _name(name: str, path: str, seen: set[str]) -> list[FieldError]:
     return errors
 
 
-def _common(
-    container: core_v1.Container, path: str, found: dict[str, core_v1.Volume], host_network: bool
+def validate_common(
+    container: core_v1.Container | core_v1.EphemeralContainer,
+    path: str,
+    found: dict[str, core_v1.Volume],
+    host_network: bool,
 ) -> list[FieldError]:
+    """What holds for containers of every kind."""
     errors: list[FieldError] = []
     if not container.image:
         errors.append(required(f"{path}.image"))
@@ -234,7 +239,9 @@ def _env_from(sources: Sequence[core_v1.EnvFromSource], path: str) -> list[Field
     return errors
 
 
-def _mounts(container: core_v1.Container, path: str, found: dict[str, core_v1.Volume]) -> list[FieldError]:
+def _mounts(
+    container: core_v1.Container | core_v1.EphemeralContainer, path: str, found: dict[str, core_v1.Volume]
+) -> list[FieldError]:
     errors: list[FieldError] = []
     seen: set[str] = set()
     for i, mount in enumerate(container.volume_mounts):

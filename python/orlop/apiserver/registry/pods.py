@@ -4,7 +4,7 @@ from typing import Any
 
 from orlop.api.errors import FieldError
 from orlop.api.types import core_v1
-from orlop.apiserver.registry import names, poddefaults, podresize, podupdate, podvalidation, podwarnings
+from orlop.apiserver.registry import ephemeral, names, poddefaults, podresize, podupdate, podvalidation, podwarnings
 from orlop.apiserver.registry.strategy import Strategy
 
 
@@ -51,6 +51,12 @@ class Pods(Strategy):
 
     def validate_update(self, new: core_v1.Pod, old: core_v1.Pod) -> list[FieldError]:
         return podupdate.validate_update(new, old)
+
+    def before_ephemeralcontainers(self, new: core_v1.Pod, old: core_v1.Pod) -> list[FieldError]:
+        """Prepares a change through the ephemeralcontainers subresource and says what is wrong with it."""
+        ephemeral.prepare(new, old)
+        self.prepare_update(new, old)
+        return ephemeral.validate_update(new, old)
 
     def prepare_status(self, new: core_v1.Pod, old: core_v1.Pod) -> None:
         new.status.qos_class = new.status.qos_class or old.status.qos_class

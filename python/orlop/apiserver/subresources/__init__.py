@@ -25,6 +25,7 @@ _OWN: dict[tuple[str, str], Verbs] = {
     ("namespaces", "finalize"): {"update": update},
     ("nodes", "proxy"): _PROXY,
     ("pods", "binding"): {"create": binding.bind},
+    ("pods", "ephemeralcontainers"): _STATUS,
     ("pods", "eviction"): {"create": eviction.evict},
     ("pods", "log"): {"get": kubelet.log},
     ("pods", "proxy"): _PROXY,

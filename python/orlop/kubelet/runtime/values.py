@@ -179,6 +179,8 @@ class ContainerConfig(Value, frozen=True, kw_only=True):
     stop_signal: str = ""
     resources: Resources = Resources()
     security: SecurityContext = SecurityContext()
+    pid_target: str = ""
+    """The id of a container whose process namespace this one joins (CRI: NamespaceMode TARGET)."""
 
 
 class Container(Value, frozen=True, kw_only=True):

@@ -20,7 +20,7 @@ from orlop.kubelet.server.commands import Commands
 from orlop.kubelet.server.containers import Finder
 from orlop.kubelet.server.logs import Logs
 from orlop.kubelet.server.ports import Ports
-from orlop.kubelet.stats import resource_metrics, summary
+from orlop.kubelet.stats import node_usage, resource_metrics, summary
 
 SHUTDOWN_SECONDS = 1.0
 """How long open streams may end by themselves when the kubelet stops."""
@@ -124,9 +124,10 @@ class Server:
         return web.Response(body=metrics.render(), headers={"Content-Type": metrics.CONTENT_TYPE})
 
     async def _resource(self, _: web.Request) -> web.Response:
-        text = resource_metrics(await self._runtime.list_pod_sandbox_stats())
+        text = resource_metrics(node_usage(self._clock.now()), await self._runtime.list_pod_sandbox_stats())
         return web.Response(text=text, headers={"Content-Type": metrics.CONTENT_TYPE})
 
     async def _summary(self, _: web.Request) -> web.Response:
-        body = summary(self._config.node_name, await self._runtime.list_pod_sandbox_stats())
+        node = node_usage(self._clock.now())
+        body = summary(self._config.node_name, node, await self._runtime.list_pod_sandbox_stats())
         return web.json_response(body, dumps=lambda o: msgspec.json.encode(o).decode())

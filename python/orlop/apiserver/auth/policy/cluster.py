@@ -102,6 +102,7 @@ def _for_people() -> list[ClusterRole]:
         ),
         cluster_role(
             "system:aggregate-to-view",
+            allow(READ, "metrics.k8s.io", "nodes pods"),
             allow(
                 READ,
                 "core",

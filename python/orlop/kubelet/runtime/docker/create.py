@@ -59,7 +59,7 @@ def container_body(
     host: dict[str, Any] = {
         "NetworkMode": f"container:{sandbox_id}",
         "IpcMode": "host" if namespaces.ipc == "node" else f"container:{sandbox_id}",
-        "PidMode": {"node": "host", "pod": f"container:{sandbox_id}", "container": ""}[namespaces.pid],
+        "PidMode": _pid_mode(sandbox_id, namespaces.pid, config.pid_target),
         "UTSMode": "host" if namespaces.network == "node" else "",
         "CgroupParent": sandbox.cgroup_parent,
         "Privileged": security.privileged,
@@ -103,6 +103,12 @@ def container_body(
     if config.stop_signal:
         body["StopSignal"] = config.stop_signal
     return body
+
+
+def _pid_mode(sandbox_id: str, mode: v.NamespaceMode, target: str) -> str:
+    if target and mode == "container":
+        return f"container:{target}"
+    return {"node": "host", "pod": f"container:{sandbox_id}", "container": ""}[mode]
 
 
 def resource_fields(resources: v.Resources) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class Execs:
                     kept += chunk[1][: EXEC_SYNC_MAX_OUTPUT - len(kept)]
                 exit_code = await session.wait()
         except TimeoutError:
-            await self._kill(exec_id)
+            await self._signal(exec_id, signal.SIGKILL)
             raise ExecTimeout(f"command {command!r} timed out after {timeout_seconds:g}s") from None
         return v.ExecResult(stdout=bytes(output["stdout"]), stderr=bytes(output["stderr"]), exit_code=exit_code)
 
@@ -90,11 +90,18 @@ class Execs:
         async def resize(width: int, height: int) -> None:
             await self._engine.call(lambda api: api.exec_resize(exec_id, height, width))
 
-        return DockerSession(connection, tty, exit_code, resize, lambda: self._pump.forget_exec(exec_id))
+        async def closed() -> None:
+            self._pump.forget_exec(exec_id)
+            if not tty:
+                return
+            with suppress(RuntimeFailure):  # the container is gone, and everything in it
+                await self._signal(exec_id, signal.SIGHUP)  # as a terminal that is hung up; the engine keeps it open
 
-    async def _kill(self, exec_id: str) -> None:
-        """The engine has no verb for it; the process is one of this machine."""
+        return DockerSession(connection, tty, exit_code, resize, closed)
+
+    async def _signal(self, exec_id: str, number: signal.Signals) -> None:
+        """To a command that still runs. The engine has no verb for it; the process is one of this machine."""
         state = await self._engine.call(lambda api: api.exec_inspect(exec_id))
         if state["Running"] and state["Pid"] > 0:
             with suppress(ProcessLookupError, PermissionError):
-                os.kill(state["Pid"], signal.SIGKILL)
+                os.kill(state["Pid"], number)

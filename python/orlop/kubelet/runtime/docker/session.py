@@ -17,7 +17,7 @@ class DockerSession:
         tty: bool,
         exit_code: Callable[[], Awaitable[int]],
         resize: Callable[[int, int], Awaitable[None]],
-        closed: Callable[[], None] = lambda: None,
+        closed: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._connection = connection
         self._output = connection.output(tty)
@@ -54,7 +54,8 @@ class DockerSession:
     async def close(self) -> None:
         await self._output.aclose()
         self._connection.close()
-        self._closed()
+        if self._closed is not None:
+            await self._closed()
 
     async def __aenter__(self) -> "DockerSession":
         return self
