@@ -77,7 +77,7 @@ class Scraper:
             self._before, self._after = {}, {}
 
     async def _scrape(self) -> None:
-        names = [name for _, name in self._core.hub.list("nodes", None, "", "", 0, None).keys()]
+        names = [name for _, name in self._core.hub.list("nodes", None, "", "", 0, None).keys]
         samples = await asyncio.gather(*(self._read(name) for name in names))
         self._before = self._after
         self._after = {name: sample for name, sample in zip(names, samples, strict=True) if sample is not None}
