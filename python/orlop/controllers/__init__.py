@@ -32,6 +32,7 @@ def all_controllers(options: Options) -> list[Controller]:
     """Every controller, in the order of `--help`."""
     from orlop.controllers.clusterroleaggregation import ClusterRoleAggregationController
     from orlop.controllers.deployment import DeploymentController
+    from orlop.controllers.disruption import DisruptionController
     from orlop.controllers.endpointslice import EndpointSliceController
     from orlop.controllers.garbagecollector import GarbageCollector
     from orlop.controllers.namespace import NamespaceController
@@ -53,6 +54,7 @@ def all_controllers(options: Options) -> list[Controller]:
         ServiceAddressRepairController(port_range(options.service_node_port_range)),
         NodeLifecycleController(options.node_monitor_grace_period, options.node_startup_grace_period),
         TaintEvictionController(),
+        DisruptionController(),
         PodGCController(options.terminated_pod_gc_threshold),
         ClusterRoleAggregationController(),
     ]

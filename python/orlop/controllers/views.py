@@ -47,6 +47,7 @@ class PodSpecView(ApiStruct):
 class PodConditionView(ApiStruct):
     type: str = field(default_factory=str)
     status: str = field(default_factory=str)
+    reason: str = ""
     last_transition_time: str | None = field(default_factory=_none)
 
 
