@@ -16,7 +16,9 @@ from orlop import pki
 from orlop.apiserver.config import Config
 from orlop.apiserver.server import ApiServer
 from orlop.clock import SystemClock
+from orlop.kubelet.server import upgrade
 from orlop.pki.identities import Names
+from orlop.streaming import portforward
 
 KUBECTL = Path(sys.executable).parent / "kubectl"
 pytestmark = pytest.mark.skipif(not KUBECTL.exists(), reason="kubectl is not in the environment")
@@ -114,7 +116,7 @@ class FakeKubelet:
     def __init__(self) -> None:
         self.asked: list[tuple[str, dict[str, list[str]]]] = []
         self.peers: list[str] = []
-        self.port = 0
+        self.port = self.echo = 0
 
     async def log(self, request: web.Request) -> web.StreamResponse:
         self._note(request)
@@ -153,18 +155,21 @@ class FakeKubelet:
         return socket
 
     async def forward(self, request: web.Request) -> web.WebSocketResponse:
-        """An echo in capitals behind port 80; nothing behind others."""
+        """An echo in capitals behind every port."""
         self._note(request)
-        if request.query["port"] != "80":
-            raise web.HTTPNotFound(text="nobody listens")
-        socket = web.WebSocketResponse()
-        await socket.prepare(request)
-        async for message in socket:
-            await socket.send_bytes(message.data.upper())
-            if message.data.endswith(b"bye"):
-                break
-        await socket.close()
+        socket = await upgrade.open_websocket(request, portforward.TUNNEL)
+
+        async def dial(port: int) -> portforward.Connection:
+            return await asyncio.open_connection("127.0.0.1", self.echo)
+
+        await portforward.SpdyForwarding(upgrade.Tunnel(socket), dial).run()
         return socket
+
+    async def capitals(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data.upper())
+            await writer.drain()
+        writer.close()
 
     def _note(self, request: web.Request) -> None:
         self.asked.append((request.path, {k: request.query.getall(k) for k in request.query}))
@@ -191,6 +196,8 @@ async def kubelet(served: ApiServer) -> AsyncIterator[FakeKubelet]:
     site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
     await site.start()
     fake.port = runner.addresses[0][1]
+    echo = await asyncio.start_server(fake.capitals, "127.0.0.1", 0)
+    fake.echo = echo.sockets[0].getsockname()[1]
     api = Api(served)
     await api.made("/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "default"}})
     node: dict[str, Any] = {
@@ -208,6 +215,7 @@ async def kubelet(served: ApiServer) -> AsyncIterator[FakeKubelet]:
     await api("PUT", f"{PODS}/p/status", made)
     yield fake
     await api.transport.close()
+    echo.close()
     await runner.cleanup()
 
 

@@ -108,7 +108,7 @@ async def test_an_eviction_respects_the_budget(api: Api) -> None:
     assert spent.message == "Cannot evict pod as it would violate the pod's disruption budget."
     (cause,) = spent.body["details"]["causes"]
     assert cause["reason"] == "DisruptionBudget"
-    assert cause["message"] == "The disruption budget b needs 1 healthy pods and has 2 currently"
+    assert cause["message"] == "The disruption budget b does not allow evicting pods currently"
     assert list((await api("GET", f"{BUDGETS}/b")).body["status"]["disruptedPods"]) == ["p"]
 
 

@@ -1,13 +1,15 @@
 """One cluster for all end-to-end tests, with short timings; each test has a namespace of its own."""
 
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support import docker_engine, images
-from tests.support.cluster import UpCluster
+from tests.support.cluster import KUBECTL, UpCluster
+from tests.support.terminal import Terminal
 
 IMAGE = "orlop-hello:1"
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -56,3 +58,52 @@ def namespace(cluster: UpCluster, request: pytest.FixtureRequest) -> Iterator[st
         yield name
     finally:
         cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+class Box:
+    """A pod with a shell, for everything that streams."""
+
+    def __init__(self, cluster: UpCluster, namespace: str) -> None:
+        self.cluster = cluster
+        self.namespace = namespace
+
+    def kubectl(self, *words: str, input: str | None = None) -> str:
+        """A kubectl in the box's namespace that must succeed."""
+        return self.cluster.kubectl("-n", self.namespace, *words, input=input)
+
+    def sh(self, script: str) -> str:
+        """What a script in the pod prints."""
+        return self.kubectl("exec", "box", "--", "sh", "-c", script)
+
+    def run(self, *words: str, input: bytes = b"", **env: str) -> "subprocess.CompletedProcess[bytes]":
+        """A kubectl in the namespace, whatever comes of it, in bytes."""
+        command = [str(KUBECTL), "--context", self.cluster.name, "-n", self.namespace, *words]
+        whole = {**self.cluster.env, **env}
+        return subprocess.run(command, env=whole, input=input, capture_output=True, timeout=90, check=False)
+
+    def terminal(self, *words: str, **env: str) -> Terminal:
+        """A kubectl in the namespace, on a terminal."""
+        command = [str(KUBECTL), "--context", self.cluster.name, "-n", self.namespace, *words]
+        return Terminal(command, {**self.cluster.env, **env})
+
+
+@pytest.fixture(scope="session")
+def box(cluster: UpCluster) -> Box:
+    """The pod `box`, which serves /www on 8080, in a namespace that goes with the cluster."""
+    cluster.kubectl("create", "namespace", "streams")
+    box = Box(cluster, "streams")
+    box.kubectl("run", "box", "--image=" + IMAGE, "--command", "--", "sh", "-c", "exec httpd -f -p 8080 -h /www")
+    box.kubectl("wait", "--for=condition=Ready", "pod/box", "--timeout=30s")
+    return box
+
+
+WAYS = {
+    "websocket": {"KUBECTL_REMOTE_COMMAND_WEBSOCKETS": "true", "KUBECTL_PORT_FORWARD_WEBSOCKETS": "true"},
+    "spdy": {"KUBECTL_REMOTE_COMMAND_WEBSOCKETS": "false", "KUBECTL_PORT_FORWARD_WEBSOCKETS": "false"},
+}
+
+
+@pytest.fixture(params=sorted(WAYS))
+def way(request: pytest.FixtureRequest) -> dict[str, str]:
+    """The variables that make kubectl speak one protocol or the other."""
+    return WAYS[request.param]
