@@ -16,7 +16,9 @@ PAUSE_USER = "65535:65535"
 PAUSE_OOM_SCORE = -998
 """As upstream: losing the pause program would take the whole pod."""
 
-_PROPAGATION = {"private": "rprivate", "host_to_container": "rslave", "bidirectional": "rshared"}
+# "" is the engine's own default: rprivate, but where a mount holds the engine's own folder (the whole machine, `/`) it
+# wants rslave, and refuses rprivate said aloud.
+_PROPAGATION = {"private": "", "host_to_container": "rslave", "bidirectional": "rshared"}
 _LOG = {"Type": "json-file", "Config": {"max-size": LOG_MAX_SIZE, "max-file": LOG_MAX_FILES}}
 
 
