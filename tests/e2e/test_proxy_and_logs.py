@@ -117,7 +117,7 @@ def test_every_option_of_logs(box: Box) -> None:
     assert logs(*main, "--tail=0") == ""
     assert len(logs(*main, "--tail=2").splitlines()) == 2
     assert logs(*main, "--limit-bytes=4") == logs(*main)[:4]
-    assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z line 1\n", logs(*main, "--timestamps"))
+    assert re.search(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z line 1$", logs(*main, "--timestamps"), re.MULTILINE)
     assert logs("talker", "-c", "first") == "prepared\n"
     every = logs("talker", "--all-containers", "--prefix")
     for part in ("[pod/talker/first] prepared", "[pod/talker/main] line 5", "[pod/talker/side] side"):

@@ -18,7 +18,7 @@ def test_two_sides_understand_each_other_however_the_bytes_are_cut() -> None:
         + there.data(3, b"hello")
         + there.data(3, b"", fin=True)
         + there.reset(1)
-        + there.pong(7)
+        + there.ping(7)
     )
     seen = [event for i in range(0, len(sent), 5) for event in here.feed(sent[i : i + 5])]
     assert seen == [
@@ -29,7 +29,8 @@ def test_two_sides_understand_each_other_however_the_bytes_are_cut() -> None:
         spdy.Reset(1),
         spdy.Pinged(7),
     ]
-    assert there.feed(here.reply(1) + here.reply(3) + here.data(3, b"hi")) == [spdy.Data(3, b"hi", False)]
+    answers = here.reply(1) + here.reply(3) + here.data(3, b"hi") + here.goaway(3)
+    assert there.feed(answers) == [spdy.Replied(1), spdy.Replied(3), spdy.Data(3, b"hi", False), spdy.Ended()]
 
 
 @pytest.mark.parametrize("data", [b"\x80\x02\x00\x01\x00\x00\x00\x00", b"\x80\x03\x00\x01\x00\x00\x00\x02ab"])

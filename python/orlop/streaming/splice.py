@@ -1,6 +1,7 @@
 """Two connections joined: what comes from one goes to the other, at the pace of the slower."""
 
 import asyncio
+import contextlib
 
 LINGER = 1.0
 """Seconds that one side may take to let go after the other has. Closing at once would answer what is still on its way
@@ -46,7 +47,8 @@ async def splice(here: asyncio.Transport, early_here: bytes, there: asyncio.Tran
     a, b = _Side(here), _Side(there)
     a.other, b.other = b, a
     for side, early in ((a, early_here), (b, early_there)):
-        side.transport.set_write_buffer_limits(high=HIGH_WATER)
+        with contextlib.suppress(NotImplementedError):  # a transport may have marks of its own
+            side.transport.set_write_buffer_limits(high=HIGH_WATER)
         side.transport.set_protocol(side)
         if early:
             side.data_received(early)

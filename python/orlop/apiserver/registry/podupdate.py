@@ -54,7 +54,6 @@ def _munged(new: core_v1.PodSpec, old: core_v1.PodSpec) -> core_v1.PodSpec:
         "active_deadline_seconds": old.active_deadline_seconds,
         "tolerations": old.tolerations,
         "scheduling_gates": old.scheduling_gates,
-        "ephemeral_containers": old.ephemeral_containers,
     }
     if (old.termination_grace_period_seconds or 0) < 0 and new.termination_grace_period_seconds == 1:
         changes["termination_grace_period_seconds"] = old.termination_grace_period_seconds
