@@ -93,3 +93,29 @@ def test_a_pod_told_to_end_starts_nothing() -> None:
     p = pod("a")
     p.metadata.deletion_timestamp = "2026-01-01T00:00:00Z"
     assert names(decide(p, ran("a", "exited"))) == []
+
+
+def with_ephemeral(p: core_v1.Pod, *containers: str) -> core_v1.Pod:
+    p.spec.ephemeral_containers = [core_v1.EphemeralContainer(name=n, image="i") for n in containers]
+    return p
+
+
+def test_an_ephemeral_container_is_started_once_whatever_the_others_do() -> None:
+    assert names(decide(with_ephemeral(pod("a"), "look"), ran("a"))) == ["look"]
+    waiting = with_ephemeral(pod("a", init=("one",)), "look")
+    assert names(decide(waiting, ran("one"))) == ["look"], "it may look at an init container that hangs"
+    assert names(decide(with_ephemeral(pod("a"), "look"), ran("a"), ran("look"))) == []
+    assert names(decide(with_ephemeral(pod("a"), "look"), ran("a"), ran("look", "exited", code=1))) == []
+
+
+def test_an_ephemeral_container_that_went_with_its_sandbox_stays_away() -> None:
+    p = with_ephemeral(pod("a"), "look")
+    state = core_v1.ContainerState(running=core_v1.ContainerStateRunning())
+    p.status.ephemeral_container_statuses = [core_v1.ContainerStatus(name="look", image="i", image_id="", state=state)]
+    assert names(decide(p)) == ["a"]
+    assert names(plan(with_ephemeral(pod("a"), "look"), None, [], failed_probes={}, started={})) == ["a"]
+
+
+def test_an_ephemeral_container_keeps_no_pod_alive() -> None:
+    p = with_ephemeral(pod("a", restart="Never"), "look")
+    assert decide(p, ran("a", "exited"), ran("look")).finished

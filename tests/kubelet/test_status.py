@@ -147,3 +147,22 @@ def test_qos_classes() -> None:
 def test_a_status_survives_the_wire() -> None:
     status = told(pod("a", init=("one",)), ran("one", "exited"), ran("a"))
     assert msgspec.json.decode(msgspec.json.encode(status), type=core_v1.PodStatus) == status
+
+
+def test_ephemeral_containers_are_told_of_and_never_ready() -> None:
+    p = pod("a")
+    p.spec.ephemeral_containers = [core_v1.EphemeralContainer(name=n, image="i") for n in ("runs", "waits")]
+    status = told(p, ran("a"), ran("runs"), waiting={"waits": Waiting("ErrImagePull", "no such image")})
+    runs, waits = status.ephemeral_container_statuses
+    assert runs.state.running is not None
+    assert (runs.ready, runs.started) == (False, None)
+    assert waits.state.waiting is not None
+    assert waits.state.waiting.reason == "ErrImagePull"
+    assert conditions(status)["Ready"] == "True", "nothing may rely on them"
+    # Gone from the node with its sandbox: what was known stays known.
+    p.status = status
+    lost = told(p, ran("a")).ephemeral_container_statuses[0]
+    assert lost.state.terminated is not None
+    assert lost.state.terminated.reason == "ContainerStatusUnknown"
+    p.status.ephemeral_container_statuses[0] = lost
+    assert told(p, ran("a")).ephemeral_container_statuses[0] == lost

@@ -50,6 +50,8 @@ def ephemeral_containers(pod: core_v1.Pod) -> list[core_v1.Container]:
 
 def _ephemeral(pod: core_v1.Pod, newest: Mapping[str, v.ContainerStatus]) -> list[core_v1.Container]:
     """Those to start: each once, even while the init containers are at work, and never again."""
+    if pod.metadata.deletion_timestamp:
+        return []
     known = {s.name for s in pod.status.ephemeral_container_statuses if s.state.running or s.state.terminated}
     return [c for c in ephemeral_containers(pod) if c.name not in newest and c.name not in known]
 

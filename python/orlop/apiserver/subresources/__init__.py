@@ -25,7 +25,6 @@ _OWN: dict[tuple[str, str], Verbs] = {
     ("namespaces", "finalize"): {"update": update},
     ("nodes", "proxy"): _PROXY,
     ("pods", "binding"): {"create": binding.bind},
-    ("pods", "ephemeralcontainers"): _STATUS,
     ("pods", "eviction"): {"create": eviction.evict},
     ("pods", "log"): {"get": kubelet.log},
     ("pods", "proxy"): _PROXY,
@@ -35,7 +34,13 @@ _OWN: dict[tuple[str, str], Verbs] = {
     ("services", "proxy"): _PROXY,
     ("serviceaccounts", "token"): {"create": token.create_token},
 }
-_ANYWHERE: dict[str, Verbs] = {"status": _PART, "scale": _SCALE, "approval": _PART, "resize": _PART}
+_ANYWHERE: dict[str, Verbs] = {
+    "status": _PART,
+    "scale": _SCALE,
+    "approval": _PART,
+    "ephemeralcontainers": _PART,
+    "resize": _PART,
+}
 """Subresources that are the same for every kind that has them."""
 
 
