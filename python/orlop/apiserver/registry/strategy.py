@@ -9,6 +9,7 @@ from orlop.api.types import meta_v1
 from orlop.apiserver.auth.user import User
 from orlop.apiserver.registry import meta, names
 
+
 class Strategy:
     """The rules of one kind between a decoded body and the store.
 
