@@ -99,11 +99,11 @@ spec:
     assert box.kubectl("get", "pod", "lone", "-o", "name") == "pod/lone\n"
     watch = box.cluster.background("-n", box.namespace, "get", "pod", "lone", "-w", "-o", "json")
     try:
+        assert watch.stdout is not None
+        seen = watch.stdout.readline()  # it watches before the pod goes
         told = box.cluster.kubectl(*words, "--delete-emptydir-data", "--force")
         assert "pod/lone evicted" in told
         assert "node/real drained" in told
-        assert watch.stdout is not None
-        seen = ""
         while '"type": "DisruptionTarget"' not in seen:
             line = watch.stdout.readline()
             assert line, seen
