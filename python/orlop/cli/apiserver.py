@@ -7,7 +7,7 @@ from pathlib import Path
 
 from orlop.cli import options
 from orlop.cli.component import setup
-from orlop.cluster.supervisor import run_component
+from orlop.cluster.child import run_component
 from orlop.store.choose import CHOICES, DEFAULT
 
 

@@ -8,7 +8,7 @@ from orlop.client import kubeconfig
 from orlop.client.client import Client
 from orlop.client.tls import TLSTransport
 from orlop.clock import Clock, SystemClock
-from orlop.cluster.supervisor import run_component
+from orlop.cluster.child import run_component
 
 
 def setup(arguments: argparse.Namespace) -> None:

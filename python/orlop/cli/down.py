@@ -6,7 +6,7 @@ import shutil
 
 from orlop.cli import options
 from orlop.cluster import launch
-from orlop.cluster.cleanup import clean_node
+from orlop.cluster.cleanup import clean_nodes
 from orlop.cluster.kubectl import forget_context
 from orlop.cluster.settings import load
 
@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"there is no cluster {arguments.name!r} in {folder}")
         return 0
     ran = launch.stop(settings)
-    asyncio.run(clean_node(settings))
+    asyncio.run(clean_nodes(settings))
     forget_context(settings)
     if arguments.purge:
         shutil.rmtree(folder)

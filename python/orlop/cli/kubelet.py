@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from orlop.cluster.nodes import real_node
     from orlop.cluster.runtimes import choose_runtime, make_runtime
     from orlop.kubelet.network.hollow import HollowNetwork
     from orlop.kubelet.runtime.hollow import HollowRuntime
@@ -84,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
             simulated = HollowRuntime(clock, hollow, state_file=root / "runtime.jsonl")
             await Kubelet(client, clock, config, simulated, hollow).run()
         else:
-            runtime, network = make_runtime(settings, "docker", clock)
+            runtime, network = make_runtime(settings, real_node(settings, 1), "docker", clock)
             await Kubelet(client, clock, config, runtime, network).run()
 
     return component.run(arguments, "kubelet", work)

@@ -9,6 +9,7 @@ COMMANDS = {
     "up": "start a cluster in the background",
     "down": "stop a cluster and leave nothing of it running",
     "status": "what runs, and since when",
+    "node": "list, stop, start or kill the nodes of a cluster",
     "kubeconfig": "print the admin kubeconfig of a cluster",
     "logs": "print or follow the logs of a cluster's components",
     "image": "the images of the embedded runtime: load, pull, list, remove",

@@ -1,14 +1,18 @@
 """`orlop up`: starts a cluster in the background and points kubectl at it."""
 
 import argparse
+import asyncio
 import os
 import socket
 import sys
+from ipaddress import ip_network
 
 from orlop.cli import options
 from orlop.clock import SystemClock
 from orlop.cluster import launch
+from orlop.cluster.cleanup import clean_node
 from orlop.cluster.kubectl import use_context
+from orlop.cluster.nodes import MAX_NODES, RealNode, known_nodes, real_nodes, states_file
 from orlop.cluster.runtimes import choose_runtime
 from orlop.cluster.settings import (
     DEFAULT_PORT,
@@ -23,6 +27,13 @@ from orlop.cluster.settings import (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_cluster(parser)
+    parser.add_argument(
+        "--nodes",
+        type=int,
+        default=None,
+        metavar="N",
+        help="real nodes: this machine and N-1 network namespaces beside it (default: 1)",
+    )
     parser.add_argument("--hollow", type=int, default=None, metavar="N", help="simulated nodes beside the real one")
     parser.add_argument(
         "--runtime", choices=("auto", "docker", "native", "hollow"), default=None, help="what runs containers"
@@ -32,8 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--bind-address", default=None, metavar="ADDRESS", help="where the API server listens")
     parser.add_argument("--node-name", default=None, help="this machine's node (default: its host name)")
-    parser.add_argument("--service-cidr", default=None, metavar="CIDR", help="addresses of Services")
-    parser.add_argument("--pod-cidr", default=None, metavar="CIDR", help="addresses of pods")
+    parser.add_argument(
+        "--service-cidr", default=None, metavar="CIDR[,CIDR]", help="addresses of Services; two for dual stack"
+    )
+    parser.add_argument("--pod-cidr", default=None, metavar="CIDR", help="addresses of pods; IPv4,IPv6 for both")
+    parser.add_argument(
+        "--node-cidr", default=None, metavar="CIDR", help="addresses of several nodes (default: a free range)"
+    )
     parser.add_argument(
         "--node-monitor-grace-period",
         type=float,
@@ -62,14 +78,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     clock = SystemClock()
     began = clock.monotonic()
+    before = load(options.data_dir(arguments))
+    if before is not None and (state := launch.running(before)) is not None:
+        return change(before, state.server, arguments)
     settings = settle(arguments)
-    state = launch.running(settings)
-    if state is not None:
-        use_context(settings)
-        print(f"cluster {settings.name!r} is running at {state.server} (orlop status tells more)")
-        return 0
-    check(settings, arguments.secure_port)
+    check(settings)
     settings.save()
+    states_file(settings).unlink(missing_ok=True)
+    gone = [node for node in known_nodes(settings) if node.index > settings.nodes]
+    for node in gone:
+        asyncio.run(clean_node(settings, node))
     last = began
     for kind, text in launch.start(settings):
         now = clock.monotonic()
@@ -82,10 +100,63 @@ def run(arguments: argparse.Namespace) -> int:
             break
         print(f"  ✓ {text:<60} {now - last:6.2f} s", flush=True)
         last = now
+    former = real_nodes(settings, max([before.nodes if before else 1, *(node.index for node in gone)]))
+    if extra := former[settings.nodes :]:
+        asyncio.run(forget(settings, extra))
     file = use_context(settings)
     print(f"  ✓ context {settings.name!r} in {file}")
     print(f"cluster {settings.name!r} is up after {clock.monotonic() - began:.2f} s: kubectl get nodes")
     return 0
+
+
+def change(settings: Settings, server: str, arguments: argparse.Namespace) -> int:
+    """Gives a running cluster another number of nodes; everything else is for the next start."""
+    from orlop.cluster import power
+    from orlop.cluster.parts import parts
+
+    clock = SystemClock()
+    before = real_nodes(settings)
+    was = set(parts(settings))
+    changed = {
+        field: value
+        for field in ("nodes", "hollow")
+        if (value := getattr(arguments, field)) not in (None, getattr(settings, field))
+    }
+    for field, value in changed.items():
+        setattr(settings, field, value)
+    use_context(settings)
+    if not changed:
+        print(f"cluster {settings.name!r} is running at {server} (orlop status tells more)")
+        return 0
+    settle_nodes(settings)
+    settings.save()
+    gone = before[settings.nodes :]
+    if gone:
+        asyncio.run(power.take_out(settings, gone, clock, lambda text: print(f"  ✓ {text}", flush=True)))
+    else:
+        launch.reload(settings)
+    asyncio.run(power.wait_ready(settings, clock, set(parts(settings)) - was | {"apiserver"}))
+    print(
+        f"cluster {settings.name!r} has {count(settings.nodes, 'real node')} and {count(settings.hollow, 'hollow one')}"
+    )
+    return 0
+
+
+def count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+async def forget(settings: Settings, gone: list[RealNode]) -> None:
+    """Deletes the objects of nodes that an earlier, larger cluster had."""
+    from orlop.cluster import power
+    from orlop.cluster.components import client_of
+
+    client = client_of(settings, "admin", SystemClock())
+    try:
+        for node in gone:
+            await power.delete_object(client, node)
+    finally:
+        await client.close()
 
 
 def settle(arguments: argparse.Namespace) -> Settings:
@@ -97,12 +168,14 @@ def settle(arguments: argparse.Namespace) -> Settings:
         settings = Settings(name=arguments.name, data_dir=folder)
     settings.data_dir = folder
     for field in (
+        "nodes",
         "hollow",
         "runtime",
         "bind_address",
         "node_name",
         "service_cidr",
         "pod_cidr",
+        "node_cidr",
         "node_monitor_grace_period",
         "default_toleration_seconds",
         "node_lease_duration_seconds",
@@ -113,14 +186,13 @@ def settle(arguments: argparse.Namespace) -> Settings:
             setattr(settings, field, value)
     settings.log_format = arguments.log_format
     settings.node_name = settings.node_name or socket.gethostname().lower()
-    if settings.hollow < 0:
-        raise SettingsError("--hollow must be 0 or more")
     if fresh and arguments.bind_address is None and (settings.runtime == "hollow" or os.geteuid() != 0):
         # Nothing but this machine's own processes needs to reach it.
         settings.bind_address = "127.0.0.1"
     settings.advertise_address = (
         primary_address() if settings.bind_address in ("0.0.0.0", "::") else settings.bind_address
     )
+    settle_nodes(settings)
     port = arguments.secure_port
     if port is None and fresh and not port_is_free(settings.bind_address, DEFAULT_PORT):
         port = 0
@@ -129,7 +201,53 @@ def settle(arguments: argparse.Namespace) -> Settings:
     return settings
 
 
-def check(settings: Settings, asked_port: int | None) -> None:
+def settle_nodes(settings: Settings) -> None:
+    """Checks what depends on the number of nodes, and chooses addresses for them. Raises SettingsError."""
+    if settings.hollow < 0:
+        raise SettingsError("--hollow must be 0 or more")
+    if not 1 <= settings.nodes <= MAX_NODES:
+        raise SettingsError(f"--nodes must be 1 to {MAX_NODES}; --hollow N adds simulated nodes, thousands of them")
+    check_ranges(settings)
+    if settings.nodes == 1:
+        return
+    if choose_runtime(settings) == "hollow":
+        raise SettingsError("--nodes needs a runtime with real containers; --hollow N adds simulated nodes")
+    if settings.bind_address not in ("0.0.0.0", "::"):
+        raise SettingsError(
+            f"the other nodes cannot reach the API at {settings.bind_address}: with --nodes use --bind-address 0.0.0.0"
+        )
+    from orlop.cluster import nodenet
+
+    names = [node.name for node in real_nodes(settings)]
+    if len(set(names)) != len(names):
+        raise SettingsError(f"--node-name {settings.node_name} is the name of another node; choose another")
+    settings.node_cidr = settings.node_cidr or nodenet.choose_cidrs(settings)
+    if settings.advertise_address == "127.0.0.1":  # a machine without a network of its own
+        settings.advertise_address = nodenet.host_addresses(settings)[0]
+
+
+def check_ranges(settings: Settings) -> None:
+    """Each is a range or one per IP family, the pods' and the Services' of the same families. Raises SettingsError."""
+    families = {}
+    for flag, cidrs in (
+        ("--pod-cidr", settings.pod_cidrs),
+        ("--service-cidr", settings.service_cidrs),
+        ("--node-cidr", settings.node_cidrs),
+    ):
+        try:
+            versions = [ip_network(cidr).version for cidr in cidrs]
+        except ValueError as error:
+            raise SettingsError(f"{flag}: {error}") from None
+        if len(set(versions)) != len(versions):
+            raise SettingsError(f"{flag} {','.join(cidrs)}: one range, or one IPv4 and one IPv6 range")
+        families[flag] = versions
+    if not families["--pod-cidr"] or not families["--service-cidr"]:
+        raise SettingsError("--pod-cidr and --service-cidr must not be empty")
+    if families["--pod-cidr"] != families["--service-cidr"]:
+        raise SettingsError("--pod-cidr and --service-cidr must have the same IP families, in the same order")
+
+
+def check(settings: Settings) -> None:
     """Finds out now what would fail later. Raises SettingsError with what to do."""
     choose_runtime(settings)
     if not port_is_free(settings.bind_address, settings.secure_port):

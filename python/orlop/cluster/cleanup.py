@@ -1,31 +1,46 @@
 """Takes away what a cluster made on this machine: containers, pod network, rules, mounts. Safe to repeat."""
 
 import asyncio
+import os
+import shutil
 
-from orlop import logging
 from orlop.clock import SystemClock
+from orlop.cluster.nodes import RealNode, known_nodes, nodes_dir
 from orlop.cluster.runtimes import docker_answers, make_runtime
 from orlop.cluster.settings import Settings
 
-log = logging.get("cluster")
 
-
-async def clean_node(settings: Settings) -> None:
-    """After the supervisor has ended. Does nothing where there was no real node."""
-    import os
-
+async def clean_nodes(settings: Settings) -> None:
+    """All nodes, after the supervisor has ended. Does nothing where there was no real node."""
     if os.geteuid() != 0 or settings.runtime == "hollow":
         return
+    await asyncio.gather(*(clean_node(settings, node) for node in known_nodes(settings)))
+    if settings.node_cidr:
+        from orlop.cluster import nodenet
+
+        await asyncio.to_thread(nodenet.remove_host, settings)
+
+
+async def clean_node(settings: Settings, node: RealNode) -> None:
+    """One node that does not run any more."""
+    from orlop.kubelet.network.hollow import HollowNetwork
     from orlop.kubelet.volumes import host
     from orlop.proxy.cleanup import cleanup
 
-    runtime, network = make_runtime(settings, "docker", SystemClock())
+    # What a namespace has of links and rules goes with it.
+    runtime, network = make_runtime(settings, node, "docker", SystemClock(), HollowNetwork() if node.netns else None)
     if docker_answers():
         await runtime.open()
         try:
             await runtime.cleanup()
         finally:
             await runtime.close()
-    await network.cleanup()
-    await cleanup(settings.scope)
-    await asyncio.to_thread(host.remove, settings.kubelet_root / "pods")
+    await asyncio.to_thread(host.remove, node.kubelet_root / "pods")
+    if node.netns:
+        from orlop.cluster import nodenet
+
+        await asyncio.to_thread(nodenet.remove_node, node)
+        await asyncio.to_thread(shutil.rmtree, nodes_dir(settings) / node.name, ignore_errors=True)
+    else:
+        await network.cleanup()
+        await cleanup(settings.scope)

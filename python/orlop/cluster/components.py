@@ -1,15 +1,18 @@
-"""The three children of a cluster, each one async function that works until it is cancelled."""
+"""The children of a cluster, each one async function that works until it is cancelled."""
 
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, ip_address, ip_network
 from typing import Any
+
+import msgspec
 
 from orlop import logging, tasks
 from orlop.clock import Clock, SystemClock
+from orlop.cluster.nodes import RealNode
 from orlop.cluster.runtimes import choose_runtime
-from orlop.cluster.settings import KUBELET_PORT, Settings, port_is_free
+from orlop.cluster.settings import KUBELET_PORT, Settings, port_is_free, primary_address
 
 log = logging.get("cluster")
 
@@ -66,47 +69,56 @@ async def run_manager(settings: Settings, ready: Ready) -> None:
         await scheduling.close()
 
 
-async def run_node(settings: Settings, ready: Ready) -> None:
-    """The kubelet, the proxy and the DNS server of this machine, and the hollow nodes beside it."""
+async def run_node(settings: Settings, node: RealNode, ready: Ready) -> None:
+    """The kubelet, the proxy and the DNS server of one real node, in whose network namespace the process is already."""
+    clock = SystemClock()
+    kubelet_client = client_of(settings, f"kubelet-{node.name}", clock, node)
+    proxy_client = client_of(settings, "proxy", clock, node)
+    dns_client = client_of(settings, "dns", clock, node)
+    kubelet = await real_kubelet(settings, node, choose_runtime(settings), kubelet_client, clock)
+    work: list[Awaitable[None]] = [
+        kubelet.run(),
+        keep_running("proxy", clock, lambda: run_proxy(settings, node, proxy_client, clock)),
+        keep_running("dns", clock, lambda: run_dns(settings, node, dns_client, clock)),
+        _announce([kubelet], ready),
+    ]
+    if settings.nodes > 1:
+        work.append(keep_running("routes", clock, lambda: run_routes(settings, node, proxy_client)))
+    try:
+        await tasks.run_all(*work)
+    finally:
+        for client in (kubelet_client, proxy_client, dns_client):
+            await client.close()
+
+
+async def run_hollow(settings: Settings, ready: Ready) -> None:
+    """The hollow nodes."""
     from orlop.kubelet.kubelet import Kubelet
     from orlop.kubelet.network.hollow import HollowNetwork
     from orlop.kubelet.runtime.hollow import HollowRuntime
 
     clock = SystemClock()
-    work: list[Awaitable[None]] = []
     kubelets: list[Kubelet] = []
     clients = []
-    kind = choose_runtime(settings)
-    if kind != "hollow":
-        client = client_of(settings, f"kubelet-{settings.node_name}", clock)
-        clients.append(client)
-        kubelets.append(await real_kubelet(settings, kind, client, clock))
-        proxy = client_of(settings, "proxy", clock)
-        clients.append(proxy)
-        work.append(keep_running("proxy", clock, lambda: run_proxy(settings, proxy, clock)))
-        dns = client_of(settings, "dns", clock)
-        clients.append(dns)
-        work.append(keep_running("dns", clock, lambda: run_dns(settings, settings.node_name, dns, clock)))
-    for name in hollow_names(settings, kind):
+    for name in hollow_names(settings, choose_runtime(settings)):
         client = client_of(settings, f"kubelet-{name}", clock)
         clients.append(client)
         network = HollowNetwork()
         config = hollow_config(settings, name)
         runtime = HollowRuntime(clock, network, state_file=config.root_dir / "runtime.jsonl")
         kubelets.append(Kubelet(client, clock, config, runtime, network))
-    work += [kubelet.run() for kubelet in kubelets]
-
-    async def announce() -> None:
-        for kubelet in kubelets:
-            await kubelet.registered()
-        names = ", ".join(k.config.node_name for k in kubelets[:3]) + (", …" if len(kubelets) > 3 else "")
-        ready(f"{len(kubelets)} node{'s' if len(kubelets) != 1 else ''} registered: {names}")
-
     try:
-        await tasks.run_all(*work, announce())
+        await tasks.run_all(*(kubelet.run() for kubelet in kubelets), _announce(kubelets, ready))
     finally:
         for client in clients:
             await client.close()
+
+
+async def _announce(kubelets: list[Any], ready: Ready) -> None:
+    for kubelet in kubelets:
+        await kubelet.registered()
+    names = ", ".join(k.config.node_name for k in kubelets[:3]) + (", …" if len(kubelets) > 3 else "")
+    ready(f"{len(kubelets)} node{'s' if len(kubelets) != 1 else ''} registered: {names}")
 
 
 RESTART_FIRST, RESTART_MAX = 1.0, 30.0
@@ -125,27 +137,36 @@ async def keep_running(name: str, clock: Clock, work: Callable[[], Awaitable[Non
         pause = min(pause * 2, RESTART_MAX)
 
 
-async def run_proxy(settings: Settings, client: Any, clock: Clock) -> None:
-    """kube-proxy of this machine."""
+async def run_proxy(settings: Settings, node: RealNode, client: Any, clock: Clock) -> None:
+    """kube-proxy of a real node."""
     from orlop.cluster.runtimes import make_proxier
 
-    await make_proxier(settings, client, clock).run()
+    await make_proxier(settings, node, client, clock).run()
 
 
-async def run_dns(settings: Settings, node_name: str, client: Any, clock: Clock) -> None:
+async def run_dns(settings: Settings, node: RealNode, client: Any, clock: Clock) -> None:
     """The DNS server of one node: at the node's ends of its pod CIDRs."""
     from orlop.dns import DnsConfig, DnsServer
 
     config = DnsConfig(
-        node_name=node_name,
-        cluster_cidrs=(settings.pod_cidr, settings.service_cidr),
+        node_name=node.name,
+        cluster_cidrs=(*settings.pod_cidrs, *settings.service_cidrs),
         service_ip=settings.dns_ip(),
     )
     await DnsServer(client, clock, config).run()
 
 
-async def real_kubelet(settings: Settings, kind: str, client: Any, clock: Clock) -> Any:
-    """The kubelet of this machine on a real runtime."""
+async def run_routes(settings: Settings, node: RealNode, client: Any) -> None:
+    """The routes to the pods of the other nodes."""
+    from orlop.cluster import nodenet
+    from orlop.kubelet.network.routes import NodeRoutes
+
+    link = nodenet.INTERFACE if node.netns else nodenet.uplink_name(settings)
+    await NodeRoutes(client, node.name, link, settings.node_cidrs).run()
+
+
+async def real_kubelet(settings: Settings, node: RealNode, kind: str, client: Any, clock: Clock) -> Any:
+    """The kubelet of a real node."""
     from orlop.cluster.runtimes import make_runtime
     from orlop.kubelet.config import KubeletConfig
     from orlop.kubelet.kubelet import Kubelet
@@ -153,15 +174,16 @@ async def real_kubelet(settings: Settings, kind: str, client: Any, clock: Clock)
     from orlop.pki.identities import Names
 
     pki = Folder(settings.pki, clock)
-    pair = pki.kubelet(settings.node_name, Names.of([settings.node_name, settings.advertise_address, "127.0.0.1"]))
-    runtime, network = make_runtime(settings, kind, clock)
-    port = KUBELET_PORT if port_is_free(settings.bind_address, KUBELET_PORT) else 0
+    addresses = list(node.addresses) or host_addresses(settings)
+    pair = pki.kubelet(node.name, Names.of([node.name, *addresses, "127.0.0.1"]))
+    runtime, network = make_runtime(settings, node, kind, clock)
+    bind = "0.0.0.0" if node.netns else settings.bind_address
     config = KubeletConfig(
-        node_name=settings.node_name,
-        root_dir=settings.kubelet_root,
-        node_ips=[settings.advertise_address],
-        address=settings.bind_address,
-        port=port,
+        node_name=node.name,
+        root_dir=node.kubelet_root,
+        node_ips=addresses,
+        address=bind,
+        port=KUBELET_PORT if port_is_free(bind, KUBELET_PORT) else 0,
         tls_cert_file=pair.certificate_file,
         tls_private_key_file=pair.key_file,
         client_ca_file=pki.ca_file,
@@ -169,6 +191,16 @@ async def real_kubelet(settings: Settings, kind: str, client: Any, clock: Clock)
         node_dns=True,
     )
     return Kubelet(client, clock, config, runtime, network)
+
+
+def host_addresses(settings: Settings) -> list[str]:
+    """The machine's own as a node: where others reach it, one per IP family of the pods."""
+    found = [settings.advertise_address]
+    for cidr in settings.pod_cidrs:
+        version = ip_network(cidr).version
+        if all(ip_address(address).version != version for address in found):
+            found.append(primary_address(version))
+    return found
 
 
 def hollow_names(settings: Settings, kind: str) -> list[str]:
@@ -196,13 +228,16 @@ HOLLOW_CAPACITY = {"cpu": "32", "memory": "256Gi", "ephemeral-storage": "1Ti", "
 """What a simulated node claims to have."""
 
 
-def client_of(settings: Settings, component: str, clock: Clock) -> Any:
-    """A client with the component's own identity."""
+def client_of(settings: Settings, component: str, clock: Clock, node: RealNode | None = None) -> Any:
+    """A client with the component's own identity. From within a node's namespace the server is not at 127.0.0.1."""
     from orlop.client import kubeconfig
     from orlop.client.client import Client
     from orlop.client.tls import TLSTransport
 
-    transport = TLSTransport(kubeconfig.load(settings.kubeconfig(component)), clock)
+    connection = kubeconfig.load(settings.kubeconfig(component))
+    if node is not None and node.netns:
+        connection = msgspec.structs.replace(connection, server=settings.server_for_nodes)
+    transport = TLSTransport(connection, clock)
     return Client(transport, clock=clock, user_agent=f"orlop-{component}")
 
 

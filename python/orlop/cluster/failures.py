@@ -18,11 +18,12 @@ def fatal(error: BaseException) -> str | None:
             return "no space left on device: make room below the data folder, then start again"
         return None
     from orlop.controllers import UnknownController
+    from orlop.kubelet.network.base import NetworkError
     from orlop.kubelet.runtime.base import Unavailable
     from orlop.pki.folder import PkiError
     from orlop.proxy.backends.base import Unsupported
     from orlop.store.base import StoreError
 
-    if isinstance(error, PkiError | Unavailable | StoreError | Unsupported | UnknownController):
+    if isinstance(error, PkiError | NetworkError | Unavailable | StoreError | Unsupported | UnknownController):
         return str(error)
     return None

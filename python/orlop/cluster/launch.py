@@ -78,6 +78,14 @@ def _lines(reader: int, process: "subprocess.Popen[bytes]", settings: Settings) 
         os.close(reader)
 
 
+def reload(settings: Settings) -> None:
+    """Tells the supervisor to look at the settings and the nodes' states again. Raises SettingsError."""
+    state = running(settings)
+    if state is None:
+        raise SettingsError(f"cluster {settings.name!r} does not run: orlop up starts it")
+    _signal(state.pid, signal.SIGHUP)
+
+
 def stop(settings: Settings) -> bool:
     """Ends the supervisor and its children; whatever does not end in time is killed. Whether anything ran."""
     state = running(settings)

@@ -1,8 +1,7 @@
-"""Which container runtime and which network this machine's node uses."""
+"""Which container runtime and which network the real nodes use."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -12,11 +11,9 @@ from orlop.cluster.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from orlop.clock import Clock
+    from orlop.cluster.nodes import RealNode
     from orlop.kubelet.network.base import Network
     from orlop.kubelet.runtime.base import Runtime
-
-LONGEST_SCOPE = 10
-"""A link's name has at most 15 characters (IFNAMSIZ), some of which its rules' names need."""
 
 DOCKER_SOCKET = Path("/var/run/docker.sock")
 
@@ -49,28 +46,33 @@ def choose_runtime(settings: Settings) -> str:
     return "docker"
 
 
-def make_runtime(settings: Settings, kind: str, clock: Clock) -> tuple[Runtime, Network]:
-    """The runtime and the pod network of this machine's node."""
+def make_runtime(
+    settings: Settings, node: RealNode, kind: str, clock: Clock, network: Network | None = None
+) -> tuple[Runtime, Network]:
+    """The runtime and the pod network of a real node; `network` in place of its own where only containers matter."""
     from orlop.kubelet.network.bridge import BridgeNetwork
     from orlop.kubelet.runtime.docker import DockerRuntime
 
     assert kind == "docker"
-    state = settings.data_dir / "node"
-    network = BridgeNetwork(bridge_name(settings.scope), state / "network", cluster_cidrs=[settings.pod_cidr])
-    return DockerRuntime(clock, network, scope=settings.scope, state_dir=state / "docker"), network
+    if network is None:
+        network = BridgeNetwork(bridge_name(settings.scope), node.state / "network", cluster_cidrs=settings.pod_cidrs)
+    runtime = DockerRuntime(
+        clock, network, scope=node.scope, state_dir=node.state / "docker", host_netns=node.netns_path
+    )
+    return runtime, network
 
 
 def bridge_name(scope: str) -> str:
-    """The node's bridge: readable where the cluster's name is short, else told apart by a digest."""
-    if len(scope) <= LONGEST_SCOPE:
-        return f"br-{scope}"
-    return f"br-{hashlib.sha256(scope.encode()).hexdigest()[:LONGEST_SCOPE]}"
+    """The bridge of a node's pods. Each node's namespace has its own under the same name."""
+    from orlop.kubelet.network import links
+
+    return links.scoped_name("br", scope)
 
 
-def make_proxier(settings: Settings, client: Any, clock: Clock) -> Any:
-    """kube-proxy of this machine's node."""
+def make_proxier(settings: Settings, node: RealNode, client: Any, clock: Clock) -> Any:
+    """kube-proxy of a real node."""
     from orlop.proxy.config import ProxyConfig
     from orlop.proxy.proxier import Proxier
 
-    config = ProxyConfig(hostname_override=settings.node_name, cluster_cidr=settings.pod_cidr, scope=settings.scope)
+    config = ProxyConfig(hostname_override=node.name, cluster_cidr=settings.pod_cidr, scope=settings.scope)
     return Proxier(client, clock, config)

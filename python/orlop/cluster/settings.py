@@ -2,7 +2,7 @@
 
 import os
 import socket
-from ipaddress import IPv4Network
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 
@@ -31,7 +31,12 @@ class Settings(msgspec.Struct, kw_only=True):
     secure_port: int = DEFAULT_PORT
     runtime: RuntimeChoice = "auto"
     hollow: int = 0
+    nodes: int = 1
+    """Real nodes: this machine, and beside it network namespaces with a kubelet and a proxy each."""
     node_name: str = ""
+    """This machine's."""
+    node_cidr: str = ""
+    """The nodes' own addresses on this machine, comma-separated, one range per IP family; chosen when first needed."""
     service_cidr: str = "10.96.0.0/16"
     pod_cidr: str = "10.244.0.0/16"
     log_format: Literal["text", "json"] = "text"
@@ -44,6 +49,21 @@ class Settings(msgspec.Struct, kw_only=True):
     """How much of the past the store keeps: what --history said."""
 
     @property
+    def pod_cidrs(self) -> list[str]:
+        """`pod_cidr` taken apart, one per IP family."""
+        return [part.strip() for part in self.pod_cidr.split(",") if part.strip()]
+
+    @property
+    def service_cidrs(self) -> list[str]:
+        """`service_cidr` taken apart, one per IP family."""
+        return [part.strip() for part in self.service_cidr.split(",") if part.strip()]
+
+    @property
+    def node_cidrs(self) -> list[str]:
+        """`node_cidr` taken apart, one per IP family."""
+        return [part.strip() for part in self.node_cidr.split(",") if part.strip()]
+
+    @property
     def scope(self) -> str:
         """Marks containers, links and rules of this cluster's node, so that no other cluster's are touched."""
         return self.name
@@ -53,6 +73,11 @@ class Settings(msgspec.Struct, kw_only=True):
         """Where clients on this machine reach the API."""
         host = "127.0.0.1" if self.bind_address in ("0.0.0.0", "127.0.0.1", "::") else self.bind_address
         return f"https://{host}:{self.secure_port}"
+
+    @property
+    def server_for_nodes(self) -> str:
+        """Where clients in the network namespace of a node reach the API."""
+        return f"https://{self.advertise_address}:{self.secure_port}"
 
     @property
     def pki(self) -> Path:
@@ -70,21 +95,17 @@ class Settings(msgspec.Struct, kw_only=True):
     def lock_file(self) -> Path:
         return self.data_dir / "run" / "supervisor.lock"
 
-    @property
-    def kubelet_root(self) -> Path:
-        return self.data_dir / "kubelet"
-
     def kubeconfig(self, component: str) -> Path:
         """The kubeconfig file of a component, or of `admin`."""
         return self.data_dir / "kubeconfig" / f"{component}.kubeconfig"
 
     def service_ip(self) -> str:
         """The address of the Service `kubernetes`."""
-        return str(next(IPv4Network(self.service_cidr).hosts()))
+        return str(next(ip_network(self.service_cidrs[0]).hosts()))
 
     def dns_ip(self) -> str:
         """The address of the Service `kube-dns`: the range's tenth, as kubeadm has it; "" in a range too small."""
-        network = IPv4Network(self.service_cidr)
+        network = ip_network(self.service_cidrs[0])
         return str(network.network_address + 10) if network.num_addresses > 11 else ""
 
     def save(self) -> None:
@@ -117,15 +138,17 @@ def default_data_dir(name: str) -> Path:
     return Path(base) / "orlop" / name
 
 
-def primary_address() -> str:
+def primary_address(version: int = 4) -> str:
     """This machine's address on its default route; loopback where it has none. Nothing is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            # TEST-NET-3 (RFC 5737): only asks the routing table which address would be used.
-            probe.connect(("203.0.113.1", 9))
+    # TEST-NET-3 (RFC 5737), documentation (RFC 3849): only asks the routing table which address would be used.
+    family, target = (socket.AF_INET, "203.0.113.1") if version == 4 else (socket.AF_INET6, "2001:db8::1")
+    loopback = "127.0.0.1" if version == 4 else "::1"
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((target, 9))
             return str(probe.getsockname()[0])
-        except OSError:
-            return "127.0.0.1"
+    except OSError:
+        return loopback
 
 
 def port_is_free(address: str, port: int) -> bool:

@@ -1,34 +1,27 @@
-"""The parent of a cluster's three processes: it forks them, restarts what ends, and ends them all.
+"""The parent of a cluster's processes: it forks them, restarts what ends, and ends them all.
 
 It imports what they share before it forks, so that the pages are shared; it runs no event loop and no thread.
+SIGHUP: the settings or what was done to a node have changed.
 """
 
-import ctypes
 import fcntl
 import os
 import selectors
 import signal
 import sys
-import traceback
-from collections.abc import Awaitable, Callable
 from typing import IO
 
 import msgspec
 
 from orlop import logging
 from orlop.clock import SystemClock
-from orlop.cluster import components, identities
-from orlop.cluster.runtimes import choose_runtime
-from orlop.cluster.settings import Settings
+from orlop.cluster import identities
+from orlop.cluster.child import UNUSABLE, preload, redirect, run_child
+from orlop.cluster.nodes import read_states
+from orlop.cluster.parts import Part, kubelet_identities, parts
+from orlop.cluster.settings import Settings, load
 
 log = logging.get("supervisor")
-
-COMPONENTS: dict[str, Callable[[Settings, components.Ready], Awaitable[None]]] = {
-    "apiserver": components.run_apiserver,
-    "manager": components.run_manager,
-    "node": components.run_node,
-}
-"""In the order of their start."""
 
 RESTART_FIRST, RESTART_MAX = 0.5, 30.0
 """Seconds before a child that ended is started again, doubling."""
@@ -36,12 +29,8 @@ STABLE_SECONDS = 60.0
 """A child that ran this long starts again at once."""
 STOP_SECONDS = 15.0
 """How long children may take to end before they are killed."""
-
-PR_SET_PDEATHSIG = 1
-"""linux/prctl.h"""
-
-UNUSABLE = 3
-"""Exit code of a child that a restart cannot help (a store of a newer version, a taken port)."""
+STOP_LAST = {"manager": 1, "apiserver": 2}
+"""Those that are ended after the nodes, in this order."""
 
 
 class Child(msgspec.Struct):
@@ -55,6 +44,12 @@ class Child(msgspec.Struct):
     restart_at: float = 0.0
     restarts: int = 0
     ready: str = ""
+    problem: str = ""
+    """Why it cannot work, where starting it again would not help."""
+    wanted: bool = True
+    """Not while a person has stopped or killed its node, nor when the settings no longer have it."""
+    kill_at: float = 0.0
+    """When it is killed, if it has not ended by then."""
 
 
 class State(msgspec.Struct, kw_only=True):
@@ -75,7 +70,8 @@ class Supervisor:
         self._report = report
         self._clock = SystemClock()
         self._selector = selectors.DefaultSelector()
-        self._children = {name: Child(name) for name in COMPONENTS}
+        self._parts: dict[str, Part] = {}
+        self._children: dict[str, Child] = {}
         self._reports, self._child_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._gate, self._gate_opener = os.pipe2(os.O_CLOEXEC)
         self._gate_open = False
@@ -91,34 +87,70 @@ class Supervisor:
         if self._lock is None:
             self._tell("error", f"cluster {settings.name!r} is already running")
             return 1
-        began = self._clock.now()
-        nodes = [*components.hollow_names(settings, choose_runtime(settings))]
-        identities.write_all(settings, [settings.node_name, *nodes])
-        self._tell("step", "certificates and kubeconfigs are in place")
-        preload()
+        settings.state_file.unlink(missing_ok=True)  # one that was killed names processes that are gone
         wakeup, wakeup_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wakeup_end)
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: None)
+        began = self._clock.now()
+        self._settle(settings)
+        self._tell("step", "certificates and kubeconfigs are in place")
+        preload()
         self._selector.register(wakeup, selectors.EVENT_READ, "signal")
         self._selector.register(self._reports, selectors.EVENT_READ, "report")
-        for child in self._children.values():
-            self._start(child)
-        self._write_state(began)
         while not self._stopping:
-            for key, _ in self._selector.select(self._next_restart()):
+            self._start_due()
+            self._write_state(began)
+            for key, _ in self._selector.select(self._next_due()):
                 if key.data == "signal":
-                    os.read(wakeup, 64)
-                    self._stopping = True
+                    self._signalled(os.read(wakeup, 64))
                 elif key.data == "report":
                     self._read_reports()
                 else:
                     self._ended(self._children[key.data])
-            self._restart_due()
-            self._write_state(began)
         self._stop_all()
         settings.state_file.unlink(missing_ok=True)
         return 1 if self._failed else 0
+
+    def _signalled(self, numbers: bytes) -> None:
+        if any(number != signal.SIGHUP for number in numbers):
+            self._stopping = True
+            return
+        settings = load(self._settings.data_dir)
+        if settings is not None:
+            self._settle(settings)
+
+    def _settle(self, settings: Settings) -> None:
+        """Makes the children those of the settings, without the nodes that a person took out."""
+        self._settings = settings
+        identities.write_all(settings, kubelet_identities(settings))
+        before, self._parts = self._parts, parts(settings)
+        states = read_states(settings)
+        for name, part in self._parts.items():
+            child = self._children.setdefault(name, Child(name, restart_at=self._clock.monotonic()))
+            state = states.get(part.node.name) if part.node is not None else None
+            if state in ("stopped", "killed"):
+                self._end(child, signal.SIGKILL if state == "killed" else signal.SIGTERM)
+            elif not child.wanted or child.problem:
+                child.wanted, child.problem, child.pause = True, "", RESTART_FIRST
+                if not child.pid:
+                    child.restart_at = self._clock.monotonic()
+            elif name in before and before[name].made_of != part.made_of and child.pid:
+                os.kill(child.pid, signal.SIGTERM)  # and it starts again with what holds now
+        for name in before.keys() - self._parts.keys():
+            self._end(self._children[name], signal.SIGTERM)
+        self._forget_removed()
+
+    def _end(self, child: Child, number: signal.Signals) -> None:
+        """Ends a child that is not wanted any more; `_ended` hears of it."""
+        child.wanted, child.restart_at, child.ready = False, 0.0, ""
+        if child.pid:
+            os.kill(child.pid, number)
+            child.kill_at = self._clock.monotonic() + STOP_SECONDS
+
+    def _forget_removed(self) -> None:
+        for name in [n for n, c in self._children.items() if n not in self._parts and not c.pid]:
+            del self._children[name]
 
     def _start(self, child: Child) -> None:
         sys.stdout.flush()
@@ -126,12 +158,12 @@ class Supervisor:
         pid = os.fork()
         if pid == 0:
             self._leave_to_child()
-            run_child(self._settings, child.name, self._child_end, self._gate)
+            run_child(self._settings, self._parts[child.name], self._child_end, self._gate)
         child.pid = pid
         child.pidfd = os.pidfd_open(pid)
         child.started = self._clock.monotonic()
-        child.restart_at = 0.0
-        child.ready = ""
+        child.restart_at = child.kill_at = 0.0
+        child.ready = child.problem = ""
         self._selector.register(child.pidfd, selectors.EVENT_READ, child.name)
 
     def _leave_to_child(self) -> None:
@@ -153,26 +185,38 @@ class Supervisor:
         child.pidfd = -1
         _, status = os.waitpid(child.pid, 0)
         code = os.waitstatus_to_exitcode(status)
-        child.pid = 0
+        child.pid, child.ready = 0, ""
+        if not child.wanted:
+            log.info("%s has ended, as it should", child.name)
+            self._forget_removed()
+            return
         if code == UNUSABLE:
+            self._read_reports()
+            node = self._parts[child.name].node
+            if node is not None and node.netns and self._report is None:
+                return  # the others work on without it
             self._failed = True
             self._stopping = True
             return
         ran = self._clock.monotonic() - child.started
         child.pause = RESTART_FIRST if ran >= STABLE_SECONDS else min(child.pause * 2, RESTART_MAX)
-        child.restart_at = self._clock.monotonic() + (0.0 if ran >= STABLE_SECONDS else child.pause)
+        child.restart_at = self._clock.monotonic() + (0.0 if ran >= STABLE_SECONDS or not code else child.pause)
         child.restarts += 1
         log.warning("%s ended with code %s, starting it again in %.1f s", child.name, code, child.pause)
 
-    def _next_restart(self) -> float | None:
-        due = [c.restart_at for c in self._children.values() if c.restart_at]
+    def _next_due(self) -> float | None:
+        due = [at for c in self._children.values() for at in (c.restart_at, c.kill_at) if at]
         return max(0.0, min(due) - self._clock.monotonic()) if due else None
 
-    def _restart_due(self) -> None:
+    def _start_due(self) -> None:
         now = self._clock.monotonic()
         for child in self._children.values():
             if child.restart_at and child.restart_at <= now and not self._stopping:
                 self._start(child)
+            if child.kill_at and child.kill_at <= now:
+                log.warning("%s did not end in time and is killed", child.name)
+                child.kill_at = 0.0
+                os.kill(child.pid, signal.SIGKILL)
 
     def _read_reports(self) -> None:
         try:
@@ -182,16 +226,20 @@ class Supervisor:
         *lines, self._buffer = self._buffer.split(b"\n")
         for line in lines:
             kind, name, text = msgspec.json.decode(line, type=tuple[str, str, str])
+            child = self._children.get(name)
+            if child is None:
+                continue  # its node was taken out of the settings
             if kind == "ready":
-                self._children[name].ready = text
+                child.ready = text
                 self._tell("step", text)
                 if name == "apiserver" and not self._gate_open:
                     self._gate_open = True
                     os.close(self._gate_opener)
-                if all(c.ready for c in self._children.values()):
+                if all(c.ready for c in self._children.values() if c.wanted):
                     self._tell("ready", self._settings.server)
                     self._report = None
             else:
+                child.problem = text
                 self._tell("error", f"{name}: {text}")
 
     def _tell(self, kind: str, text: str) -> None:
@@ -203,20 +251,20 @@ class Supervisor:
                 self._report = None
 
     def _stop_all(self) -> None:
-        """Node and manager first, so that the last things they tell still arrive."""
+        """Nodes and manager first, so that the last things they tell still arrive."""
         deadline = self._clock.monotonic() + STOP_SECONDS
-        for name in reversed(COMPONENTS):
-            child = self._children[name]
-            if not child.pid:
-                continue
-            os.kill(child.pid, signal.SIGTERM)
-            waiter = selectors.DefaultSelector()
-            waiter.register(child.pidfd, selectors.EVENT_READ)
-            if not waiter.select(max(0.1, deadline - self._clock.monotonic())):
-                log.warning("%s did not end in time and is killed", name)
-                os.kill(child.pid, signal.SIGKILL)
-            os.waitpid(child.pid, 0)
-            waiter.close()
+        for rank in range(max(STOP_LAST.values()) + 1):
+            ending = [c for c in self._children.values() if c.pid and STOP_LAST.get(c.name, 0) == rank]
+            for child in ending:
+                os.kill(child.pid, signal.SIGTERM)
+            for child in ending:
+                waiter = selectors.DefaultSelector()
+                waiter.register(child.pidfd, selectors.EVENT_READ)
+                if not waiter.select(max(0.1, deadline - self._clock.monotonic())):
+                    log.warning("%s did not end in time and is killed", child.name)
+                    os.kill(child.pid, signal.SIGKILL)
+                os.waitpid(child.pid, 0)
+                waiter.close()
 
     def _write_state(self, began: float) -> None:
         state = State(
@@ -244,108 +292,9 @@ def take_lock(settings: Settings) -> IO[str] | None:
     return lock
 
 
-def preload() -> None:
-    """Imports what all children use, so that they share its memory."""
-    import asyncio
-    import gc
-
-    import aiohttp
-    import uvloop
-
-    from orlop.api import scheme, selectors
-    from orlop.api.types import apps_v1, coordination_v1, core_v1, discovery_v1, meta_v1
-    from orlop.client import client, informer, tls
-
-    _ = (asyncio, uvloop, scheme, selectors, apps_v1, coordination_v1, core_v1, discovery_v1, meta_v1)
-    _ = (aiohttp, client, informer, tls)
-    gc.collect()
-    gc.freeze()
-
-
-def run_child(settings: Settings, name: str, report: int, gate: int) -> None:
-    """In the forked child: runs one component, then ends the process. Never returns."""
-    code = 1
-    try:
-        die_with_parent()
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        redirect(settings, name)
-        if name != "apiserver":
-            # Closed by the parent once the API server answers; until then there is nothing to do.
-            os.read(gate, 1)
-
-        def ready(text: str) -> None:
-            os.write(report, msgspec.json.encode(("ready", name, text)) + b"\n")
-
-        code = run_component(COMPONENTS[name](settings, ready))
-    except BaseException as error:
-        traceback.print_exc()
-        known = describe(error)
-        if known is not None:
-            os.write(report, msgspec.json.encode(("error", name, known)) + b"\n")
-            code = UNUSABLE
-    finally:
-        sys.stderr.flush()
-        os._exit(code)
-
-
-def describe(error: BaseException) -> str | None:
-    """The message for a person, if the error is one that starting again cannot mend."""
-    from orlop.cluster.failures import fatal
-
-    return fatal(error)
-
-
-def run_component(work: Awaitable[None]) -> int:
-    """Runs to its end; SIGTERM and SIGINT cancel it and count as a clean end."""
-    import asyncio
-
-    import uvloop
-
-    async def main() -> int:
-        task = asyncio.ensure_future(work)
-        loop = asyncio.get_running_loop()
-        stopped = False
-
-        def stop() -> None:
-            nonlocal stopped
-            stopped = True
-            task.cancel()
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop)
-        try:
-            await task
-        except asyncio.CancelledError:
-            if not stopped:
-                raise
-        return 0
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(main())
-
-
-def die_with_parent() -> None:
-    """The kernel ends this process when the supervisor ends, however that happens."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def redirect(settings: Settings, name: str) -> None:
-    """stdout and stderr go to the component's log file."""
-    settings.logs.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor = os.open(settings.logs / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
-    os.close(descriptor)
-    logging.setup(format=settings.log_format, stream=sys.stderr)
-
-
 def main(argv: list[str]) -> int:
     """`python -m orlop.cluster.supervisor DATA_DIR REPORT_FD`: what `orlop up` starts in the background."""
     from pathlib import Path
-
-    from orlop.cluster.settings import load
 
     settings = load(Path(argv[0]))
     if settings is None:

@@ -53,6 +53,14 @@ def render(
     return "\n".join(lines) + "\n"
 
 
+def render_uplink(table: str, pools: Sequence[Pool], cluster_cidrs: Sequence[str]) -> str:
+    """Nodes that are namespaces of this machine leave it under its address, but are themselves to the pods."""
+    lines = [f"table inet {table} {{}}", f"delete table inet {table}", f"table inet {table} {{", "chain postrouting {"]
+    lines.append("type nat hook postrouting priority srcnat; policy accept;")
+    lines += [_masquerade(table, pool, cluster_cidrs) for pool in pools]
+    return "\n".join([*lines, "}", "}"]) + "\n"
+
+
 def _publish(attachment: Attachment, port: PortMapping) -> list[str]:
     rules = []
     for ip in attachment.ips:

@@ -16,6 +16,8 @@ from orlop.kubelet.network.netns import inside
 
 POD_INTERFACE = "eth0"
 DEFAULT_MTU = 1500
+LONGEST_SCOPE = 10
+"""A link's name has at most 15 characters (IFNAMSIZ), some of which its rules' names need."""
 IFA_F_NODAD = 0x02
 """An address nobody else can have needs no second of duplicate detection (IPv6)."""
 
@@ -25,8 +27,25 @@ _SCOPE_LINK = 253
 
 
 def veth_name(sandbox_id: str) -> str:
-    """The node's end of a sandbox's cable: found again without any state (a link's name has 15 characters at most)."""
-    return f"vo{hashlib.sha256(sandbox_id.encode()).hexdigest()[:11]}"
+    """The node's end of a sandbox's cable: found again without any state."""
+    return digest_name("vo", sandbox_id)
+
+
+def digest_name(prefix: str, what: str) -> str:
+    """A link's name that is found again without any state (the kernel allows 15 characters)."""
+    return f"{prefix}{hashlib.sha256(what.encode()).hexdigest()[:11]}"
+
+
+def scoped_name(prefix: str, scope: str) -> str:
+    """A link's name of two letters and a scope: readable where the scope is short, else told apart by a digest."""
+    if len(scope) <= LONGEST_SCOPE:
+        return f"{prefix}-{scope}"
+    return f"{prefix}-{hashlib.sha256(scope.encode()).hexdigest()[:LONGEST_SCOPE]}"
+
+
+def family_of(version: int) -> int:
+    """The socket family of IP version 4 or 6."""
+    return int(socket.AF_INET if version == 4 else socket.AF_INET6)
 
 
 def default_mtu() -> int:
@@ -63,10 +82,10 @@ def ensure_bridge(name: str, pools: Sequence[Pool], mtu: int) -> None:
             # A fixed hardware address: else it would follow those of the cables as they come and go.
             netlink.link("add", ifname=name, kind="bridge", address=_hardware_address(pools[0]))
         [index] = netlink.link_lookup(ifname=name)
-        _skip_detection(name)
+        skip_detection(name)
         netlink.link("set", index=index, mtu=mtu, state="up")
         for pool in pools:
-            _add_address(netlink, index, str(pool.gateway), pool.network.prefixlen)
+            add_address(netlink, index, str(pool.gateway), pool.network.prefixlen)
     conf = Path("/proc/sys/net/ipv4/conf") / name
     # Published ports answer on 127.0.0.1 too; the firewall's guard chain keeps pods away from the node's localhost.
     (conf / "route_localnet").write_text("1")
@@ -97,8 +116,7 @@ def plumb(sandbox_id: str, netns: str, bridge: str, addresses: Sequence[tuple[st
             [index] = netlink.link_lookup(ifname=name)
             [master] = netlink.link_lookup(ifname=bridge)
             netlink.link("set", index=index, master=master, mtu=mtu, state="up")
-            # A pod may reach itself through its own service or host port.
-            Path(f"/sys/class/net/{name}/brport/hairpin_mode").write_text("1")
+            _hairpin(netlink, index)
         return inside(netns, lambda: _configure_pod(addresses))
     except (NetlinkError, OSError) as error:
         unplug(sandbox_id)
@@ -110,7 +128,7 @@ def _configure_pod(addresses: Sequence[tuple[str, Pool]]) -> str:
         [lo] = netlink.link_lookup(ifname="lo")
         netlink.link("set", index=lo, state="up")
         [index] = netlink.link_lookup(ifname=POD_INTERFACE)
-        _skip_detection(POD_INTERFACE)
+        skip_detection(POD_INTERFACE)
         netlink.link("set", index=index, state="up")
         # The gateway answers for the neighbours; hints that they are on the same link would lead around it.
         for family in ("ipv4", "ipv6"):
@@ -118,8 +136,8 @@ def _configure_pod(addresses: Sequence[tuple[str, Pool]]) -> str:
                 with suppress(OSError):
                     Path(f"/proc/sys/net/{family}/conf/{conf}/accept_redirects").write_text("0")
         for address, pool in addresses:
-            gateway, version = str(pool.gateway), socket.AF_INET if pool.network.version == 4 else socket.AF_INET6
-            _add_address(netlink, index, address, pool.network.max_prefixlen)
+            gateway, version = str(pool.gateway), family_of(pool.network.version)
+            add_address(netlink, index, address, pool.network.max_prefixlen)
             netlink.route(
                 "add", dst=f"{gateway}/{pool.network.max_prefixlen}", oif=index, scope=_SCOPE_LINK, family=version
             )
@@ -137,7 +155,7 @@ def replug(sandbox_ids: Sequence[str], bridge: str) -> None:
                 [link] = netlink.get_links(index)
                 if link.get_attr("IFLA_MASTER") != master:
                     netlink.link("set", index=index, master=master)
-                    Path(f"/sys/class/net/{veth_name(sandbox_id)}/brport/hairpin_mode").write_text("1")
+                    _hairpin(netlink, index)
 
 
 def pod_addresses(netns: str) -> tuple[str, ...]:
@@ -171,7 +189,12 @@ def cables(bridge: str) -> list[str]:
         return [str(link.get_attr("IFLA_IFNAME")) for link in netlink.get_links(master=found[0])] if found else []
 
 
-def _add_address(netlink: IPRoute, index: int, address: str, prefix: int) -> None:
+def _hairpin(netlink: IPRoute, index: int) -> None:
+    """A pod may reach itself through its own service or host port. By netlink: /sys may show another namespace."""
+    netlink.brport("set", index=index, mode=1)
+
+
+def add_address(netlink: IPRoute, index: int, address: str, prefix: int) -> None:
     try:
         netlink.addr("add", index=index, address=address, prefixlen=prefix, flags=IFA_F_NODAD if ":" in address else 0)
     except NetlinkError as error:
@@ -179,7 +202,7 @@ def _add_address(netlink: IPRoute, index: int, address: str, prefix: int) -> Non
             raise
 
 
-def _skip_detection(name: str) -> None:
+def skip_detection(name: str) -> None:
     """No IPv6 duplicate detection on a link of our own: until it ends nothing would be forwarded there."""
     with suppress(OSError):  # a kernel without IPv6
         Path(f"/proc/sys/net/ipv6/conf/{name}/accept_dad").write_text("0")

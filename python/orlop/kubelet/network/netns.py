@@ -15,6 +15,22 @@ CLONE_NEWNET = 0x40000000
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
+def enter(path: str) -> None:
+    """Moves the calling thread into the network namespace at `path`; threads it starts later are there too.
+
+    Raises NetworkError when the namespace is gone or may not be entered."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            if _LIBC.setns(fd, CLONE_NEWNET) != 0:
+                code = ctypes.get_errno()
+                raise NetworkError(f"cannot enter the network namespace {path}: {os.strerror(code)}")
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise NetworkError(f"cannot enter the network namespace {path}: {error.strerror}") from error
+
+
 def inside(path: str, work: Callable[[], T]) -> T:
     """The result of `work` run within the network namespace at `path`. Blocks; raises what `work` raises.
 
@@ -26,20 +42,7 @@ def inside(path: str, work: Callable[[], T]) -> T:
 
     def run() -> None:
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                if _LIBC.setns(fd, CLONE_NEWNET) != 0:
-                    code = ctypes.get_errno()
-                    raise NetworkError(f"cannot enter the network namespace {path}: {os.strerror(code)}")
-            finally:
-                os.close(fd)
-        except OSError as error:
-            errors.append(NetworkError(f"cannot enter the network namespace {path}: {error.strerror}"))
-            return
-        except NetworkError as error:
-            errors.append(error)
-            return
-        try:
+            enter(path)
             results.append(work())
         except BaseException as error:
             errors.append(error)

@@ -6,7 +6,7 @@ from typing import Any
 from orlop.kubelet.runtime import values as v
 from orlop.kubelet.runtime.base import RuntimeFailure
 from orlop.kubelet.runtime.docker import labels
-from orlop.kubelet.runtime.docker.pause import PROGRAM
+from orlop.kubelet.runtime.docker.pause import NETNS, PROGRAM
 
 LOG_MAX_SIZE = "10m"
 LOG_MAX_FILES = "5"
@@ -22,23 +22,29 @@ _PROPAGATION = {"private": "", "host_to_container": "rslave", "bidirectional": "
 _LOG = {"Type": "json-file", "Config": {"max-size": LOG_MAX_SIZE, "max-file": LOG_MAX_FILES}}
 
 
-def sandbox_body(scope: str, image: str, config: v.PodSandboxConfig) -> dict[str, Any]:
-    """The pause container of a pod: it starts without network, which the pod network then plumbs."""
+def sandbox_body(scope: str, image: str, config: v.PodSandboxConfig, host_netns: str = "") -> dict[str, Any]:
+    """The pause container of a pod: it starts without network, which the pod network then plumbs.
+
+    With the node's network, where the node is the namespace at `host_netns`, it moves there itself."""
     host_network = config.namespaces.network == "node"
+    joins = host_network and bool(host_netns)
+    mount = v.Mount(container_path=NETNS, host_path=host_netns, readonly=True)
     return {
         "Image": image,
         "Entrypoint": [PROGRAM],
-        "User": PAUSE_USER,
+        "User": "0:0" if joins else PAUSE_USER,
         "Labels": labels.sandbox_labels(scope, config),
         # The host's network means the host's name; a name of one's own there would lie.
         **({} if host_network else {"Hostname": config.hostname}),
         "HostConfig": {
-            "NetworkMode": "host" if host_network else "none",
+            "NetworkMode": "host" if host_network and not joins else "none",
             "IpcMode": "host" if config.namespaces.ipc == "node" else "shareable",
             "PidMode": "host" if config.namespaces.pid == "node" else "",
             "UTSMode": "host" if host_network else "",
             "ReadonlyRootfs": True,
             "CapDrop": ["ALL"],
+            "CapAdd": ["SYS_ADMIN"] if joins else [],
+            "Mounts": [_mount(mount)] if joins else [],
             "SecurityOpt": ["no-new-privileges"],
             "OomScoreAdj": PAUSE_OOM_SCORE,
             "CgroupParent": config.cgroup_parent,

@@ -1,8 +1,12 @@
 """The pause program: what holds a pod's namespaces open. Made here, byte by byte, because no image can be assumed.
 
 It blocks SIGTERM, SIGINT and SIGCHLD and waits for them in a loop: a child's end is reaped (with a shared process
-namespace it is everybody's init), anything else ends it. A static ELF of one segment, without libc:
+namespace it is everybody's init), anything else ends it. Where the node is a network namespace, a pod with the node's
+network finds it mounted at /netns: the program moves there, and so do the containers that join it. A static ELF of one
+segment, without libc:
 
+    int fd = open("/netns", O_RDONLY);
+    if (fd >= 0 && setns(fd, CLONE_NEWNET) != 0) exit_group(1);
     rt_sigprocmask(SIG_BLOCK, &set, NULL, 8);
     for (;;) {
         int signal = rt_sigtimedwait(&set, NULL, NULL, 8);
@@ -21,6 +25,7 @@ import msgspec
 SIGNALS = (2, 15, 17)  # SIGINT, SIGTERM, SIGCHLD
 SIGNAL_SET = struct.pack("<Q", sum(1 << (number - 1) for number in SIGNALS))
 PROGRAM = "/pause"
+NETNS = "/netns"
 REPOSITORY = "orlop/pause"
 
 _BASE = 0x400000
@@ -98,7 +103,24 @@ def program(machine: str) -> bytes:
 
 
 def _x86_64() -> bytes:
-    """System calls: 14 rt_sigprocmask, 128 rt_sigtimedwait, 61 wait4, 231 exit_group."""
+    """System calls: 2 open, 308 setns, 14 rt_sigprocmask, 128 rt_sigtimedwait, 61 wait4, 231 exit_group."""
+    join = bytes.fromhex(
+        "b802000000"  # mov eax, 2
+        "488d3d00000000"  # lea rdi, [rip+path]
+        "31f6"  # xor esi, esi          O_RDONLY
+        "0f05"  # syscall
+        "85c0"  # test eax, eax
+        "781e"  # js block              not mounted: nothing to join
+        "89c7"  # mov edi, eax
+        "be00000040"  # mov esi, CLONE_NEWNET
+        "b834010000"  # mov eax, 308
+        "0f05"  # syscall
+        "85c0"  # test eax, eax
+        "740c"  # je block
+        "bf01000000"  # mov edi, 1
+        "b8e7000000"  # mov eax, 231
+        "0f05"  # syscall
+    )
     block = bytes.fromhex(
         "b80e000000"  # mov eax, 14
         "31ff"  # xor edi, edi          SIG_BLOCK
@@ -133,16 +155,36 @@ def _x86_64() -> bytes:
         "7fe6"  # jg reap
         "ebba"  # jmp wait
     )
-    code = bytearray(block + wait + reap)
+    code = bytearray(join + block + wait + reap)
     end = len(code)
-    for operand in (block.index(b"\x48\x8d\x35") + 3, len(block) + wait.index(b"\x48\x8d\x3d") + 3):
+    set_operands = (
+        len(join) + block.index(b"\x48\x8d\x35") + 3,
+        len(join) + len(block) + wait.index(b"\x48\x8d\x3d") + 3,
+    )
+    for operand in set_operands:
         struct.pack_into("<i", code, operand, end - (operand + 4))
-    return bytes(code) + SIGNAL_SET
+    operand = join.index(b"\x48\x8d\x3d") + 3
+    struct.pack_into("<i", code, operand, end + len(SIGNAL_SET) - (operand + 4))
+    return bytes(code) + SIGNAL_SET + NETNS.encode() + b"\0"
 
 
 def _aarch64() -> bytes:
-    """System calls: 135 rt_sigprocmask, 137 rt_sigtimedwait, 260 wait4, 94 exit_group."""
+    """System calls: 56 openat, 268 setns, 135 rt_sigprocmask, 137 rt_sigtimedwait, 260 wait4, 94 exit_group."""
     words = (
+        0xD2800708,  # mov x8, 56
+        0x92800C60,  # mov x0, AT_FDCWD
+        0x10000001,  # adr x1, path         (patched)
+        0xD2800002,  # mov x2, 0            O_RDONLY
+        0xD4000001,  # svc 0
+        0xB7F80100,  # tbnz x0, 63, block   not mounted: nothing to join
+        0xD2A80001,  # mov x1, CLONE_NEWNET
+        0xD2802188,  # mov x8, 268
+        0xD4000001,  # svc 0
+        0xB4000080,  # cbz x0, block
+        0xD2800020,  # mov x0, 1
+        0xD2800BC8,  # mov x8, 94
+        0xD4000001,  # svc 0
+        # block:
         0xD28010E8,  # mov x8, 135
         0xD2800000,  # mov x0, 0            SIG_BLOCK
         0x10000001,  # adr x1, set          (patched)
@@ -175,7 +217,7 @@ def _aarch64() -> bytes:
         0x17FFFFEB,  # b wait
     )
     patched = list(words)
-    for at in (2, 7):
-        offset = (len(words) - at) * 4
+    for at, behind in ((2, len(SIGNAL_SET)), (15, 0), (20, 0)):
+        offset = (len(words) - at) * 4 + behind
         patched[at] |= (offset & 3) << 29 | (offset >> 2) << 5
-    return struct.pack(f"<{len(patched)}I", *patched) + SIGNAL_SET
+    return struct.pack(f"<{len(patched)}I", *patched) + SIGNAL_SET + NETNS.encode() + b"\0"

@@ -6,9 +6,11 @@ network, IPC and, where shared, process namespaces.
 
 import asyncio
 import math
+import os
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
 from pathlib import Path
+from typing import Any
 
 from msgspec import structs
 
@@ -33,21 +35,33 @@ PORT_FORWARD_SECONDS = 10.0
 PAUSE_STOP_SECONDS = 1
 """The pause program ends at once on SIGTERM."""
 
+JOIN_TRIES, JOIN_PAUSE = 500, 0.01
+"""Looks, and seconds between them, for the pause program's first act: nothing tells of a change of namespace."""
+
 
 class DockerRuntime(DockerImages):
     """Implements `runtime.base.Runtime`.
 
     `scope` names cluster and node ("orlop/node-1"): of all the engine's containers only those of this scope exist here.
-    `state_dir` holds the files that containers mount (resolv.conf).
+    `state_dir` holds the files that containers mount (resolv.conf). `host_netns` is the network namespace that is the
+    node's own, where that is not the machine's ("").
     """
 
     def __init__(
-        self, clock: Clock, network: Network, *, scope: str, state_dir: Path, socket_path: str = DEFAULT_SOCKET
+        self,
+        clock: Clock,
+        network: Network,
+        *,
+        scope: str,
+        state_dir: Path,
+        host_netns: str = "",
+        socket_path: str = DEFAULT_SOCKET,
     ) -> None:
         engine = Engine(socket_path)
         super().__init__(engine, clock)
         self._network = network
         self._scope = scope
+        self._host_netns = host_netns
         self._resolv = ResolvFiles(state_dir / "sandboxes")
         self._containers = Containers(engine, scope)
         self._stream = EventStream()
@@ -108,7 +122,9 @@ class DockerRuntime(DockerImages):
         try:
             await self._engine.call(lambda api: api.start(sandbox_id))
             await self._resolv.write(sandbox_id, config.dns)
-            if config.namespaces.network == "pod":
+            if self._host_netns and config.namespaces.network == "node":
+                await self._joined(sandbox_id)
+            elif config.namespaces.network == "pod":
                 pid = (await self._containers.inspect(sandbox_id))["State"]["Pid"]
                 pod = f"{config.metadata.namespace}/{config.metadata.name}"
                 await self._network.attach(sandbox_id, _netns(pid), pod=pod, port_mappings=config.port_mappings)
@@ -274,13 +290,23 @@ class DockerRuntime(DockerImages):
     async def _create_sandbox(self, config: v.PodSandboxConfig) -> str:
         name = marks.sandbox_name(config.metadata)
         try:
-            return await self._containers.create(
-                name, create.sandbox_body(self._scope, await self.ensure_pause(), config)
-            )
+            return await self._containers.create(name, await self._sandbox_body(config))
         except NotFound:  # another node that ended took the pause image away in between
-            return await self._containers.create(
-                name, create.sandbox_body(self._scope, await self.ensure_pause(), config)
-            )
+            return await self._containers.create(name, await self._sandbox_body(config))
+
+    async def _sandbox_body(self, config: v.PodSandboxConfig) -> dict[str, Any]:
+        return create.sandbox_body(self._scope, await self.ensure_pause(), config, self._host_netns)
+
+    async def _joined(self, sandbox_id: str) -> None:
+        """Returns when the pause program has moved into the node's namespace, so that containers follow it there."""
+        for _ in range(JOIN_TRIES):
+            state = (await self._containers.inspect(sandbox_id))["State"]
+            if not state["Running"]:
+                raise RuntimeFailure(f"the pause program could not enter {self._host_netns}")
+            if await asyncio.to_thread(_same, _netns(state["Pid"]), self._host_netns):
+                return
+            await self._clock.sleep(JOIN_PAUSE)
+        raise RuntimeFailure(f"the pause program did not enter {self._host_netns}")
 
     async def _plumbed(self) -> dict[str, str]:
         """The running sandboxes with a network of their own, and the paths of their namespaces."""
@@ -315,6 +341,14 @@ class DockerRuntime(DockerImages):
 
 def _netns(pid: int) -> str:
     return f"/proc/{pid}/ns/net"
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether two paths lead to one namespace."""
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False
 
 
 def _pairs(labels: Mapping[str, str] | None) -> list[str]:

@@ -1,0 +1,189 @@
+"""The network between the nodes of one machine: a bridge on the host, a cable from it into each node's namespace.
+
+The host is the nodes' router: their default route leads to it, and what leaves the machine goes out under its address.
+Every function blocks and is safe to repeat.
+"""
+
+import asyncio
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from ipaddress import ip_network
+from pathlib import Path
+
+from pyroute2 import IPRoute, netns as spaces
+from pyroute2.netlink.exceptions import NetlinkError
+
+from orlop import logging
+from orlop.cluster.nodes import RealNode
+from orlop.cluster.settings import Settings, SettingsError
+from orlop.kubelet.network import firewall, links
+from orlop.kubelet.network.base import NetworkError
+from orlop.kubelet.network.ipam import Pool
+from orlop.kubelet.network.netns import enter, inside
+
+INTERFACE = "eth0"
+"""A node's end of its cable."""
+
+CANDIDATES = [(f"10.245.{i}.0/24", f"fd00:10:245:{i:x}::/64") for i in range(256)]
+"""Where the nodes' own addresses are looked for: next to the default range of pods, one piece a cluster."""
+
+log = logging.get("cluster")
+
+
+def uplink_name(settings: Settings) -> str:
+    """The bridge that the nodes' cables end in."""
+    return links.scoped_name("up", settings.scope)
+
+
+def cable_name(node: RealNode) -> str:
+    """The host's end of a node's cable."""
+    return links.digest_name("vn", node.scope)
+
+
+def choose_cidrs(settings: Settings) -> str:
+    """Ranges for the nodes' addresses that nothing on this machine uses. Raises SettingsError."""
+    taken = [ip_network(cidr) for cidr in (*settings.pod_cidrs, *settings.service_cidrs)]
+    versions = {ip_network(cidr).version for cidr in settings.pod_cidrs} | {4}
+    for pair in CANDIDATES:
+        chosen = [cidr for cidr in pair if ip_network(cidr).version in versions]
+        free = not any(
+            a.version == b.version and a.overlaps(b) for a in taken for b in (ip_network(cidr) for cidr in chosen)
+        )
+        if free and not links.conflict([Pool(cidr) for cidr in chosen], uplink_name(settings)):
+            return ",".join(chosen)
+    raise SettingsError("no free range for the nodes' addresses in 10.245.0.0/16: name one with --node-cidr")
+
+
+def host_addresses(settings: Settings) -> list[str]:
+    """The host's own on the bridge: the nodes' default routes lead there."""
+    return [str(ip_network(cidr)[1]) for cidr in settings.node_cidrs]
+
+
+def ensure_host(settings: Settings) -> None:
+    """The bridge with the host's addresses, and the rules for what passes it. Raises NetworkError."""
+    name, pools = uplink_name(settings), [Pool(cidr) for cidr in settings.node_cidrs]
+    with _turn(settings):
+        if taken := links.conflict(pools, name):
+            raise NetworkError(f"the range of the nodes {taken}; choose another with --node-cidr")
+        versions: set[int] = {pool.network.version for pool in pools}
+        links.enable_forwarding(versions)
+        links.ensure_bridge(name, pools, links.default_mtu())
+        asyncio.run(_rules(name, pools, settings.pod_cidrs, versions))
+
+
+async def _rules(name: str, pools: Sequence[Pool], pod_cidrs: Sequence[str], versions: set[int]) -> None:
+    await firewall.apply(firewall.render_uplink(name, pools, pod_cidrs))
+    await firewall.accept(name, versions)
+
+
+def ensure_node(settings: Settings, node: RealNode) -> None:
+    """The node's namespace with its cable plugged in. Raises NetworkError."""
+    name = cable_name(node)
+    with _turn(settings), IPRoute() as netlink:
+        try:
+            if not _alive(node.netns_path):
+                _remove_space(node)
+                spaces.create(node.netns)
+                links.remove(name)
+            if not netlink.link_lookup(ifname=name):
+                peer = {"ifname": INTERFACE, "net_ns_fd": node.netns_path}
+                netlink.link("add", ifname=name, kind="veth", peer=peer)
+            [index] = netlink.link_lookup(ifname=name)
+            [bridge] = netlink.get_links(ifname=uplink_name(settings))
+            mtu = int(bridge.get_attr("IFLA_MTU"))
+            netlink.link("set", index=index, master=bridge["index"], mtu=mtu, state="up", ifalias=node.netns)
+            inside(node.netns_path, lambda: _configure(settings, node, mtu))
+        except (NetlinkError, OSError) as error:
+            raise NetworkError(f"cannot set up the network of node {node.name}: {error}") from error
+
+
+def _configure(settings: Settings, node: RealNode, mtu: int) -> None:
+    with IPRoute() as netlink:
+        [lo] = netlink.link_lookup(ifname="lo")
+        netlink.link("set", index=lo, state="up")
+        [index] = netlink.link_lookup(ifname=INTERFACE)
+        links.skip_detection(INTERFACE)
+        netlink.link("set", index=index, mtu=mtu, state="up")
+        for address, cidr in zip(node.addresses, settings.node_cidrs, strict=True):
+            network = ip_network(cidr)
+            links.add_address(netlink, index, address, network.prefixlen)
+            family = links.family_of(network.version)
+            netlink.route("replace", dst="default", gateway=str(network[1]), oif=index, family=family)
+
+
+def enter_node(node: RealNode) -> None:
+    """Moves this process into the node's namespace, before it has other threads. Raises NetworkError."""
+    enter(node.netns_path)
+
+
+def cut(node: RealNode) -> None:
+    """Pulls the node's cable; `heal` plugs it in again."""
+    _set_cable(node, "down")
+
+
+def heal(node: RealNode) -> None:
+    _set_cable(node, "up")
+
+
+def _set_cable(node: RealNode, state: str) -> None:
+    with IPRoute() as netlink:
+        for index in netlink.link_lookup(ifname=cable_name(node)):
+            netlink.link("set", index=index, state=state)
+
+
+def remove_node(node: RealNode) -> None:
+    """Takes a namespace and its cable away; what was within goes with it."""
+    links.remove(cable_name(node))
+    _remove_space(node)
+
+
+def remove_host(settings: Settings) -> None:
+    """Takes the bridge and its rules away."""
+    name = uplink_name(settings)
+    links.remove(name)
+    asyncio.run(_unrule(name))
+
+
+async def _unrule(name: str) -> None:
+    await firewall.unaccept(name)
+    await firewall.remove(name)
+
+
+def pids_inside(node: RealNode) -> list[int]:
+    """Every process within the node's namespace (not in those of its pods)."""
+    try:
+        space = os.stat(node.netns_path).st_ino
+    except FileNotFoundError:
+        return []
+    found = []
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            try:
+                if (process / "ns/net").stat().st_ino == space:
+                    found.append(int(process.name))
+            except OSError:
+                continue
+    return found
+
+
+def _alive(path: str) -> bool:
+    try:
+        inside(path, lambda: None)
+    except NetworkError:
+        return False
+    return True
+
+
+def _remove_space(node: RealNode) -> None:
+    if Path(node.netns_path).exists():
+        spaces.remove(node.netns)
+
+
+@contextmanager
+def _turn(settings: Settings) -> Iterator[None]:
+    """One process at a time: nodes start side by side."""
+    with (settings.data_dir / "run" / "nodenet.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
