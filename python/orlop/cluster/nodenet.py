@@ -94,6 +94,7 @@ def ensure_node(settings: Settings, node: RealNode) -> None:
             [bridge] = netlink.get_links(ifname=uplink_name(settings))
             mtu = int(bridge.get_attr("IFLA_MTU"))
             netlink.link("set", index=index, master=bridge["index"], mtu=mtu, state="up", ifalias=node.netns)
+            links.set_hairpin(netlink, index)
             inside(node.netns_path, lambda: _configure(settings, node, mtu))
         except (NetlinkError, OSError) as error:
             raise NetworkError(f"cannot set up the network of node {node.name}: {error}") from error
@@ -105,6 +106,7 @@ def _configure(settings: Settings, node: RealNode, mtu: int) -> None:
         netlink.link("set", index=lo, state="up")
         [index] = netlink.link_lookup(ifname=INTERFACE)
         links.skip_detection(INTERFACE)
+        links.refuse_redirects(INTERFACE)
         netlink.link("set", index=index, mtu=mtu, state="up")
         for address, cidr in zip(node.addresses, settings.node_cidrs, strict=True):
             network = ip_network(cidr)

@@ -116,7 +116,7 @@ def plumb(sandbox_id: str, netns: str, bridge: str, addresses: Sequence[tuple[st
             [index] = netlink.link_lookup(ifname=name)
             [master] = netlink.link_lookup(ifname=bridge)
             netlink.link("set", index=index, master=master, mtu=mtu, state="up")
-            _hairpin(netlink, index)
+            set_hairpin(netlink, index)
         return inside(netns, lambda: _configure_pod(addresses))
     except (NetlinkError, OSError) as error:
         unplug(sandbox_id)
@@ -131,10 +131,7 @@ def _configure_pod(addresses: Sequence[tuple[str, Pool]]) -> str:
         skip_detection(POD_INTERFACE)
         netlink.link("set", index=index, state="up")
         # The gateway answers for the neighbours; hints that they are on the same link would lead around it.
-        for family in ("ipv4", "ipv6"):
-            for conf in ("all", POD_INTERFACE):
-                with suppress(OSError):
-                    Path(f"/proc/sys/net/{family}/conf/{conf}/accept_redirects").write_text("0")
+        refuse_redirects(POD_INTERFACE)
         for address, pool in addresses:
             gateway, version = str(pool.gateway), family_of(pool.network.version)
             add_address(netlink, index, address, pool.network.max_prefixlen)
@@ -155,7 +152,7 @@ def replug(sandbox_ids: Sequence[str], bridge: str) -> None:
                 [link] = netlink.get_links(index)
                 if link.get_attr("IFLA_MASTER") != master:
                     netlink.link("set", index=index, master=master)
-                    _hairpin(netlink, index)
+                    set_hairpin(netlink, index)
 
 
 def pod_addresses(netns: str) -> tuple[str, ...]:
@@ -189,8 +186,11 @@ def cables(bridge: str) -> list[str]:
         return [str(link.get_attr("IFLA_IFNAME")) for link in netlink.get_links(master=found[0])] if found else []
 
 
-def _hairpin(netlink: IPRoute, index: int) -> None:
-    """A pod may reach itself through its own service or host port. By netlink: /sys may show another namespace."""
+def set_hairpin(netlink: IPRoute, index: int) -> None:
+    """What came from this port of a bridge may go out there again: through a service or host port, to itself.
+
+    Where bridge-nf-call is on the bridge itself turns such packets round. By netlink: /sys may show another namespace.
+    """
     netlink.brport("set", index=index, mode=1)
 
 
@@ -200,6 +200,14 @@ def add_address(netlink: IPRoute, index: int, address: str, prefix: int) -> None
     except NetlinkError as error:
         if error.code != _EEXIST:
             raise
+
+
+def refuse_redirects(name: str) -> None:
+    """ICMP redirects change no route of this link: they know nothing of translated addresses."""
+    for family in ("ipv4", "ipv6"):
+        for conf in ("all", name):
+            with suppress(OSError):
+                Path(f"/proc/sys/net/{family}/conf/{conf}/accept_redirects").write_text("0")
 
 
 def skip_detection(name: str) -> None:
