@@ -185,7 +185,7 @@ class Supervisor:
         child.pidfd = -1
         _, status = os.waitpid(child.pid, 0)
         code = os.waitstatus_to_exitcode(status)
-        child.pid, child.ready = 0, ""
+        child.pid, child.ready, child.kill_at = 0, "", 0.0
         if not child.wanted:
             log.info("%s has ended, as it should", child.name)
             self._forget_removed()
@@ -213,7 +213,7 @@ class Supervisor:
         for child in self._children.values():
             if child.restart_at and child.restart_at <= now and not self._stopping:
                 self._start(child)
-            if child.kill_at and child.kill_at <= now:
+            if child.pid and child.kill_at and child.kill_at <= now:
                 log.warning("%s did not end in time and is killed", child.name)
                 child.kill_at = 0.0
                 os.kill(child.pid, signal.SIGKILL)
