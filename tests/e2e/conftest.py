@@ -29,13 +29,14 @@ def engine() -> None:
 
 @pytest.fixture(scope="session")
 def cluster(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpCluster]:
-    """A running cluster: this machine's node and two hollow ones, that hold back pods unless these tolerate it."""
+    """A running cluster of three nodes: this machine ("real") and two network namespaces beside it."""
     folder = tmp_path_factory.mktemp("e2e")
     one = UpCluster(
         f"e2e-{os.getpid()}",
         folder,
         "--secure-port=0",
         "--node-name=real",
+        "--nodes=3",
         "--pod-cidr=10.231.0.0/16",
         "--service-cidr=10.232.0.0/16",
         "--node-monitor-grace-period=4",

@@ -13,6 +13,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.docker]
 
 PODS = "10.238."
 SERVICES = "10.239."
+NODES = "10.237.1."
 
 
 def traces(name: str, folder: Path) -> list[str]:
@@ -33,7 +34,11 @@ def traces(name: str, folder: Path) -> list[str]:
         output = subprocess.run(command, capture_output=True, text=True, check=False).stdout
         for text in output.splitlines():
             if any(
-                mark in text for mark in (f"br-{name}", f"orlop-proxy-{name}", f"={name},", PODS, SERVICES, str(folder))
+                mark in text
+                for mark in (
+                    *(f"br-{name}", f"up-{name}", f"orlop-{name}-node", f"orlop-proxy-{name}"),
+                    *(f"={name},", f"={name}/", PODS, SERVICES, NODES, str(folder)),
+                )
             ):
                 found.append(f"{what}: {text.strip()}")
     return found
@@ -46,6 +51,8 @@ def test_down_leaves_nothing(engine: None, tmp_path: Path) -> None:
         tmp_path,
         "--secure-port=0",
         "--node-name=gone",
+        "--nodes=2",
+        f"--node-cidr={NODES}0/24",
         f"--pod-cidr={PODS}0.0/16",
         f"--service-cidr={SERVICES}0.0/16",
     )
@@ -54,7 +61,7 @@ def test_down_leaves_nothing(engine: None, tmp_path: Path) -> None:
         cluster.kubectl("apply", "-f", str(EXAMPLES / "hello"))
         cluster.kubectl("rollout", "status", "deployment/hello", "--timeout=60s")
         present = traces(name, tmp_path)
-        for what in ("process", "link", "nftables", "container"):
+        for what in ("process", "link", "route", "namespace", "mount", "nftables", "iptables", "container"):
             assert any(t.startswith(what) for t in present), f"the check sees no {what}: it would miss what is left"
     finally:
         cluster.down()

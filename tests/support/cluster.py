@@ -38,7 +38,7 @@ class UpCluster:
     def orlop(self, command: str, *more: str, timeout: float = 120) -> str:
         """`orlop COMMAND` for this cluster."""
         return run(
-            *ORLOP, command, "--name", self.name, "--data-dir", str(self.data), *more, env=self.env, timeout=timeout
+            *ORLOP, command, *more, "--name", self.name, "--data-dir", str(self.data), env=self.env, timeout=timeout
         )
 
     def up(self) -> str:
