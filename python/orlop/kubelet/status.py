@@ -119,10 +119,10 @@ def _container(
     )
     waiting = facts.waiting.get(container.name)
     if not mine:
-        if old is not None and (old.state.terminated or old.restart_count):
+        if old is not None and (old.state.terminated or old.state.running or old.restart_count):
             # Its containers are gone from the node (removed with their sandbox): what was known stays known.
             status.restart_count = old.restart_count
-            status.last_state = old.last_state
+            status.last_state = old.last_state if old.state.running is None else _lost(old)
             if old.state.terminated and (facts.terminating or facts.phase or (init and not waiting)):
                 status.state, status.container_id = old.state, old.container_id
                 status.image_id = old.image_id
@@ -180,6 +180,20 @@ def _ephemeral(pod: core_v1.Pod, container: core_v1.Container, facts: Facts) -> 
     status = _container(pod, container, facts, before, False)
     status.ready, status.started = False, None
     return status
+
+
+def _lost(old: core_v1.ContainerStatus) -> core_v1.ContainerState:
+    """It ran when it was last heard of, and is gone: the node lost its power, or somebody removed it."""
+    assert old.state.running is not None
+    return core_v1.ContainerState(
+        terminated=core_v1.ContainerStateTerminated(
+            exit_code=137,
+            reason="ContainerStatusUnknown",
+            message="The container could not be located when the pod was started again",
+            started_at=old.state.running.started_at,
+            container_id=old.container_id,
+        )
+    )
 
 
 def _never_ran(status: core_v1.ContainerStatus) -> core_v1.ContainerState:

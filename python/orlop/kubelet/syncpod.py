@@ -104,6 +104,9 @@ class Syncer:
     async def _new_sandbox(self, seen: Observation) -> v.PodSandboxStatus | None:
         state, runtime = self._state, self._s.runtime
         await killing.kill_all(state, [s for s in seen.statuses if s.state == "running"])
+        if seen.statuses:
+            # How they ended is known only as long as they are there.
+            state.publish(None, (await state.observer.look(state.pod)).statuses)
         for previous in seen.sandboxes:
             await runtime.stop_pod_sandbox(previous.id)
             await runtime.remove_pod_sandbox(previous.id)
