@@ -1,13 +1,60 @@
-"""kill -9 of everything, and up again: same objects, same containers."""
+"""kill -9 of anything at any moment, and the machine's reboot: nothing is lost, left behind or disturbed."""
 
 import os
+import random
 import signal
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from tests.e2e.web import Web
 from tests.support.cluster import UpCluster, eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
+
+KILLS = 4
+"""Of each component; `make campaign` is for more."""
+SEED = 7
+
+
+def everything(cluster: UpCluster) -> list[int]:
+    """The processes of the cluster."""
+    state = cluster.state()
+    return [state["pid"], *(c["pid"] for c in state["children"].values() if c["pid"])]
+
+
+def kill(cluster: UpCluster, component: str) -> None:
+    """kill -9, once the component is there."""
+    pid = eventually(f"{component} runs", lambda: cluster.state()["children"][component]["pid"], 40)
+    os.kill(pid, signal.SIGKILL)
+
+
+def works(cluster: UpCluster) -> bool:
+    """Whether every component says that it works."""
+    return all(child["ready"] for child in cluster.state()["children"].values())
+
+
+def containers_of(cluster: UpCluster, namespace: str) -> dict[str, tuple[str, int]]:
+    """Pod uid → (container id, restarts), of what is not about to end."""
+    return {
+        p["metadata"]["uid"]: (
+            p["status"]["containerStatuses"][0]["containerID"],
+            p["status"]["containerStatuses"][0]["restartCount"],
+        )
+        for p in cluster.get("-n", namespace, "pods")["items"]
+        if "deletionTimestamp" not in p["metadata"]
+    }
+
+
+def on_engine(cluster: UpCluster, namespace: str) -> set[str]:
+    """The uids of this namespace's pods with containers on the engine, of all nodes, in whatever state."""
+    command = ["docker", "ps", "-a", "--format", "{{.Names}} {{.Labels}}"]
+    rows = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    mine = [row.split()[0] for row in rows if f"orlop.scope={cluster.name}" in row]
+    return {name.split("_")[4] for name in mine if name.split("_")[3] == namespace}
 
 
 def test_after_kill_9_of_every_process_the_cluster_is_the_same(cluster: UpCluster, namespace: str) -> None:
@@ -17,41 +64,125 @@ def test_after_kill_9_of_every_process_the_cluster_is_the_same(cluster: UpCluste
     cluster.kubectl("-n", namespace, "rollout", "status", "deployment/stays", "--timeout=30s")
     cluster.kubectl("-n", namespace, "create", "configmap", "kept", "--from-literal=a=1")
     kept = cluster.get("-n", namespace, "configmap", "kept")
-
-    def containers() -> dict[str, tuple[str, int]]:
-        return {
-            p["metadata"]["uid"]: (
-                p["status"]["containerStatuses"][0]["containerID"],
-                p["status"]["containerStatuses"][0]["restartCount"],
-            )
-            for p in cluster.get("-n", namespace, "pods")["items"]
-        }
-
-    before = containers()
+    before = containers_of(cluster, namespace)
     assert len(before) == 2
-    state = cluster.state()
-    for pid in [state["pid"], *(c["pid"] for c in state["children"].values())]:
+    for pid in everything(cluster):
         os.kill(pid, signal.SIGKILL)
-    eventually("it is down", lambda: "is down" in _status(cluster), 20)
+    eventually("it is down", lambda: cluster.down_now(), 20)
     cluster.up()
     assert cluster.get("-n", namespace, "configmap", "kept") == kept
     eventually("the node is ready", lambda: " Ready" in cluster.kubectl("get", "node", "real"), 30)
-    assert containers() == before
+    assert containers_of(cluster, namespace) == before
     cluster.kubectl("-n", namespace, "scale", "deployment/stays", "--replicas=3")
     cluster.kubectl("-n", namespace, "rollout", "status", "deployment/stays", "--timeout=30s")
-    assert before.items() <= containers().items()
+    assert before.items() <= containers_of(cluster, namespace).items()
 
 
-def _status(cluster: UpCluster) -> str:
-    import subprocess
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("component", ["node2", "apiserver"])
+def test_killed_at_any_moment_of_pods_lives(cluster: UpCluster, namespace: str, component: str) -> None:
+    """`node2` is a kubelet and a proxy."""
+    chance = random.Random(SEED)
+    bystander = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "bystander"},
+        "spec": {
+            "nodeName": "real",
+            "terminationGracePeriodSeconds": 0,
+            "containers": [{"name": "main", "image": "orlop-hello:1", "command": ["sleep", "600"]}],
+        },
+    }
+    cluster.apply(namespace, bystander)
+    cluster.kubectl("-n", namespace, "wait", "pod/bystander", "--for=condition=Ready", "--timeout=30s")
+    before = containers_of(cluster, namespace)
+    web = Web(cluster, namespace)
+    web.start(4)
+    for _ in range(KILLS):
+        replicas = chance.choice([1, 3, 6])
+        insist(lambda replicas=replicas: web.kubectl("scale", "deployment/web", f"--replicas={replicas}"))
+        time.sleep(chance.uniform(0, 1.5))  # where it is then, the kill meets it
+        kill(cluster, component)
+    insist(lambda: web.kubectl("scale", "deployment/web", "--replicas=4"))
+    eventually("all work again", lambda: works(cluster), 60)
+    web.rolled_out()
+    eventually("four run", lambda: len(web.pods()) == 4, 30)
+    after = containers_of(cluster, namespace)
+    assert before.items() <= after.items(), "what had nothing to do with it goes on"
+    eventually("nothing is left of what ended", lambda: on_engine(cluster, namespace) == after.keys(), 60)
+    pods = web.pods()
+    assert len({address for address, _ in pods.values()}) == 4
+    client = next(iter(pods))
+    assert [name for name, _ in web.ask(client, *((address, 8080) for address, _ in pods.values()))] == list(pods)
+    cluster_ip, _ = web.service()
+    assert {name for name, _ in web.ask(client, *[(cluster_ip, 80)] * 24)} == pods.keys()
 
-    from tests.support.cluster import ORLOP
 
-    done = subprocess.run(
-        [*ORLOP, "status", "--name", cluster.name, "--data-dir", str(cluster.data)],
-        capture_output=True,
-        text=True,
-        env=cluster.env,
-        check=False,
-    )
-    return done.stdout
+def insist(act: Callable[[], Any]) -> None:
+    """Until it has worked: the API server may be gone for a moment."""
+
+    def tried() -> bool:
+        act()
+        return True
+
+    eventually("it is done", tried, 40)
+
+
+@pytest.mark.timeout(240)
+def test_the_machines_reboot(cluster: UpCluster, namespace: str) -> None:
+    """Played: every process and container is killed, links, rules, namespaces and /run are gone."""
+    web = Web(cluster, namespace)
+    web.start(3)
+    web.kubectl("create", "configmap", "kept", "--from-literal=a=1")
+    kept, pods = cluster.get("-n", namespace, "configmap", "kept"), set(web.pods())
+    power_off(cluster)
+    cluster.up()
+    assert cluster.get("-n", namespace, "configmap", "kept") == kept
+    for node in ("real", "node2", "node3"):
+        eventually(f"{node} is ready", lambda node=node: " Ready" in cluster.kubectl("get", "node", node), 40)
+
+    def again() -> bool:
+        status = [p["status"]["containerStatuses"][0] for p in cluster.get("-n", namespace, "pods")["items"]]
+        return all(s["ready"] and s["restartCount"] == 1 for s in status)
+
+    eventually("every container was started again", again, 60)
+    assert set(web.pods()) == pods
+    cluster_ip, _ = web.service()
+    for client in pods:
+
+        def answers(client: str = client) -> bool:
+            return {name for name, _ in web.ask(client, *[(cluster_ip, 80)] * 20)} == pods
+
+        eventually("the Service leads everywhere", answers, 30)
+
+
+def power_off(cluster: UpCluster) -> None:
+    """What a machine does not have any more when it starts again."""
+    for pid in everything(cluster):
+        os.kill(pid, signal.SIGKILL)
+    eventually("it is down", lambda: cluster.down_now(), 20)
+    for scope in (cluster.name, f"{cluster.name}/node2", f"{cluster.name}/node3"):
+        listed = ["docker", "ps", "-q", "--filter", f"label=orlop.scope={scope}"]
+        found = subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split()
+        if found:
+            subprocess.run(["docker", "kill", *found], capture_output=True, check=True)
+    digest = links_of(cluster)
+    for space in ("node2", "node3"):
+        subprocess.run(["ip", "netns", "del", f"orlop-{cluster.name}-{space}"], check=True)
+    for link in digest:
+        subprocess.run(["ip", "link", "del", link], check=True)
+    for family, table in tables_of(cluster):
+        subprocess.run(["nft", "delete", "table", family, table], check=True)
+    for path in (cluster.data / "run").iterdir():
+        path.unlink()
+
+
+def links_of(cluster: UpCluster) -> list[str]:
+    shown = subprocess.run(["ip", "-br", "link"], capture_output=True, text=True, check=True).stdout.split()
+    return [word for word in shown if word.startswith(("br-", "up-")) and word[3:] in cluster.name]
+
+
+def tables_of(cluster: UpCluster) -> list[tuple[str, str]]:
+    shown = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True).stdout
+    rows = [line.split()[1:3] for line in shown.splitlines()]
+    return [(family, table) for family, table in rows if cluster.name in table]

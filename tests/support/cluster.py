@@ -50,6 +50,16 @@ class UpCluster:
     def down(self) -> str:
         return self.orlop("down", "--purge")
 
+    def down_now(self) -> bool:
+        """Whether nothing of it runs."""
+        command = [*ORLOP, "status", "--name", self.name, "--data-dir", str(self.data)]
+        return "is down" in subprocess.run(command, capture_output=True, text=True, env=self.env, check=False).stdout
+
+    def apply(self, namespace: str, *objects: dict[str, Any]) -> None:
+        """`kubectl apply` of these."""
+        document = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
+        self.kubectl("-n", namespace, "apply", "-f", "-", input=json.dumps(document))
+
     def last_words(self) -> str:
         """The ends of the components' logs."""
         texts = []

@@ -146,7 +146,7 @@ async def _service_cidr(core: Core) -> None:
         [
             networking_v1.ServiceCIDR(
                 metadata=meta_v1.ObjectMeta(name="kubernetes"),
-                spec=networking_v1.ServiceCIDRSpec(cidrs=[str(core.config.service_cidr)]),
+                spec=networking_v1.ServiceCIDRSpec(cidrs=[str(network) for network in core.config.service_cidrs]),
             )
         ],
     )

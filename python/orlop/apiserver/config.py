@@ -1,7 +1,7 @@
 """What an API server can be told. The command line and `orlop.Cluster` fill it in."""
 
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 from orlop.store.choose import DEFAULT, Choice
@@ -19,7 +19,8 @@ class Config:
     advertise_address: str = ""
     """Where pods reach this server: the endpoint of the `kubernetes` Service. "" means `bind_address`."""
     store: Choice = DEFAULT
-    service_cidr: IPv4Network = field(default_factory=lambda: IPv4Network("10.96.0.0/16"))
+    service_cidrs: tuple[IPv4Network | IPv6Network, ...] = (IPv4Network("10.96.0.0/16"),)
+    """Addresses of Services, one range per IP family, the default family's first."""
     node_ports: range = field(default_factory=lambda: range(30000, 32768))
     cluster_domain: str = "cluster.local"
     runtime_config: dict[str, str] = field(default_factory=dict)

@@ -108,7 +108,7 @@ class ApiServer:
         self._tasks.start("bookmarks", self._bookmarks(hub))
         self._tasks.start("event expiry", EventExpiry(store, feed, hub, self.clock, config.event_ttl).run())
         objects = Objects(feed, hub, self.clock)
-        objects.hooks["services"] = ServiceAddresses(objects, config.service_cidr, config.node_ports)
+        objects.hooks["services"] = ServiceAddresses(objects, config.service_cidrs, config.node_ports)
         tokens = auth.ServiceAccountTokens(token_key, hub, self.clock)
         known: list[auth.authenticator.TokenAuthenticator] = [tokens]
         if config.token_auth_file is not None:
@@ -184,7 +184,7 @@ class ApiServer:
 
     def _serving_pair(self) -> pki.KeyPair:
         hosts = [self.config.bind_address, self._advertised(), "localhost", "127.0.0.1", socket.gethostname()]
-        first = str(self.config.service_cidr.network_address + 1)
+        first = str(self.config.service_cidrs[0].network_address + 1)
         return self._folder.apiserver(pki.apiserver_names(hosts, first, self.config.cluster_domain))
 
     async def _listen(self, listener: socket.socket) -> None:

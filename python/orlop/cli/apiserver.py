@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from ipaddress import IPv4Network
+from ipaddress import ip_network
 from pathlib import Path
 
 from orlop.cli import options
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         advertise_address=arguments.advertise_address,
         store=arguments.store,
         history=tuple(arguments.history or ()),
-        service_cidr=IPv4Network(arguments.service_cluster_ip_range),
+        service_cidrs=tuple(map(ip_network, arguments.service_cluster_ip_range.split(","))),
         write_kubeconfig=arguments.write_kubeconfig,
         token_auth_file=arguments.token_auth_file,
         runtime_config=dict(p.partition("=")[::2] for p in arguments.runtime_config.split(",") if p),

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
-from ipaddress import IPv4Network, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 import msgspec
@@ -30,7 +30,7 @@ async def run_apiserver(settings: Settings, ready: Ready) -> None:
         bind_address=settings.bind_address,
         secure_port=settings.secure_port,
         advertise_address=settings.advertise_address,
-        service_cidr=IPv4Network(settings.service_cidr),
+        service_cidrs=tuple(map(ip_network, settings.service_cidrs)),
         write_kubeconfig=settings.kubeconfig("admin"),
         default_toleration_seconds=settings.default_toleration_seconds,
         history=tuple(settings.history),

@@ -3,7 +3,7 @@
 import asyncio
 import tempfile
 from contextlib import AsyncExitStack
-from ipaddress import IPv4Network
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ class AsyncCluster:
             data_dir=folder,
             store="memory",
             secure_port=self._port,
-            service_cidr=IPv4Network(self._settings.service_cidr),
+            service_cidrs=tuple(map(ip_network, self._settings.service_cidrs)),
         )
         self._server = await self._stack.enter_async_context(ApiServer(config, self._clock))
         self._client = self.client_as("kubernetes-admin", "system:masters")

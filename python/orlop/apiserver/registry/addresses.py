@@ -4,13 +4,15 @@ An address is taken by an IPAddress object of its name, as upstream since 1.33: 
 Node ports are what the Services hold.
 """
 
-from collections.abc import Iterator
-from ipaddress import AddressValueError, IPv4Address, IPv4Network
+from collections.abc import Iterable, Iterator, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from itertools import chain
 from typing import Any
 
 from orlop.api import errors, scheme
 from orlop.api.errors import invalid_value
 from orlop.api.types import core_v1, meta_v1, networking_v1
+from orlop.apiserver.registry.families import family_of, settle
 from orlop.apiserver.registry.objects import Hooks, Objects, split, split_stored
 from orlop.apiserver.registry.services import EXTERNAL_TYPES, needs_health_port, needs_ip
 from orlop.clock import rfc3339
@@ -21,6 +23,9 @@ MANAGER = "ipallocator.k8s.io"
 FAMILY_LABEL = "ipaddress.kubernetes.io/ip-family"
 MANAGED_BY_LABEL = "ipaddress.kubernetes.io/managed-by"
 ALLOCATED = "provided IP is already allocated"
+Network = IPv4Network | IPv6Network
+MAX_RANGE = 1 << 20
+"""Addresses of a range that are given out: upstream takes no larger range of Services than a /108."""
 TRIES = 32
 """Random picks before a range is searched from its start."""
 _SERVICE = scheme.by_resource("", "v1", "services")
@@ -44,18 +49,20 @@ class Reservation:
 class ServiceAddresses(Hooks):
     """The allocator of one server."""
 
-    def __init__(self, objects: Objects, network: IPv4Network, node_ports: range) -> None:
+    def __init__(self, objects: Objects, networks: Sequence[Network], node_ports: range) -> None:
+        """`networks`: one range per IP family, the default family's first."""
         self._objects = objects
-        self._network = network
+        self._networks: dict[str, Network] = {family_of(str(network)): network for network in networks}
         self._node_ports = node_ports
         self.pending_ips: set[str] = set()
         self.pending_ports: set[tuple[str, int]] = set()
 
     async def create(self, new: core_v1.Service, dry_run: bool) -> Reservation | None:
         held = Reservation(self)
+        self._settle(new, None)
         try:
             if needs_ip(new):
-                self._take_ip(new, held)
+                self._take_ips(new, (), held)
             if new.spec.type in EXTERNAL_TYPES:
                 self._take_ports(new, set(), held)
         except BaseException:
@@ -65,11 +72,13 @@ class ServiceAddresses(Hooks):
 
     async def update(self, new: core_v1.Service, old: core_v1.Service, dry_run: bool) -> Reservation | None:
         held = Reservation(self)
+        self._settle(new, old)
         try:
-            if needs_ip(new) and not (needs_ip(old) and old.spec.cluster_ip):
-                self._take_ip(new, held)
-            elif needs_ip(old) and not needs_ip(new):
-                self._give_back(old, held)
+            had = old.spec.cluster_ips if needs_ip(old) else []
+            if needs_ip(new):
+                self._take_ips(new, had, held)
+            kept = new.spec.cluster_ips if needs_ip(new) else []
+            self._give_back((ip for ip in had if ip not in kept), held)
             if new.spec.type in EXTERNAL_TYPES:
                 self._take_ports(new, set(_ports_of(old)), held)
         except BaseException:
@@ -80,31 +89,41 @@ class ServiceAddresses(Hooks):
     async def delete(self, old: core_v1.Service) -> Reservation | None:
         held = Reservation(self)
         if needs_ip(old):
-            self._give_back(old, held)
+            self._give_back(old.spec.cluster_ips, held)
         return held
+
+    def _settle(self, new: core_v1.Service, old: core_v1.Service | None) -> None:
+        if wrong := settle(new, old, [family_of(str(network)) for network in self._networks.values()]):
+            raise errors.invalid("Service", "", new.metadata.name, wrong)
 
     # --- addresses --------------------------------------------------------------------------------
 
-    def _take_ip(self, service: core_v1.Service, held: Reservation) -> None:
+    def _take_ips(self, service: core_v1.Service, had: Sequence[str], held: Reservation) -> None:
+        """An address for each family of the service that has none yet."""
         spec = service.spec
-        if spec.cluster_ip:
-            problem = self._problem(spec.cluster_ip)
-            if problem:
-                why = f"failed to allocate IP {spec.cluster_ip}: {problem}"
-                raise errors.invalid(
-                    "Service", "", service.metadata.name, [invalid_value("spec.clusterIPs", spec.cluster_ips, why)]
-                )
-            ip = spec.cluster_ip
-        else:
-            found = self._free_ip()
-            if found is None:
-                why = "failed to allocate a serviceIP: range is full"
-                raise errors.InternalError(why)
-            ip = found
-        spec.cluster_ip, spec.cluster_ips = ip, [ip]
-        held.ips.add(ip)
-        self.pending_ips.add(ip)
-        held.writes.append(self.address_write(ip, service.metadata))
+        asked = spec.cluster_ips or ([spec.cluster_ip] if spec.cluster_ip else [])
+        found = []
+        for i, family in enumerate(spec.ip_families):
+            ip = asked[i] if i < len(asked) else ""
+            if ip not in had:
+                ip = self._take_ip(service, self._networks[family], ip, asked)
+                held.ips.add(ip)
+                self.pending_ips.add(ip)
+                held.writes.append(self.address_write(ip, service.metadata))
+            found.append(ip)
+        spec.cluster_ip, spec.cluster_ips = found[0], found
+
+    def _take_ip(self, service: core_v1.Service, network: Network, asked: str, all_asked: list[str]) -> str:
+        if not asked:
+            free = self._free_ip(network)
+            if free is None:
+                raise errors.InternalError("failed to allocate a serviceIP: range is full")
+            return free
+        if problem := self._problem(network, asked):
+            why = f"failed to allocate IP {asked}: {problem}"
+            wrong = [invalid_value("spec.clusterIPs", all_asked, why)]
+            raise errors.invalid("Service", "", service.metadata.name, wrong)
+        return asked
 
     def address_write(self, ip: str, owner: meta_v1.ObjectMeta) -> Write:
         """The create of the address object of a Service."""
@@ -115,7 +134,7 @@ class ServiceAddresses(Hooks):
                     name=ip,
                     uid=clock.uuid(),
                     creation_timestamp=rfc3339(clock.now()),
-                    labels={FAMILY_LABEL: "IPv4", MANAGED_BY_LABEL: MANAGER},
+                    labels={FAMILY_LABEL: family_of(ip), MANAGED_BY_LABEL: MANAGER},
                 ),
                 spec=networking_v1.IPAddressSpec(
                     parent_ref=networking_v1.ParentReference(
@@ -126,9 +145,9 @@ class ServiceAddresses(Hooks):
         )
         return Write(Key(IP_RESOURCE, "", ip), parts, 0)
 
-    def _give_back(self, service: core_v1.Service, held: Reservation) -> None:
-        """The address object goes with the service, if it is still this service's."""
-        for ip in service.spec.cluster_ips:
+    def _give_back(self, ips: Iterable[str], held: Reservation) -> None:
+        """The address objects go with the write."""
+        for ip in ips:
             found = self._objects.hub.get(IP_RESOURCE, "", ip)
             if found is None:
                 continue
@@ -136,32 +155,31 @@ class ServiceAddresses(Hooks):
             parts = split_stored(value)
             held.writes.append(Write(Key(IP_RESOURCE, "", ip), parts, revision, delete=True))
 
-    def _problem(self, text: str) -> str:
-        try:
-            ip = IPv4Address(text)
-        except AddressValueError:
+    def _problem(self, network: Network, text: str) -> str:
+        ip = ip_address(text)
+        if ip.version != network.version:
             return "the provided network does not match the current range"
-        if ip not in self._network or ip in (self._network.network_address, self._network.broadcast_address):
-            return f"the provided IP ({text}) is not in the valid range. The range of valid IPs is {self._network}"
+        if ip not in network or ip in (network.network_address, network.broadcast_address):
+            return f"the provided IP ({text}) is not in the valid range. The range of valid IPs is {network}"
         return ALLOCATED if self._taken(text) else ""
 
     def _taken(self, ip: str) -> bool:
         return ip in self.pending_ips or self._objects.hub.get(IP_RESOURCE, "", ip) is not None
 
-    def _free_ip(self) -> str | None:
+    def _free_ip(self, network: Network) -> str | None:
         """An address by chance, from the upper part first: the lower is for those who choose (KEP-3070)."""
-        size = self._network.num_addresses
-        first = int(self._network.network_address)
+        size = min(network.num_addresses, MAX_RANGE)
         offset = min(max(16, size // 16), 256)
         if size < 32:
             offset = 0
         random = self._objects.clock.random
+
         for _ in range(TRIES):
-            ip = str(IPv4Address(first + random.randrange(max(offset, 1), size - 1)))
+            ip = str(network[random.randrange(max(offset, 1), size - 1)])
             if not self._taken(ip):
                 return ip
-        for position in [*range(max(offset, 1), size - 1), *range(1, offset)]:
-            ip = str(IPv4Address(first + position))
+        for position in chain(range(max(offset, 1), size - 1), range(1, offset)):
+            ip = str(network[position])
             if not self._taken(ip):
                 return ip
         return None

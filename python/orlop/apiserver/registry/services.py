@@ -1,8 +1,9 @@
 """Rules of Services: pkg/apis/core/validation's ValidateService and pkg/registry/core/service."""
 
-from orlop.api.errors import FieldError, duplicate, forbidden_field, invalid_value, required
+from orlop.api.errors import FieldError, duplicate, forbidden_field, invalid_value, required, too_many
 from orlop.api.types import core_v1
 from orlop.apiserver.registry import meta, names
+from orlop.apiserver.registry.families import HEADLESS, family_of
 from orlop.apiserver.registry.resources import unsupported
 from orlop.apiserver.registry.strategy import Strategy
 
@@ -11,8 +12,8 @@ EXTERNAL_TYPES = ("NodePort", "LoadBalancer")
 AFFINITIES = ("ClientIP", "None")
 AFFINITY_SECONDS = 10800
 MAX_AFFINITY_SECONDS = 86400
+FAMILIES = ("IPv4", "IPv6")
 KUBELET_PORT = 10250
-HEADLESS = "None"
 ONCE = "may not change once set"
 
 
@@ -70,7 +71,6 @@ class Services(Strategy):
             spec.cluster_ips = [spec.cluster_ip]
 
     def prepare_create(self, obj: core_v1.Service) -> None:
-        self._families(obj)
         self._drop_dependent(obj)
 
     def prepare_update(self, new: core_v1.Service, old: core_v1.Service) -> None:
@@ -105,24 +105,7 @@ class Services(Strategy):
                 before.ip_families,
                 spec.ip_family_policy or before.ip_family_policy,
             )
-        self._families(new)
         self._drop_dependent(new)
-
-    def _families(self, obj: core_v1.Service) -> None:
-        """One family, IPv4: this cluster's. A headless service without selector may have either."""
-        spec = obj.spec
-        if spec.type == "ExternalName":
-            return
-        if spec.cluster_ip == HEADLESS and not spec.selector:
-            spec.ip_family_policy = spec.ip_family_policy or "RequireDualStack"
-            first = spec.ip_families or ["IPv4"]
-            if spec.ip_family_policy != "SingleStack" and len(first) == 1:
-                first = [*first, "IPv6" if first[0] == "IPv4" else "IPv4"]
-            spec.ip_families = first
-            return
-        spec.ip_family_policy = spec.ip_family_policy or "SingleStack"
-        if not spec.ip_families:
-            spec.ip_families = ["IPv4"]
 
     def _drop_dependent(self, obj: core_v1.Service) -> None:
         """Fields that mean nothing for the type a service has changed to."""
@@ -263,20 +246,24 @@ def _cluster_ips(spec: core_v1.ServiceSpec) -> list[FieldError]:
             invalid_value("spec.clusterIPs", spec.cluster_ips, "must be empty when `clusterIP` is not specified")
         )
     for i, family in enumerate(spec.ip_families):
-        if family not in ("IPv4", "IPv6"):
-            errors.append(unsupported(f"spec.ipFamilies[{i}]", family, ("IPv4", "IPv6")))
+        if family not in FAMILIES:
+            errors.append(unsupported(f"spec.ipFamilies[{i}]", family, FAMILIES))
         elif family in spec.ip_families[:i]:
             errors.append(duplicate(f"spec.ipFamilies[{i}]", family))
     policies = ("PreferDualStack", "RequireDualStack", "SingleStack")
     if spec.ip_family_policy is not None and spec.ip_family_policy not in policies:
         errors.append(unsupported("spec.ipFamilyPolicy", spec.ip_family_policy, policies))
-    selectorless = spec.cluster_ip == HEADLESS and not spec.selector
-    if spec.ip_family_policy == "RequireDualStack" and not selectorless:
-        why = "this cluster is not configured for dual-stack services"
-        errors.append(invalid_value("spec.ipFamilyPolicy", spec.ip_family_policy, why))
-    if "IPv6" in spec.ip_families and not selectorless:
-        i = spec.ip_families.index("IPv6")
-        errors.append(invalid_value(f"spec.ipFamilies[{i}]", "IPv6", "not configured on this cluster"))
+    if len(spec.ip_families) > 2:
+        errors.append(too_many("spec.ipFamilies", len(spec.ip_families), 2))
+    if len(spec.cluster_ips) > 2:
+        errors.append(invalid_value("spec.clusterIPs", spec.cluster_ips, "may only hold up to 2 values"))
+    elif HEADLESS not in spec.cluster_ips and len({family_of(ip) for ip in spec.cluster_ips}) < len(spec.cluster_ips):
+        why = "may specify no more than one IP for each IP family"
+        errors.append(invalid_value("spec.clusterIPs", spec.cluster_ips, why))
+    for i, (address, family) in enumerate(zip(spec.cluster_ips, spec.ip_families, strict=False)):
+        if address != HEADLESS and family in FAMILIES and family_of(address) != family:
+            why = f"expected an {family} value as indicated by `ipFamilies[{i}]`"
+            errors.append(invalid_value(f"spec.clusterIPs[{i}]", address, why))
     for i, address in enumerate(spec.cluster_ips):
         if address == HEADLESS:
             if i:
