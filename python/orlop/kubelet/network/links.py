@@ -128,6 +128,8 @@ def _configure_pod(addresses: Sequence[tuple[str, Pool]]) -> str:
         [lo] = netlink.link_lookup(ifname="lo")
         netlink.link("set", index=lo, state="up")
         [index] = netlink.link_lookup(ifname=POD_INTERFACE)
+        if any(pool.network.version == 6 for _, pool in addresses):
+            _enable_ipv6()
         skip_detection(POD_INTERFACE)
         netlink.link("set", index=index, state="up")
         # The gateway answers for the neighbours; hints that they are on the same link would lead around it.
@@ -200,6 +202,14 @@ def add_address(netlink: IPRoute, index: int, address: str, prefix: int) -> None
     except NetlinkError as error:
         if error.code != _EEXIST:
             raise
+
+
+def _enable_ipv6() -> None:
+    """dockerd turns IPv6 off in the namespaces that it makes without a network."""
+    for conf in ("all", "default", "lo", POD_INTERFACE):
+        switch = Path(f"/proc/sys/net/ipv6/conf/{conf}/disable_ipv6")
+        if switch.read_text().strip() != "0":
+            switch.write_text("0")
 
 
 def refuse_redirects(name: str) -> None:
