@@ -36,7 +36,8 @@ HANG_GRACE = 30.0
 BACKOFF_BASE = 0.8
 BACKOFF_MAX = 30.0
 BACKOFF_RESET = 120.0
-"""Back-off of client-go's reflector: doubled with each failure, with jitter, forgotten after two quiet minutes."""
+"""Back-off of client-go's reflector: doubled with each failure, with jitter, forgotten after two quiet minutes. Other
+than there it is also forgotten once a watch has worked: a server that was restarted a few times is back at once."""
 SHORT_WATCH = 1.0
 """A watch that ends sooner and brought nothing counts as a failure, or a bad proxy would be asked without pause."""
 INITIAL_EVENTS_END = b"k8s.io/initial-events-end"
@@ -262,6 +263,8 @@ class Watcher:
             case Start(at_least) | Initial(at_least=at_least) | Listing(at_least=at_least):
                 return Waiting(error, Start(at_least))
             case Resume(revision) | Watching(revision=revision):
+                if isinstance(state, Watching) and self._clock.monotonic() - state.stream.opened_at >= SHORT_WATCH:
+                    self._failures = 0
                 if isinstance(error, errors.Gone):
                     _log.debug("relisting", extra={"resource": self._kind.plural, "reason": str(error)})
                     return Start(revision)
