@@ -48,6 +48,18 @@ async def test_no_needless_status_is_sent(node: Node) -> None:
     assert phases in (["Running", "Succeeded"], ["Running", "Failed"])
 
 
+async def test_what_others_overwrite_is_told_again(node: Node) -> None:
+    """As the controllers do when a node seemed lost: once it is heard of again, its pods are ready again."""
+    await node.pod()
+    pod = await node.running()
+    for condition in pod.status.conditions:
+        if condition.type == "Ready":
+            condition.status = "False"
+    overwritten = await node.admin.update_status(pod)
+    again = await node.running()
+    assert int(again.metadata.resource_version) > int(overwritten.metadata.resource_version)
+
+
 async def test_never_and_on_failure_end_as_their_exit_codes_say(node: Node) -> None:
     for policy, code, phase in [
         ("Never", 0, "Succeeded"),

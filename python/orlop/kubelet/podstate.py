@@ -64,6 +64,11 @@ class PodState:
         if pod.status.phase in TERMINAL and not self.phase:
             self.phase, self.reason, self.message = pod.status.phase, pod.status.reason, pod.status.message
 
+    def notice(self) -> None:
+        """The API has another status than before: what was told of it stays told."""
+        if self._told is not None and not self.gone:
+            self.services.statuses.noticed(self.pod, self._told)
+
     def remove(self) -> None:
         """The pod is gone from the API."""
         self.gone = True

@@ -55,6 +55,8 @@ class PodWorker:
             self._syncer.volumes_stale = True
         if _news(old, pod):
             self._wake.set()
+        elif pod.status != old.status:
+            self._state.notice()
 
     def remove(self) -> None:
         """The pod is gone from the API."""

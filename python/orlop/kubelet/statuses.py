@@ -47,6 +47,13 @@ class StatusManager:
             return pod
         return known
 
+    def noticed(self, pod: core_v1.Pod, told: core_v1.PodStatus) -> None:
+        """The watch shows this version. Where somebody else has overwritten the kubelet's part of the status, as the
+        controllers do when the node seemed lost, what was `told` is told again."""
+        known = self._known.get(pod.metadata.uid)
+        if known is None or int(known.metadata.resource_version) < int(pod.metadata.resource_version):
+            self.publish(pod, told)
+
     async def settled(self, uid: str) -> None:
         """Returns when the newest status of the pod has arrived (or the pod is gone)."""
         task = self._sending.get(uid)
@@ -73,7 +80,7 @@ class StatusManager:
                 await self._clock.sleep(RETRY_SECONDS[1])
 
     async def _send(self, uid: str) -> None:
-        tries = 0
+        tries, again = 0, False
         try:
             while uid in self._wanted:
                 pod, status = self._wanted.pop(uid)
@@ -100,6 +107,10 @@ class StatusManager:
                     tries += 1
                     continue
                 self._known[uid], tries = answer, 0
+                if not again and difference(answer.status, status):
+                    # Somebody else wrote meanwhile. Once: a server that keeps something else is not to be argued with.
+                    again = True
+                    self._wanted.setdefault(uid, (answer, status))
         finally:
             self._sending.pop(uid, None)
 
