@@ -38,12 +38,13 @@ async def test_a_pod_runs_and_goes(node: Node) -> None:
 
 async def test_no_needless_status_is_sent(node: Node) -> None:
     await node.pod()
-    await node.running()
+    running = await node.running()
     await node.delete(grace=1)
     await node.gone()
     patches = node.line.patches("p")
     # Creating, running, ended.
     assert len(patches) <= 3, patches
+    assert [c.reason for c in running.status.conditions if c.type == "Ready"] == [""], "the reason for False is gone"
     phases = [p["phase"] for p in patches if "phase" in p]
     assert phases in (["Running", "Succeeded"], ["Running", "Failed"])
 

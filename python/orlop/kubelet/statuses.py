@@ -126,7 +126,8 @@ def difference(old: core_v1.PodStatus, new: core_v1.PodStatus) -> dict[str, Any]
     known = {c["type"]: c for c in before.pop("conditions", [])}
     patch: dict[str, Any] = {key: value for key, value in after.items() if before.get(key) != value}
     patch |= {key: None for key in before if key not in after}
-    changed = [c for c in conditions if known.get(c["type"]) != c]
+    # A merge keeps what is not named: a reason that no longer holds is taken out by null.
+    changed = [dict.fromkeys(known.get(c["type"], {})) | c for c in conditions if known.get(c["type"]) != c]
     if changed:
         patch["conditions"] = changed
     for key in ("podIPs", "hostIPs"):
