@@ -204,6 +204,7 @@ def test_more_and_fewer_nodes(whole: UpCluster, namespace: str) -> None:
     assert containers(whole, "node4", namespace) == {}
     assert not Path(f"/run/netns/orlop-{whole.name}-node4").exists()
     assert not (whole.data / "nodes" / "node4").exists()
+    assert [*whole.data.glob("pki/*node4*"), *whole.data.glob("kubeconfig/*node4*")] == []
 
 
 def test_what_cannot_be_done(whole: UpCluster) -> None:

@@ -13,7 +13,7 @@ from orlop.cluster import launch
 from orlop.cluster.cleanup import clean_node
 from orlop.cluster.kubectl import use_context
 from orlop.cluster.nodes import MAX_NODES, RealNode, known_nodes, real_nodes, states_file
-from orlop.cluster.runtimes import choose_runtime
+from orlop.cluster.runtimes import bridge_name, choose_runtime
 from orlop.cluster.settings import (
     DEFAULT_PORT,
     Settings,
@@ -83,6 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
         return change(before, state.server, arguments)
     settings = settle(arguments)
     check(settings)
+    warn(settings)
     settings.save()
     states_file(settings).unlink(missing_ok=True)
     gone = [node for node in known_nodes(settings) if node.index > settings.nodes]
@@ -245,6 +246,16 @@ def check_ranges(settings: Settings) -> None:
         raise SettingsError("--pod-cidr and --service-cidr must not be empty")
     if families["--pod-cidr"] != families["--service-cidr"]:
         raise SettingsError("--pod-cidr and --service-cidr must have the same IP families, in the same order")
+
+
+def warn(settings: Settings) -> None:
+    """Says what in this machine's firewall is in the way of pods. It is not ours to change."""
+    if choose_runtime(settings) == "hollow":
+        return
+    from orlop.kubelet.network.obstacles import obstacles
+
+    for problem in asyncio.run(obstacles(bridge_name(settings.scope))):
+        print(f"  ! {problem}", file=sys.stderr)
 
 
 def check(settings: Settings) -> None:

@@ -28,6 +28,14 @@ def write_all(settings: Settings, nodes: list[str]) -> None:
         write_private(settings.kubeconfig(component), yaml.safe_dump(document, sort_keys=False))
 
 
+def forget(settings: Settings, node: str) -> None:
+    """Deletes the kubeconfig, certificates and keys of a node that is gone."""
+    settings.kubeconfig(f"kubelet-{node}").unlink(missing_ok=True)
+    for stem in (f"kubelet-{node}", identities.node(node).file):
+        for suffix in (".crt", ".key"):
+            (settings.pki / f"{stem}{suffix}").unlink(missing_ok=True)
+
+
 def write_private(path: Path, text: str) -> None:
     """Replaces a file that only its owner may read, all at once."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -9,7 +9,7 @@ from orlop import logging
 from orlop.api import errors
 from orlop.api.types import core_v1
 from orlop.clock import Clock
-from orlop.cluster import launch, nodenet
+from orlop.cluster import identities, launch, nodenet
 from orlop.cluster.cleanup import clean_node
 from orlop.cluster.components import client_of
 from orlop.cluster.nodes import RealNode, write_state
@@ -124,6 +124,7 @@ async def take_out(settings: Settings, gone: list[RealNode], clock: Clock, tell:
         for node in gone:
             await clean_node(settings, node)
             await delete_object(client, node)
+            identities.forget(settings, node.name)
             tell(f"node {node.name} is drained and gone")
     finally:
         await client.close()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -191,6 +192,43 @@ async def test_host_ports(site: Site, servers: list[subprocess.Popen[bytes]]) ->
     await site.network.detach(netns)
     assert await answer("10.213.7.1", 28080, client) == ""
     await site.pod(port)
+
+
+@pytest.mark.parametrize("protocol", ["UDP", "SCTP"])
+async def test_host_ports_of_other_protocols(site: Site, protocol: Any) -> None:
+    netns, ip = await site.pod(PortMapping(protocol=protocol, container_port=80, host_port=28082))
+    rule = f"{protocol.lower()} dport 28082 dnat ip to {ip}:80"
+    assert rule in sh(f"nft list table inet {site.name}"), "the kernel took the rule"
+    if protocol == "UDP":
+        client, _ = await site.pod()
+        answered = asyncio.create_task(asyncio.to_thread(inside, f"/run/netns/{netns}", echo_once))
+        assert await asyncio.to_thread(inside, f"/run/netns/{client}", lambda: datagram("10.213.7.1", 28082)) == b"hi"
+        await answered
+    await site.network.detach(netns)
+    assert rule not in sh(f"nft list table inet {site.name}")
+
+
+def echo_once() -> None:
+    """Answers one datagram on port 80."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.settimeout(20)
+        server.bind(("0.0.0.0", 80))
+        data, peer = server.recvfrom(100)
+        server.sendto(data, peer)
+
+
+def datagram(address: str, port: int) -> bytes:
+    """What comes back from a datagram, sent until something does."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(0.2)
+        client.connect((address, port))
+        for _ in range(50):
+            try:
+                client.send(b"hi")
+                return client.recv(100)
+            except OSError:
+                continue
+    raise AssertionError(f"no datagram came back from {address}:{port}")
 
 
 async def test_pods_do_not_reach_the_nodes_localhost(site: Site) -> None:

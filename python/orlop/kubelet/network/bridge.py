@@ -18,6 +18,7 @@ import msgspec
 from orlop.kubelet.network import firewall, links
 from orlop.kubelet.network.base import Attachment, NetworkError, NetworkStatus, PortMapping
 from orlop.kubelet.network.ipam import Pool
+from orlop.kubelet.network.obstacles import obstacles
 from orlop.tasks import in_thread
 
 T = TypeVar("T")
@@ -92,6 +93,8 @@ class BridgeNetwork:
             self._state.pod_cidrs = list(pod_cidrs)
             await self._write_rules()
             await firewall.accept(self._name, versions)
+            for problem in await obstacles(self._name):
+                logger.warning(problem)
             await self._save()
             self._ready = True
 

@@ -89,7 +89,7 @@ async def apply(rules: str) -> None:
     """Raises NetworkError in nft's words."""
     if shutil.which("nft") is None:
         raise NetworkError("the bridge network needs nft: apt-get install nftables")
-    code, text = await _run("nft", "-f", "-", stdin=rules)
+    code, text = await run("nft", "-f", "-", stdin=rules)
     if code != 0:
         raise NetworkError(f"nft refused the rules of the bridge network: {text}")
 
@@ -105,44 +105,52 @@ async def accept(bridge: str, versions: set[int]) -> None:
     for tool, chain in await _chains(versions):
         for direction in ("-i", "-o"):
             rule = (direction, bridge, "-m", "comment", "--comment", f"orlop {bridge}", "-j", "ACCEPT")
-            if (await _run(tool, "-w", "-C", chain, *rule))[0] != 0:
-                code, text = await _run(tool, "-w", "-I", chain, *rule)
+            if (await run(tool, "-w", "-C", chain, *rule))[0] != 0:
+                code, text = await run(tool, "-w", "-I", chain, *rule)
                 if code != 0:
                     raise NetworkError(f"{tool} refused to accept the traffic of {bridge}: {text}")
 
 
 async def unaccept(bridge: str) -> None:
     """Takes back what `accept` did, in whichever chain."""
-    for tool in await _tools({4, 6}):
-        _, listing = await _run(tool, "-w", "-S")
+    for tool in await tools({4, 6}):
+        _, listing = await run(tool, "-w", "-S")
         for line in listing.splitlines():
             words = line.replace('"', "").split()
             if words[:1] == ["-A"] and words[2:4] in (["-i", bridge], ["-o", bridge]) and "orlop" in words:
                 chain, direction = words[1], words[2]
                 comment = ("-m", "comment", "--comment", f"orlop {bridge}")
-                await _run(tool, "-w", "-D", chain, direction, bridge, *comment, "-j", "ACCEPT")
+                await run(tool, "-w", "-D", chain, direction, bridge, *comment, "-j", "ACCEPT")
 
 
 async def _chains(versions: set[int]) -> list[tuple[str, str]]:
-    """(tool, chain) where rules are needed: DOCKER-USER where there is one, else FORWARD where its policy drops."""
+    """(tool, chain) where rules are needed: DOCKER-USER where there is one, else FORWARD where anything drops."""
     found = []
-    for tool in await _tools(versions):
-        _, listing = await _run(tool, "-w", "-S")
+    for tool in await tools(versions):
+        _, listing = await run(tool, "-w", "-S")
         lines = listing.splitlines()
         if "-N DOCKER-USER" in lines:
             found.append((tool, "DOCKER-USER"))
-        elif "-P FORWARD DROP" in lines:
+        elif any(_drops(line) for line in lines):
             found.append((tool, "FORWARD"))
     return found
 
 
-async def _tools(versions: set[int]) -> list[str]:
+def _drops(line: str) -> bool:
+    """Whether a line of `iptables -S` drops what is forwarded: by policy, or by a rule for the rest at the end."""
+    words = line.split()
+    return words == ["-P", "FORWARD", "DROP"] or (
+        words[:2] == ["-A", "FORWARD"] and any(verdict in words for verdict in ("DROP", "REJECT"))
+    )
+
+
+async def tools(versions: set[int]) -> list[str]:
     """The iptables programs in whose rules something stands already; asking the others would make tables."""
     tools = []
     for version, name, family in ((4, "iptables", "ip"), (6, "ip6tables", "ip6")):
         if version not in versions:
             continue
-        if shutil.which("nft") and (await _run("nft", "list", "table", family, "filter"))[0] == 0:
+        if shutil.which("nft") and (await run("nft", "list", "table", family, "filter"))[0] == 0:
             tools += [next((tool for tool in (f"{name}-nft", name) if shutil.which(tool)), "")]
         legacy = await asyncio.to_thread(_legacy_tables, LEGACY_TABLES[name])
         if "filter" in legacy:
@@ -157,7 +165,8 @@ def _legacy_tables(path: str) -> list[str]:
         return []
 
 
-async def _run(*command: str, stdin: str = "") -> tuple[int, str]:
+async def run(*command: str, stdin: str = "") -> tuple[int, str]:
+    """(exit code, output) of a program."""
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL,
