@@ -79,7 +79,7 @@ class KubernetesService:
     async def _service(self) -> None:
         target = self.endpoint[1] if self.endpoint else HTTPS_PORT
         ports = [core_v1.ServicePort(name="https", protocol="TCP", port=HTTPS_PORT, target_port=target)]
-        first = str(self._core.config.service_cidr.network_address + 1)
+        first = str(self._core.config.service_cidrs[0].network_address + 1)
 
         def settle(service: core_v1.Service) -> None:
             service.metadata.labels.update(LABELS)

@@ -186,10 +186,17 @@ class Kubelet:
             await self._network.configure(cidrs)
         except NetworkError as error:
             self._configured = []
-            log.error("Failed to set up the pod network", extra={"err": error})
+            log.error("Failed to set up the pod network, will retry", extra={"err": error})
+            self._group.start("pod network", self._configure_later(cidrs))
         self.node.wake()
         for worker in self._workers.values():
             worker.wake()
+
+    async def _configure_later(self, cidrs: list[str]) -> None:
+        """What was in the way may go: another's link, a program that is not installed yet."""
+        await self._clock.sleep(RETRY_MAX)
+        node = self._nodes.get("", self.config.node_name)
+        await self._configure((node.spec.pod_cidrs if node is not None else []) or cidrs)
 
     def _changed(self, old: core_v1.Pod | None, new: core_v1.Pod | None) -> None:
         if new is None:

@@ -312,7 +312,7 @@ async def test_a_range_that_is_taken(site: Site, tmp_path: Path) -> None:
     other = BridgeNetwork(f"{site.name}b", tmp_path / "other")
     with pytest.raises(NetworkError, match=rf"{CIDR} overlaps {CIDR} on {site.name}"):
         await other.configure([CIDR])
-    assert not other.status().ready
+    assert (other.status().ready, CIDR in other.status().message) == (False, True), "the node's condition says why"
     with pytest.raises(NetworkError, match="invalid pod CIDR"):
         await other.configure(["10.1.2.3/24"])
 

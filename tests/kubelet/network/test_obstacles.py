@@ -49,9 +49,14 @@ def test_nothing_is_in_the_way(space: str) -> None:
 
 
 def test_a_chain_that_drops_is_named_with_what_to_do_and_that_does_it(space: str) -> None:
-    sh(space, "nft add table inet t; nft 'add chain inet t passing { type filter hook forward priority 0; policy drop; }'")
+    sh(
+        space,
+        "nft add table inet t; nft 'add chain inet t passing { type filter hook forward priority 0; policy drop; }'",
+    )
     [text] = found(space)
-    assert text.startswith("the nftables chain inet t passing drops what passes this machine, and with it what pods send.")
+    assert text.startswith(
+        "the nftables chain inet t passing drops what passes this machine, and with it what pods send."
+    )
     for command in text.partition("send. ")[2].split("; "):
         sh(space, command)
     assert found(space) == []

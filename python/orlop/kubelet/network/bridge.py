@@ -26,6 +26,8 @@ T = TypeVar("T")
 MAX_LINK_NAME = 15
 """The kernel's IFNAMSIZ without its end."""
 
+NO_CIDR = "the node has no pod CIDR yet"
+
 THREADS = 4
 """Sandboxes plumbed at once; each takes a few milliseconds of the kernel's own lock."""
 
@@ -63,15 +65,24 @@ class BridgeNetwork:
         self._pools: list[Pool] = []
         self._state = self._load()
         self._ready = False
+        self._problem = NO_CIDR
+        """Why it is not ready."""
         self._changing = asyncio.Lock()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="network")
 
     def status(self) -> NetworkStatus:
         if self._ready:
             return NetworkStatus(ready=True)
-        return NetworkStatus(ready=False, reason="NetworkPluginNotReady", message="the node has no pod CIDR yet")
+        return NetworkStatus(ready=False, reason="NetworkPluginNotReady", message=self._problem)
 
     async def configure(self, pod_cidrs: Sequence[str]) -> None:
+        try:
+            await self._configure(pod_cidrs)
+        except NetworkError as error:
+            self._problem = str(error)
+            raise
+
+    async def _configure(self, pod_cidrs: Sequence[str]) -> None:
         if os.geteuid() != 0:
             raise NetworkError("the bridge network needs root (CAP_NET_ADMIN); without it: --runtime hollow")
         async with self._changing:
@@ -105,7 +116,7 @@ class BridgeNetwork:
             if held := self._state.held.get(sandbox_id):
                 return held.attachment
             if not self._ready:
-                raise NetworkError("the node has no pod CIDR yet")
+                raise NetworkError(self._problem)
             self._check_ports(port_mappings)
             addresses = self._take()
             held = Held(attachment=self._attachment(addresses, ""), port_mappings=tuple(port_mappings))
