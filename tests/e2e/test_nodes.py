@@ -1,12 +1,12 @@
 """Several nodes on one machine: pods and Services across them, and nodes that fail and come back."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.web import Web
 from tests.support.cluster import Failed, UpCluster, eventually
+from tests.support.runtime_view import containers
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
 
@@ -44,14 +44,6 @@ def ready(cluster: UpCluster, name: str) -> str:
 def internal_ip(cluster: UpCluster, name: str) -> str:
     addresses = cluster.get("node", name)["status"]["addresses"]
     return str(next(a["address"] for a in addresses if a["type"] == "InternalIP"))
-
-
-def containers(cluster: UpCluster, node: str, namespace: str) -> dict[str, str]:
-    """This node's containers of one namespace on the engine: name → state."""
-    command = ["docker", "ps", "-a", "--filter", f"label=orlop.scope={cluster.name}/{node}"]
-    command += ["--format", "{{.Names}} {{.State}}"]
-    rows = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    return dict(row.split() for row in rows if f"_{namespace}_" in row)
 
 
 def test_pods_and_services_across_nodes(whole: UpCluster, namespace: str) -> None:
@@ -156,23 +148,35 @@ def test_a_killed_nodes_pods_move_and_the_old_ones_are_cleaned_up(whole: UpClust
     assert {name for name, _ in web.ask(client, *targets)} == web.pods().keys()
 
 
-def test_a_node_that_was_dead_for_a_moment_brings_its_pods_back(whole: UpCluster, namespace: str) -> None:
-    manifest = """
-        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "stays"}, "spec": {
-          "nodeName": "node2", "terminationGracePeriodSeconds": 1,
-          "tolerations": [{"operator": "Exists"}],
-          "containers": [{"name": "main", "image": "orlop-hello:1", "command": ["sleep", "600"]}]}}"""
-    whole.kubectl("-n", namespace, "apply", "-f", "-", input=manifest)
+@pytest.mark.parametrize("node", ["node2", "real"])
+def test_a_node_that_was_dead_for_a_moment_brings_its_pods_back(whole: UpCluster, namespace: str, node: str) -> None:
+    whole.apply(
+        namespace,
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "stays"},
+            "spec": {
+                "nodeName": node,
+                "terminationGracePeriodSeconds": 1,
+                "tolerations": [{"operator": "Exists"}],
+                "containers": [{"name": "main", "image": "orlop-hello:1", "command": ["sleep", "600"]}],
+            },
+        },
+    )
     whole.kubectl("-n", namespace, "wait", "pod/stays", "--for=condition=Ready", "--timeout=30s")
-    whole.orlop("node", "kill", "node2")
-    whole.orlop("node", "start", "node2")
+    whole.orlop("node", "kill", node)
+    assert set(containers(whole, node, namespace).values()) == {"exited"}
+    whole.orlop("node", "start", node)
 
     def restarted() -> bool:
         status = whole.get("-n", namespace, "pod", "stays")["status"]["containerStatuses"][0]
         return bool(status["restartCount"] == 1 and status["ready"])
 
     eventually("its container was started again", restarted, 40)
-    assert set(containers(whole, "node2", namespace).values()) <= {"running", "exited"}
+    last = whole.get("-n", namespace, "pod", "stays")["status"]["containerStatuses"][0]["lastState"]["terminated"]
+    assert last["exitCode"] == 137
+    assert list(containers(whole, node, namespace).values()) == ["running"]
     assert whole.kubectl("-n", namespace, "exec", "stays", "--", "echo", "hi") == "hi\n"
 
 

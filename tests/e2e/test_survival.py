@@ -12,12 +12,14 @@ import pytest
 
 from tests.e2e.web import Web
 from tests.support.cluster import UpCluster, eventually
+from tests.support.runtime_view import kill_containers, sandboxes
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
 
 KILLS = 4
 """Of each component; `make campaign` is for more."""
 SEED = 7
+NODES = ("real", "node2", "node3")
 
 
 def everything(cluster: UpCluster) -> list[int]:
@@ -49,12 +51,9 @@ def containers_of(cluster: UpCluster, namespace: str) -> dict[str, tuple[str, in
     }
 
 
-def on_engine(cluster: UpCluster, namespace: str) -> set[str]:
-    """The uids of this namespace's pods with containers on the engine, of all nodes, in whatever state."""
-    command = ["docker", "ps", "-a", "--format", "{{.Names}} {{.Labels}}"]
-    rows = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    mine = [row.split()[0] for row in rows if f"orlop.scope={cluster.name}" in row]
-    return {name.split("_")[4] for name in mine if name.split("_")[3] == namespace}
+def on_nodes(cluster: UpCluster, namespace: str) -> set[str]:
+    """The uids of this namespace's pods of which something is on a node, in whatever state."""
+    return set().union(*(sandboxes(cluster, node, namespace) for node in NODES))
 
 
 def test_after_kill_9_of_every_process_the_cluster_is_the_same(cluster: UpCluster, namespace: str) -> None:
@@ -109,7 +108,7 @@ def test_killed_at_any_moment_of_pods_lives(cluster: UpCluster, namespace: str, 
     eventually("four run", lambda: len(web.pods()) == 4, 30)
     after = containers_of(cluster, namespace)
     assert before.items() <= after.items(), "what had nothing to do with it goes on"
-    eventually("nothing is left of what ended", lambda: on_engine(cluster, namespace) == after.keys(), 60)
+    eventually("nothing is left of what ended", lambda: on_nodes(cluster, namespace) == after.keys(), 60)
     pods = web.pods()
     assert len({address for address, _ in pods.values()}) == 4
     client = next(iter(pods))
@@ -138,7 +137,7 @@ def test_the_machines_reboot(cluster: UpCluster, namespace: str) -> None:
     power_off(cluster)
     cluster.up()
     assert cluster.get("-n", namespace, "configmap", "kept") == kept
-    for node in ("real", "node2", "node3"):
+    for node in NODES:
         eventually(f"{node} is ready", lambda node=node: " Ready" in cluster.kubectl("get", "node", node), 40)
 
     def again() -> bool:
@@ -161,15 +160,11 @@ def power_off(cluster: UpCluster) -> None:
     for pid in everything(cluster):
         os.kill(pid, signal.SIGKILL)
     eventually("it is down", lambda: cluster.down_now(), 20)
-    for scope in (cluster.name, f"{cluster.name}/node2", f"{cluster.name}/node3"):
-        listed = ["docker", "ps", "-q", "--filter", f"label=orlop.scope={scope}"]
-        found = subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split()
-        if found:
-            subprocess.run(["docker", "kill", *found], capture_output=True, check=True)
-    digest = links_of(cluster)
+    for node in NODES:
+        kill_containers(cluster, node)
     for space in ("node2", "node3"):
         subprocess.run(["ip", "netns", "del", f"orlop-{cluster.name}-{space}"], check=True)
-    for link in digest:
+    for link in links_of(cluster):
         subprocess.run(["ip", "link", "del", link], check=True)
     for family, table in tables_of(cluster):
         subprocess.run(["nft", "delete", "table", family, table], check=True)
@@ -179,7 +174,7 @@ def power_off(cluster: UpCluster) -> None:
 
 def links_of(cluster: UpCluster) -> list[str]:
     shown = subprocess.run(["ip", "-br", "link"], capture_output=True, text=True, check=True).stdout.split()
-    return [word for word in shown if word.startswith(("br-", "up-")) and word[3:] in cluster.name]
+    return [word for word in shown if word.startswith(("br-", "up-")) and word[3:] == cluster.name]
 
 
 def tables_of(cluster: UpCluster) -> list[tuple[str, str]]:
