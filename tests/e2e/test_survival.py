@@ -16,8 +16,8 @@ from tests.support.runtime_view import kill_containers, sandboxes
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker]
 
-KILLS = 4
-"""Of each component; `make campaign` is for more."""
+KILLS = 3
+"""Of each component, at moments that the seed gives."""
 SEED = 7
 NODES = ("real", "node2", "node3")
 

@@ -129,12 +129,15 @@ def change(settings: Settings, server: str, arguments: argparse.Namespace) -> in
     if not changed:
         print(f"cluster {settings.name!r} is running at {server} (orlop status tells more)")
         return 0
+    address = settings.advertise_address
     settle_nodes(settings)
-    settings.save()
+    if settings.advertise_address != address:
+        raise SettingsError(f"the API is at {address} only, where other nodes cannot reach it: orlop down, then up")
     gone = before[settings.nodes :]
     if gone:
         asyncio.run(power.take_out(settings, gone, clock, lambda text: print(f"  ✓ {text}", flush=True)))
     else:
+        settings.save()
         launch.reload(settings)
     asyncio.run(power.wait_ready(settings, clock, set(parts(settings)) - was | {"apiserver"}))
     print(

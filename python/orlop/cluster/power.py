@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable
 from orlop import logging
 from orlop.api import errors
 from orlop.api.types import core_v1
+from orlop.client.client import Client
 from orlop.clock import Clock
 from orlop.cluster import identities, launch, nodenet
 from orlop.cluster.cleanup import clean_node
 from orlop.cluster.components import client_of
-from orlop.cluster.nodes import RealNode, write_state
+from orlop.cluster.nodes import NodeState, RealNode, read_states, write_state
 from orlop.cluster.runtimes import choose_runtime, make_runtime
 from orlop.cluster.settings import Settings, SettingsError
 from orlop.cluster.supervisor import Child, State
@@ -110,39 +111,37 @@ def _kill(pids: Iterable[int]) -> None:
 
 
 async def take_out(settings: Settings, gone: list[RealNode], clock: Clock, tell: Callable[[str], None]) -> None:
-    """Drains nodes that the settings no longer have, ends them and deletes their objects.
+    """Drains nodes that the settings no longer have, saves these, ends the nodes and deletes their objects.
 
-    `settings` are saved already; their supervisor runs."""
+    What is broken off here is begun again by the next `orlop up`."""
     client = client_of(settings, "admin", clock)
     try:
-        await asyncio.gather(*(_drain(client, clock, node) for node in gone))
-        state = launch.running(settings)
+        dead = read_states(settings)
+        await asyncio.gather(*(_drain(client, clock, node) for node in gone if node.name not in dead))
+        settings.save()
         launch.reload(settings)
         names = {node.component for node in gone}
-        if state is not None:
-            await _until(settings, clock, "the end of " + ", ".join(names), lambda s: not names & s.children.keys())
+        await _until(settings, clock, "the end of " + ", ".join(names), lambda s: not names & s.children.keys())
         for node in gone:
             await clean_node(settings, node)
             await delete_object(client, node)
             identities.forget(settings, node.name)
+            write_state(settings, node, None)
             tell(f"node {node.name} is drained and gone")
     finally:
         await client.close()
 
 
-async def delete_object(client: object, node: RealNode) -> None:
+async def delete_object(client: Client, node: RealNode) -> None:
     """The Node of a node that is gone; its pods are collected by the controllers."""
     try:
-        await client.delete(core_v1.Node, node.name)  # type: ignore[attr-defined]
+        await client.delete(core_v1.Node, node.name)
     except errors.NotFound:
         return
 
 
-async def _drain(client: object, clock: Clock, node: RealNode) -> None:
+async def _drain(client: Client, clock: Clock, node: RealNode) -> None:
     """Moves the pods away, within DRAIN_SECONDS; a disruption budget is waited for that long."""
-    from orlop.client.client import Client
-
-    assert isinstance(client, Client)
     try:
         await client.patch(core_v1.Node, node.name, None, {"spec": {"unschedulable": True}}, type="merge")
     except errors.NotFound:
@@ -175,8 +174,8 @@ async def wait_ready(settings: Settings, clock: Clock, names: set[str]) -> None:
     await _until(settings, clock, "the start of " + ", ".join(sorted(names)), works)
 
 
-async def _tell(settings: Settings, node: RealNode, word: "str | None") -> None:
-    write_state(settings, node, word)  # type: ignore[arg-type]
+async def _tell(settings: Settings, node: RealNode, state: NodeState | None) -> None:
+    write_state(settings, node, state)
     launch.reload(settings)
 
 
