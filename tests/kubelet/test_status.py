@@ -71,6 +71,18 @@ def test_a_crashing_container_waits_and_remembers() -> None:
     assert status.phase == "Running"
 
 
+def test_a_container_that_is_lost_counts_as_ended() -> None:
+    p = pod("a")
+    p.status = told(p, ran("a", attempt=3))
+    lost = told(p).container_statuses[0]
+    assert lost.restart_count == 3
+    assert lost.state.waiting is not None
+    assert lost.last_state.terminated is not None
+    assert (lost.last_state.terminated.reason, lost.last_state.terminated.exit_code) == ("ContainerStatusUnknown", 137)
+    p.status = told(p)
+    assert told(p).container_statuses[0].last_state == lost.last_state, "it stays known"
+
+
 @pytest.mark.parametrize(
     ("restart", "codes", "phase"),
     [
@@ -123,6 +135,14 @@ def test_only_differences_are_sent() -> None:
     patch = difference(p.status, told(p, ran("a"), ready={"a-0": False}))
     assert {c["type"] for c in patch["conditions"]} == {"Ready", "ContainersReady"}
     assert set(patch) == {"conditions", "containerStatuses"}
+
+
+def test_a_reason_that_no_longer_holds_is_taken_out() -> None:
+    p = pod("a")
+    p.status = told(p, ran("a"), ready={"a-0": False})
+    patch = difference(p.status, told(p, ran("a")))
+    ready = next(c for c in patch["conditions"] if c["type"] == "Ready")
+    assert (ready["status"], ready["reason"], ready["message"]) == ("True", None, None)
 
 
 def test_a_changed_address_replaces_the_old_one() -> None:
