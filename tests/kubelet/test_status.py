@@ -81,6 +81,8 @@ def test_a_container_that_is_lost_counts_as_ended() -> None:
     assert (lost.last_state.terminated.reason, lost.last_state.terminated.exit_code) == ("ContainerStatusUnknown", 137)
     p.status = told(p)
     assert told(p).container_statuses[0].last_state == lost.last_state, "it stays known"
+    again = told(p, ran("a", attempt=4)).container_statuses[0]
+    assert (again.restart_count, again.last_state) == (4, lost.last_state), "also of the next one"
 
 
 @pytest.mark.parametrize(

@@ -149,7 +149,7 @@ def _container(
     status.state = _state(latest, facts)
     if len(mine) > 1 and mine[-2].state == "exited":
         status.last_state = _state(mine[-2], facts)
-    elif old is not None and old.last_state.terminated and old.container_id == status.container_id:
+    elif old is not None and old.last_state.terminated and old.container_id in ("", status.container_id):
         status.last_state = old.last_state
     if latest.state != "running" and waiting is not None:
         status.last_state = status.state if status.state.terminated else status.last_state
