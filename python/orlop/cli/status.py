@@ -37,7 +37,8 @@ def tell(settings: Settings, state: State) -> None:
     print(f"{'COMPONENT':<12} {'PID':>7} {'RESTARTS':>8}  {'MEMORY':>9}  STATE")
     for child in state.children.values():
         memory = f"{proportional_mib(child.pid):.1f} MiB" if child.pid else "-"
-        text = child.ready or ("starting" if child.pid else "waiting to be started again")
+        idle = child.problem or ("waiting to be started again" if child.wanted else "stopped")
+        text = child.ready or ("starting" if child.pid else idle)
         print(f"{child.name:<12} {child.pid or '-':>7} {child.restarts:>8}  {memory:>9}  {text}")
 
 

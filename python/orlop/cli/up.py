@@ -89,6 +89,10 @@ def run(arguments: argparse.Namespace) -> int:
     gone = [node for node in known_nodes(settings) if node.index > settings.nodes]
     for node in gone:
         asyncio.run(clean_node(settings, node))
+    if gone and settings.nodes == 1:
+        from orlop.cluster import nodenet
+
+        nodenet.remove_host(settings)
     last = began
     for kind, text in launch.start(settings):
         now = clock.monotonic()

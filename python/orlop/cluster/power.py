@@ -128,6 +128,8 @@ async def take_out(settings: Settings, gone: list[RealNode], clock: Clock, tell:
             identities.forget(settings, node.name)
             write_state(settings, node, None)
             tell(f"node {node.name} is drained and gone")
+        if settings.nodes == 1:
+            await asyncio.to_thread(nodenet.remove_host, settings)
     finally:
         await client.close()
 
