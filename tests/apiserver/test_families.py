@@ -1,5 +1,6 @@
 """Services with one and two IP families, on clusters with one and two ranges."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
@@ -107,6 +108,16 @@ async def test_a_second_family_comes_and_goes_by_the_policy(dual: Api) -> None:
     assert families(one) == ("SingleStack", ["IPv4"], [True])
     assert one["spec"]["clusterIPs"] == [first]
     assert (await dual("GET", f"{ADDRESSES}/{second}")).status == 404
+
+
+async def test_who_comes_too_late_holds_no_address(dual: Api) -> None:
+    spec = {"ipFamilyPolicy": "RequireDualStack"}
+    answers = await asyncio.gather(*(dual("POST", SERVICES, service("a", **spec)) for _ in range(8)))
+    assert sorted(answer.status for answer in answers) == [201] + [409] * 7
+    [made] = [answer.body for answer in answers if answer.status == 201]
+    held = (await dual("GET", ADDRESSES)).body["items"]
+    own = (await dual("GET", f"{SERVICES}/kubernetes")).body["spec"]["clusterIP"]
+    assert {item["metadata"]["name"] for item in held} == {own, *made["spec"]["clusterIPs"]}
 
 
 async def test_an_update_that_says_nothing_of_it_changes_nothing(dual: Api) -> None:

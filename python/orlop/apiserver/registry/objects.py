@@ -6,6 +6,7 @@ against, and are made again on the newer object if another came between.
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 import msgspec
@@ -189,7 +190,22 @@ class Objects:
     async def _commit(self, write: Write, transaction: Transaction | None) -> int:
         if transaction is None or not transaction.writes:
             return await self.writer.commit(write)
-        return (await self.writer.commit_all([write, *transaction.writes]))[0]
+        together, early, late = _turns([write, *transaction.writes])
+        made: list[Write] = []
+        try:
+            for one in early:
+                revision = await self.writer.commit(one)
+                made.append(Write(one.key, one.parts, revision, delete=True, by=one.by))
+            revision = (await self.writer.commit_all(together))[0]
+        except Exception:
+            for undo in made:
+                with suppress(Conflict):
+                    await self.writer.commit(undo)
+            raise
+        for one in late:
+            with suppress(Conflict):  # somebody has seen to it meanwhile
+                await self.writer.commit(one)
+        return revision
 
     # --- update -----------------------------------------------------------------------------------
 
@@ -329,6 +345,18 @@ class Objects:
             if transaction is not None:
                 transaction.release()
         return join(parts, revision)
+
+
+def _turns(writes: list[Write]) -> tuple[list[Write], list[Write], list[Write]]:
+    """What is written together, before it and after it: a transaction takes one write of each resource (the second
+    address of a Service is one too many). What is left by a crash in between the server puts in order at its start."""
+    together: dict[str, Write] = {}
+    early: list[Write] = []
+    late: list[Write] = []
+    for write in writes:
+        if together.setdefault(write.key.resource, write) is not write:
+            (late if write.delete else early).append(write)
+    return list(together.values()), early, late
 
 
 _MANAGED = b'"managedFields":'
