@@ -91,6 +91,7 @@ def test_a_stopped_node_keeps_its_containers(whole: UpCluster, namespace: str) -
     web.start(3)
     before = containers(whole, "node3", namespace)
     assert before
+    on = {node: (name, address) for name, (address, node) in web.pods().items()}
     whole.orlop("node", "stop", "node3")
     assert {str(row["name"]): row["state"] for row in nodes(whole)} == {
         "real": "running",
@@ -99,14 +100,7 @@ def test_a_stopped_node_keeps_its_containers(whole: UpCluster, namespace: str) -
     }
     eventually("nobody vouches for it", lambda: ready(whole, "node3") == "Unknown", 30)
     assert containers(whole, "node3", namespace) == before
-    client, target = next(
-        (name, address)
-        for name, (_, node) in web.pods().items()
-        if node == "real"
-        for address, other in web.pods().values()
-        if other == "node3"
-    )
-    assert web.ask(client, (target, 8080)), "its pods still answer"
+    assert web.ask(on["real"][0], (on["node3"][1], 8080)) == [(on["node3"][0], on["real"][1])], "its pods still answer"
     whole.orlop("node", "start", "node3")
     eventually("it is back", lambda: ready(whole, "node3") == "True", 30)
 
