@@ -75,6 +75,15 @@ def test_what_cannot_be_had_is_said(
     assert load(tmp_path / "data") is None, "nothing was begun"
 
 
+def test_a_namespace_asks_name_servers_that_it_reaches(tmp_path: Path) -> None:
+    stub, real = tmp_path / "stub", tmp_path / "real"
+    stub.write_text("nameserver 127.0.0.53\n")
+    real.write_text("nameserver 192.0.2.53\nnameserver fe80::1%eth0\n")
+    assert nodenet.resolv_conf([stub, real]) == real
+    assert nodenet.resolv_conf([real, stub]) == real
+    assert nodenet.resolv_conf([stub, tmp_path / "none"]) == stub, "better than nothing"
+
+
 # --- the network between nodes
 
 RANGE = "10.212.6."

@@ -146,10 +146,12 @@ async def run_proxy(settings: Settings, node: RealNode, client: Any, clock: Cloc
 
 async def run_dns(settings: Settings, node: RealNode, client: Any, clock: Clock) -> None:
     """The DNS server of one node: at the node's ends of its pod CIDRs."""
+    from orlop.cluster import nodenet
     from orlop.dns import DnsConfig, DnsServer
 
     config = DnsConfig(
         node_name=node.name,
+        resolv_conf=nodenet.resolv_conf() if node.netns else nodenet.RESOLV_CONFS[0],
         cluster_cidrs=(*settings.pod_cidrs, *settings.service_cidrs),
         service_ip=settings.dns_ip(),
     )

@@ -9,7 +9,7 @@ import fcntl
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 from pyroute2 import IPRoute, netns as spaces
@@ -18,6 +18,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from orlop import logging
 from orlop.cluster.nodes import RealNode
 from orlop.cluster.settings import Settings, SettingsError
+from orlop.kubelet.dns import host_config
 from orlop.kubelet.network import firewall, links
 from orlop.kubelet.network.base import NetworkError
 from orlop.kubelet.network.ipam import Pool
@@ -25,6 +26,9 @@ from orlop.kubelet.network.netns import enter, inside
 
 INTERFACE = "eth0"
 """A node's end of its cable."""
+
+RESOLV_CONFS = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
+"""The second has what systemd-resolved asks itself; the first then names 127.0.0.53."""
 
 CANDIDATES = [(f"10.245.{i}.0/24", f"fd00:10:245:{i:x}::/64") for i in range(256)]
 """Where the nodes' own addresses are looked for: next to the default range of pods, one piece a cluster."""
@@ -151,6 +155,15 @@ def remove_host(settings: Settings) -> None:
 async def _unrule(name: str) -> None:
     await firewall.unaccept(name)
     await firewall.remove(name)
+
+
+def resolv_conf(paths: Sequence[Path] = RESOLV_CONFS) -> Path:
+    """The file with name servers that a namespace can reach: the machine's own loopback it cannot."""
+    for path in paths:
+        servers = host_config(path).servers
+        if any(not ip_address(server.partition("%")[0]).is_loopback for server in servers):
+            return path
+    return paths[0]
 
 
 def pids_inside(node: RealNode) -> list[int]:
