@@ -89,6 +89,7 @@ def test_killed_at_any_moment_of_pods_lives(cluster: UpCluster, namespace: str, 
         "spec": {
             "nodeName": "real",
             "terminationGracePeriodSeconds": 0,
+            "tolerations": [{"operator": "Exists"}],  # its node is silent while the API server is away
             "containers": [{"name": "main", "image": "orlop-hello:1", "command": ["sleep", "600"]}],
         },
     }
