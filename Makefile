@@ -13,7 +13,7 @@ export ORLOP_CHECKOUT := $(CURDIR)
 export RUSTFLAGS ?= -D warnings
 LOCKED := flock "$(CARGO_TARGET_DIR)/.orlop-build"
 
-.PHONY: help tools build wheel up down test lint unit bench campaign clean
+.PHONY: help tools shim build wheel up down test lint unit bench campaign clean
 
 help: ## list these commands
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -27,12 +27,15 @@ $(VENV)/.installed: pyproject.toml | tools
 	@$(BIN)/python scripts/requirements.py dev | $(BIN)/python -m pip install --quiet --disable-pip-version-check -r /dev/stdin
 	@touch $@
 
-build: tools $(VENV)/.installed ## the development environment .venv, with the extension in release mode
+shim: tools ## the embedded runtime's static program, into the package
+	@scripts/shim
+
+build: tools shim $(VENV)/.installed ## the development environment .venv, with the extension in release mode
 	@mkdir -p "$(CARGO_TARGET_DIR)"
 	@$(LOCKED) $(BIN)/maturin develop --quiet --release
 	@$(BIN)/python -m compileall -q python/orlop
 
-wheel: tools $(VENV)/.installed ## the wheel that users install, in build/wheels
+wheel: tools shim $(VENV)/.installed ## the wheel that users install, in build/wheels
 	@mkdir -p "$(CARGO_TARGET_DIR)" build/wheels && rm -f build/wheels/orlop-*.whl
 	@$(LOCKED) $(BIN)/maturin build --quiet --profile dist --out build/wheels 2>&1 | { grep -v -e "^🍹" -e "^🐍" -e "^🔗" -e "^📦" || true; }
 	@$(BIN)/python scripts/check_wheel.py build/wheels/orlop-*.whl
@@ -56,4 +59,4 @@ campaign: build ## the tests that look for rare faults, at length (CAMPAIGN=10 t
 	ORLOP_CAMPAIGN=$(or $(CAMPAIGN),10) $(BIN)/python -m pytest -q -m campaign
 
 clean: ## remove what was built here
-	rm -rf $(VENV) build python/orlop/_core*.so
+	rm -rf $(VENV) build python/orlop/_core*.so python/orlop/kubelet/runtime/native/bin

@@ -13,7 +13,9 @@ from tests.support import runtimes
 from tests.support.runtimes import World
 
 
-@pytest.fixture(params=[pytest.param("docker", marks=pytest.mark.docker), "hollow"])
+@pytest.fixture(
+    params=[pytest.param("docker", marks=pytest.mark.docker), pytest.param("native", marks=pytest.mark.root), "hollow"]
+)
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     async with runtimes.opened(request.param, tmp_path) as opened:
         yield opened
@@ -21,7 +23,7 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 async def test_it_names_itself_and_is_ready(world: World) -> None:
     version = await world.runtime.version()
-    assert version.runtime_name == world.name
+    assert version.runtime_name == {"native": "orlop"}.get(world.name, world.name)
     assert version.runtime_version
     status = await world.runtime.status()
     assert status.runtime_ready

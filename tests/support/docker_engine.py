@@ -76,6 +76,12 @@ def apt_install(*packages: str) -> None:
         raise NoEngine(f"apt-get install {' '.join(packages)} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
 
 
+def apt_install_missing(program: str, package: str) -> None:
+    """Installs a Debian package where its program is missing. Raises NoEngine."""
+    if shutil.which(program) is None:
+        apt_install(package)
+
+
 def start() -> None:
     """Starts dockerd in the background, where it stays, as a system's own would. Raises NoEngine."""
     with LOG.open("ab") as log:

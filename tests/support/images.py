@@ -1,14 +1,22 @@
 """Images for tests, made from this machine's own files: no registry is needed."""
 
+import asyncio
+import atexit
 import io
 import os
 import shutil
 import subprocess
 import tarfile
+import tempfile
+import threading
+from functools import cache
 from pathlib import Path
 
 import docker
 from tests.support import docker_engine
+
+from orlop.clock import SystemClock
+from orlop.kubelet.runtime.native.images import ImageStore
 
 BUSYBOX = "orlop-test/busybox:1"
 
@@ -27,6 +35,22 @@ def busybox(tag: str = BUSYBOX) -> str:
         finally:
             client.close()
     return tag
+
+
+@cache
+def native_store() -> ImageStore:
+    """A store of orlop's own that has BUSYBOX, made once per process and gone with it."""
+    folder = Path(tempfile.mkdtemp(prefix="orlop-test-images-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    store = ImageStore(folder, SystemClock())
+
+    def make() -> None:
+        asyncio.run(store.import_filesystem(io.BytesIO(_archive()), BUSYBOX))
+
+    thread = threading.Thread(target=make)  # the caller may be within a loop of its own
+    thread.start()
+    thread.join()
+    return store
 
 
 def busybox_path() -> Path:

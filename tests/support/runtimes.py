@@ -19,6 +19,8 @@ from orlop.kubelet.runtime.base import Runtime
 from orlop.kubelet.runtime.docker import DockerRuntime
 from orlop.kubelet.runtime.hollow import HollowRuntime
 from orlop.kubelet.runtime.hollow_stages import STAGE_ANNOTATION
+from orlop.kubelet.runtime.native.rotate import LogLimits
+from orlop.kubelet.runtime.native.runtime import NativeRuntime
 
 EVENT_SECONDS = 20.0
 POD_CIDR = "10.203.0.0/24"
@@ -112,6 +114,31 @@ class DockerWorld(World):
         return {"command": ("/bin/sh", "-c", script)}
 
 
+class NativeWorld(World):
+    name = "native"
+
+    def __init__(self, state_dir: Path, network: Network | None = None) -> None:
+        self.store = images.native_store()
+        self.image = images.BUSYBOX
+        self.state_dir = state_dir
+        super().__init__(network)
+
+    def make(self) -> Runtime:
+        return NativeRuntime(
+            self.clock,
+            self.network,
+            scope=self.scope,
+            state_dir=self.state_dir,
+            images=self.store,
+            log_limits=self.log_limits,
+        )
+
+    log_limits = LogLimits()
+
+    def does(self, script: str, stage: dict[str, Any]) -> dict[str, Any]:
+        return {"command": ("/bin/sh", "-c", script)}
+
+
 class HollowWorld(World):
     name = "hollow"
     image = "simulated:1"
@@ -133,7 +160,7 @@ async def opened(
     name: str, state_dir: Path, network: Network | None = None, pod_cidr: str = POD_CIDR
 ) -> AsyncIterator[World]:
     """A world with its runtime open; everything it made is gone afterwards. Without `network`: addresses only."""
-    world = DockerWorld(state_dir, network) if name == "docker" else HollowWorld(state_dir, network)
+    world = {"docker": DockerWorld, "native": NativeWorld, "hollow": HollowWorld}[name](state_dir, network)
     await world.network.configure([pod_cidr])
     await world.runtime.open()
     try:

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--root-dir", type=Path, default=Kubelet.default_root(), metavar="DIR", help="where pods' files are"
     )
-    parser.add_argument("--runtime", choices=("docker", "hollow"), default="docker", help="what runs containers")
+    parser.add_argument("--runtime", choices=("native", "docker", "hollow"), default="native", help="what runs containers")
     parser.add_argument(
         "--node-ip", default="", metavar="ADDRESS", help="the node's address (default: its primary one)"
     )
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     root = arguments.root_dir.absolute()
     settings = Settings(name=arguments.cgroup_scope, data_dir=root, runtime=arguments.runtime)
-    choose_runtime(settings)
+    kind = choose_runtime(settings)
     if arguments.runtime == "docker" and os.geteuid() != 0:
         raise SettingsError("the kubelet needs root to set up pod networks")
     config = KubeletConfig(
@@ -85,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
             simulated = HollowRuntime(clock, hollow, state_file=root / "runtime.jsonl")
             await Kubelet(client, clock, config, simulated, hollow).run()
         else:
-            runtime, network = make_runtime(settings, real_node(settings, 1), "docker", clock)
+            runtime, network = make_runtime(settings, real_node(settings, 1), kind, clock)
             await Kubelet(client, clock, config, runtime, network).run()
 
     return component.run(arguments, "kubelet", work)

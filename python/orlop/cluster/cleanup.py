@@ -28,8 +28,11 @@ async def clean_node(settings: Settings, node: RealNode) -> None:
     from orlop.proxy.cleanup import cleanup
 
     # What a namespace has of links and rules goes with it.
-    runtime, network = make_runtime(settings, node, "docker", SystemClock(), HollowNetwork() if node.netns else None)
-    if docker_answers():
+    away = HollowNetwork() if node.netns else None
+    for kind in used_runtimes(node):
+        runtime, _ = make_runtime(settings, node, kind, SystemClock(), away)
+        if kind == "docker" and not docker_answers():
+            continue
         await runtime.open()
         try:
             await runtime.cleanup()
@@ -42,5 +45,11 @@ async def clean_node(settings: Settings, node: RealNode) -> None:
         await asyncio.to_thread(nodenet.remove_node, node)
         await asyncio.to_thread(shutil.rmtree, nodes_dir(settings) / node.name, ignore_errors=True)
     else:
+        _, network = make_runtime(settings, node, "native", SystemClock())
         await network.cleanup()
         await cleanup(settings.scope)
+
+
+def used_runtimes(node: RealNode) -> list[str]:
+    """Those that have left something of this node: a cluster may have changed from one to the other."""
+    return [kind for kind in ("native", "docker") if (node.state / kind).exists()]

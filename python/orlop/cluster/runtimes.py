@@ -24,26 +24,39 @@ def docker_answers() -> bool:
 
 
 def choose_runtime(settings: Settings) -> str:
-    """`docker` or `hollow`. Raises SettingsError, saying what is missing and what would do."""
+    """`native`, `docker` or `hollow`. Raises SettingsError, saying what is missing and what would do.
+
+    Where nothing is asked for: `native`, and without root, where it could run plain processes only, `hollow`.
+    """
     choice = settings.runtime
-    if choice == "hollow":
+    root = os.geteuid() == 0
+    if choice == "hollow" or (choice == "auto" and not root):
         return "hollow"
-    if choice == "native":
-        raise SettingsError("runtime native is not part of this version; use --runtime docker or --runtime hollow")
+    kind = "native" if choice == "auto" else choice
     missing = []
-    if os.geteuid() != 0:
-        missing.append("root is needed to set up pod networks (try sudo)")
-    if not docker_answers():
-        missing.append(
-            f"no Docker Engine answers at {DOCKER_SOCKET} (on Debian: apt-get install docker.io, then start dockerd)"
-        )
-    if shutil.which("nft") is None:
+    if kind == "docker":
+        if not root:
+            missing.append("root is needed to set up pod networks (try sudo)")
+        if not docker_answers():
+            missing.append(
+                f"no Docker Engine answers at {DOCKER_SOCKET} (on Debian: apt-get install docker.io, then start dockerd)"
+            )
+    if kind == "native" and root:
+        missing += native_lacks(settings)
+    if root and shutil.which("nft") is None:
         missing.append("pod networks and Services need the program nft (on Debian: apt-get install nftables conntrack)")
     if missing:
         raise SettingsError(
             "real containers cannot run here: " + "; ".join(missing) + ". For simulated nodes: --runtime hollow"
         )
-    return "docker"
+    return kind
+
+
+def native_lacks(settings: Settings) -> list[str]:
+    """What the embedded runtime misses on this machine, as this user; empty for nothing."""
+    from orlop.kubelet.runtime.native.missing import missing
+
+    return missing(settings.data_dir)
 
 
 def make_runtime(
@@ -51,14 +64,25 @@ def make_runtime(
 ) -> tuple[Runtime, Network]:
     """The runtime and the pod network of a real node; `network` in place of its own where only containers matter."""
     from orlop.kubelet.network.bridge import BridgeNetwork
-    from orlop.kubelet.runtime.docker import DockerRuntime
 
-    assert kind == "docker"
-    if network is None:
+    if network is None and os.geteuid() == 0:
         network = BridgeNetwork(bridge_name(settings.scope), node.state / "network", cluster_cidrs=settings.pod_cidrs)
-    runtime = DockerRuntime(
-        clock, network, scope=node.scope, state_dir=node.state / "docker", host_netns=node.netns_path
-    )
+    elif network is None:
+        from orlop.kubelet.runtime.native.host_network import HostNetwork
+
+        network = HostNetwork(settings.advertise_address)
+    if kind == "docker":
+        from orlop.kubelet.runtime.docker import DockerRuntime
+
+        docker = DockerRuntime(
+            clock, network, scope=node.scope, state_dir=node.state / "docker", host_netns=node.netns_path
+        )
+        return docker, network
+    from orlop.kubelet.runtime.native.images import ImageStore, default_root
+    from orlop.kubelet.runtime.native.runtime import NativeRuntime
+
+    images = ImageStore(default_root(), clock)
+    runtime = NativeRuntime(clock, network, scope=node.scope, state_dir=node.state / "native", images=images)
     return runtime, network
 
 

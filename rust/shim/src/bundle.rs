@@ -39,6 +39,7 @@ pub struct Options {
 pub fn load() -> Result<(Options, Spec), String> {
     let text = std::fs::read("shim.json").map_err(|e| format!("cannot read shim.json: {e}"))?;
     let options = serde_json::from_slice(&text).map_err(|e| format!("shim.json: {e}"))?;
-    let spec = Spec::load("config.json").map_err(|e| format!("config.json: {}", crate::report::chain(&e)))?;
+    let spec = Spec::load("config.json")
+        .map_err(|e| format!("config.json: {}", crate::report::chain(&e)))?;
     Ok((options, spec))
 }

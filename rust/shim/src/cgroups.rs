@@ -25,10 +25,19 @@ pub fn directories(path: &str) -> Vec<PathBuf> {
     }
     let root = Path::new(ROOT);
     if root.join("cgroup.controllers").exists() {
-        return [root.join(path)].into_iter().filter(|d| d.is_dir()).collect();
+        return [root.join(path)]
+            .into_iter()
+            .filter(|d| d.is_dir())
+            .collect();
     }
     let mut found: Vec<PathBuf> = fs::read_dir(root)
-        .map(|entries| entries.flatten().map(|e| e.path()).filter(|p| !p.is_symlink()).collect())
+        .map(|entries| {
+            entries
+                .flatten()
+                .map(|e| e.path())
+                .filter(|p| !p.is_symlink())
+                .collect()
+        })
         .unwrap_or_default();
     for hierarchy in &mut found {
         hierarchy.push(path);
@@ -43,7 +52,10 @@ pub fn oom_kills(path: &str) -> u64 {
         .iter()
         .flat_map(|d| [d.join("memory.events"), d.join("memory.oom_control")])
         .filter_map(|file| fs::read_to_string(file).ok())
-        .filter_map(|text| text.lines().find_map(|l| l.strip_prefix("oom_kill ")?.trim().parse::<u64>().ok()))
+        .filter_map(|text| {
+            text.lines()
+                .find_map(|l| l.strip_prefix("oom_kill ")?.trim().parse::<u64>().ok())
+        })
         .max()
         .unwrap_or(0)
 }
@@ -51,8 +63,12 @@ pub fn oom_kills(path: &str) -> u64 {
 /// Moves the calling process into the group.
 pub fn join(path: &str) -> Result<(), String> {
     for directory in directories(path) {
-        fs::write(directory.join("cgroup.procs"), "0")
-            .map_err(|e| format!("cannot enter the control group {}: {e}", directory.display()))?;
+        fs::write(directory.join("cgroup.procs"), "0").map_err(|e| {
+            format!(
+                "cannot enter the control group {}: {e}",
+                directory.display()
+            )
+        })?;
     }
     Ok(())
 }
@@ -96,7 +112,10 @@ fn remove_tree(directory: &Path) -> bool {
         return true;
     }
     if let Ok(entries) = fs::read_dir(directory) {
-        for entry in entries.flatten().filter(|e| e.file_type().is_ok_and(|t| t.is_dir())) {
+        for entry in entries
+            .flatten()
+            .filter(|e| e.file_type().is_ok_and(|t| t.is_dir()))
+        {
             remove_tree(&entry.path());
         }
     }
@@ -106,5 +125,9 @@ fn remove_tree(directory: &Path) -> bool {
 fn processes(directory: &Path) -> Vec<Pid> {
     let text = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
     // 0 stands for a process of another namespace; to kill it would mean our own group.
-    text.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 0).map(Pid::from_raw).collect()
+    text.lines()
+        .filter_map(|line| line.parse().ok())
+        .filter(|pid| *pid > 0)
+        .map(Pid::from_raw)
+        .collect()
 }

@@ -5,8 +5,8 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, accept4, bind,
-    getsockopt, listen, recvmsg, sendmsg, socket, sockopt,
+    AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType,
+    UnixAddr, accept4, bind, getsockopt, listen, recvmsg, sendmsg, socket, sockopt,
 };
 use nix::unistd::geteuid;
 use serde::Deserialize;
@@ -116,7 +116,19 @@ impl Connection {
         if peer.uid() != 0 && peer.uid() != geteuid().as_raw() {
             return None;
         }
-        Some(Self { id, fd, received: Vec::new(), descriptors: Vec::new(), waits: false, told_full: false })
+        Some(Self::new(fd, id))
+    }
+
+    /// A client that was there before the socket.
+    pub fn new(fd: OwnedFd, id: u64) -> Self {
+        Self {
+            id,
+            fd,
+            received: Vec::new(),
+            descriptors: Vec::new(),
+            waits: false,
+            told_full: false,
+        }
     }
 
     /// What came in: whole requests. None when the client went away or sent what cannot be.
@@ -125,7 +137,8 @@ impl Connection {
         let mut space = nix::cmsg_space!([RawFd; MOST_DESCRIPTORS]);
         let mut parts = [IoSliceMut::new(&mut buffer)];
         let flags = MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_DONTWAIT;
-        let message = match recvmsg::<()>(self.fd.as_raw_fd(), &mut parts, Some(&mut space), flags) {
+        let message = match recvmsg::<()>(self.fd.as_raw_fd(), &mut parts, Some(&mut space), flags)
+        {
             Ok(message) => message,
             Err(Errno::EAGAIN | Errno::EINTR) => return Some(Vec::new()),
             Err(_) => return None,
@@ -136,7 +149,10 @@ impl Connection {
             }
         }
         let count = message.bytes;
-        if count == 0 || self.received.len() + count > LONGEST_REQUEST || self.descriptors.len() > MOST_DESCRIPTORS {
+        if count == 0
+            || self.received.len() + count > LONGEST_REQUEST
+            || self.descriptors.len() > MOST_DESCRIPTORS
+        {
             return None;
         }
         self.received.extend_from_slice(&buffer[..count]);
@@ -159,16 +175,24 @@ impl Connection {
         let parts = [IoSlice::new(text.as_bytes())];
         let raw: Vec<RawFd> = descriptor.iter().map(|fd| fd.as_raw_fd()).collect();
         let rights = [ControlMessage::ScmRights(&raw)];
-        let control = if raw.is_empty() { &rights[..0] } else { &rights[..] };
+        let control = if raw.is_empty() {
+            &rights[..0]
+        } else {
+            &rights[..]
+        };
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
         let _ = sendmsg::<()>(self.fd.as_raw_fd(), &parts, control, flags, None);
     }
 }
 
 fn parse(line: &[u8]) -> Result<Request, String> {
-    let envelope: Envelope = serde_json::from_slice(line).map_err(|e| format!("not a request: {e}"))?;
+    let envelope: Envelope =
+        serde_json::from_slice(line).map_err(|e| format!("not a request: {e}"))?;
     if envelope.v != VERSION {
-        return Err(format!("this shim speaks version {VERSION}, the request is of version {}", envelope.v));
+        return Err(format!(
+            "this shim speaks version {VERSION}, the request is of version {}",
+            envelope.v
+        ));
     }
     Ok(envelope.request)
 }

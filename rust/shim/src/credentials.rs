@@ -12,8 +12,8 @@ use libcontainer::capabilities;
 use libcontainer::seccomp;
 use libcontainer::syscall::syscall::create_syscall;
 use nix::errno::Errno;
-use nix::unistd::{Gid, access, chdir, setgroups};
 use nix::unistd::AccessFlags;
+use nix::unistd::{Gid, access, chdir, setgroups};
 use oci_spec::runtime::{LinuxSeccomp, PosixRlimitType, Process};
 
 use crate::report::chain;
@@ -37,27 +37,44 @@ pub fn become_user(process: &Process, filter: Option<&LinuxSeccomp>) -> Result<(
     }
     let user = process.user();
     let entered = chdir(process.cwd());
-    let groups: Vec<Gid> = user.additional_gids().iter().flatten().copied().map(Gid::from_raw).collect();
+    let groups: Vec<Gid> = user
+        .additional_gids()
+        .iter()
+        .flatten()
+        .copied()
+        .map(Gid::from_raw)
+        .collect();
     setgroups(&groups).map_err(|e| format!("cannot set supplementary groups: {}", e.desc()))?;
     let confined = process.no_new_privileges().unwrap_or(false);
-    let ids = |e: Errno| format!("cannot become user {} of group {}: {}", user.uid(), user.gid(), e.desc());
+    let ids = |e: Errno| {
+        format!(
+            "cannot become user {} of group {}: {}",
+            user.uid(),
+            user.gid(),
+            e.desc()
+        )
+    };
     sys::prctl(libc::PR_SET_KEEPCAPS, 1).map_err(ids)?;
     sys::set_ids(user.uid(), user.gid()).map_err(ids)?;
     sys::prctl(libc::PR_SET_KEEPCAPS, 0).map_err(ids)?;
     let syscall = create_syscall();
-    capabilities::reset_effective(syscall.as_ref()).map_err(|e| format!("capabilities: {}", chain(&e)))?;
+    capabilities::reset_effective(syscall.as_ref())
+        .map_err(|e| format!("capabilities: {}", chain(&e)))?;
     if !confined {
         load(filter)?;
     }
     if let Some(wanted) = process.capabilities() {
-        capabilities::drop_privileges(wanted, syscall.as_ref()).map_err(|e| format!("capabilities: {}", chain(&e)))?;
+        capabilities::drop_privileges(wanted, syscall.as_ref())
+            .map_err(|e| format!("capabilities: {}", chain(&e)))?;
     }
     if entered.is_err() {
         let cwd = process.cwd().display();
-        chdir(process.cwd()).map_err(|e| format!("cannot enter the working directory {cwd}: {}", e.desc()))?;
+        chdir(process.cwd())
+            .map_err(|e| format!("cannot enter the working directory {cwd}: {}", e.desc()))?;
     }
     if confined {
-        sys::prctl(libc::PR_SET_NO_NEW_PRIVS, 1).map_err(|e| format!("no_new_privs: {}", e.desc()))?;
+        sys::prctl(libc::PR_SET_NO_NEW_PRIVS, 1)
+            .map_err(|e| format!("no_new_privs: {}", e.desc()))?;
         load(filter)?;
     }
     Ok(())
@@ -82,7 +99,10 @@ pub fn environment(process: &Process) -> Vec<String> {
 fn home(uid: u32) -> String {
     let uid = uid.to_string();
     let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let entry = passwd.lines().map(|l| l.split(':').collect::<Vec<_>>()).find(|f| f.len() > 5 && f[2] == uid);
+    let entry = passwd
+        .lines()
+        .map(|l| l.split(':').collect::<Vec<_>>())
+        .find(|f| f.len() > 5 && f[2] == uid);
     entry.map_or_else(|| "/".to_owned(), |f| f[5].to_owned())
 }
 
@@ -91,18 +111,39 @@ pub fn execute(arguments: &[String], environment: &[String]) -> Refusal {
     let Some(name) = arguments.first() else {
         return (CANNOT_EXECUTE, "no command specified".to_owned());
     };
-    let search = environment.iter().find_map(|v| v.strip_prefix("PATH=")).unwrap_or(DEFAULT_PATH);
+    let search = environment
+        .iter()
+        .find_map(|v| v.strip_prefix("PATH="))
+        .unwrap_or(DEFAULT_PATH);
     let path = match find(name, search) {
         Ok(path) => path,
         Err(refusal) => return refusal,
     };
-    let strings = |all: &[String]| all.iter().map(|s| CString::new(s.as_bytes())).collect::<Result<Vec<_>, _>>();
+    let strings = |all: &[String]| {
+        all.iter()
+            .map(|s| CString::new(s.as_bytes()))
+            .collect::<Result<Vec<_>, _>>()
+    };
     let (Ok(arguments), Ok(environment)) = (strings(arguments), strings(environment)) else {
-        return (CANNOT_EXECUTE, format!("exec: {name:?}: an argument or variable contains a zero byte"));
+        return (
+            CANNOT_EXECUTE,
+            format!("exec: {name:?}: an argument or variable contains a zero byte"),
+        );
     };
     let error = sys::execute(&path, &arguments, &environment);
-    let code = if error == Errno::ENOENT { NOT_FOUND } else { CANNOT_EXECUTE };
-    (code, format!("exec {}: {}", path.to_string_lossy(), error.desc().to_lowercase()))
+    let code = if error == Errno::ENOENT {
+        NOT_FOUND
+    } else {
+        CANNOT_EXECUTE
+    };
+    (
+        code,
+        format!(
+            "exec {}: {}",
+            path.to_string_lossy(),
+            error.desc().to_lowercase()
+        ),
+    )
 }
 
 fn find(name: &str, search: &str) -> Result<CString, Refusal> {
@@ -110,8 +151,16 @@ fn find(name: &str, search: &str) -> Result<CString, Refusal> {
     if name.contains('/') {
         return match access(name, AccessFlags::F_OK) {
             Ok(()) if Path::new(name).is_dir() => Err(refused(CANNOT_EXECUTE, "is a directory")),
-            Ok(()) => CString::new(name).map_err(|_| refused(CANNOT_EXECUTE, "contains a zero byte")),
-            Err(error) => Err((NOT_FOUND, format!("exec: {name:?}: stat {name}: {}", error.desc().to_lowercase()))),
+            Ok(()) => {
+                CString::new(name).map_err(|_| refused(CANNOT_EXECUTE, "contains a zero byte"))
+            }
+            Err(error) => Err((
+                NOT_FOUND,
+                format!(
+                    "exec: {name:?}: stat {name}: {}",
+                    error.desc().to_lowercase()
+                ),
+            )),
         };
     }
     let mut forbidden = false;

@@ -44,7 +44,10 @@ pub fn start(
     init: Pid,
 ) -> Result<Command, String> {
     if !tty && streams.len() != 3 {
-        return Err(format!("a command without a terminal needs three descriptors, got {}", streams.len()));
+        return Err(format!(
+            "a command without a terminal needs three descriptors, got {}",
+            streams.len()
+        ));
     }
     let (ours, theirs) = channel()?;
     if sys::fork()?.is_none() {
@@ -75,7 +78,11 @@ impl Command {
     /// Its process' number has come.
     pub fn known(&mut self, pid: Pid) {
         self.pid = Some(pid);
-        self.code = self.code.or(self.early.iter().find(|(early, _)| *early == pid).map(|(_, code)| *code));
+        self.code = self.code.or(self
+            .early
+            .iter()
+            .find(|(early, _)| *early == pid)
+            .map(|(_, code)| *code));
         self.early.clear();
     }
 
@@ -99,10 +106,14 @@ fn enter(
     channel: &OwnedFd,
 ) -> Result<(), Refusal> {
     let refused = |text: String| (CANNOT_EXECUTE, text);
-    let process = spec.process().as_ref().ok_or_else(|| refused("config.json has no process".to_owned()))?;
+    let process = spec
+        .process()
+        .as_ref()
+        .ok_or_else(|| refused("config.json has no process".to_owned()))?;
     // Processes of the container must not look into this one while it is on its way (CVE-2016-9962).
     let _ = sys::prctl(libc::PR_SET_DUMPABLE, 0);
-    let target = sys::pidfd(init).map_err(|e| refused(format!("the container is not running: {}", e.desc())))?;
+    let target = sys::pidfd(init)
+        .map_err(|e| refused(format!("the container is not running: {}", e.desc())))?;
     cgroups::join(&options.cgroup).map_err(refused)?;
     if let Some(score) = process.oom_score_adj() {
         let _ = fs::write("/proc/self/oom_score_adj", score.to_string());
@@ -113,8 +124,12 @@ fn enter(
         | CloneFlags::CLONE_NEWIPC
         | CloneFlags::CLONE_NEWUTS
         | CloneFlags::CLONE_NEWCGROUP;
-    setns(target.as_fd(), namespaces)
-        .map_err(|e| refused(format!("cannot enter the container's namespaces: {}", e.desc())))?;
+    setns(target.as_fd(), namespaces).map_err(|e| {
+        refused(format!(
+            "cannot enter the container's namespaces: {}",
+            e.desc()
+        ))
+    })?;
     match sys::fork_sibling().map_err(refused)? {
         Some(pid) => {
             send_message(channel, &Message::Process(pid.as_raw()), None);
@@ -132,7 +147,12 @@ fn enter(
 }
 
 /// Session, terminal and standard streams.
-pub fn begin(process: &Process, tty: bool, streams: &[OwnedFd], channel: &OwnedFd) -> Result<(), String> {
+pub fn begin(
+    process: &Process,
+    tty: bool,
+    streams: &[OwnedFd],
+    channel: &OwnedFd,
+) -> Result<(), String> {
     let owner = Some(nix::unistd::Uid::from_raw(process.user().uid()));
     setsid().map_err(|e| format!("setsid: {}", e.desc()))?;
     let slave;
@@ -167,7 +187,8 @@ fn finish(arguments: &[String], process: &Process, spec: &Spec) -> Refusal {
 /// A new program starts without blocked or ignored signals.
 pub fn default_signals() {
     // SAFETY: restores the default action; no handler is installed.
-    let _ = unsafe { nix::sys::signal::signal(Signal::SIGPIPE, nix::sys::signal::SigHandler::SigDfl) };
+    let _ =
+        unsafe { nix::sys::signal::signal(Signal::SIGPIPE, nix::sys::signal::SigHandler::SigDfl) };
     let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
 }
 

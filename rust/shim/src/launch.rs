@@ -4,11 +4,11 @@ use std::io::{IoSlice, IoSliceMut, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::socket::{
-    AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, accept4, bind,
-    listen, recvmsg, sendmsg, socket, socketpair,
+    AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType,
+    UnixAddr, accept4, bind, listen, recvmsg, sendmsg, socket, socketpair,
 };
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Uid, chdir, close, dup2, fchown, pipe2, setsid};
@@ -36,14 +36,21 @@ pub enum Message {
     Process(i32),
     /// The terminal's master comes along.
     Terminal,
+    /// What went wrong beneath, told before it is refused.
+    Cause(String),
     /// It did not start: exit code and reason.
     Refused(i32, String),
 }
 
 /// A pair of sockets for messages; all ends of the second closed means that the program has started.
 pub fn channel() -> Result<(OwnedFd, OwnedFd), String> {
-    socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
-        .map_err(|e| format!("socketpair: {}", e.desc()))
+    socketpair(
+        AddressFamily::Unix,
+        SockType::SeqPacket,
+        None,
+        SockFlag::SOCK_CLOEXEC,
+    )
+    .map_err(|e| format!("socketpair: {}", e.desc()))
 }
 
 /// Tells `message` on a channel.
@@ -51,14 +58,25 @@ pub fn send_message(channel: &OwnedFd, message: &Message, descriptor: Option<&Ow
     let mut text = match message {
         Message::Process(pid) => format!("P{pid}"),
         Message::Terminal => "T".to_owned(),
+        Message::Cause(text) => format!("C{text}"),
         Message::Refused(code, text) => format!("E{code} {text}"),
     }
     .into_bytes();
     text.truncate(LONGEST_MESSAGE);
     let raw: Vec<RawFd> = descriptor.iter().map(|fd| fd.as_raw_fd()).collect();
     let rights = [ControlMessage::ScmRights(&raw)];
-    let control = if raw.is_empty() { &rights[..0] } else { &rights[..] };
-    let _ = sendmsg::<()>(channel.as_raw_fd(), &[IoSlice::new(&text)], control, MsgFlags::MSG_NOSIGNAL, None);
+    let control = if raw.is_empty() {
+        &rights[..0]
+    } else {
+        &rights[..]
+    };
+    let _ = sendmsg::<()>(
+        channel.as_raw_fd(),
+        &[IoSlice::new(&text)],
+        control,
+        MsgFlags::MSG_NOSIGNAL,
+        None,
+    );
 }
 
 /// The next message with its descriptor; None at the end.
@@ -68,7 +86,8 @@ pub fn receive_message(channel: &OwnedFd) -> Option<(Message, Option<OwnedFd>)> 
     loop {
         let mut parts = [IoSliceMut::new(&mut buffer)];
         let flags = MsgFlags::MSG_CMSG_CLOEXEC;
-        let received = match recvmsg::<()>(channel.as_raw_fd(), &mut parts, Some(&mut space), flags) {
+        let received = match recvmsg::<()>(channel.as_raw_fd(), &mut parts, Some(&mut space), flags)
+        {
             Err(Errno::EINTR) => continue,
             Err(_) => return None,
             Ok(received) => received,
@@ -84,6 +103,7 @@ pub fn receive_message(channel: &OwnedFd) -> Option<(Message, Option<OwnedFd>)> 
         let message = match text.split_at_checked(1)? {
             ("P", pid) => Message::Process(pid.parse().ok()?),
             ("T", _) => Message::Terminal,
+            ("C", text) => Message::Cause(text.to_owned()),
             (_, rest) => {
                 let (code, reason) = rest.split_once(' ')?;
                 Message::Refused(code.parse().ok()?, reason.to_owned())
@@ -94,7 +114,8 @@ pub fn receive_message(channel: &OwnedFd) -> Option<(Message, Option<OwnedFd>)> 
 }
 
 /// Runs the container of the folder `dir`. The caller's process ends at once; what became of the container is told on
-/// standard output, one JSON line, when its program has started or could not be.
+/// standard output, a connection like those to the shim's socket: that its program has started or why it could not be,
+/// and later its end.
 pub fn run(dir: &str) -> Result<(), String> {
     chdir(dir).map_err(|e| format!("cannot enter {dir}: {}", e.desc()))?;
     let (options, spec) = bundle::load()?;
@@ -107,28 +128,34 @@ pub fn run(dir: &str) -> Result<(), String> {
     let _ = sys::prctl(libc::PR_SET_CHILD_SUBREAPER, 1);
     let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE);
     let mut signals = SigSet::empty();
-    for signal in [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+    for signal in [
+        Signal::SIGCHLD,
+        Signal::SIGTERM,
+        Signal::SIGINT,
+        Signal::SIGHUP,
+    ] {
         signals.add(signal);
     }
     let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&signals), None);
     match start(&options, spec) {
-        Ok(shim) => {
-            answer(&serde_json::json!({ "pid": shim.init() }));
+        Ok(mut shim) => {
+            let caller = fcntl(1, FcntlArg::F_DUPFD_CLOEXEC(3)).map(sys::own);
+            let_go();
+            shim.welcome(caller.ok());
             shim.run();
             Ok(())
         }
         Err((code, message)) => {
-            answer(&serde_json::json!({ "error": message, "code": code }));
-            Ok(())
+            let answer = serde_json::json!({ "error": message, "code": code });
+            std::io::stdout()
+                .write_all(format!("{answer}\n").as_bytes())
+                .map_err(|e| e.to_string())
         }
     }
 }
 
-/// Tells the caller, and lets go of its streams.
-fn answer(message: &serde_json::Value) {
-    let mut out = std::io::stdout();
-    let _ = writeln!(out, "{message}");
-    let _ = out.flush();
+/// Lets go of the caller's streams.
+fn let_go() {
     if let Ok(null) = open("/dev/null", OFlag::O_RDWR, Mode::empty()) {
         for number in 0..=2 {
             let _ = dup2(null, number);
@@ -140,7 +167,11 @@ fn answer(message: &serde_json::Value) {
 fn start(options: &Options, spec: Spec) -> Result<Shim, (i32, String)> {
     let plain_error = |text: String| (CANNOT_EXECUTE, text);
     let log = Log::open(&options.log).map_err(plain_error)?;
-    let tty = spec.process().as_ref().and_then(|p| p.terminal()).unwrap_or(false);
+    let tty = spec
+        .process()
+        .as_ref()
+        .and_then(|p| p.terminal())
+        .unwrap_or(false);
     let owner = spec.process().as_ref().map_or(0, |p| p.user().uid());
     let listener = connection::listener().map_err(plain_error)?;
     let (ours, theirs) = channel().map_err(plain_error)?;
@@ -159,7 +190,11 @@ fn start(options: &Options, spec: Spec) -> Result<Shim, (i32, String)> {
     if sys::fork().map_err(plain_error)?.is_none() {
         drop(ours);
         if options.plain {
-            let arguments = spec.process().as_ref().and_then(|p| p.args().clone()).unwrap_or_default();
+            let arguments = spec
+                .process()
+                .as_ref()
+                .and_then(|p| p.args().clone())
+                .unwrap_or_default();
             let streams = streams.map(Vec::from).unwrap_or_default();
             if let Err((code, text)) = plain::command(&arguments, tty, &streams, &spec, &theirs) {
                 send_message(&theirs, &Message::Refused(code, text), None);
@@ -171,11 +206,13 @@ fn start(options: &Options, spec: Spec) -> Result<Shim, (i32, String)> {
     drop((theirs, streams));
     let mut init = None;
     let mut refusal = None;
+    let mut cause = None;
     while let Some((message, descriptor)) = receive_message(&ours) {
         match message {
             Message::Process(pid) => init = Some(pid),
             Message::Terminal => stdin = Stdin::terminal(descriptor),
-            Message::Refused(code, text) => refusal = Some((code, text)),
+            Message::Cause(text) => cause = cause.or(Some(text)), // the first is the deepest
+            Message::Refused(code, text) => refusal = refusal.or(Some((code, text))),
         }
     }
     if let Some(console) = console
@@ -184,16 +221,24 @@ fn start(options: &Options, spec: Spec) -> Result<Shim, (i32, String)> {
         stdin = Stdin::terminal(receive_console(&console));
         let _ = nix::unistd::unlink(CONSOLE);
     }
-    if let Some(refusal) = refusal {
+    if let Some((code, text)) = refusal {
         crate::cgroups::remove(&options.cgroup);
-        return Err(refusal);
+        return Err((
+            code,
+            cause.map_or(text.clone(), |cause| format!("{text}: {cause}")),
+        ));
     }
     let Some(init) = init else {
         crate::cgroups::remove(&options.cgroup);
-        return Err(plain_error("the container's first process ended before its program started".to_owned()));
+        return Err(plain_error(
+            "the container's first process ended before its program started".to_owned(),
+        ));
     };
     if let Stdin::Terminal(master) = &stdin {
-        outputs.push(Output::new(Kind::Stdout, master.try_clone().map_err(|e| plain_error(e.to_string()))?));
+        outputs.push(Output::new(
+            Kind::Stdout,
+            master.try_clone().map_err(|e| plain_error(e.to_string()))?,
+        ));
     }
     Shim::new(options.clone(), spec, init, log, listener, stdin, outputs).map_err(plain_error)
 }
@@ -208,7 +253,17 @@ fn pipes(options: &Options, owner: u32) -> Result<Pipes, String> {
         let (read, write) = pipe2(OFlag::O_CLOEXEC).map_err(describe)?;
         (read, Stdin::Pipe(write))
     } else {
-        (sys::own(open("/dev/null", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).map_err(describe)?), Stdin::None)
+        (
+            sys::own(
+                open(
+                    "/dev/null",
+                    OFlag::O_RDONLY | OFlag::O_CLOEXEC,
+                    Mode::empty(),
+                )
+                .map_err(describe)?,
+            ),
+            Stdin::None,
+        )
     };
     let mut outputs = Vec::new();
     let mut end = |kind| -> Result<OwnedFd, String> {
@@ -227,9 +282,17 @@ fn pipes(options: &Options, owner: u32) -> Result<Pipes, String> {
 
 fn console_listener() -> Result<OwnedFd, String> {
     let describe = |e: Errno| format!("cannot listen on {CONSOLE}: {}", e.desc());
-    let fd = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).map_err(describe)?;
+    let fd = socket(
+        AddressFamily::Unix,
+        SockType::Stream,
+        SockFlag::SOCK_CLOEXEC,
+        None,
+    )
+    .map_err(describe)?;
     let _ = nix::unistd::unlink(CONSOLE);
-    UnixAddr::new(CONSOLE).and_then(|address| bind(fd.as_raw_fd(), &address)).map_err(describe)?;
+    UnixAddr::new(CONSOLE)
+        .and_then(|address| bind(fd.as_raw_fd(), &address))
+        .map_err(describe)?;
     listen(&fd, Backlog::new(1).unwrap_or(Backlog::MAXCONN)).map_err(describe)?;
     Ok(fd)
 }
@@ -240,8 +303,13 @@ fn receive_console(listener: &OwnedFd) -> Option<OwnedFd> {
     let mut buffer = [0u8; 4096];
     let mut space = nix::cmsg_space!([RawFd; 1]);
     let mut parts = [IoSliceMut::new(&mut buffer)];
-    let received =
-        recvmsg::<()>(fd.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC).ok()?;
+    let received = recvmsg::<()>(
+        fd.as_raw_fd(),
+        &mut parts,
+        Some(&mut space),
+        MsgFlags::MSG_CMSG_CLOEXEC,
+    )
+    .ok()?;
     for control in received.cmsgs().ok()? {
         if let ControlMessageOwned::ScmRights(fds) = control {
             return fds.into_iter().map(sys::own).next();

@@ -40,8 +40,14 @@ pub struct Log {
 impl Log {
     /// Opens or makes the file at `path`; with an empty path nothing is kept.
     pub fn open(path: &str) -> Result<Self, String> {
-        let mut log =
-            Self { path: path.to_owned(), file: None, size: 0, lost: 0, cut: false, entries: Vec::new() };
+        let mut log = Self {
+            path: path.to_owned(),
+            file: None,
+            size: 0,
+            lost: 0,
+            cut: false,
+            entries: Vec::new(),
+        };
         log.reopen()?;
         Ok(log)
     }
@@ -51,7 +57,11 @@ impl Log {
         if self.path.is_empty() {
             return Ok(());
         }
-        let file = OpenOptions::new().append(true).create(true).mode(0o640).open(&self.path);
+        let file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o640)
+            .open(&self.path);
         let file = file.map_err(|e| format!("cannot open the log {}: {e}", self.path))?;
         self.size = file.metadata().map_or(0, |m| m.len());
         self.file = Some(file);
@@ -108,7 +118,10 @@ impl Log {
         }
         if self.lost > 0 {
             let mut note = if self.cut { b"\n".to_vec() } else { Vec::new() };
-            let text = format!("orlop: {} bytes of this log could not be written", self.lost);
+            let text = format!(
+                "orlop: {} bytes of this log could not be written",
+                self.lost
+            );
             entry(&mut note, prefix, b" F ", text.as_bytes());
             if file.write_all(&note).is_err() {
                 self.lost += entries.len() as u64;
@@ -160,7 +173,10 @@ fn write_time(out: &mut Vec<u8>, seconds: i64, nanoseconds: i64) {
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let (year, month, day) = civil(days);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    let _ = write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{nanoseconds:09}Z");
+    let _ = write!(
+        out,
+        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{nanoseconds:09}Z"
+    );
 }
 
 /// Year, month and day of a day since 1970-01-01, in the proleptic Gregorian calendar: years begin in March, so that a
@@ -172,7 +188,11 @@ fn civil(days: i64) -> (i64, i64, i64) {
     let of_year = of_era - (365 * year + year / 4 - year / 100);
     let from_march = (5 * of_year + 2) / 153;
     let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let month = if from_march < 10 {
+        from_march + 3
+    } else {
+        from_march - 9
+    };
     (year + era * 400 + i64::from(month <= 2), month, day)
 }
 
@@ -189,14 +209,18 @@ mod tests {
     #[test]
     fn times() {
         assert_eq!(time(0, 5), "1970-01-01T00:00:00.000000005Z");
-        assert_eq!(time(951_782_399, 999_999_999), "2000-02-28T23:59:59.999999999Z");
+        assert_eq!(
+            time(951_782_399, 999_999_999),
+            "2000-02-28T23:59:59.999999999Z"
+        );
         assert_eq!(time(951_782_400, 0), "2000-02-29T00:00:00.000000000Z");
         assert_eq!(time(1_795_885_727, 0), "2026-11-28T17:08:47.000000000Z");
         assert_eq!(time(4_107_542_400, 0), "2100-03-01T00:00:00.000000000Z");
     }
 
     fn texts(chunks: &[&[u8]]) -> Vec<(String, usize)> {
-        let path = std::env::temp_dir().join(format!("orlop-log-{}-{:p}", std::process::id(), &chunks));
+        let path =
+            std::env::temp_dir().join(format!("orlop-log-{}-{:p}", std::process::id(), &chunks));
         let mut log = Log::open(path.to_str().expect("UTF-8")).expect("opens");
         let mut partial = Vec::new();
         for chunk in chunks {
@@ -216,17 +240,26 @@ mod tests {
     }
 
     fn wanted(entries: &[(&str, usize)]) -> Vec<(String, usize)> {
-        entries.iter().map(|(tag, length)| ((*tag).to_owned(), *length)).collect()
+        entries
+            .iter()
+            .map(|(tag, length)| ((*tag).to_owned(), *length))
+            .collect()
     }
 
     #[test]
     fn lines_are_joined_and_long_ones_split() {
-        assert_eq!(texts(&[b"one\ntw", b"o\n", b"no end"]), wanted(&[("F", 3), ("F", 3), ("P", 6)]));
+        assert_eq!(
+            texts(&[b"one\ntw", b"o\n", b"no end"]),
+            wanted(&[("F", 3), ("F", 3), ("P", 6)])
+        );
         let long = vec![b'x'; 40_000];
         let split = [("P", 16_384), ("P", 16_384), ("F", 7_232), ("F", 1)];
         assert_eq!(texts(&[&long, b"\n", b"a\n"]), wanted(&split));
         assert_eq!(texts(&[&[&long[..], b"\na\n"].concat()]), wanted(&split));
         assert_eq!(texts(&[b"\n\n"]), wanted(&[("F", 0), ("F", 0)]));
-        assert_eq!(texts(&[&[&long[..16_384], b"\n"].concat()]), wanted(&[("F", 16_384)]));
+        assert_eq!(
+            texts(&[&[&long[..16_384], b"\n"].concat()]),
+            wanted(&[("F", 16_384)])
+        );
     }
 }

@@ -23,6 +23,7 @@ mod report;
 mod supervise;
 mod sys;
 mod terminal;
+mod trace;
 
 use std::process::ExitCode;
 

@@ -6,7 +6,9 @@ use std::path::Path;
 
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::syscall::syscall::SyscallType;
-use libcontainer::workload::{Executor, ExecutorError, ExecutorSetEnvsError, ExecutorValidationError};
+use libcontainer::workload::{
+    Executor, ExecutorError, ExecutorSetEnvsError, ExecutorValidationError,
+};
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
@@ -16,7 +18,7 @@ use crate::bundle::Options;
 use crate::credentials::{self, CANNOT_EXECUTE};
 use crate::launch::{CONSOLE, Message, send_message};
 use crate::report::chain;
-use crate::{exec, sys};
+use crate::{exec, sys, trace};
 
 /// libcontainer's own state, below the container's folder.
 const STATE: &str = "oci";
@@ -27,6 +29,7 @@ pub fn container(options: &Options, streams: Option<[OwnedFd; 3]>, channel: Owne
     exec::default_signals();
     let channel = exec::keep(channel); // the container's first process tells by it why its program does not start
     let theirs = sys::own(channel);
+    trace::to(channel);
     if let Err(text) = build(options, streams, channel, &theirs) {
         send_message(&theirs, &Message::Refused(CANNOT_EXECUTE, text), None);
         sys::leave(1);
@@ -34,7 +37,12 @@ pub fn container(options: &Options, streams: Option<[OwnedFd; 3]>, channel: Owne
     sys::leave(0);
 }
 
-fn build(options: &Options, streams: Option<[OwnedFd; 3]>, channel: i32, theirs: &OwnedFd) -> Result<(), String> {
+fn build(
+    options: &Options,
+    streams: Option<[OwnedFd; 3]>,
+    channel: i32,
+    theirs: &OwnedFd,
+) -> Result<(), String> {
     if !options.overlay.is_empty() {
         mount_root(options)?;
     }
@@ -45,11 +53,19 @@ fn build(options: &Options, streams: Option<[OwnedFd; 3]>, channel: i32, theirs:
         .map_err(describe)?
         .with_executor(Program { channel });
     builder = match streams {
-        Some([stdin, stdout, stderr]) => builder.with_stdin(stdin).with_stdout(stdout).with_stderr(stderr),
+        Some([stdin, stdout, stderr]) => builder
+            .with_stdin(stdin)
+            .with_stdout(stdout)
+            .with_stderr(stderr),
         None => builder.with_console_socket(Some(Path::new("../..").join(CONSOLE))),
     };
-    let mut container =
-        builder.as_init(".").with_systemd(false).with_detach(true).as_sibling(true).build().map_err(describe)?;
+    let mut container = builder
+        .as_init(".")
+        .with_systemd(false)
+        .with_detach(true)
+        .as_sibling(true)
+        .build()
+        .map_err(describe)?;
     if let Some(pid) = container.pid() {
         send_message(theirs, &Message::Process(pid.as_raw()), None);
     }
@@ -59,17 +75,25 @@ fn build(options: &Options, streams: Option<[OwnedFd; 3]>, channel: i32, theirs:
 /// Mounts the overlay where only the container will see it, so that it goes away with the container's last process,
 /// whatever happens to anybody else.
 fn mount_root(options: &Options) -> Result<(), String> {
-    let failed = |what: &str, e: Errno| format!("cannot mount the root file system: {what}: {}", e.desc());
+    let failed =
+        |what: &str, e: Errno| format!("cannot mount the root file system: {what}: {}", e.desc());
     unshare(CloneFlags::CLONE_NEWNS).map_err(|e| failed("unshare", e))?;
     let none = None::<&str>;
     if options.shared_mounts {
         let at = own_mount().unwrap_or_else(|| "/".to_owned());
         mount(none, at.as_str(), none, MsFlags::MS_PRIVATE, none).map_err(|e| failed(&at, e))?;
     } else {
-        mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_SLAVE, none).map_err(|e| failed("/", e))?;
+        mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_SLAVE, none)
+            .map_err(|e| failed("/", e))?;
     }
-    mount(Some("overlay"), "rootfs", Some("overlay"), MsFlags::empty(), Some(options.overlay.as_str()))
-        .map_err(|e| failed("overlay", e))
+    mount(
+        Some("overlay"),
+        "rootfs",
+        Some("overlay"),
+        MsFlags::empty(),
+        Some(options.overlay.as_str()),
+    )
+    .map_err(|e| failed("overlay", e))
 }
 
 /// The mount point that holds the current directory.
@@ -92,8 +116,14 @@ struct Program {
 
 impl Executor for Program {
     fn exec(&self, spec: &Spec) -> Result<(), ExecutorError> {
-        let arguments = spec.process().as_ref().and_then(|p| p.args().clone()).unwrap_or_default();
-        let environment: Vec<String> = std::env::vars().map(|(name, value)| format!("{name}={value}")).collect();
+        let arguments = spec
+            .process()
+            .as_ref()
+            .and_then(|p| p.args().clone())
+            .unwrap_or_default();
+        let environment: Vec<String> = std::env::vars()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         let (code, text) = credentials::execute(&arguments, &environment);
         send_message(&sys::own(self.channel), &Message::Refused(code, text), None);
         sys::leave(code);

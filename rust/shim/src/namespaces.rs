@@ -27,38 +27,75 @@ struct Wanted {
     sysctls: BTreeMap<String, String>,
 }
 
-const KINDS: [(&str, CloneFlags); 3] =
-    [("net", CloneFlags::CLONE_NEWNET), ("ipc", CloneFlags::CLONE_NEWIPC), ("uts", CloneFlags::CLONE_NEWUTS)];
+/// Options of /dev/shm, which goes with the IPC namespace; its size as other runtimes have it.
+const SHM: &str = "mode=1777,size=64m";
+
+const KINDS: [(&str, CloneFlags); 3] = [
+    ("net", CloneFlags::CLONE_NEWNET),
+    ("ipc", CloneFlags::CLONE_NEWIPC),
+    ("uts", CloneFlags::CLONE_NEWUTS),
+];
 
 /// Makes the namespaces that `namespaces.json` in `dir` asks for and binds them to the files `net`, `ipc` and `uts`
-/// there. They live until the files are unmounted and their last process has ended.
+/// there, and a file system for /dev/shm to `shm`. They live until the files are unmounted and their last process has ended.
 pub fn sandbox(dir: &str) -> Result<(), String> {
     chdir(dir).map_err(|e| format!("cannot enter {dir}: {}", e.desc()))?;
-    let text = fs::read("namespaces.json").map_err(|e| format!("cannot read namespaces.json: {e}"))?;
-    let wanted: Wanted = serde_json::from_slice(&text).map_err(|e| format!("namespaces.json: {e}"))?;
+    let text =
+        fs::read("namespaces.json").map_err(|e| format!("cannot read namespaces.json: {e}"))?;
+    let wanted: Wanted =
+        serde_json::from_slice(&text).map_err(|e| format!("namespaces.json: {e}"))?;
     let kinds: Vec<_> = KINDS
         .into_iter()
         .zip([wanted.network, wanted.ipc, wanted.uts])
         .filter_map(|(kind, is_wanted)| is_wanted.then_some(kind))
         .collect();
-    let flags = kinds.iter().fold(CloneFlags::empty(), |all, (_, flag)| all | *flag);
+    let flags = kinds
+        .iter()
+        .fold(CloneFlags::empty(), |all, (_, flag)| all | *flag);
     unshare(flags).map_err(|e| format!("cannot make namespaces: {}", e.desc()))?;
     if wanted.network {
         loopback_up()?;
     }
     if wanted.uts && !wanted.hostname.is_empty() {
-        sethostname(&wanted.hostname)
-            .map_err(|e| format!("cannot set the host name {:?}: {}", wanted.hostname, e.desc()))?;
+        sethostname(&wanted.hostname).map_err(|e| {
+            format!(
+                "cannot set the host name {:?}: {}",
+                wanted.hostname,
+                e.desc()
+            )
+        })?;
     }
     for (name, value) in &wanted.sysctls {
+        if !(if name.starts_with("net.") {
+            wanted.network
+        } else {
+            wanted.ipc
+        }) {
+            return Err(format!(
+                "sysctl {name} would be the node's own: the pod has no such namespace"
+            ));
+        }
         let path = Path::new("/proc/sys").join(name.replace('.', "/"));
-        fs::write(&path, value).map_err(|e| format!("cannot set sysctl {name} to {value:?}: {e}"))?;
+        fs::write(&path, value)
+            .map_err(|e| format!("cannot set sysctl {name} to {value:?}: {e}"))?;
     }
     for (name, _) in &kinds {
         File::create(name).map_err(|e| format!("cannot make {dir}/{name}: {e}"))?;
         let source = format!("/proc/self/ns/{name}");
-        mount(Some(source.as_str()), *name, None::<&str>, MsFlags::MS_BIND, None::<&str>)
-            .map_err(|e| format!("cannot keep the namespace at {dir}/{name}: {}", e.desc()))?;
+        mount(
+            Some(source.as_str()),
+            *name,
+            None::<&str>,
+            MsFlags::MS_BIND,
+            None::<&str>,
+        )
+        .map_err(|e| format!("cannot keep the namespace at {dir}/{name}: {}", e.desc()))?;
+    }
+    if wanted.ipc {
+        fs::create_dir("shm").map_err(|e| format!("cannot make {dir}/shm: {e}"))?;
+        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+        mount(Some("shm"), "shm", Some("tmpfs"), flags, Some(SHM))
+            .map_err(|e| format!("cannot mount {dir}/shm: {}", e.desc()))?;
     }
     Ok(())
 }
@@ -67,14 +104,16 @@ pub fn sandbox(dir: &str) -> Result<(), String> {
 pub fn enter() -> Result<(), String> {
     for (name, flag) in KINDS {
         if let Ok(file) = File::open(name) {
-            setns(&file, flag).map_err(|e| format!("cannot enter the namespace {name}: {}", e.desc()))?;
+            setns(&file, flag)
+                .map_err(|e| format!("cannot enter the namespace {name}: {}", e.desc()))?;
         }
     }
     Ok(())
 }
 
 fn loopback_up() -> Result<(), String> {
-    let socket = std::net::UdpSocket::bind("0.0.0.0:0").map_err(|e| format!("cannot bring up lo: {e}"))?;
+    let socket =
+        std::net::UdpSocket::bind("0.0.0.0:0").map_err(|e| format!("cannot bring up lo: {e}"))?;
     // SAFETY: all zeros is a valid ifreq.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {

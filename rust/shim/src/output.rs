@@ -38,7 +38,8 @@ pub struct Sink {
 
 /// Sets O_NONBLOCK.
 pub fn nonblocking(fd: &OwnedFd) {
-    let flags = fcntl(fd.as_raw_fd(), FcntlArg::F_GETFL).map_or(OFlag::empty(), OFlag::from_bits_retain);
+    let flags =
+        fcntl(fd.as_raw_fd(), FcntlArg::F_GETFL).map_or(OFlag::empty(), OFlag::from_bits_retain);
     let _ = fcntl(fd.as_raw_fd(), FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK));
 }
 
@@ -46,7 +47,11 @@ impl Output {
     /// Reads from `fd`.
     pub fn new(kind: Kind, fd: OwnedFd) -> Self {
         nonblocking(&fd);
-        Self { kind, fd: Some(fd), partial: Vec::new() }
+        Self {
+            kind,
+            fd: Some(fd),
+            partial: Vec::new(),
+        }
     }
 
     /// Its descriptor while more may come.
@@ -56,7 +61,9 @@ impl Output {
 
     /// Whether an attached client has yet to read what came before.
     pub fn waits(&self, sinks: &[Sink]) -> bool {
-        sinks.iter().any(|s| s.kind == self.kind && s.is_pending() && s.pending.len() >= MOST_PENDING)
+        sinks
+            .iter()
+            .any(|s| s.kind == self.kind && s.is_pending() && s.pending.len() >= MOST_PENDING)
     }
 
     /// Takes what is there, a chunk at most. False when there is nothing now.
@@ -91,7 +98,13 @@ impl Sink {
     /// A client's pipe.
     pub fn new(connection: u64, kind: Kind, fd: OwnedFd) -> Self {
         nonblocking(&fd);
-        Self { connection, fd, kind, pending: Vec::new(), closed: false }
+        Self {
+            connection,
+            fd,
+            kind,
+            pending: Vec::new(),
+            closed: false,
+        }
     }
 
     /// Whether something is yet to be written.

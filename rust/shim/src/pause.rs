@@ -46,10 +46,18 @@ pub fn run(dir: &str) -> Result<(), String> {
         reap();
     };
     drop(theirs);
-    if let Some((crate::launch::Message::Refused(_, text), _)) = crate::launch::receive_message(&ours) {
+    if let Some((crate::launch::Message::Refused(_, text), _)) =
+        crate::launch::receive_message(&ours)
+    {
         return Err(text);
     }
-    files::write("pause.json", &Paused { pid: pid.as_raw(), start_time: files::start_time(pid) })
+    files::write(
+        "pause.json",
+        &Paused {
+            pid: pid.as_raw(),
+            start_time: files::start_time(pid),
+        },
+    )
 }
 
 /// Takes everything away that it does not need: files, user, privileges.
@@ -61,10 +69,18 @@ fn confine() -> Result<(), String> {
     // SAFETY: PR_SET_NAME reads a terminated string.
     unsafe { libc::prctl(libc::PR_SET_NAME, c"pause".as_ptr()) };
     unshare(CloneFlags::CLONE_NEWNS).map_err(|e| failed("unshare", e))?;
-    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).map_err(|e| failed("private mounts", e))?;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
+        .map_err(|e| failed("private mounts", e))?;
     fs::create_dir_all("empty").map_err(|e| format!("pause: cannot make a root: {e}"))?;
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    mount(Some("tmpfs"), "empty", Some("tmpfs"), flags, Some("size=4k")).map_err(|e| failed("tmpfs", e))?;
+    mount(
+        Some("tmpfs"),
+        "empty",
+        Some("tmpfs"),
+        flags,
+        Some("size=4k"),
+    )
+    .map_err(|e| failed("tmpfs", e))?;
     chdir("empty").map_err(|e| failed("chdir", e))?;
     pivot_root(".", ".").map_err(|e| failed("pivot_root", e))?;
     umount2(".", MntFlags::MNT_DETACH).map_err(|e| failed("umount", e))?;
@@ -86,7 +102,10 @@ fn reap() -> ! {
     loop {
         match signals.wait() {
             Ok(Signal::SIGCHLD) => {
-                while !matches!(waitpid(None, Some(WaitPidFlag::WNOHANG)), Ok(WaitStatus::StillAlive) | Err(_)) {}
+                while !matches!(
+                    waitpid(None, Some(WaitPidFlag::WNOHANG)),
+                    Ok(WaitStatus::StillAlive) | Err(_)
+                ) {}
             }
             Ok(_) => sys::leave(0),
             Err(_) => {}

@@ -31,7 +31,13 @@ pub fn command(
     }
 }
 
-fn finish(arguments: &[String], tty: bool, streams: &[OwnedFd], spec: &Spec, channel: &OwnedFd) -> Refusal {
+fn finish(
+    arguments: &[String],
+    tty: bool,
+    streams: &[OwnedFd],
+    spec: &Spec,
+    channel: &OwnedFd,
+) -> Refusal {
     let Some(process) = spec.process() else {
         return (CANNOT_EXECUTE, "config.json has no process".to_owned());
     };
@@ -40,7 +46,10 @@ fn finish(arguments: &[String], tty: bool, streams: &[OwnedFd], spec: &Spec, cha
     }
     if let Err(error) = chdir(process.cwd()) {
         let cwd = process.cwd().display();
-        return (CANNOT_EXECUTE, format!("cannot enter the working directory {cwd}: {}", error.desc()));
+        return (
+            CANNOT_EXECUTE,
+            format!("cannot enter the working directory {cwd}: {}", error.desc()),
+        );
     }
     sys::close_on_exec_from(3);
     default_signals();
@@ -53,7 +62,10 @@ pub fn descendants() -> Vec<Pid> {
     let mut open = vec![std::process::id() as i32];
     while let Some(parent) = open.pop() {
         let path = format!("/proc/{parent}/task/{parent}/children");
-        for child in std::fs::read_to_string(path).unwrap_or_default().split_whitespace() {
+        for child in std::fs::read_to_string(path)
+            .unwrap_or_default()
+            .split_whitespace()
+        {
             if let Ok(pid) = child.parse() {
                 found.push(Pid::from_raw(pid));
                 open.push(pid);

@@ -119,9 +119,15 @@ impl Shim {
         })
     }
 
-    /// The container's first process.
-    pub fn init(&self) -> i32 {
-        self.init.as_raw()
+    /// Takes over the connection of whoever has started the container, and tells that it runs.
+    pub fn welcome(&mut self, caller: Option<OwnedFd>) {
+        if let Some(fd) = caller {
+            let mut connection = Connection::new(fd, self.next_connection);
+            connection.waits = true;
+            connection.send(&json!({ "pid": self.init.as_raw() }), None);
+            self.next_connection += 1;
+            self.connections.push(connection);
+        }
     }
 
     /// Until the container has ended and everybody knows.
@@ -148,7 +154,11 @@ impl Shim {
             }
         }
         for (index, sink) in self.sinks.iter().enumerate() {
-            let wanted = if sink.is_pending() { PollFlags::POLLOUT } else { PollFlags::empty() };
+            let wanted = if sink.is_pending() {
+                PollFlags::POLLOUT
+            } else {
+                PollFlags::empty()
+            };
             sources.push(Source::Sink(index));
             polled.push(PollFd::new(sink.fd.as_fd(), wanted));
         }
@@ -185,8 +195,10 @@ impl Shim {
                 Source::Command(index) => self.progress(index),
             }
         }
-        self.sinks.retain_mut(|sink| sink.is_open() && !gone.contains(&sink.connection));
-        self.connections.retain(|connection| !gone.contains(&connection.id));
+        self.sinks
+            .retain_mut(|sink| sink.is_open() && !gone.contains(&sink.connection));
+        self.connections
+            .retain(|connection| !gone.contains(&connection.id));
         self.report_commands();
         self.report_full_log();
     }
@@ -223,7 +235,9 @@ impl Shim {
     fn pump(&mut self, index: usize) {
         let output = &mut self.outputs[index];
         for _ in 0..TURNS {
-            if output.waits(&self.sinks) || !output.pump(&mut self.log, &mut self.sinks, &mut self.buffer) {
+            if output.waits(&self.sinks)
+                || !output.pump(&mut self.log, &mut self.sinks, &mut self.buffer)
+            {
                 break;
             }
         }
@@ -262,7 +276,15 @@ impl Shim {
                 Ok(None)
             }
             Request::Exec { args, tty } => {
-                let command = exec::start(id, &args, tty, descriptors, &self.options, &self.spec, self.init)?;
+                let command = exec::start(
+                    id,
+                    &args,
+                    tty,
+                    descriptors,
+                    &self.options,
+                    &self.spec,
+                    self.init,
+                )?;
                 self.commands.push(command);
                 Ok(None) // told when the program has started
             }
@@ -311,12 +333,23 @@ impl Shim {
     }
 
     fn has_process_namespace(&self) -> bool {
-        self.spec.linux().as_ref().and_then(|l| l.namespaces().as_ref()).is_some_and(|all| {
-            all.iter().any(|n| n.typ() == oci_spec::runtime::LinuxNamespaceType::Pid && n.path().is_none())
-        })
+        self.spec
+            .linux()
+            .as_ref()
+            .and_then(|l| l.namespaces().as_ref())
+            .is_some_and(|all| {
+                all.iter().any(|n| {
+                    n.typ() == oci_spec::runtime::LinuxNamespaceType::Pid && n.path().is_none()
+                })
+            })
     }
 
-    fn attach(&mut self, index: usize, stdin: bool, descriptors: Vec<OwnedFd>) -> Result<Option<Value>, String> {
+    fn attach(
+        &mut self,
+        index: usize,
+        stdin: bool,
+        descriptors: Vec<OwnedFd>,
+    ) -> Result<Option<Value>, String> {
         let connection = &mut self.connections[index];
         let tty = matches!(self.stdin, Stdin::Terminal(_));
         let input = match &self.stdin {
@@ -336,10 +369,13 @@ impl Shim {
     /// What a command on its way has told.
     fn progress(&mut self, index: usize) {
         let command = &mut self.commands[index];
-        let Some(channel) = &command.channel else { return };
+        let Some(channel) = &command.channel else {
+            return;
+        };
         match receive_message(channel) {
             Some((Message::Process(pid), _)) => command.known(Pid::from_raw(pid)),
             Some((Message::Terminal, master)) => command.terminal = master,
+            Some((Message::Cause(_), _)) => {}
             Some((Message::Refused(code, text), _)) => command.refusal = Some((code, text)),
             None => command.channel = None,
         }
@@ -381,7 +417,11 @@ impl Shim {
         if self.options.log_max == 0 || self.log.size() < self.options.log_max {
             return;
         }
-        for connection in self.connections.iter_mut().filter(|c| c.waits && !c.told_full) {
+        for connection in self
+            .connections
+            .iter_mut()
+            .filter(|c| c.waits && !c.told_full)
+        {
             connection.told_full = true;
             connection.send(&json!({ "logFull": true }), None);
         }
@@ -389,7 +429,9 @@ impl Shim {
 
     /// Ends what the container left behind, keeps its last words and its exit code, and tells who waits.
     fn finish(mut self) {
-        let Some((status, finished_at)) = self.ended else { return };
+        let Some((status, finished_at)) = self.ended else {
+            return;
+        };
         if self.options.plain {
             for pid in plain::descendants() {
                 let _ = kill(pid, Signal::SIGKILL);
@@ -397,14 +439,22 @@ impl Shim {
         } else if !self.has_process_namespace() {
             cgroups::kill_all(&self.options.cgroup);
         }
-        self.until(DRAIN, |shim| shim.outputs.iter().all(|o| o.fd().is_none()) && shim.commands.is_empty());
+        self.until(DRAIN, |shim| {
+            shim.outputs.iter().all(|o| o.fd().is_none()) && shim.commands.is_empty()
+        });
         for output in &mut self.outputs {
             output.end(&mut self.log);
         }
         self.until(FLUSH, |shim| !shim.sinks.iter().any(Sink::is_pending));
         let (code, signal) = code(status);
         let oom = !self.options.plain && cgroups::oom_kills(&self.options.cgroup) > 0;
-        let exit = Exit { code, signal, oom, finished_at, message: String::new() };
+        let exit = Exit {
+            code,
+            signal,
+            oom,
+            finished_at,
+            message: String::new(),
+        };
         if let Err(text) = files::write("exit.json", &exit) {
             eprintln!("{text}");
         }

@@ -40,6 +40,11 @@ pub fn own(fd: RawFd) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
+/// Uses a descriptor that stays somebody else's.
+pub fn lend<T>(fd: RawFd, work: impl FnOnce(&OwnedFd) -> T) -> T {
+    work(&std::mem::ManuallyDrop::new(own(fd)))
+}
+
 /// prctl(2) with one argument.
 pub fn prctl(option: i32, argument: libc::c_ulong) -> Result<(), Errno> {
     // SAFETY: the options used here (dumpable, subreaper, keepcaps, no_new_privs) take integers.
@@ -56,12 +61,22 @@ pub fn pidfd(pid: Pid) -> Result<OwnedFd, Errno> {
 /// Marks all descriptors from `first` on to be closed by execve(2).
 pub fn close_on_exec_from(first: u32) {
     // SAFETY: takes integers; it changes flags only.
-    unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            first,
+            u32::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        )
+    };
 }
 
 /// setrlimit(2).
 pub fn set_limit(resource: u32, soft: u64, hard: u64) -> Result<(), Errno> {
-    let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
+    let limit = libc::rlimit {
+        rlim_cur: soft,
+        rlim_max: hard,
+    };
     // SAFETY: `limit` lives through the call.
     Errno::result(unsafe { libc::setrlimit(resource, &limit) }).map(drop)
 }
