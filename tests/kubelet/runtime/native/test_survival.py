@@ -255,6 +255,11 @@ def small_disk(path: Path, size: str) -> Iterator[None]:
         subprocess.run(["umount", "--lazy", str(path)], check=True)
 
 
+async def many(world: NativeWorld, sandbox_id: str, pod: v.PodSandboxConfig) -> None:
+    for n in range(100):
+        await world.container(sandbox_id, pod, world.sleeps(), metadata=v.ContainerMetadata(name=f"n{n}"), start=False)
+
+
 async def test_a_full_disk_stops_no_container(tmp_path: Path) -> None:
     state = tmp_path / "state"
     with small_disk(state, "4m"):
@@ -275,10 +280,7 @@ async def test_a_full_disk_stops_no_container(tmp_path: Path) -> None:
                     await session.write(b"during " + b"y" * 1000 + b"\n")
                     assert (await session.read()) is not None
                 with pytest.raises(RuntimeFailure, match="No space left"):
-                    for n in range(100):
-                        await world.container(
-                            sandbox_id, pod, world.sleeps(), metadata=v.ContainerMetadata(name=f"n{n}"), start=False
-                        )
+                    await many(world, sandbox_id, pod)
                 filler.unlink()
                 await session.write(b"after\n")
                 assert await asyncio.wait_for(session.read(), 10) is not None

@@ -50,6 +50,8 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     """Files of the image that read as empty."""
     unified: bool
     """Control groups of version 2."""
+    hierarchies: tuple[str, ...] = ()
+    """Those of version 1: libcontainer mounts them writable whatever is asked for, so they are made read-only after."""
     cgroup: str
 
 
@@ -88,7 +90,10 @@ def spec(
         "namespaces": _namespaces(sandbox.namespaces, place),
         "devices": _devices(config),
         "maskedPaths": [*(() if open_proc else MASKED), *place.masked],
-        "readonlyPaths": [] if open_proc else list(READONLY),
+        "readonlyPaths": [
+            *(() if open_proc else READONLY),
+            *(() if security.privileged else place.hierarchies),
+        ],
         "rootfsPropagation": "shared" if bidirectional else "slave",
     }
     profile = seccomp.profile(security.seccomp, frozenset(caps), security.privileged)

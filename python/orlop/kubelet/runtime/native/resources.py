@@ -16,6 +16,13 @@ def unified(root: Path = ROOT) -> bool:
     return (root / "cgroup.controllers").exists()
 
 
+def hierarchies(root: Path = ROOT) -> tuple[str, ...]:
+    """The mount points of control groups of version 1, as containers see them too; none with version 2."""
+    if unified(root) or not root.is_dir():
+        return ()
+    return tuple(sorted(str(entry) for entry in root.iterdir() if entry.is_dir() and not entry.is_symlink()))
+
+
 def oci_resources(resources: v.Resources) -> dict[str, Any]:
     """linux.resources of config.json, what is set. Swap is not given: memory and swap get the memory's limit."""
     cpu = {

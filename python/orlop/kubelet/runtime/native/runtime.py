@@ -72,6 +72,7 @@ class NativeRuntime(NativeImages):
         self._containers: dict[str, Container] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._unified = resources.unified()
+        self._hierarchies = resources.hierarchies()
 
     async def open(self) -> None:
         if not self._program.source.exists():
@@ -210,6 +211,7 @@ class NativeRuntime(NativeImages):
                 namespaces=sandbox.paths() if self._real else {},
                 files=sandbox.files(config.security.readonly_rootfs) if self._real else (),
                 unified=self._unified,
+                hierarchies=self._hierarchies,
                 cgroup=record.cgroup,
             )
             limit = self._log_limits.max_size if record.log_path else 0
