@@ -21,7 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--root-dir", type=Path, default=Kubelet.default_root(), metavar="DIR", help="where pods' files are"
     )
-    parser.add_argument("--runtime", choices=("native", "docker", "hollow"), default="native", help="what runs containers")
+    parser.add_argument(
+        "--runtime", choices=("native", "docker", "hollow"), default="native", help="what runs containers"
+    )
     parser.add_argument(
         "--node-ip", default="", metavar="ADDRESS", help="the node's address (default: its primary one)"
     )

@@ -187,7 +187,8 @@ def small_logs(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("small_logs")
 async def test_logs_rotate_without_losing_a_line(world: NativeWorld) -> None:
     count = 40_000
-    script = f"i=0; while [ $i -lt {count} ]; do echo line $i; i=$((i+1)); done; sleep 0.2; echo end"
+    pause = "[ $((i % 2000)) = 0 ] && sleep 0.2"
+    script = f"i=0; while [ $i -lt {count} ]; do echo line $i; i=$((i+1)); {pause}; done; echo end"
     container_id = await world.run(sh(script))
     follow = asyncio.ensure_future(world.log(container_id, follow=True))
     await world.ended(container_id, 100)

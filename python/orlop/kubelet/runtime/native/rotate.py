@@ -35,10 +35,10 @@ def tidy(path: Path, limits: LogLimits) -> None:
     for unfinished in path.parent.glob(f"{path.name}.*.tmp"):
         unfinished.unlink(missing_ok=True)
     rotated = sorted(path.parent.glob(f"{path.name}.*"))
-    keep = max(0, limits.max_files - 1)
-    for old in rotated[: len(rotated) - keep]:
+    surplus = max(0, len(rotated) - max(0, limits.max_files - 1))
+    for old in rotated[:surplus]:
         old.unlink(missing_ok=True)
-    for old in rotated[len(rotated) - keep : -1] if keep else ():
+    for old in rotated[surplus:-1]:
         if old.suffix != ".gz":
             _compress(old)
 
