@@ -112,7 +112,10 @@ def _layers(folder: Path, source: Source) -> list[str]:
     for number, layer in enumerate(source.layers):
         (folder / "l" / str(number)).symlink_to(layer)
     files = []
-    for path in source.masked:
+    hidden = set(source.masked)
+    for path in sorted(hidden):
+        if any(str(parent) in hidden for parent in Path(path).parents):
+            continue
         lower = next((layer / path.lstrip("/") for layer in source.layers if (layer / path.lstrip("/")).exists()), None)
         if lower is None:
             continue
