@@ -1,7 +1,7 @@
 """The runtimes that the conformance suite runs over, each with a way to say what its containers shall do."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,13 @@ from orlop.kubelet.runtime.native.runtime import NativeRuntime
 
 EVENT_SECONDS = 20.0
 POD_CIDR = "10.203.0.0/24"
+
+
+async def until(condition: Callable[[], bool], seconds: float = EVENT_SECONDS) -> None:
+    """Looks again and again at what nobody tells: files and processes of the machine."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
 
 
 class World:

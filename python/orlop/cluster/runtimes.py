@@ -39,7 +39,8 @@ def choose_runtime(settings: Settings) -> str:
             missing.append("root is needed to set up pod networks (try sudo)")
         if not docker_answers():
             missing.append(
-                f"no Docker Engine answers at {DOCKER_SOCKET} (on Debian: apt-get install docker.io, then start dockerd)"
+                f"no Docker Engine answers at {DOCKER_SOCKET} "
+                "(on Debian: apt-get install docker.io, then start dockerd)"
             )
     if kind == "native" and root:
         missing += native_lacks(settings)

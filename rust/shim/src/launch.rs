@@ -5,13 +5,13 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
 use nix::sys::socket::{
     AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType,
     UnixAddr, accept4, bind, listen, recvmsg, sendmsg, socket, socketpair,
 };
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{Uid, chdir, close, dup2, fchown, pipe2, setsid};
+use nix::unistd::{Pid, Uid, chdir, close, dup2, fchown, pipe2, setsid};
 use oci_spec::runtime::Spec;
 
 use crate::bundle::{self, Options};
@@ -19,7 +19,7 @@ use crate::credentials::CANNOT_EXECUTE;
 use crate::log::{Kind, Log};
 use crate::output::{Output, PIPE_SIZE};
 use crate::supervise::{Shim, Stdin};
-use crate::{connection, make, output, plain, sys};
+use crate::{cgroups, connection, make, output, plain, sys};
 
 /// Where libcontainer hands over a container's terminal.
 pub const CONSOLE: &str = "console.sock";
@@ -221,15 +221,21 @@ fn start(options: &Options, spec: Spec) -> Result<Shim, (i32, String)> {
         stdin = Stdin::terminal(receive_console(&console));
         let _ = nix::unistd::unlink(CONSOLE);
     }
+    let abandon = |init: Option<i32>| {
+        if let Some(pid) = init {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+        cgroups::remove(&options.cgroup); // kills what is left in it
+    };
     if let Some((code, text)) = refusal {
-        crate::cgroups::remove(&options.cgroup);
+        abandon(init);
         return Err((
             code,
             cause.map_or(text.clone(), |cause| format!("{text}: {cause}")),
         ));
     }
     let Some(init) = init else {
-        crate::cgroups::remove(&options.cgroup);
+        abandon(None);
         return Err(plain_error(
             "the container's first process ended before its program started".to_owned(),
         ));
@@ -240,7 +246,10 @@ fn start(options: &Options, spec: Spec) -> Result<Shim, (i32, String)> {
             master.try_clone().map_err(|e| plain_error(e.to_string()))?,
         ));
     }
-    Shim::new(options.clone(), spec, init, log, listener, stdin, outputs).map_err(plain_error)
+    Shim::new(options.clone(), spec, init, log, listener, stdin, outputs).map_err(|text| {
+        abandon(Some(init));
+        plain_error(text)
+    })
 }
 
 type Pipes = ([OwnedFd; 3], Stdin, Vec<Output>);

@@ -6,6 +6,7 @@ import gzip
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -14,10 +15,11 @@ from typing import Any
 
 import pytest
 from tests.support import runtimes
-from tests.support.runtimes import NativeWorld
+from tests.support.runtimes import NativeWorld, until
 
 from orlop.kubelet.runtime import values as v
 from orlop.kubelet.runtime.base import RuntimeFailure
+from orlop.kubelet.runtime.native import groups
 from orlop.kubelet.runtime.native.rotate import LogLimits
 from orlop.kubelet.runtime.native.sandboxes import unmount
 
@@ -38,12 +40,18 @@ def left_behind(world: NativeWorld, folder: Path) -> list[str]:
     found += [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if f"{folder}/" in line]
     found += [str(path) for path in Path("/sys/fs/cgroup").glob(f"*/orlop/{world.scope}")]
     found += [str(path) for path in Path("/run/orlop").glob(world.scope)]
+    return found + [command for command in processes("orlop-shim ") if str(folder) in command]
+
+
+def processes(beginning: str) -> list[str]:
+    """The command lines of this machine that begin so."""
+    found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
                 command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                if command.startswith("orlop-shim") and str(folder) in command:
-                    found.append(f"{entry.name} {command}")
+                if command.startswith(beginning):
+                    found.append(command)
     return found
 
 
@@ -56,10 +64,15 @@ def shim_of(world: NativeWorld, container_id: str) -> int:
     return int(re.search(r'"shim":(\d+)', text)[1])  # type: ignore[index]
 
 
+def is_running(pid: int) -> bool:
+    try:
+        return " Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+
+
 async def gone(pid: int) -> None:
-    async with asyncio.timeout(20):
-        while Path(f"/proc/{pid}").exists() and " Z " not in Path(f"/proc/{pid}/stat").read_text():
-            await asyncio.sleep(0.02)
+    await until(lambda: not is_running(pid))
 
 
 async def test_a_shim_that_is_killed_takes_its_container_along(world: NativeWorld) -> None:
@@ -142,9 +155,8 @@ async def test_a_fork_bomb_under_its_limit(world: NativeWorld) -> None:
         sh("bomb() { bomb | bomb & }; bomb; while :; do sleep 1; done"),
         resources=v.Resources(pids_limit=40),
     )
-    async with asyncio.timeout(20):
-        while (await world.runtime.container_stats(bomb)).pids < 30:
-            await asyncio.sleep(0.05)
+    groups_of_bomb = groups.of(f"/orlop/{world.scope}/{sandbox_id}/{bomb}")
+    await until(lambda: groups_of_bomb.usage().pids >= 30)
     assert (await world.runtime.container_stats(bomb)).pids <= 40
     assert (await world.runtime.exec_sync(neighbour, ["echo", "here"])).stdout == b"here\n"
     await world.runtime.stop_container(bomb, 0)
@@ -156,13 +168,10 @@ async def test_a_flood_of_zombies_is_reaped_by_a_shared_init(world: NativeWorld)
     sandbox_id = await world.runtime.run_pod_sandbox(pod)
     script = "n=0; while [ $n -lt 500 ]; do (sleep 0.01 &); n=$((n+1)); done; echo made; sleep 600"
     container_id = await world.container(sandbox_id, pod, sh(script))
-    async with asyncio.timeout(60):
-        while b"made" not in await world.log(container_id):
-            await asyncio.sleep(0.05)
-        while True:
-            found = await world.runtime.exec_sync(container_id, ["sh", "-c", "ps -o stat | grep -c ^Z"])
-            if found.stdout.strip() == b"0":
-                break
+    log = Path((await world.runtime.container_status(container_id)).log_path)
+    await until(lambda: " made" in log.read_text(), 60)
+    reaped = "while ps -o stat | grep -q ^Z; do sleep 0.05; done"
+    await world.runtime.exec_sync(container_id, ["sh", "-c", reaped], 30)
     await world.runtime.stop_container(container_id, 0)
     assert (await world.runtime.pod_sandbox_status(sandbox_id)).state == "ready"
 
@@ -175,8 +184,7 @@ async def test_children_that_outlive_the_main_process_end_with_it(world: NativeW
         sandbox_id, pod, sh("(trap '' TERM HUP; exec sleep 654321) & sleep 0.2; exit 4")
     )
     assert (await world.ended(container_id)).exit_code == 4
-    done = subprocess.run(["pgrep", "-f", "^sleep 654321$"], capture_output=True, text=True, check=False)
-    assert done.stdout == ""
+    assert not processes("sleep 654321 ")
 
 
 @pytest.fixture
@@ -195,9 +203,7 @@ async def test_logs_rotate_without_losing_a_line(world: NativeWorld) -> None:
     seen = [int(n) for n in re.findall(rb"line (\d+)\n", await follow)]
     assert seen == sorted(seen)
     path = Path((await world.runtime.container_status(container_id)).log_path)
-    async with asyncio.timeout(20):
-        while len(rotated(path)) > 3 or any(p.suffix != ".gz" for p in rotated(path)[:-1]):
-            await asyncio.sleep(0.05)
+    await until(lambda: len(rotated(path)) == 3 and all(p.suffix == ".gz" for p in rotated(path)[:-1]))
     kept = [*rotated(path), path]
     numbers: list[int] = []
     for file in kept:
@@ -211,6 +217,15 @@ async def test_logs_rotate_without_losing_a_line(world: NativeWorld) -> None:
 
 def rotated(path: Path) -> list[Path]:
     return sorted(p for p in path.parent.glob(path.name + ".*") if p.suffix != ".tmp")
+
+
+def reboot(world: NativeWorld, sandbox_id: str) -> None:
+    """What a reboot does to /run and to control groups, once all processes have ended."""
+    run = Path("/run/orlop") / world.scope
+    for name in ("net", "ipc", "uts", "shm"):
+        unmount(run / "sandboxes" / sandbox_id / name)
+    shutil.rmtree(run)
+    groups.remove(f"/orlop/{world.scope}")
 
 
 async def test_a_reboot(world: NativeWorld, tmp_path: Path) -> None:
@@ -227,12 +242,7 @@ async def test_a_reboot(world: NativeWorld, tmp_path: Path) -> None:
     for pid in (shim, main):
         os.kill(pid, signal.SIGKILL)
         await gone(pid)
-    run = Path("/run/orlop") / world.scope / "sandboxes" / sandbox_id
-    for name in ("net", "ipc", "uts", "shm"):
-        unmount(run / name)
-    subprocess.run(["rm", "-rf", str(Path("/run/orlop") / world.scope)], check=True)
-    for folder in Path("/sys/fs/cgroup").glob(f"*/orlop/{world.scope}/{sandbox_id}/{running}"):
-        folder.rmdir()
+    reboot(world, sandbox_id)
     world.runtime = world.make()
     await world.runtime.open()
     states = {row.id: row.state for row in await world.runtime.list_containers()}

@@ -7,6 +7,7 @@ from orlop.kubelet.runtime.base import RuntimeFailure
 from orlop.kubelet.runtime.values import SecurityContext
 
 ALL = "CAP_ALL"
+MKNOD = "CAP_MKNOD"
 
 NAMES = [
     "CHOWN",
@@ -83,8 +84,11 @@ def available() -> frozenset[str]:
     return frozenset(f"CAP_{name}" for bit, name in enumerate(NAMES) if bits >> bit & 1)
 
 
-def effective(security: SecurityContext) -> frozenset[str]:
-    """The capabilities of a container. Raises RuntimeFailure for a name that is none, or one that cannot be had here.
+def effective(security: SecurityContext, *, devices: bool = True) -> frozenset[str]:
+    """The capabilities of a container. `devices` says whether control groups guard devices: where they do not, a
+    container may make none unless it asks for MKNOD by name.
+
+    Raises RuntimeFailure for a name that is none, or one that cannot be had here.
 
     A privileged container gets all that this machine has.
     """
@@ -92,7 +96,7 @@ def effective(security: SecurityContext) -> frozenset[str]:
         return available()
     add, drop = _names(security.add_capabilities), _names(security.drop_capabilities)
     every = frozenset(f"CAP_{name}" for name in NAMES)
-    found = frozenset() if ALL in drop else DEFAULT & available()
+    found = frozenset() if ALL in drop else (DEFAULT if devices else DEFAULT - {MKNOD}) & available()
     if ALL in add:
         found = every & available()
     found = (found | add) - drop - {ALL}

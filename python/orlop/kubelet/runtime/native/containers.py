@@ -8,6 +8,8 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from orlop.clock import Clock
 from orlop.kubelet.runtime import values as v
 from orlop.kubelet.runtime.base import RuntimeFailure, StartFailure
@@ -105,11 +107,12 @@ class Container:
         self._watch = asyncio.get_running_loop().create_task(self._read(conversation), name=f"container {self.id[:12]}")
 
     async def _read(self, conversation: Conversation) -> None:
+        told: Exit | None = None
         try:
-            while True:
+            while told is None:
                 message = await conversation.receive()
                 if "exit" in message:
-                    break
+                    told = msgspec.convert(message["exit"], Exit)
                 if "logFull" in message:
                     self._log_full(self)
         except Gone:
@@ -117,10 +120,12 @@ class Container:
         finally:
             conversation.close()
         found = await asyncio.to_thread(records.read, self.folder / records.EXIT, Exit)
-        if found is None:
-            await self._lost()
-        else:
+        if found is not None:
             self._end(found)
+        elif told is not None:  # the shim could not write: a full disk
+            await self._finish(told)
+        else:
+            await self._lost()
 
     async def _lost(self) -> None:
         """The shim is gone without a word: what it has left is killed, for nobody would see its output or its end."""

@@ -66,7 +66,8 @@ def spec(
 ) -> dict[str, Any]:
     """config.json. Raises RuntimeFailure for what cannot be had: a profile, a capability, a mount's source."""
     security = config.security
-    caps = sorted(capabilities.effective(security))
+    # The filter of devices is a program of BPF in version 2, which libcontainer is built without.
+    caps = sorted(capabilities.effective(security, devices=not place.unified))
     for mount in config.mounts:
         if not Path(mount.host_path).exists():
             raise RuntimeFailure(f"cannot mount {mount.host_path} at {mount.container_path}: no such file or directory")
