@@ -78,11 +78,11 @@ def run(arguments: argparse.Namespace) -> int:
         tls_cert_file=arguments.tls_cert_file,
         tls_private_key_file=arguments.tls_private_key_file,
         client_ca_file=arguments.client_ca_file,
-        simulated=arguments.runtime == "hollow",
+        simulated=kind == "hollow",
     )
 
     async def work(client: Client, clock: Clock) -> None:
-        if arguments.runtime == "hollow":
+        if kind == "hollow":
             hollow = HollowNetwork()
             simulated = HollowRuntime(clock, hollow, state_file=root / "runtime.jsonl")
             await Kubelet(client, clock, config, simulated, hollow).run()

@@ -8,7 +8,7 @@ import msgspec
 from orlop.cli import options
 from orlop.clock import SystemClock
 from orlop.cluster import launch
-from orlop.cluster.settings import Settings
+from orlop.cluster.settings import Settings, SettingsError
 from orlop.cluster.supervisor import State
 
 
@@ -40,6 +40,21 @@ def tell(settings: Settings, state: State) -> None:
         idle = child.problem or ("waiting to be started again" if child.wanted else "stopped")
         text = child.ready or ("starting" if child.pid else idle)
         print(f"{child.name:<12} {child.pid or '-':>7} {child.restarts:>8}  {memory:>9}  {text}")
+    for lack in lacks(settings):
+        print(f"missing: {lack}")
+
+
+def lacks(settings: Settings) -> list[str]:
+    """What this machine's runtime cannot do, as this user."""
+    from orlop.cluster.runtimes import choose_runtime, native_lacks
+
+    try:
+        kind = choose_runtime(settings)
+    except SettingsError as error:
+        return [str(error)]
+    if kind == "hollow" and settings.runtime == "auto":
+        return ["real containers need root (try sudo), so nodes are simulated; --runtime native runs plain processes"]
+    return native_lacks(settings) if kind == "native" else []
 
 
 def proportional_mib(pid: int) -> float:

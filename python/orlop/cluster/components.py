@@ -76,12 +76,12 @@ async def run_node(settings: Settings, node: RealNode, ready: Ready) -> None:
     proxy_client = client_of(settings, "proxy", clock, node)
     dns_client = client_of(settings, "dns", clock, node)
     kubelet = await real_kubelet(settings, node, choose_runtime(settings), kubelet_client, clock)
-    work: list[Awaitable[None]] = [
-        kubelet.run(),
-        keep_running("proxy", clock, lambda: run_proxy(settings, node, proxy_client, clock)),
-        keep_running("dns", clock, lambda: run_dns(settings, node, dns_client, clock)),
-        _announce([kubelet], ready),
-    ]
+    work: list[Awaitable[None]] = [kubelet.run(), _announce([kubelet], ready)]
+    if is_root():  # without root pods are plain processes, Services have no rules and no names
+        work += [
+            keep_running("proxy", clock, lambda: run_proxy(settings, node, proxy_client, clock)),
+            keep_running("dns", clock, lambda: run_dns(settings, node, dns_client, clock)),
+        ]
     if settings.nodes > 1:
         work.append(keep_running("routes", clock, lambda: run_routes(settings, node, proxy_client)))
     try:

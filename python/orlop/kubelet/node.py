@@ -177,6 +177,8 @@ class NodeAgent:
         problems = []
         if not runtime.runtime_ready:
             problems.append(f"container runtime is down: {runtime.runtime_message}")
+        elif runtime.runtime_message:  # it works, and lacks something
+            ready_message += f"; {runtime.runtime_message}"
         if not runtime.network_ready:
             problems.append(
                 f"container runtime network not ready: NetworkReady=false reason:{runtime.network_reason} "

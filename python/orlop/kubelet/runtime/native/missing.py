@@ -5,7 +5,7 @@ from pathlib import Path
 
 NEED_ROOT = (
     "without root containers are plain processes of this machine: the network, users, files and limits are the "
-    "machine's own, and only the image `host` runs (try sudo)"
+    "machine's own, Services have no rules, and only the image `host` runs (try sudo)"
 )
 
 
@@ -13,9 +13,9 @@ def is_root() -> bool:
     return os.geteuid() == 0
 
 
-def missing(folder: Path) -> list[str]:
+def missing(folder: Path, *, plain: bool | None = None) -> list[str]:
     """Each a sentence's part; empty when nothing is missing. `folder` is where containers' layers are kept."""
-    if not is_root():
+    if plain or (plain is None and not is_root()):
         return [NEED_ROOT]
     found = []
     if "overlay" not in _filesystems():

@@ -44,6 +44,7 @@ class NativeRuntime(NativeImages):
     """Implements `runtime.base.Runtime`.
 
     `scope` names cluster and node ("orlop/node-1"); `state_dir` is this node's alone, the image store may be shared.
+    `plain` containers are processes of the machine: what can be had without root, and the default there.
     """
 
     def __init__(
@@ -57,13 +58,14 @@ class NativeRuntime(NativeImages):
         run_dir: Path | None = None,
         log_limits: LogLimits = LogLimits(),
         program: Program | None = None,
+        plain: bool | None = None,
     ) -> None:
         super().__init__(images)
         self._clock = clock
         self._network = network
         self._scope = scope.strip("/")
         self._state = state_dir.absolute()
-        self._real = missing.is_root()
+        self._real = missing.is_root() if plain is None else not plain
         self._run = run_dir or (RUN_DIR / self._scope if self._real else self._state / "run")
         self._log_limits = log_limits
         self._program = program or Program()
@@ -105,7 +107,7 @@ class NativeRuntime(NativeImages):
 
     async def status(self) -> v.RuntimeStatus:
         network = self._network.status()
-        lacking = await asyncio.to_thread(missing.missing, self._state)
+        lacking = await asyncio.to_thread(missing.missing, self._state, plain=not self._real)
         ready = not lacking or not self._real
         return v.RuntimeStatus(
             runtime_ready=ready,
