@@ -107,6 +107,7 @@ def whole() -> tuple[float, float, float]:
             *ORLOP,
             "up",
             *common,
+            "--runtime=docker",
             "--secure-port=0",
             "--pod-cidr=10.233.0.0/16",
             "--service-cidr=10.234.0.0/16",

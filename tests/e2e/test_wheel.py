@@ -83,7 +83,7 @@ def test_without_an_engine_or_root_it_says_what_to_do(wheel_environment: Path) -
     if os.geteuid() != 0:
         pytest.skip("gives up root to see what a user sees")
     done = subprocess.run(
-        [*AS_NOBODY, str(wheel_environment / "orlop"), "up"],
+        [*AS_NOBODY, str(wheel_environment / "orlop"), "up", "--runtime", "docker"],
         env={"HOME": "/tmp", "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
