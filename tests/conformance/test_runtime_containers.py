@@ -139,6 +139,52 @@ async def test_attach(world: World) -> None:
             assert await waiting == 6
 
 
+async def test_attach_to_a_terminal(world: World) -> None:
+    script = "echo ready; read line; stty size; tty; echo to-err >&2; echo got $line; read line; exit 3"
+    container_id = await world.run(sh(script), stdin=True, tty=True)
+    await prints(world, container_id, b"ready")
+    async with await world.runtime.attach(container_id, stdin=True) as session:
+        await session.resize(101, 33)
+        await session.write(b"hello\n")
+        seen = b""
+        async with asyncio.timeout(20):
+            while b"got hello" not in seen:
+                chunk = await session.read()
+                assert chunk is not None
+                assert chunk[0] == "stdout"
+                seen += chunk[1]
+            assert b"33 101" in seen
+            assert b"/dev/" in seen
+            assert b"to-err" in seen
+            await session.write(b"\n")
+            assert await session.wait() == 3
+    assert b"got hello" in await world.log(container_id)
+
+
+async def test_two_attached_clients_see_the_same(world: World) -> None:
+    container_id = await world.run(sh("read line; seq 1 20000; exit 0"), stdin=True)
+    wanted = "".join(f"{n}\n" for n in range(1, 20001)).encode()
+    async with (
+        await world.runtime.attach(container_id, stdin=True) as first,
+        await world.runtime.attach(container_id) as second,
+    ):
+        await first.write(b"go\n")
+        async with asyncio.timeout(30):
+            results = await asyncio.gather(drain(first), drain(second))
+    assert [hashlib.sha256(r["stdout"]).digest() for r in results] == [hashlib.sha256(wanted).digest()] * 2
+    assert await world.log(container_id) == wanted
+
+
+async def test_stdin_once_ends_with_the_first_client(world: World) -> None:
+    container_id = await world.run(sh("cat; echo end; exit 5"), stdin=True, stdin_once=True)
+    async with await world.runtime.attach(container_id, stdin=True) as session:
+        await session.write(b"in\n")
+        await session.close_stdin()
+        async with asyncio.timeout(20):
+            assert await drain(session) == {"stdout": b"in\nend\n", "stderr": b""}
+            assert await session.wait() == 5
+
+
 async def test_port_forward(world: World) -> None:
     pod = world.pod()
     sandbox_id = await world.runtime.run_pod_sandbox(pod)

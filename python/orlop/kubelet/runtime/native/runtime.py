@@ -380,12 +380,13 @@ class NativeRuntime(NativeImages):
     def _clear(self) -> None:
         shutil.rmtree(self._run, ignore_errors=True)
         shutil.rmtree(self._state, ignore_errors=True)
-        groups.prune(f"/orlop/{self._scope}")
-        parent = Path(self._scope).parent
-        while str(parent) not in ("", "."):
-            groups.prune(f"/orlop/{parent}")
-            parent = parent.parent
-        groups.prune("/orlop")
+        scope = Path("/orlop") / self._scope
+        for group in (scope, *scope.parents[:-1]):
+            groups.prune(str(group))
+        if self._run.is_relative_to(RUN_DIR):
+            for folder in self._run.parents[: len(Path(self._scope).parts)]:
+                with suppress(OSError):  # another node's, or another cluster's
+                    folder.rmdir()
 
     async def _discard(self, sandbox: Sandbox) -> None:
         await self._network.detach(sandbox.id)
