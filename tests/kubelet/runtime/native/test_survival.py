@@ -145,6 +145,21 @@ async def test_a_kubelet_that_restarts_again_and_again(world: NativeWorld) -> No
     assert (await world.runtime.pod_sandbox_status(sandbox_id)).state == "ready"
 
 
+async def test_a_hold_on_an_image_that_a_killed_kubelet_left_is_let_go(world: NativeWorld) -> None:
+    container_id = await world.run(world.sleeps())
+    image_id = (await world.runtime.container_status(container_id)).image_ref
+    mine, other = f"{world.scope}/gone", "orlop-test/other-node/c"
+    for owner in (mine, other):
+        await world.store.hold(image_id, owner)
+    await world.runtime.close()
+    world.runtime = world.make()
+    await world.runtime.open()
+    owners = (await world.store.holders())[image_id]
+    assert mine not in owners
+    assert {other, f"{world.scope}/{container_id}"} <= set(owners)
+    await world.store.release(image_id, other)
+
+
 async def test_a_fork_bomb_under_its_limit(world: NativeWorld) -> None:
     pod = world.pod()
     sandbox_id = await world.runtime.run_pod_sandbox(pod)

@@ -85,6 +85,7 @@ class NativeRuntime(NativeImages):
         for folder, record in await asyncio.to_thread(self._load_containers):
             self._containers[record.id] = self._container(folder, record)
         await asyncio.gather(*(container.recover() for container in self._containers.values()))
+        await self._let_go_of_images()
         live = {s.id: str(s.netns) for s in self._sandboxes.values() if self._plumbed(s) and s.ready()}
         await self._network.recover(live)
 
@@ -350,6 +351,14 @@ class NativeRuntime(NativeImages):
     def _prepare(self) -> None:
         for folder in (self._state, self._run):
             folder.mkdir(parents=True, exist_ok=True, mode=0o711)
+
+    async def _let_go_of_images(self) -> None:
+        """Holds of containers that a kubelet was killed in the middle of making, or of removing."""
+        known = {self._owner(container_id) for container_id in self._containers}
+        for image_id, owners in (await self.images.holders()).items():
+            for owner in owners:
+                if owner.startswith(self._owner("")) and owner not in known:
+                    await self.images.release(image_id, owner)
 
     def _load_sandboxes(self) -> list[Sandbox]:
         found = []
