@@ -5,6 +5,8 @@ from orlop._core import (
     Expired as Expired,
     ForwardChanges as ForwardChanges,
     ForwardTable as ForwardTable,
+    Front as Front,
+    FrontConnection as FrontConnection,
     Hub as Hub,
     ListResult as ListResult,
     PodFacts as PodFacts,

@@ -80,6 +80,24 @@ def warning_headers(warnings: list[str]) -> list[Header]:
     return headers
 
 
+async def start_stream(request: Request, content_type: bytes, *headers: Header) -> None:
+    """Begins an answer whose body is written as it comes. From here on the request has its answer."""
+    request.started = True
+    start: list[Header] = [
+        (b"audit-id", request.audit_id.encode()),
+        (b"cache-control", b"no-cache, private"),
+        (b"content-type", content_type),
+        *headers,
+        *warning_headers(request.warnings),
+    ]
+    await request.send({"type": "http.response.start", "status": 200, "headers": start})
+
+
+async def end_stream(request: Request) -> None:
+    """Ends such an answer."""
+    await request.send({"type": "http.response.body", "body": b""})
+
+
 async def send_response(request: Request, response: Response) -> None:
     """Sends a whole answer, compressed where the client asks and it pays."""
     body = response.body

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -17,12 +16,12 @@ from orlop.api import scheme
 from orlop.apiserver import auth, bootstrap
 from orlop.apiserver.admission import Chain
 from orlop.apiserver.app import App
-from orlop.apiserver.auth.connection import keep_fresh, server_context
 from orlop.apiserver.auth.reviews import Reviews
 from orlop.apiserver.auth.tokenrequest import TokenIssuer
 from orlop.apiserver.config import Config
 from orlop.apiserver.core import Core
 from orlop.apiserver.expiry import EventExpiry
+from orlop.apiserver.front import Listener, Tls
 from orlop.apiserver.kubernetes import KubernetesService
 from orlop.apiserver.registry import all_strategies
 from orlop.apiserver.registry.addresses import ServiceAddresses
@@ -188,9 +187,6 @@ class ApiServer:
         return self._folder.apiserver(pki.apiserver_names(hosts, first, self.config.cluster_domain))
 
     async def _listen(self, listener: socket.socket) -> None:
-        pair = await asyncio.to_thread(self._serving_pair)
-        context = server_context(str(pair.certificate_file), str(pair.key_file), str(self._folder.ca_file))
-        self._tasks.start("certificate", keep_fresh(context, self._serving_pair, self.clock))
         self.core.kubelets = Kubelets(await asyncio.to_thread(self._kubelet_tls))
         self._stack.push_async_callback(self.core.kubelets.close)
         settings = uvicorn.Config(
@@ -208,22 +204,19 @@ class ApiServer:
             timeout_graceful_shutdown=int(self.config.shutdown_timeout),
         )
         settings.load()
-        settings.ssl = context
-        server = _Server(settings)
-        serving = self._tasks.start("listener", server.serve(sockets=[listener]))
-        await server.listening(serving)
-        self._stack.push_async_callback(self._stop_listening, server, serving)
+        self._listener = Listener(settings, Tls(self._serving_pair, self._folder.ca), self.clock)
+        self._stack.push_async_callback(self._stop_listening, self._listener)
+        await self._listener.start(listener)
         self.port = listener.getsockname()[1]
         log.info("serving", extra={"address": self.config.bind_address, "port": self.port})
 
-    async def _stop_listening(self, server: "_Server", serving: "asyncio.Task[None]") -> None:
-        """Takes no new connections, lets requests under way end; watches have been told already."""
+    async def _stop_listening(self, listener: Listener) -> None:
+        """Takes no new connections, ends watches, lets requests under way end."""
         self.core.stopping = True
         self.core.waker.ring_all()
         for joined in self.core.joined:
             joined.cancel()
-        server.should_exit = True
-        await asyncio.wait({serving})
+        await listener.stop()
 
     def _kubelet_tls(self) -> ssl.SSLContext:
         pair = self._folder.client(pki.APISERVER_KUBELET_CLIENT)
@@ -257,28 +250,3 @@ class ApiServer:
             self._kubernetes.endpoint = (self._advertised(), listener.getsockname()[1])
             await self._kubernetes.reconcile()
         return await asyncio.to_thread(self.kubeconfig_text)
-
-
-class _Server(uvicorn.Server):
-    """uvicorn's server, without its signal handlers (the process has its own), and with word of its start."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self._started = asyncio.Event()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._started.set()
-
-    async def listening(self, serving: "asyncio.Task[None]") -> None:
-        """Returns when connections are taken. Raises what hindered it."""
-        waiting = asyncio.ensure_future(self._started.wait())
-        done, _ = await asyncio.wait({waiting, serving}, return_when=asyncio.FIRST_COMPLETED)
-        if waiting not in done:
-            waiting.cancel()
-            serving.result()
-            raise RuntimeError("the listener ended before it began")

@@ -8,8 +8,7 @@ import asyncio
 from typing import Any
 
 import httptools
-
-from orlop.apiserver.auth.connection import IdentifyingProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 UPGRADE = "orlop.upgrade"
 """The key in scope["state"] under which a request's `Upgrade` stands."""
@@ -34,7 +33,7 @@ class Upgrade:
         return self._protocol.hand_over()
 
 
-class UpgradingProtocol(IdentifyingProtocol):
+class UpgradingProtocol(HttpToolsProtocol):
     """uvicorn's HTTP protocol, which parses no further than a request that asks for an upgrade."""
 
     _early: bytes | None = None

@@ -3,6 +3,7 @@
 //! Each module is a room with one job; the border to Python is `rust/py`.
 
 pub mod forward;
+pub mod front;
 pub mod hub;
 pub mod sched;
 pub mod wire;

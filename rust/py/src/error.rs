@@ -2,8 +2,8 @@
 
 use std::fmt::Display;
 
-use orlop_core::{hub, wire};
-use pyo3::exceptions::{PyException, PyLookupError, PyValueError};
+use orlop_core::{front, hub, wire};
+use pyo3::exceptions::{PyException, PyLookupError, PyOSError, PyValueError};
 use pyo3::prelude::*;
 
 pyo3::create_exception!(
@@ -35,6 +35,14 @@ pub fn hub_error(error: hub::Error) -> PyErr {
         hub::Error::Expired { since, oldest } => {
             Expired::new_err(format!("too old resource version: {since} ({oldest})"))
         }
+    }
+}
+
+/// `front`'s error as Python's.
+pub fn front_error(error: front::Error) -> PyErr {
+    match error {
+        front::Error::Tls(text) => PyValueError::new_err(text),
+        front::Error::Io(error) => PyOSError::new_err(error.to_string()),
     }
 }
 

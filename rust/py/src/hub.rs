@@ -2,14 +2,12 @@
 
 use crate::detach::detached;
 use crate::error::hub_error;
+use crate::event::Event;
 use orlop_core::hub::{self, Change, Frame, Handle, State, Watch};
-use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use std::fs::File;
-use std::io::{Error, Read, Write};
-use std::os::fd::{AsRawFd, FromRawFd};
 use std::sync::Arc;
 
 /// Copies, batches and searches below these take a few microseconds: giving the GIL away would cost more.
@@ -59,7 +57,7 @@ where
 #[pyclass(frozen)]
 struct Hub {
     hub: Arc<hub::Hub>,
-    event: Arc<File>,
+    event: Arc<Event>,
 }
 
 #[pymethods]
@@ -67,22 +65,9 @@ impl Hub {
     #[new]
     #[pyo3(signature = (ring, /))]
     fn new(ring: usize) -> PyResult<Hub> {
-        // SAFETY: a plain system call; the descriptor, if it is one, has no other owner.
-        let event = unsafe {
-            let fd = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
-            if fd < 0 {
-                return Err(PyOSError::new_err(format!(
-                    "eventfd: {}",
-                    Error::last_os_error()
-                )));
-            }
-            Arc::new(File::from_raw_fd(fd))
-        };
+        let event = Arc::new(Event::new()?);
         let wake = Arc::clone(&event);
-        let hub = hub::Hub::new(ring, move || {
-            // It fails only when 2^64 - 2 wake-ups are unread: then it is readable anyway.
-            let _ = (&*wake).write_all(&1_u64.to_ne_bytes());
-        });
+        let hub = hub::Hub::new(ring, move || wake.set());
         Ok(Hub {
             hub: Arc::new(hub),
             event,
@@ -229,7 +214,8 @@ impl Hub {
             bookmarks,
             initial_end,
         };
-        Ok(Watcher(self.hub.watch(resource, asked).map_err(hub_error)?))
+        let handle = self.hub.watch(resource, asked).map_err(hub_error)?;
+        Ok(Watcher(Arc::new(handle)))
     }
 
     fn bookmark(&self) {
@@ -237,12 +223,11 @@ impl Hub {
     }
 
     fn fileno(&self) -> i32 {
-        self.event.as_raw_fd()
+        self.event.fileno()
     }
 
     fn ready(&self) -> Vec<u64> {
-        // Emptied first: a wake-up that comes in between is then not lost. Failing means that there was none.
-        let _ = (&*self.event).read(&mut [0; 8]);
+        self.event.clear();
         self.hub.ready()
     }
 
@@ -253,7 +238,7 @@ impl Hub {
 
 /// A page of objects. See `_core.pyi`.
 #[pyclass(frozen)]
-struct ListResult(hub::List);
+pub struct ListResult(pub hub::List);
 
 #[pymethods]
 impl ListResult {
@@ -328,7 +313,7 @@ impl ListResult {
 
 /// One watch. See `_core.pyi`.
 #[pyclass(frozen)]
-struct Watcher(Handle);
+pub struct Watcher(pub Arc<Handle>);
 
 #[pymethods]
 impl Watcher {

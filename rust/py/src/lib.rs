@@ -2,7 +2,9 @@
 
 mod detach;
 mod error;
+mod event;
 mod forward;
+mod front;
 mod hub;
 mod sched;
 mod wire;
@@ -18,5 +20,6 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     hub::register(module)?;
     sched::register(module)?;
     forward::register(module)?;
+    front::register(module)?;
     Ok(())
 }

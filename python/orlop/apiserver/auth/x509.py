@@ -1,9 +1,7 @@
 """Identity from client certificates: the user is the common name, the groups are the organizations."""
 
-import asyncio
-import hashlib
-import ssl
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from orlop.apiserver.auth.user import CREDENTIAL_ID, User, authenticated, extra
 
@@ -19,25 +17,8 @@ class Peer(NamedTuple):
     """Seconds since 1970. A connection may outlive the certificate that it began with."""
 
 
-def peer(certificate: dict[str, Any], encoded: bytes) -> Peer | None:
-    """The peer of a certificate as `SSLObject.getpeercert` gives it and its DER; None where it has no common name."""
-    name = ""
-    groups: list[str] = []
-    for part in certificate.get("subject", ()):
-        for field, value in part:
-            if field == "commonName":
-                name = value
-            elif field == "organizationName":
-                groups.append(value)
-    if not name:
-        return None
-    fingerprint = hashlib.sha256(encoded).hexdigest()
-    user = User(name, tuple(groups), extra=extra({CREDENTIAL_ID: (f"X509SHA256={fingerprint}",)}))
-    return Peer(authenticated(user), ssl.cert_time_to_seconds(certificate["notAfter"]))
-
-
-def peer_of(transport: asyncio.BaseTransport) -> Peer | None:
-    """Who is at the other end; None without TLS or without a client certificate."""
-    tls = transport.get_extra_info("ssl_object")
-    certificate = tls.getpeercert() if tls is not None else None
-    return peer(certificate, tls.getpeercert(binary_form=True)) if certificate else None
+def peer_of(common_name: str, organizations: Sequence[str], not_after: float, fingerprint: bytes) -> Peer:
+    """The peer that a certificate names: its subject, its end (seconds since 1970) and its SHA-256."""
+    credential = f"X509SHA256={bytes(fingerprint).hex()}"
+    user = User(common_name, tuple(organizations), extra=extra({CREDENTIAL_ID: (credential,)}))
+    return Peer(authenticated(user), not_after)

@@ -10,9 +10,10 @@ from orlop.api.scheme import Kind
 from orlop.api.types import meta_v1
 from orlop.apiserver import negotiate, output
 from orlop.apiserver.core import Core
+from orlop.apiserver.front import Delivery, delivery_of
 from orlop.apiserver.handlers.continuation import INCONSISTENT, Token, decode_token, encode_token
 from orlop.apiserver.request import Request, truthy
-from orlop.apiserver.response import Response
+from orlop.apiserver.response import JSON, Response, end_stream, start_stream
 from orlop.clock import timeout
 from orlop.store.base import Compacted, Key, Record
 
@@ -21,6 +22,8 @@ CATCH_UP_SECONDS = 3.0
 CATCH_UP_STEP = 0.05
 RANGE_STEP = 500
 """Objects read at a time while a page is filtered by a selector."""
+STREAM_OBJECTS = 100
+"""From so many objects on a list is written by the connection itself: below, one copy here is less work."""
 MATCHES = ("Exact", "NotOlderThan")
 UINT64_MAX = (1 << 64) - 1
 
@@ -170,7 +173,7 @@ def too_large(revision: int, current: int) -> errors.Timeout:
     )
 
 
-async def list_(core: Core, request: Request, kind: Kind) -> Response:
+async def list_(core: Core, request: Request, kind: Kind) -> Response | None:
     """A list, or a page of one."""
     accepted = negotiate.accept(request.header(b"accept"))
     options = read_options(core, request, kind)
@@ -191,8 +194,20 @@ async def list_(core: Core, request: Request, kind: Kind) -> Response:
             remaining = found.remaining
     metadata = output.list_meta(found.revision, continue_, remaining)
     if accepted.plain and request.conversion is None:
+        if len(found) >= STREAM_OBJECTS and (delivery := _delivery(request)):
+            await start_stream(request, JSON)
+            await delivery.list(found, output.list_prefix(kind, metadata), output.LIST_SUFFIX)
+            await end_stream(request)
+            return None
         return Response(200, found.join(output.list_prefix(kind, metadata), output.LIST_SUFFIX))
     return output.many(core, request, kind, found.items, metadata, accepted)
+
+
+def _delivery(request: Request) -> Delivery | None:
+    """The connection, where it may write the list by itself."""
+    if request.method == "HEAD" or b"gzip" in request.headers.get(b"accept-encoding", b""):
+        return None
+    return delivery_of(request.scope)
 
 
 async def _page(

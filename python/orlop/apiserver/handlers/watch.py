@@ -10,9 +10,11 @@ from orlop.api import errors
 from orlop.api.scheme import Kind
 from orlop.apiserver import negotiate, output, table
 from orlop.apiserver.core import Core
+from orlop.apiserver.front import delivery_of
+from orlop.apiserver.front.delivery import Form
 from orlop.apiserver.handlers.list import parse_revision, read_options, send_initial_events, wait_for
 from orlop.apiserver.request import Request
-from orlop.apiserver.response import JSON, STATUS_KEY, warning_headers
+from orlop.apiserver.response import JSON, STATUS_KEY, end_stream, start_stream
 
 CHUNK = 256 * 1024
 """Bytes of events that one write takes from the hub."""
@@ -40,20 +42,10 @@ async def watch(core: Core, request: Request, kind: Kind) -> None:
     # Without a revision (or with 0) a watch begins with what is there; so it does with sendInitialEvents.
     from_start = initial if initial is not None else revision == 0
     since = None if revision == 0 or from_start else revision
-    render = _renderer(core, request, kind, accepted)
-    request.started = True
-    await request.send(
-        {
-            "type": "http.response.start",
-            "status": 200,
-            "headers": [
-                (b"audit-id", request.audit_id.encode()),
-                (b"cache-control", b"no-cache, private"),
-                (b"content-type", _content_type(accepted)),
-                *warning_headers(request.warnings),
-            ],
-        }
-    )
+    form = _form(request, kind, accepted)
+    delivery = delivery_of(request.scope) if form is not None else None
+    render = None if delivery is not None else _renderer(core, request, kind, accepted)
+    await start_stream(request, _content_type(accepted))
     send = _Sender(request)
     try:
         watcher = core.hub.watch(
@@ -68,15 +60,18 @@ async def watch(core: Core, request: Request, kind: Kind) -> None:
         )
     except native.Expired:
         await send(_error(accepted, TOO_OLD.format(revision, core.hub.revision)))
-        await send.end()
+        await end_stream(request)
         return
     await send(b"")
     try:
-        await _pump(core, request, watcher, send, render, seconds)
+        if delivery is not None and form is not None:
+            await delivery.watch(watcher, *form, seconds)
+        else:
+            await _pump(core, request, watcher, send, render, seconds)
     finally:
         watcher.close()
         core.waker.forget(watcher.id)
-    await send.end()
+    await end_stream(request)
 
 
 class _Sender:
@@ -87,9 +82,6 @@ class _Sender:
 
     async def __call__(self, data: bytes) -> None:
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
-
-    async def end(self) -> None:
-        await self._send({"type": "http.response.body", "body": b""})
 
 
 async def _pump(
@@ -137,6 +129,15 @@ def _take(watcher: native.Watcher, render: Render | None) -> bytes:
     if render is None:
         return watcher.take(CHUNK)
     return b"".join(render(type_, value) for type_, _, value in watcher.events(BATCH))
+
+
+def _form(request: Request, kind: Kind, accepted: negotiate.Accepted) -> tuple[Form, str] | None:
+    """The form of frames that the connection can write by itself, and what it is of; None for those made here."""
+    if request.conversion is not None or accepted.media == "yaml" or accepted.as_ == "Table":
+        return None
+    if accepted.as_:
+        return "partial-protobuf" if accepted.media == "protobuf" else "partial", accepted.version
+    return ("protobuf", kind.type_key) if accepted.media == "protobuf" else ("json", "")
 
 
 def _content_type(accepted: negotiate.Accepted) -> bytes:

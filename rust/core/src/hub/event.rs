@@ -1,7 +1,8 @@
 //! One change as watchers see it, and the frames it becomes.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
+use super::form::Form;
 use super::object::Object;
 
 /// What happened to an object, or what a watch says besides.
@@ -32,7 +33,7 @@ impl Type {
     }
 
     /// What a JSON frame begins with; the object follows, then `FRAME_END`.
-    fn frame_start(self) -> &'static [u8] {
+    pub(super) fn frame_start(self) -> &'static [u8] {
         match self {
             Type::Added => br#"{"type":"ADDED","object":"#,
             Type::Modified => br#"{"type":"MODIFIED","object":"#,
@@ -43,7 +44,7 @@ impl Type {
     }
 }
 
-const FRAME_END: &[u8] = b"}\n";
+pub(super) const FRAME_END: &[u8] = b"}\n";
 
 /// A committed change.
 #[derive(Debug)]
@@ -56,6 +57,8 @@ pub struct Event {
     pub previous: Option<Arc<Object>>,
     deleted: bool,
     left: OnceLock<Arc<[u8]>>,
+    /// Frames in other forms than the stored JSON, each made when the first watcher wanted it.
+    made: Mutex<Vec<(Form, Type, Arc<[u8]>)>>,
 }
 
 impl Event {
@@ -67,6 +70,7 @@ impl Event {
             previous,
             deleted,
             left: OnceLock::new(),
+            made: Mutex::default(),
         }
     }
 
@@ -107,9 +111,49 @@ pub struct Frame {
     pub revision: u64,
     /// The object's JSON.
     pub value: Arc<[u8]>,
+    /// Where forms that were made of it are kept; None: this watcher's alone.
+    event: Option<Arc<Event>>,
 }
 
 impl Frame {
+    /// A frame for one watcher alone.
+    pub fn new(kind: Type, revision: u64, value: Arc<[u8]>) -> Frame {
+        Frame {
+            kind,
+            revision,
+            value,
+            event: None,
+        }
+    }
+
+    /// An event's frame for those to whom it is of this kind.
+    pub fn of(event: &Arc<Event>, kind: Type) -> Frame {
+        Frame {
+            kind,
+            revision: event.revision,
+            value: event.value(kind),
+            event: Some(Arc::clone(event)),
+        }
+    }
+
+    /// The frame in another form than the stored JSON. Of an event each form is made once, whoever watches.
+    pub fn in_form(&self, form: &Form) -> Arc<[u8]> {
+        let make = || form.render(self.kind, &self.value).into();
+        let Some(event) = &self.event else {
+            return make();
+        };
+        let mut made = super::lock(&event.made);
+        if let Some((_, _, bytes)) = made
+            .iter()
+            .find(|(one, kind, _)| one == form && *kind == self.kind)
+        {
+            return Arc::clone(bytes);
+        }
+        let bytes: Arc<[u8]> = make();
+        made.push((form.clone(), self.kind, Arc::clone(&bytes)));
+        bytes
+    }
+
     /// Bytes of the JSON frame.
     pub fn len(&self) -> usize {
         self.kind.frame_start().len() + self.value.len() + FRAME_END.len()

@@ -6,6 +6,7 @@
 //! ring has moved past is told so.
 
 mod event;
+mod form;
 mod object;
 mod resource;
 mod scan;
@@ -16,12 +17,13 @@ mod watcher;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 pub use event::{Frame, Type};
+pub use form::Form;
 pub use object::Object;
 pub use resource::Watch;
-pub use watcher::State;
+pub use watcher::{Ear, State};
 
 use resource::Resource;
 use schema::Schema;
@@ -79,7 +81,7 @@ pub struct Handle {
     hub: Arc<Hub>,
     resource: Arc<Mutex<Resource>>,
     slot: usize,
-    id: u64,
+    bell: Arc<Bell>,
     closed: AtomicBool,
 }
 
@@ -104,7 +106,7 @@ impl std::fmt::Debug for Hub {
 }
 
 /// A lock is never left in a bad state: every step under it completes or does not begin.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -229,10 +231,15 @@ impl Hub {
     fn ring(&self, rung: Vec<Arc<Bell>>) {
         let mut ready = lock(&self.ready);
         let quiet = ready.is_empty();
-        ready.extend(
-            rung.into_iter()
-                .filter(|bell| !bell.rung.swap(true, Ordering::AcqRel)),
-        );
+        for bell in rung {
+            if bell.rung.swap(true, Ordering::AcqRel) {
+                continue;
+            }
+            match bell.ear.get() {
+                Some(ear) => ear.ring(),
+                None => ready.push(bell),
+            }
+        }
         if quiet && !ready.is_empty() {
             drop(ready);
             (self.wake)();
@@ -298,9 +305,10 @@ impl Hub {
         let bell = Arc::new(Bell {
             id,
             rung: false.into(),
+            ear: OnceLock::new(),
         });
         let mut rung = Vec::new();
-        let slot = lock(&resource).watch(asked, current, bell, &mut |bell| {
+        let slot = lock(&resource).watch(asked, current, Arc::clone(&bell), &mut |bell| {
             rung.push(Arc::clone(bell))
         })?;
         self.ring(rung);
@@ -308,7 +316,7 @@ impl Hub {
             hub: Arc::clone(self),
             resource,
             slot,
-            id,
+            bell,
             closed: AtomicBool::new(false),
         })
     }
@@ -348,7 +356,19 @@ impl Hub {
 impl Handle {
     /// Unique among the hub's watches.
     pub fn id(&self) -> u64 {
-        self.id
+        self.bell.id
+    }
+
+    /// From now on `ear` hears of what there is to take, and `Hub::ready` does not. Whatever came before counts as
+    /// heard: look once. Only the first ear is taken.
+    pub fn heard_by(&self, ear: Box<dyn Ear>) {
+        let _ = self.bell.ear.set(ear);
+        self.look();
+    }
+
+    /// Whoever rings from here on rings anew. To be called before `take` by whoever hears by an `Ear`.
+    pub fn look(&self) {
+        self.bell.rung.store(false, Ordering::Release);
     }
 
     /// The next frames, until `room` says that there is no more room after one. What stays behind is announced by

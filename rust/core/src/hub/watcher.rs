@@ -1,7 +1,8 @@
 //! One watch: a selection, and a position among the events of its topic. It has no buffer of its own.
 
-use std::sync::Arc;
+use std::fmt;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::vec::IntoIter;
 
 use super::event::{Event, Frame, Type, expired_status};
@@ -10,13 +11,29 @@ use super::schema::Schema;
 use super::selector::Selector;
 use super::topic::{Topic, TopicKey};
 
+/// Who hears a watch's bell instead of `Hub::ready`.
+pub trait Ear: Send + Sync {
+    /// There is something to take. Must be quick and must not call the hub.
+    fn ring(&self);
+}
+
 /// How a watcher is called when there is something for it.
-#[derive(Debug)]
 pub struct Bell {
     /// The watcher's.
     pub id: u64,
     /// It has been rung and nobody has looked yet.
     pub rung: AtomicBool,
+    /// Who hears it; nobody: it is among `Hub::ready`.
+    pub ear: OnceLock<Box<dyn Ear>>,
+}
+
+impl fmt::Debug for Bell {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Bell")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Where a watch stands.
@@ -167,21 +184,21 @@ impl Watcher {
         }
         if self.state != State::Live {
             if std::mem::take(&mut self.error_due) {
-                add(Frame {
-                    kind: Type::Error,
-                    revision: current,
-                    value: expired_status(self.seen, floor).into(),
-                });
+                add(Frame::new(
+                    Type::Error,
+                    current,
+                    expired_status(self.seen, floor).into(),
+                ));
             }
             return frames;
         }
         if let Some(initial) = &mut self.initial {
             for object in initial.by_ref() {
-                if !add(Frame {
-                    kind: Type::Added,
-                    revision: object.revision,
-                    value: Arc::clone(&object.value),
-                }) {
+                if !add(Frame::new(
+                    Type::Added,
+                    object.revision,
+                    Arc::clone(&object.value),
+                )) {
                     return frames;
                 }
             }
@@ -189,11 +206,7 @@ impl Watcher {
         }
         if std::mem::take(&mut self.initial_end) {
             let value = schema.bookmark(self.seen, true).into();
-            if !add(Frame {
-                kind: Type::Bookmark,
-                revision: self.seen,
-                value,
-            }) {
+            if !add(Frame::new(Type::Bookmark, self.seen, value)) {
                 return frames;
             }
         }
@@ -201,22 +214,18 @@ impl Watcher {
             self.next += 1;
             if let Some(kind) = self.look(event) {
                 self.seen = event.revision;
-                if !add(Frame {
-                    kind,
-                    revision: event.revision,
-                    value: event.value(kind),
-                }) {
+                if !add(Frame::of(event, kind)) {
                     return frames;
                 }
             }
         }
         self.seen = self.seen.max(current);
         if std::mem::take(&mut self.bookmark_due) {
-            add(Frame {
-                kind: Type::Bookmark,
-                revision: self.seen,
-                value: schema.bookmark(self.seen, false).into(),
-            });
+            add(Frame::new(
+                Type::Bookmark,
+                self.seen,
+                schema.bookmark(self.seen, false).into(),
+            ));
         }
         frames
     }

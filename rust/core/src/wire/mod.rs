@@ -24,7 +24,7 @@ pub use decode::{Decoded, decode as decode_json};
 pub use describe::describe;
 pub use error::{Result, WireError};
 pub use merge::json_merge;
-pub use peek::peek_json;
+pub use peek::{metadata_of, peek_json};
 
 /// How a body is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -33,10 +33,42 @@ pub fn peek_json(body: &[u8]) -> Result<(String, String)> {
     Ok((version.unwrap_or_default(), kind.unwrap_or_default()))
 }
 
+/// The bytes of an object's `metadata` where they stand; `{}` where there is none.
+pub fn metadata_of(value: &[u8]) -> Result<&[u8]> {
+    let mut s = Scanner::new(value);
+    if s.peek() != b'{' {
+        return s.wrong("looking for an object");
+    }
+    s.at += 1;
+    let mut key = s.first_key()?;
+    while let Some(name) = key {
+        let wanted = name.raw == b"metadata";
+        s.peek();
+        let start = s.at;
+        s.skip(1)?;
+        if wanted {
+            return Ok(&value[start..s.at]);
+        }
+        key = s.next_key()?;
+    }
+    Ok(b"{}")
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn metadata_as_it_stands() {
+        let body = br#"{"kind":"Pod", "metadata": {"name":"a","labels":{"metadata":"x"}} ,"spec":{}}"#;
+        assert_eq!(
+            metadata_of(body).unwrap(),
+            br#"{"name":"a","labels":{"metadata":"x"}}"#
+        );
+        assert_eq!(metadata_of(b"{}").unwrap(), b"{}");
+        assert!(metadata_of(b"[]").is_err());
+    }
 
     #[test]
     fn version_and_kind_wherever_they_stand() {

@@ -1,0 +1,196 @@
+"""The event loop's end of the front: what came in is handed out, once per turn of the loop."""
+
+import asyncio
+import contextlib
+import os
+import resource
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+
+from orlop import logging, native, tasks
+from orlop.apiserver.auth.x509 import PEER, peer_of
+from orlop.apiserver.front.deadlines import Deadlines
+from orlop.apiserver.front.delivery import CONNECTION
+from orlop.apiserver.front.tls import Tls
+from orlop.apiserver.front.transport import FrontTransport
+from orlop.clock import Clock
+
+HANDSHAKE_SECONDS = 10.0
+"""For a TLS handshake: three round trips across the world take less than one."""
+HEADER_SECONDS = 32.0
+"""Until a new connection's first request header is there: upstream's ReadHeaderTimeout."""
+CONNECTIONS = 16384
+"""Connections at a time, unless fewer descriptors may be open; more wait in the kernel's queue."""
+RESERVED = 512
+"""Descriptors left for everything but connections."""
+RENEWAL_INTERVAL = 24 * 3600.0
+"""Seconds between looks at the certificates. They are renewed months before their end, so a day is soon enough."""
+ALPN = ["http/1.1"]
+
+log = logging.get("apiserver.front")
+
+
+class Listener:
+    """Connections from the front to the protocol that a uvicorn configuration names."""
+
+    def __init__(self, config: uvicorn.Config, tls: Tls, clock: Clock) -> None:
+        self._config = config
+        self._tls = tls
+        self._clock = clock
+        self._server = _Server(config)
+        self._transports: dict[int, FrontTransport] = {}
+        self._deadlines = Deadlines(clock)
+        self._tasks = tasks.Group(self._failed)
+        self._front: native.Front | None = None
+        self._loop = asyncio.get_running_loop()
+
+    def _failed(self, name: str, error: BaseException) -> None:
+        log.error("%s failed", name, exc_info=error)
+
+    async def start(self, bound: socket.socket) -> None:
+        """Listens on a bound socket, which stays the caller's. Raises ValueError for certificates that do not do."""
+        shown, client_ca = await asyncio.to_thread(self._tls.read)
+        self._front = native.Front(
+            shown,
+            client_ca,
+            only_tls13=self._tls.only_tls13,
+            alpn=ALPN,
+            threads=max(1, (os.cpu_count() or 1) // 2),
+            connections=_places(),
+            handshake_seconds=HANDSHAKE_SECONDS,
+            header_seconds=HEADER_SECONDS,
+        )
+        self._loop.add_reader(self._front.fileno(), self._turn)
+        self._serving = self._tasks.start("uvicorn", self._server.serve(sockets=[]))
+        await self._server.listening(self._serving)
+        self._tasks.start("deadlines", self._deadlines.run())
+        self._tasks.start("certificates", self._keep_fresh())
+        bound.listen(self._config.backlog)
+        self._front.listen(os.dup(bound.fileno()))
+
+    async def stop(self) -> None:
+        """Takes no new connections, ends streams, lets requests under way end in the configured time."""
+        front = self._front
+        if front is None:
+            return
+        front.stop_accepting()
+        for transport in list(self._transports.values()):
+            transport.end_stream()
+        self._server.exit()
+        await asyncio.wait({self._serving})
+        await self._tasks.cancel()
+        self._loop.remove_reader(front.fileno())
+        await asyncio.to_thread(front.close)
+        for transport in list(self._transports.values()):
+            transport.lost()
+        self._transports.clear()
+        self._front = None
+
+    async def reload(self) -> None:
+        """New connections get what is on disk now. What cannot be used is logged, and changes nothing."""
+        try:
+            shown, client_ca = await asyncio.to_thread(self._tls.read)
+            assert self._front is not None
+            self._front.set_tls(shown, client_ca, only_tls13=self._tls.only_tls13, alpn=ALPN)
+        except (OSError, ValueError) as error:
+            log.error("the serving certificates cannot be read again: %s", error)
+
+    async def _keep_fresh(self) -> None:
+        while True:
+            await self._clock.sleep(RENEWAL_INTERVAL)
+            await self.reload()
+
+    # --- what comes in ----------------------------------------------------------------------------
+
+    def _turn(self) -> None:
+        front = self._front
+        assert front is not None
+        transports = self._transports
+        for number, kind, payload in front.poll():
+            try:
+                if kind == DATA:
+                    transports[number].received(payload)
+                elif kind == OPEN:
+                    self._open(number, payload)
+                elif kind == LOST:
+                    transports.pop(number).lost()
+                elif kind == EOF:
+                    transports[number].ended()
+                elif kind == RESUME:
+                    transports[number].resumed()
+                elif kind == ENDED:
+                    transports[number].stream_ended(payload)
+            except Exception:
+                log.exception("a connection's protocol failed")
+                if number in transports:
+                    transports[number].abort()
+
+    def _open(self, number: int, connection: native.FrontConnection) -> None:
+        transport = FrontTransport(connection, self._flush, self._deadlines, self)
+        state = {**self._server.lifespan.state, CONNECTION: transport}
+        if connection.identity is not None:
+            state[PEER] = peer_of(*connection.identity)
+        protocol = self._config.http_protocol_class(  # type: ignore[call-arg]
+            config=self._config,  # type: ignore[arg-type]
+            server_state=self._server.server_state,
+            app_state=state,
+        )
+        transport.set_protocol(protocol)
+        self._transports[number] = transport
+        protocol.connection_made(transport)
+
+    def _flush(self) -> None:
+        """What was written in this turn of the loop goes out at its end: several writes are one wake-up of the front."""
+        if self._front is not None:
+            self._loop.call_soon(self._front.flush)
+
+
+OPEN, DATA, EOF = native.Front.OPEN, native.Front.DATA, native.Front.EOF
+LOST, RESUME, ENDED = native.Front.LOST, native.Front.RESUME, native.Front.ENDED
+
+
+def _places() -> int:
+    """How many connections there may be; lets the process open as many descriptors as it is allowed to."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY or soft < hard:
+        soft = hard if hard != resource.RLIM_INFINITY else max(soft, CONNECTIONS + RESERVED)
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return max(RESERVED, min(CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - RESERVED))
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server without sockets of its own, signal handlers and a clock that ticks ten times a second."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._started = asyncio.Event()
+        self._exit = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._started.set()
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self._exit.wait()
+
+    def exit(self) -> None:
+        """Ends `serve`."""
+        self.should_exit = True
+        self._exit.set()
+
+    async def listening(self, serving: "asyncio.Task[None]") -> None:
+        """Returns when connections are taken. Raises what hindered it."""
+        waiting = asyncio.ensure_future(self._started.wait())
+        done, _ = await asyncio.wait({waiting, serving}, return_when=asyncio.FIRST_COMPLETED)
+        if waiting not in done:
+            waiting.cancel()
+            serving.result()
+            raise RuntimeError("the listener ended before it began")
