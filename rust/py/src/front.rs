@@ -179,13 +179,19 @@ impl FrontConnection {
     #[getter]
     fn peer(&self) -> Option<(String, u16)> {
         let opened = self.opened.as_deref()?;
-        Some((opened.peer.ip().to_canonical().to_string(), opened.peer.port()))
+        Some((
+            opened.peer.ip().to_canonical().to_string(),
+            opened.peer.port(),
+        ))
     }
 
     #[getter]
     fn local(&self) -> Option<(String, u16)> {
         let opened = self.opened.as_deref()?;
-        Some((opened.local.ip().to_canonical().to_string(), opened.local.port()))
+        Some((
+            opened.local.ip().to_canonical().to_string(),
+            opened.local.port(),
+        ))
     }
 
     #[getter]

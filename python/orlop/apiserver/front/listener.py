@@ -133,7 +133,7 @@ class Listener:
         if connection.identity is not None:
             state[PEER] = peer_of(*connection.identity)
         protocol = self._config.http_protocol_class(  # type: ignore[call-arg]
-            config=self._config,  # type: ignore[arg-type]
+            config=self._config,
             server_state=self._server.server_state,
             app_state=state,
         )
@@ -142,7 +142,7 @@ class Listener:
         protocol.connection_made(transport)
 
     def _flush(self) -> None:
-        """What was written in this turn of the loop goes out at its end: several writes are one wake-up of the front."""
+        """What was written in this turn of the loop goes out at its end: many writes are one wake-up of the front."""
         if self._front is not None:
             self._loop.call_soon(self._front.flush)
 

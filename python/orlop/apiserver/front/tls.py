@@ -38,6 +38,6 @@ class Tls:
     def read(self) -> tuple[list[Shown], bytes]:
         """(certificates, the first for everyone; the authority of client certificates). Raises OSError, PkiError."""
         pair = self._serving()
-        shown = [(pair.certificate, pair.key, [])]
+        shown: list[Shown] = [(pair.certificate, pair.key, [])]
         shown += [(o.certificate_file.read_bytes(), o.key_file.read_bytes(), list(o.names)) for o in self._others]
         return shown, self._client_ca()

@@ -88,7 +88,10 @@ impl Identity {
 fn sha256(data: &[u8]) -> [u8; 32] {
     let hash: &dyn Hash = rustls::crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256
         .tls13()
-        .map_or_else(|| unreachable!("a TLS 1.3 suite"), |suite| suite.common.hash_provider);
+        .map_or_else(
+            || unreachable!("a TLS 1.3 suite"),
+            |suite| suite.common.hash_provider,
+        );
     let mut out = [0; 32];
     out.copy_from_slice(hash.hash(data).as_ref());
     out

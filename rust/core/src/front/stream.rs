@@ -102,13 +102,7 @@ fn chunk(out: &mut Vec<u8>, size: usize, chunked: bool, fill: impl FnOnce(&mut V
     }
 }
 
-fn watch(
-    handle: &Handle,
-    form: &Form,
-    chunked: bool,
-    out: &mut Vec<u8>,
-    limit: usize,
-) -> Progress {
+fn watch(handle: &Handle, form: &Form, chunked: bool, out: &mut Vec<u8>, limit: usize) -> Progress {
     let mut size = out.len();
     handle.look();
     let frames = handle.take(|frame| {

@@ -72,9 +72,10 @@ impl Form {
             r#"{{"kind":"Status","apiVersion":"v1","metadata":{{}},"status":"Failure","message":{message},"reason":"InternalError","code":500}}"#
         );
         match self {
-            Form::Json | Form::Partial { protobuf: false, .. } => {
-                json(Type::Error, status.as_bytes())
-            }
+            Form::Json
+            | Form::Partial {
+                protobuf: false, ..
+            } => json(Type::Error, status.as_bytes()),
             Form::Protobuf(_) | Form::Partial { .. } => {
                 wire::watch_frame_protobuf(Type::Error.name(), STATUS, status.as_bytes())
                     .unwrap_or_default()
@@ -92,7 +93,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    const VALUE: &[u8] = br#"{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"a"},"data":{"k":"v"}}"#;
+    const VALUE: &[u8] =
+        br#"{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"a"},"data":{"k":"v"}}"#;
 
     #[test]
     fn metadata_alone() {
@@ -118,7 +120,10 @@ mod tests {
         ] {
             let frame = form.render(Type::Modified, VALUE);
             let (length, rest) = frame.split_at(4);
-            assert_eq!(u32::from_be_bytes(length.try_into().unwrap()) as usize, rest.len());
+            assert_eq!(
+                u32::from_be_bytes(length.try_into().unwrap()) as usize,
+                rest.len()
+            );
             assert!(rest.windows(8).any(|part| part == b"MODIFIED"));
         }
     }

@@ -61,7 +61,8 @@ mod tests {
 
     #[test]
     fn metadata_as_it_stands() {
-        let body = br#"{"kind":"Pod", "metadata": {"name":"a","labels":{"metadata":"x"}} ,"spec":{}}"#;
+        let body =
+            br#"{"kind":"Pod", "metadata": {"name":"a","labels":{"metadata":"x"}} ,"spec":{}}"#;
         assert_eq!(
             metadata_of(body).unwrap(),
             br#"{"name":"a","labels":{"metadata":"x"}}"#
