@@ -78,119 +78,6 @@ class Expired(Exception):
     """The hub has forgotten the events after the revision asked for. "too old resource version: 5 (10)"."""
 
 @final
-class Front:
-    """The listener: sockets and TLS. What comes in is polled, what goes out is put into connections.
-
-    Any thread may call it; nothing waits for the network.
-    """
-
-    OPEN: Final[int]
-    DATA: Final[int]
-    EOF: Final[int]
-    LOST: Final[int]
-    RESUME: Final[int]
-    ENDED: Final[int]
-
-    def __new__(
-        cls,
-        certificates: list[tuple[bytes, bytes, list[str]]],
-        client_ca: bytes,
-        *,
-        only_tls13: bool,
-        alpn: list[str],
-        threads: int,
-        connections: int,
-        handshake_seconds: float,
-        header_seconds: float,
-    ) -> Front:
-        """Certificates are (chain, key, names), PEM; the first is for whoever asks for none of the others' names.
-
-        `client_ca` (PEM) signs client certificates: one may be shown, another's ends the handshake. Raises ValueError
-        that names what cannot be used.
-        """
-
-    def set_tls(
-        self,
-        certificates: list[tuple[bytes, bytes, list[str]]],
-        client_ca: bytes,
-        *,
-        only_tls13: bool,
-        alpn: list[str],
-    ) -> None:
-        """As `__new__`, for connections that come from now on."""
-
-    def listen(self, fd: int, /) -> None:
-        """Takes connections from a listening, non-blocking socket. The descriptor is given away."""
-
-    def fileno(self) -> int:
-        """An eventfd, readable when `poll` has something. It stays the front's: do not close or read it."""
-
-    def poll(self) -> list[tuple[int, int, Any]]:
-        """What happened, in its order: (connection's number, kind, payload).
-
-        OPEN: a `FrontConnection`. DATA: bytes. EOF: the client sends no more. LOST: the connection is gone; the last
-        of it. RESUME: there is room to write again. ENDED: the stream of this token came to its end by itself.
-        """
-
-    def flush(self) -> None:
-        """Lets what was put into connections go out."""
-
-    def stop_accepting(self) -> None:
-        """Takes no more connections; those that are there go on."""
-
-    def close(self) -> None:
-        """Ends every connection at once."""
-
-@final
-class FrontConnection:
-    """One connection's way out, in order: bytes, streams, the end; and who is at its other end."""
-
-    @property
-    def peer(self) -> tuple[str, int] | None: ...
-    @property
-    def local(self) -> tuple[str, int] | None: ...
-    @property
-    def identity(self) -> tuple[str, list[str], int, bytes] | None:
-        """Of a verified client certificate: common name, organizations, end (seconds since 1970), SHA-256."""
-
-    @property
-    def server_name(self) -> str | None:
-        """The name that the client asked for (SNI)."""
-
-    @property
-    def size(self) -> int:
-        """Bytes that wait."""
-
-    def write(self, data: bytes, /) -> int:
-        """Puts bytes at the end. Bit 0 of the answer: call `Front.flush`; bit 1: pause until RESUME."""
-
-    def attach_watch(self, watcher: Watcher, form: str, of: str, chunked: bool, /) -> tuple[int, bool]:
-        """Puts a watch at the end: its frames follow as they come, in chunks of HTTP/1.1 if `chunked`.
-
-        `form`: "json" as stored; "protobuf" with the type key in `of`; "partial" and "partial-protobuf", the metadata
-        alone, with meta.k8s.io's version in `of`. Gives the stream's token, and whether `Front.flush` is due. From
-        here on the watcher is not among `Hub.ready`.
-        """
-
-    def attach_list(self, list: ListResult, before: bytes, after: bytes, chunked: bool, /) -> tuple[int, bool]:
-        """Puts a join at the end: `before`, the objects separated by commas, `after`. As `attach_watch`."""
-
-    def detach(self, token: int, /) -> None:
-        """Ends a stream; what has been made of it goes out. One that has ended already is none the worse for it."""
-
-    def write_eof(self) -> bool:
-        """The writing half ends after what waits. Whether `Front.flush` is due."""
-
-    def close(self) -> bool:
-        """The connection ends after what waits. Whether `Front.flush` is due."""
-
-    def abort(self) -> None:
-        """The connection ends now."""
-
-    def pause(self, paused: bool, /) -> None:
-        """Whether to stop reading. What was read before still comes."""
-
-@final
 class Hub:
     """Every resource's current objects, the last events of each, and the watchers. Fed by store/feed.py alone.
 
@@ -302,6 +189,14 @@ class ListResult:
         """One body: prefix, the objects separated by commas, suffix."""
 
     @property
+    def size(self) -> int:
+        """Bytes of the objects and the commas between them."""
+
+    def gzip(self, prefix: bytes, suffix: bytes, /) -> bytes:
+        """As `join`, as one gzip member: of blocks that are kept, so that only what changed is compressed anew. Takes
+        some milliseconds without the GIL: call it in a thread."""
+
+    @property
     def revision(self) -> int:
         """The list's: a watch from here misses nothing and repeats nothing."""
 
@@ -340,6 +235,155 @@ class Watcher:
         """Ends the watch. Closing twice is fine."""
 
 _WatchType = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]
+
+# --- front --------------------------------------------------------------------------------------
+
+@final
+class Front:
+    """The listener: sockets and TLS. What comes in is polled, what goes out is put into connections.
+
+    Any thread may call it; nothing waits for the network.
+    """
+
+    OPEN: Final[int]
+    DATA: Final[int]
+    EOF: Final[int]
+    LOST: Final[int]
+    RESUME: Final[int]
+    ENDED: Final[int]
+    REQUEST: Final[int]
+
+    def __new__(
+        cls,
+        certificates: list[tuple[bytes, bytes, list[str]]],
+        client_ca: bytes,
+        *,
+        only_tls13: bool,
+        alpn: list[str],
+        threads: int,
+        connections: int,
+        handshake_seconds: float,
+        header_seconds: float,
+        idle_seconds: float,
+    ) -> Front:
+        """Certificates are (chain, key, names), PEM; the first is for whoever asks for none of the others' names.
+
+        `client_ca` (PEM) signs client certificates: one may be shown, another's ends the handshake. Raises ValueError
+        that names what cannot be used.
+        """
+
+    def set_tls(
+        self,
+        certificates: list[tuple[bytes, bytes, list[str]]],
+        client_ca: bytes,
+        *,
+        only_tls13: bool,
+        alpn: list[str],
+    ) -> None:
+        """As `__new__`, for connections that come from now on."""
+
+    def listen(self, fd: int, /) -> None:
+        """Takes connections from a listening, non-blocking socket. The descriptor is given away."""
+
+    def fileno(self) -> int:
+        """An eventfd, readable when `poll` has something. It stays the front's: do not close or read it."""
+
+    def poll(self) -> list[tuple[int, int, Any]]:
+        """What happened, in its order: (connection's number, kind, payload).
+
+        OPEN: a `FrontConnection`. DATA: bytes. EOF: the client sends no more. LOST: the connection is gone; the last
+        of it. RESUME: there is room to write again. ENDED: the stream of this token came to its end by itself.
+
+        REQUEST: one that the front has read, with a number of its own in HTTP/2, the connection's in HTTP/1.1. Its
+        payload is (`FrontExchange`, connection's number, method, path and query as sent, header fields with names in
+        lower case, body, whether more of the body comes as DATA up to EOF). LOST with its number: nobody waits for
+        the answer any more. In HTTP/1.1 DATA without a REQUEST: from here on the bytes are the app's to read.
+        """
+
+    def flush(self) -> None:
+        """Lets what was put into connections go out."""
+
+    def drain(self) -> None:
+        """Takes no more connections; those without a request end, the others after their answers."""
+
+    def close(self) -> None:
+        """Ends every connection at once."""
+
+@final
+class FrontConnection:
+    """One connection's way out, in order: bytes, streams, the end; and who is at its other end."""
+
+    @property
+    def peer(self) -> tuple[str, int] | None: ...
+    @property
+    def local(self) -> tuple[str, int] | None: ...
+    @property
+    def identity(self) -> tuple[str, list[str], int, bytes] | None:
+        """Of a verified client certificate: common name, organizations, end (seconds since 1970), SHA-256."""
+
+    @property
+    def server_name(self) -> str | None:
+        """The name that the client asked for (SNI)."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that wait."""
+
+    def write(self, data: bytes, /) -> int:
+        """Puts bytes at the end. Bit 0 of the answer: call `Front.flush`; bit 1: pause until RESUME."""
+
+    def attach_watch(self, watcher: Watcher, form: str, of: str, chunked: bool, /) -> tuple[int, bool]:
+        """Puts a watch at the end: its frames follow as they come, in chunks of HTTP/1.1 if `chunked`.
+
+        `form`: "json" as stored; "protobuf" with the type key in `of`; "partial" and "partial-protobuf", the metadata
+        alone, with meta.k8s.io's version in `of`. Gives the stream's token, and whether `Front.flush` is due. From
+        here on the watcher is not among `Hub.ready`.
+        """
+
+    def attach_list(self, list: ListResult, before: bytes, after: bytes, chunked: bool, /) -> tuple[int, bool]:
+        """Puts a join at the end: `before`, the objects separated by commas, `after`. As `attach_watch`."""
+
+    def detach(self, token: int, /) -> None:
+        """Ends a stream; what has been made of it goes out. One that has ended already is none the worse for it."""
+
+    def write_eof(self) -> bool:
+        """The writing half ends after what waits. Whether `Front.flush` is due."""
+
+    def close(self) -> bool:
+        """The connection ends after what waits. Whether `Front.flush` is due."""
+
+    def abort(self) -> None:
+        """The connection ends now."""
+
+    def pause(self, paused: bool, /) -> None:
+        """Whether to stop reading. What was read before still comes."""
+
+@final
+class FrontExchange:
+    """The answer to one request: its head, its body in parts or streams, its end. Flags are those of
+    `FrontConnection.write`."""
+
+    def respond(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes, end: bool, /) -> int:
+        """Begins the answer, and with `end` ends it. Without a Content-Length HTTP/1.1's body is chunked where it is
+        not whole here. Raises ValueError for a field that HTTP does not allow."""
+
+    def write(self, body: bytes, end: bool, /) -> int:
+        """More of the body, and with `end` its end."""
+
+    def attach_watch(self, watcher: Watcher, form: str, of: str, /) -> tuple[int, bool]:
+        """As `FrontConnection.attach_watch`."""
+
+    def attach_list(self, list: ListResult, before: bytes, after: bytes, /) -> tuple[int, bool]:
+        """As `FrontConnection.attach_list`."""
+
+    def detach(self, token: int, /) -> None:
+        """As `FrontConnection.detach`."""
+
+    def abort(self) -> None:
+        """Gives the answer up: the stream is reset, HTTP/1.1's connection ends."""
+
+    def pause(self, paused: bool, /) -> None:
+        """Whether to stop reading the body."""
 
 # --- sched --------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from orlop._core import (
     ForwardTable as ForwardTable,
     Front as Front,
     FrontConnection as FrontConnection,
+    FrontExchange as FrontExchange,
     Hub as Hub,
     ListResult as ListResult,
     PodFacts as PodFacts,

@@ -28,6 +28,14 @@ class Response(NamedTuple):
     headers: tuple[Header, ...] = ()
 
 
+GZIPPED: tuple[Header, ...] = ((b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding"))
+
+
+def accepts_gzip(request: Request) -> bool:
+    """Whether the client takes compressed bodies."""
+    return b"gzip" in request.headers.get(b"accept-encoding", b"")
+
+
 def to_yaml(body: bytes) -> bytes:
     """A JSON body as YAML."""
     text: str = yaml.dump(msgspec.json.decode(body), Dumper=_DUMPER, sort_keys=True, default_flow_style=False)
@@ -109,9 +117,9 @@ async def send_response(request: Request, response: Response) -> None:
     ]
     if request.warnings:
         headers += warning_headers(request.warnings)
-    if len(body) >= negotiate.GZIP_MIN and b"gzip" in request.headers.get(b"accept-encoding", b""):
+    if len(body) >= negotiate.GZIP_MIN and response.headers is not GZIPPED and accepts_gzip(request):
         body = await gzipped(body)
-        headers += [(b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
+        headers += GZIPPED
     headers.append((b"content-length", str(len(body)).encode()))
     await request.send({"type": "http.response.start", "status": response.status, "headers": headers})
     await request.send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else body})

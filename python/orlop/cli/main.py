@@ -14,6 +14,7 @@ COMMANDS = {
     "logs": "print or follow the logs of a cluster's components",
     "image": "the images of the embedded runtime: load, pull, list, remove",
     "store": "check, back up, restore and look into a cluster's store",
+    "bench": "measure an API server, beside a peer if there is one",
     "version": "print the versions",
     "apiserver": "run an API server alone",
     "scheduler": "run a scheduler against an API server",

@@ -4,15 +4,20 @@ use crate::detach::detached;
 use crate::error::front_error;
 use crate::event::Event;
 use crate::hub::{ListResult, Watcher};
-use orlop_core::front::{self, Body, Certificate, Input, Limits, Opened, Outbox, Source, Tls};
+use orlop_core::front::{
+    self, Body, Certificate, Input, Limits, Opened, Outbox, Request, Source, Style, Tls, head_of,
+    head_of_two, is_field,
+};
 use orlop_core::hub::Form;
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyList};
+use std::io::Write;
 use std::net::TcpListener;
 use std::os::fd::FromRawFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// The integers that stand for what happened. See `_core.pyi`.
@@ -22,6 +27,7 @@ const EOF: u8 = 2;
 const LOST: u8 = 3;
 const RESUME: u8 = 4;
 const ENDED: u8 = 5;
+const REQUEST: u8 = 6;
 
 /// Copies from here on leave the GIL.
 const DETACH_BYTES: usize = 256 * 1024;
@@ -64,9 +70,11 @@ impl Front {
     const RESUME: u8 = RESUME;
     #[classattr]
     const ENDED: u8 = ENDED;
+    #[classattr]
+    const REQUEST: u8 = REQUEST;
 
     #[new]
-    #[pyo3(signature = (certificates, client_ca, *, only_tls13, alpn, threads, connections, handshake_seconds, header_seconds))]
+    #[pyo3(signature = (certificates, client_ca, *, only_tls13, alpn, threads, connections, handshake_seconds, header_seconds, idle_seconds))]
     #[allow(clippy::too_many_arguments)] // a listener's settings, named
     fn new(
         certificates: Vec<Shown>,
@@ -77,12 +85,14 @@ impl Front {
         connections: usize,
         handshake_seconds: f64,
         header_seconds: f64,
+        idle_seconds: f64,
     ) -> PyResult<Front> {
         let limits = Limits {
             threads,
             connections,
             handshake: seconds("handshake_seconds", handshake_seconds)?,
             header: seconds("header_seconds", header_seconds)?,
+            idle: seconds("idle_seconds", idle_seconds)?,
         };
         let tls = tls(certificates, client_ca, only_tls13, alpn);
         let event = Arc::new(Event::new()?);
@@ -134,6 +144,7 @@ impl Front {
                     Input::Data(outbox, data) => {
                         (outbox.id, DATA, PyBytes::new(py, &data).into_any())
                     }
+                    Input::Request(request) => (request.outbox.id, REQUEST, told(py, *request)?),
                     Input::Eof(id) => (id, EOF, none()),
                     Input::Lost(id) => (id, LOST, none()),
                     Input::Resume(id) => (id, RESUME, none()),
@@ -147,12 +158,197 @@ impl Front {
         self.front.flush();
     }
 
-    fn stop_accepting(&self) {
-        self.front.stop_accepting();
+    fn drain(&self) {
+        self.front.drain();
     }
 
     fn close(&self, py: Python<'_>) {
         detached(py, || self.front.close());
+    }
+}
+
+/// A request as Python gets it: its exchange, the connection's number, and what it says. See `_core.pyi`.
+fn told(py: Python<'_>, request: Request) -> PyResult<Bound<'_, PyAny>> {
+    let exchange = FrontExchange {
+        outbox: request.outbox,
+        style: request.style,
+        chunked: AtomicBool::new(false),
+    };
+    let fields = request.headers.iter();
+    let fields = fields.map(|(name, value)| (PyBytes::new(py, name), PyBytes::new(py, value)));
+    let headers = PyList::new(py, fields.collect::<Vec<_>>())?;
+    let query = request.target.iter().position(|byte| *byte == b'?');
+    let (path, query) = match query {
+        Some(at) => (&request.target[..at], &request.target[at + 1..]),
+        None => (&request.target[..], &b""[..]),
+    };
+    (
+        exchange,
+        request.connection,
+        request.method,
+        PyBytes::new(py, path),
+        PyBytes::new(py, query),
+        headers,
+        PyBytes::new(py, &request.body),
+        request.more,
+    )
+        .into_bound_py_any(py)
+}
+
+/// Flags of what the app should do: flush, pause.
+fn flags((flush, full): (bool, bool)) -> u8 {
+    u8::from(flush) | u8::from(full) << 1
+}
+
+fn watch_source(watcher: &Watcher, form: &str, of: &str) -> PyResult<Source> {
+    let form = match form {
+        "json" => Form::Json,
+        "protobuf" => Form::Protobuf(of.into()),
+        "partial" | "partial-protobuf" => Form::Partial {
+            version: of.into(),
+            protobuf: form == "partial-protobuf",
+        },
+        other => return Err(PyValueError::new_err(format!("form: unknown: {other:?}"))),
+    };
+    Ok(Source::Watch(Arc::clone(&watcher.0), form))
+}
+
+fn list_source(list: &ListResult, before: &[u8], after: &[u8]) -> Source {
+    Source::Body(Body::new(
+        before.to_vec(),
+        list.0.items.clone(),
+        after.to_vec(),
+    ))
+}
+
+/// The answer to a request that the front has read. See `_core.pyi`.
+#[pyclass(frozen)]
+struct FrontExchange {
+    outbox: Arc<Outbox>,
+    style: Style,
+    chunked: AtomicBool,
+}
+
+impl FrontExchange {
+    fn ended(&self, said: (bool, bool)) -> (bool, bool) {
+        let done = self.outbox.done();
+        (said.0 | done.0, said.1 | done.1)
+    }
+}
+
+#[pymethods]
+impl FrontExchange {
+    #[pyo3(signature = (status, headers, body, end, /))]
+    fn respond(
+        &self,
+        status: u16,
+        headers: Vec<(Bound<'_, PyBytes>, Bound<'_, PyBytes>)>,
+        body: &[u8],
+        end: bool,
+    ) -> PyResult<u8> {
+        let fields = headers.iter();
+        let fields: Vec<_> = fields
+            .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
+            .collect();
+        if let Some((name, _)) = fields.iter().find(|(name, value)| !is_field(name, value)) {
+            let name = String::from_utf8_lossy(name);
+            return Err(PyValueError::new_err(format!(
+                "invalid header field {name:?}"
+            )));
+        }
+        match self.style {
+            Style::One { head } => {
+                let whole = end.then_some(body.len());
+                let (mut out, chunked) = head_of(status, &fields, whole, self.outbox.is_draining());
+                self.chunked.store(chunked && !head, Ordering::Relaxed);
+                if !head {
+                    push(&mut out, body, chunked, end);
+                }
+                let said = self.outbox.write(out);
+                Ok(flags(if end { self.ended(said) } else { said }))
+            }
+            Style::Two => {
+                let head = head_of_two(status, &fields)
+                    .map_err(|error| PyValueError::new_err(error.to_string()))?;
+                let mut said = self.outbox.head(head);
+                if !body.is_empty() {
+                    let more = self.outbox.write(body.to_vec());
+                    said = (said.0 | more.0, said.1 | more.1);
+                }
+                Ok(flags(if end { self.ended(said) } else { said }))
+            }
+        }
+    }
+
+    #[pyo3(signature = (body, end, /))]
+    fn write(&self, py: Python<'_>, body: &[u8], end: bool) -> u8 {
+        let (chunked, none) = match self.style {
+            Style::One { head } => (self.chunked.load(Ordering::Relaxed), head),
+            Style::Two => (false, false),
+        };
+        let make = || {
+            let mut out = Vec::new();
+            if !none {
+                push(&mut out, body, chunked, end);
+            }
+            out
+        };
+        let out = if body.len() < DETACH_BYTES {
+            make()
+        } else {
+            detached(py, make)
+        };
+        let said = if out.is_empty() {
+            (false, false)
+        } else {
+            self.outbox.write(out)
+        };
+        flags(if end { self.ended(said) } else { said })
+    }
+
+    #[pyo3(signature = (watcher, form, of, /))]
+    fn attach_watch(&self, watcher: &Watcher, form: &str, of: &str) -> PyResult<(u64, bool)> {
+        let source = watch_source(watcher, form, of)?;
+        Ok(self
+            .outbox
+            .attach(source, self.chunked.load(Ordering::Relaxed)))
+    }
+
+    #[pyo3(signature = (list, before, after, /))]
+    fn attach_list(&self, list: &ListResult, before: &[u8], after: &[u8]) -> (u64, bool) {
+        let source = list_source(list, before, after);
+        self.outbox
+            .attach(source, self.chunked.load(Ordering::Relaxed))
+    }
+
+    #[pyo3(signature = (token, /))]
+    fn detach(&self, token: u64) {
+        self.outbox.detach(token);
+    }
+
+    fn abort(&self) {
+        self.outbox.abort();
+    }
+
+    #[pyo3(signature = (paused, /))]
+    fn pause(&self, paused: bool) {
+        self.outbox.set_paused(paused);
+    }
+}
+
+/// A part of a body of HTTP/1.1, as a chunk if it is such.
+fn push(out: &mut Vec<u8>, body: &[u8], chunked: bool, end: bool) {
+    out.reserve(body.len() + 32);
+    if chunked && !body.is_empty() {
+        // Writing to a Vec cannot fail.
+        let _ = write!(out, "{:x}\r\n", body.len());
+    }
+    out.extend_from_slice(body);
+    if chunked && !body.is_empty() {
+        out.extend_from_slice(b"\r\n");
+    }
+    if chunked && end {
+        out.extend_from_slice(b"0\r\n\r\n");
     }
 }
 
@@ -166,12 +362,6 @@ fn seconds(name: &str, value: f64) -> PyResult<Duration> {
 struct FrontConnection {
     outbox: Arc<Outbox>,
     opened: Option<Box<Opened>>,
-}
-
-impl FrontConnection {
-    fn attach(&self, source: Source, chunked: bool) -> (u64, bool) {
-        self.outbox.attach(source, chunked)
-    }
 }
 
 #[pymethods]
@@ -222,8 +412,7 @@ impl FrontConnection {
         } else {
             detached(py, || data.to_vec())
         };
-        let (flush, full) = self.outbox.write(bytes);
-        u8::from(flush) | u8::from(full) << 1
+        flags(self.outbox.write(bytes))
     }
 
     #[pyo3(signature = (watcher, form, of, chunked, /))]
@@ -234,16 +423,8 @@ impl FrontConnection {
         of: &str,
         chunked: bool,
     ) -> PyResult<(u64, bool)> {
-        let form = match form {
-            "json" => Form::Json,
-            "protobuf" => Form::Protobuf(of.into()),
-            "partial" | "partial-protobuf" => Form::Partial {
-                version: of.into(),
-                protobuf: form == "partial-protobuf",
-            },
-            other => return Err(PyValueError::new_err(format!("form: unknown: {other:?}"))),
-        };
-        Ok(self.attach(Source::Watch(Arc::clone(&watcher.0), form), chunked))
+        let source = watch_source(watcher, form, of)?;
+        Ok(self.outbox.attach(source, chunked))
     }
 
     #[pyo3(signature = (list, before, after, chunked, /))]
@@ -254,9 +435,8 @@ impl FrontConnection {
         after: &[u8],
         chunked: bool,
     ) -> (u64, bool) {
-        let items = list.0.items.clone();
-        let body = Body::new(before.to_vec(), items, after.to_vec());
-        self.attach(Source::Body(body), chunked)
+        self.outbox
+            .attach(list_source(list, before, after), chunked)
     }
 
     #[pyo3(signature = (token, /))]
@@ -285,5 +465,6 @@ impl FrontConnection {
 /// Adds this room's classes to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Front>()?;
-    module.add_class::<FrontConnection>()
+    module.add_class::<FrontConnection>()?;
+    module.add_class::<FrontExchange>()
 }

@@ -3,7 +3,7 @@
 use crate::detach::detached;
 use crate::error::hub_error;
 use crate::event::Event;
-use orlop_core::hub::{self, Change, Frame, Handle, State, Watch};
+use orlop_core::hub::{self, Change, Frame, Handle, Packs, State, Watch};
 use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -58,6 +58,7 @@ where
 struct Hub {
     hub: Arc<hub::Hub>,
     event: Arc<Event>,
+    packs: Arc<Packs>,
 }
 
 #[pymethods]
@@ -71,6 +72,7 @@ impl Hub {
         Ok(Hub {
             hub: Arc::new(hub),
             event,
+            packs: Arc::default(),
         })
     }
 
@@ -189,7 +191,10 @@ impl Hub {
         } else {
             detached(py, find)
         };
-        Ok(ListResult(list.map_err(hub_error)?))
+        Ok(ListResult(
+            list.map_err(hub_error)?,
+            Arc::clone(&self.packs),
+        ))
     }
 
     #[pyo3(signature = (resource, namespace, label_selector="", field_selector="", since=None, initial=false, bookmarks=false, initial_end=true, /))]
@@ -238,7 +243,7 @@ impl Hub {
 
 /// A page of objects. See `_core.pyi`.
 #[pyclass(frozen)]
-pub struct ListResult(pub hub::List);
+pub struct ListResult(pub hub::List, Arc<Packs>);
 
 #[pymethods]
 impl ListResult {
@@ -285,6 +290,19 @@ impl ListResult {
                 .chain(objects)
                 .chain(std::iter::once(suffix)),
         )
+    }
+
+    #[getter]
+    fn size(&self) -> usize {
+        let items = &self.0.items;
+        let values: usize = items.iter().map(|object| object.value.len()).sum();
+        values + items.len().saturating_sub(1)
+    }
+
+    #[pyo3(signature = (prefix, suffix, /))]
+    fn gzip<'py>(&self, py: Python<'py>, prefix: &[u8], suffix: &[u8]) -> Bound<'py, PyBytes> {
+        let packed = detached(py, || self.1.gzip(prefix, &self.0.items, suffix));
+        PyBytes::new(py, &packed)
     }
 
     #[getter]

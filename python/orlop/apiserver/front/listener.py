@@ -6,6 +6,8 @@ import os
 import resource
 import socket
 from collections.abc import Iterator
+from typing import Any
+from urllib.parse import unquote
 
 import uvicorn
 
@@ -13,6 +15,7 @@ from orlop import logging, native, tasks
 from orlop.apiserver.auth.x509 import PEER, peer_of
 from orlop.apiserver.front.deadlines import Deadlines
 from orlop.apiserver.front.delivery import CONNECTION
+from orlop.apiserver.front.exchange import Exchange
 from orlop.apiserver.front.tls import Tls
 from orlop.apiserver.front.transport import FrontTransport
 from orlop.clock import Clock
@@ -27,7 +30,11 @@ RESERVED = 512
 """Descriptors left for everything but connections."""
 RENEWAL_INTERVAL = 24 * 3600.0
 """Seconds between looks at the certificates. They are renewed months before their end, so a day is soon enough."""
-ALPN = ["http/1.1"]
+ALPN = ["h2", "http/1.1"]
+
+LAST_WORDS = 2.0
+"""Seconds that answers get to reach slow clients when the listener ends."""
+ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 log = logging.get("apiserver.front")
 
@@ -40,10 +47,15 @@ class Listener:
         self._tls = tls
         self._clock = clock
         self._server = _Server(config)
+        self._connections: dict[int, _Connection] = {}
         self._transports: dict[int, FrontTransport] = {}
+        self._exchanges: dict[int, Exchange] = {}
+        self._requests: set[asyncio.Task[None]] = set()
         self._deadlines = Deadlines(clock)
         self._tasks = tasks.Group(self._failed)
         self._front: native.Front | None = None
+        self._gone: asyncio.Future[None] | None = None
+        """Cancelled when the last connection has gone."""
         self._loop = asyncio.get_running_loop()
 
     def _failed(self, name: str, error: BaseException) -> None:
@@ -61,6 +73,7 @@ class Listener:
             connections=_places(),
             handshake_seconds=HANDSHAKE_SECONDS,
             header_seconds=HEADER_SECONDS,
+            idle_seconds=float(self._config.timeout_keep_alive),
         )
         self._loop.add_reader(self._front.fileno(), self._turn)
         self._serving = self._tasks.start("uvicorn", self._server.serve(sockets=[]))
@@ -75,18 +88,35 @@ class Listener:
         front = self._front
         if front is None:
             return
-        front.stop_accepting()
+        front.drain()
         for transport in list(self._transports.values()):
             transport.end_stream()
+        for exchange in list(self._exchanges.values()):
+            exchange.end_stream()
         self._server.exit()
         await asyncio.wait({self._serving})
+        await self._end_requests()
         await self._tasks.cancel()
         self._loop.remove_reader(front.fileno())
         await asyncio.to_thread(front.close)
         for transport in list(self._transports.values()):
             transport.lost()
         self._transports.clear()
+        self._connections.clear()
         self._front = None
+
+    async def _end_requests(self) -> None:
+        """Lets requests end and their answers go out; cancels those that take too long."""
+        limit = float(self._config.timeout_graceful_shutdown or 0)
+        if self._requests:
+            _, late = await asyncio.wait(self._requests, timeout=limit)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        until = self._loop.time() + min(limit, LAST_WORDS)
+        while self._connections and self._loop.time() < until:
+            self._gone = self._loop.create_future()
+            await asyncio.wait({self._gone}, timeout=max(0.0, until - self._loop.time()))
 
     async def reload(self) -> None:
         """New connections get what is on disk now. What cannot be used is logged, and changes nothing."""
@@ -107,39 +137,94 @@ class Listener:
     def _turn(self) -> None:
         front = self._front
         assert front is not None
-        transports = self._transports
         for number, kind, payload in front.poll():
             try:
-                if kind == DATA:
-                    transports[number].received(payload)
+                if kind == REQUEST:
+                    self._request(number, *payload)
                 elif kind == OPEN:
-                    self._open(number, payload)
+                    self._connections[number] = _Connection(payload)
                 elif kind == LOST:
-                    transports.pop(number).lost()
-                elif kind == EOF:
-                    transports[number].ended()
-                elif kind == RESUME:
-                    transports[number].resumed()
-                elif kind == ENDED:
-                    transports[number].stream_ended(payload)
+                    self._lost(number)
+                else:
+                    self._told(number, kind, payload)
             except Exception:
                 log.exception("a connection's protocol failed")
-                if number in transports:
-                    transports[number].abort()
+                if number in self._transports:
+                    self._transports[number].abort()
 
-    def _open(self, number: int, connection: native.FrontConnection) -> None:
-        transport = FrontTransport(connection, self._flush, self._deadlines, self)
-        state = {**self._server.lifespan.state, CONNECTION: transport}
-        if connection.identity is not None:
-            state[PEER] = peer_of(*connection.identity)
+    def _told(self, number: int, kind: int, payload: Any) -> None:
+        exchange = self._exchanges.get(number)
+        one = exchange if exchange is not None and not exchange.finished else self._transports.get(number)
+        if one is None:
+            if kind != DATA:
+                return  # the end of an exchange that has ended already
+            one = self._open(number)
+        if kind == DATA:
+            one.received(payload)
+        elif kind == EOF:
+            one.ended()
+        elif kind == RESUME:
+            one.resumed()
+        elif kind == ENDED:
+            one.stream_ended(payload)
+
+    def _lost(self, number: int) -> None:
+        if self._connections.pop(number, None) is not None and not self._connections and self._gone is not None:
+            self._gone.cancel()
+        if (exchange := self._exchanges.pop(number, None)) is not None:
+            exchange.lost()
+        if (transport := self._transports.pop(number, None)) is not None:
+            transport.lost()
+
+    def _open(self, number: int) -> FrontTransport:
+        """A connection whose bytes the protocol reads from here on."""
+        connection = self._connections[number]
+        transport = FrontTransport(connection.connection, self._flush, self._deadlines, self)
         protocol = self._config.http_protocol_class(  # type: ignore[call-arg]
             config=self._config,
             server_state=self._server.server_state,
-            app_state=state,
+            app_state={**self._server.lifespan.state, **connection.state, CONNECTION: transport},
         )
         transport.set_protocol(protocol)
         self._transports[number] = transport
         protocol.connection_made(transport)
+        return transport
+
+    def _request(
+        self,
+        number: int,
+        answer: native.FrontExchange,
+        connection: int,
+        method: str,
+        path: bytes,
+        query: bytes,
+        headers: list[tuple[bytes, bytes]],
+        body: bytes,
+        more: bool,
+    ) -> None:
+        """A request that the front has read."""
+        source = self._connections[connection]
+        exchange = Exchange(answer, body, more, self._flush, self._deadlines)
+        self._exchanges[number] = exchange
+        text = path.decode("ascii", "surrogateescape")
+        scope = {
+            "type": "http",
+            "asgi": ASGI,
+            "http_version": "1.1" if number == connection else "2",
+            "server": source.server,
+            "client": source.client,
+            "scheme": "https",
+            "method": method,
+            "root_path": "",
+            "path": unquote(text) if "%" in text else text,
+            "raw_path": path,
+            "query_string": query,
+            "headers": headers,
+            "state": {**source.state, CONNECTION: exchange},
+        }
+        task = self._loop.create_task(exchange.run(self._config.loaded_app, scope))
+        self._requests.add(task)
+        task.add_done_callback(self._requests.discard)
 
     def _flush(self) -> None:
         """What was written in this turn of the loop goes out at its end: many writes are one wake-up of the front."""
@@ -147,8 +232,21 @@ class Listener:
             self._loop.call_soon(self._front.flush)
 
 
-OPEN, DATA, EOF = native.Front.OPEN, native.Front.DATA, native.Front.EOF
-LOST, RESUME, ENDED = native.Front.LOST, native.Front.RESUME, native.Front.ENDED
+OPEN, DATA, EOF, LOST = native.Front.OPEN, native.Front.DATA, native.Front.EOF, native.Front.LOST
+RESUME, ENDED, REQUEST = native.Front.RESUME, native.Front.ENDED, native.Front.REQUEST
+
+
+class _Connection:
+    """What all requests of a connection share."""
+
+    __slots__ = ("client", "connection", "server", "state")
+
+    def __init__(self, connection: native.FrontConnection) -> None:
+        self.connection = connection
+        self.client, self.server = connection.peer, connection.local
+        self.state: dict[str, Any] = {}
+        if connection.identity is not None:
+            self.state[PEER] = peer_of(*connection.identity)
 
 
 def _places() -> int:

@@ -10,12 +10,13 @@ from orlop.api.scheme import Kind
 from orlop.api.types import meta_v1
 from orlop.apiserver import negotiate, output
 from orlop.apiserver.core import Core
-from orlop.apiserver.front import Delivery, delivery_of
+from orlop.apiserver.front import delivery_of
 from orlop.apiserver.handlers.continuation import INCONSISTENT, Token, decode_token, encode_token
 from orlop.apiserver.request import Request, truthy
-from orlop.apiserver.response import JSON, Response, end_stream, start_stream
+from orlop.apiserver.response import GZIPPED, JSON, Response, accepts_gzip, end_stream, start_stream
 from orlop.clock import timeout
 from orlop.store.base import Compacted, Key, Record
+from orlop.tasks import in_thread
 
 CATCH_UP_SECONDS = 3.0
 """How long a read waits for a revision that is not there yet, as upstream's cacher."""
@@ -194,20 +195,17 @@ async def list_(core: Core, request: Request, kind: Kind) -> Response | None:
             remaining = found.remaining
     metadata = output.list_meta(found.revision, continue_, remaining)
     if accepted.plain and request.conversion is None:
-        if len(found) >= STREAM_OBJECTS and (delivery := _delivery(request)):
+        prefix = output.list_prefix(kind, metadata)
+        if accepts_gzip(request) and found.size >= negotiate.GZIP_MIN:
+            packed = await in_thread(None, found.gzip, prefix, output.LIST_SUFFIX)
+            return Response(200, packed, JSON, GZIPPED)
+        if len(found) >= STREAM_OBJECTS and request.method != "HEAD" and (delivery := delivery_of(request.scope)):
             await start_stream(request, JSON)
-            await delivery.list(found, output.list_prefix(kind, metadata), output.LIST_SUFFIX)
+            await delivery.list(found, prefix, output.LIST_SUFFIX)
             await end_stream(request)
             return None
-        return Response(200, found.join(output.list_prefix(kind, metadata), output.LIST_SUFFIX))
+        return Response(200, found.join(prefix, output.LIST_SUFFIX))
     return output.many(core, request, kind, found.items, metadata, accepted)
-
-
-def _delivery(request: Request) -> Delivery | None:
-    """The connection, where it may write the list by itself."""
-    if request.method == "HEAD" or b"gzip" in request.headers.get(b"accept-encoding", b""):
-        return None
-    return delivery_of(request.scope)
 
 
 async def _page(

@@ -1,12 +1,14 @@
 //! What the event loop is told, in batches.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 
 use super::identity::Identity;
 use super::outbox::Outbox;
 use super::pace::Pacer;
+use super::request::Request;
 use crate::hub::lock;
 
 /// A connection that is ready for its first request.
@@ -27,6 +29,8 @@ pub struct Opened {
 pub enum Input {
     /// A connection is there. Whatever follows about it carries the outbox's number.
     Open(Arc<Outbox>, Box<Opened>),
+    /// A request came that the front has read.
+    Request(Box<Request>),
     /// Bytes came.
     Data(Arc<Outbox>, Vec<u8>),
     /// The client will send no more.
@@ -45,6 +49,8 @@ pub struct Shared {
     wake: Box<dyn Fn() + Send + Sync>,
     dirty: Mutex<Vec<Arc<Outbox>>>,
     ids: AtomicU64,
+    connections: Mutex<HashMap<u64, Weak<Outbox>>>,
+    draining: AtomicBool,
     /// Joins wake-ups of watches.
     pub pacer: Pacer,
 }
@@ -63,6 +69,8 @@ impl Shared {
             wake,
             dirty: Mutex::default(),
             ids: AtomicU64::new(0),
+            connections: Mutex::default(),
+            draining: AtomicBool::new(false),
             pacer: Pacer::default(),
         }
     }
@@ -72,8 +80,30 @@ impl Shared {
         self.ids.fetch_add(1, Ordering::Relaxed) + 1
     }
 
+    /// Connections that wait for a request end, those that have one end after it.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+        for outbox in lock(&self.connections).values().filter_map(Weak::upgrade) {
+            outbox.wake();
+        }
+    }
+
+    /// See `drain`.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
     /// Tells the event loop.
     pub fn tell(&self, input: Input) {
+        match &input {
+            Input::Open(outbox, _) => {
+                lock(&self.connections).insert(outbox.id, Arc::downgrade(outbox));
+            }
+            Input::Lost(id) => {
+                lock(&self.connections).remove(id);
+            }
+            _ => {}
+        }
         let mut inbox = lock(&self.inbox);
         inbox.push(input);
         if inbox.len() == 1 {

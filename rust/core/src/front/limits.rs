@@ -25,6 +25,8 @@ pub struct Limits {
     pub connections: usize,
     /// For the TLS handshake.
     pub handshake: Duration,
-    /// From the first moment of a connection until its first request's header is there.
+    /// For a request to come in, as far as the front reads it, and for the first one of a connection.
     pub header: Duration,
+    /// A connection without requests ends after this.
+    pub idle: Duration,
 }

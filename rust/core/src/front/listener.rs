@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
+use super::http2;
 use super::identity::Identity;
 use super::inbox::{Opened, Shared};
 use super::limits::Limits;
@@ -99,9 +100,14 @@ async fn connect(
         identity: certificate.and_then(|certificate| Identity::of(certificate)),
         server_name: session.server_name().map(str::to_owned),
     };
-    let outbox = Outbox::new(shared);
+    let two = session.alpn_protocol() == Some(b"h2");
+    let outbox = Outbox::new(Arc::clone(&shared));
     outbox.opened(opened);
-    Raw::new(stream, outbox, limits.header).await;
+    if two {
+        Box::pin(http2::serve(stream, outbox, shared, limits)).await;
+    } else {
+        Raw::new(stream, outbox, limits).await;
+    }
     drop(place);
     Ok(())
 }

@@ -5,6 +5,7 @@
 //! made and written here, when there is room for them. The app keeps every decision; the front keeps bytes moving.
 
 mod body;
+mod http2;
 mod identity;
 mod inbox;
 mod limits;
@@ -12,6 +13,8 @@ mod listener;
 mod outbox;
 mod pace;
 mod raw;
+mod request;
+mod simple;
 mod stream;
 mod tls;
 
@@ -27,6 +30,7 @@ pub use identity::Identity;
 pub use inbox::{Input, Opened};
 pub use limits::Limits;
 pub use outbox::Outbox;
+pub use request::{Request, Style, head_of, head_of_two, is_field};
 pub use stream::Source;
 pub use tls::{Certificate, Tls};
 
@@ -133,6 +137,12 @@ impl Front {
     /// Takes no more connections. Those that are there go on.
     pub fn stop_accepting(&self) {
         self.accepting.send_replace(false);
+    }
+
+    /// Connections that wait for a request end, those that have one end after it.
+    pub fn drain(&self) {
+        self.stop_accepting();
+        self.shared.drain();
     }
 
     /// Ends every connection at once.

@@ -6,16 +6,22 @@ use std::sync::{Arc, Mutex};
 use std::task::Waker;
 
 use atomic_waker::AtomicWaker;
+use http::Response;
 
 use super::inbox::{Input, Shared};
 use super::limits::{HIGH_WATER, LOW_WATER, UNREAD};
+use super::request::Request;
 use super::stream::{Progress, Source, Stream};
 use crate::hub::lock;
 
 #[derive(Debug)]
 enum Part {
+    /// The head of an answer; of HTTP/2 alone, in HTTP/1.1 it is bytes.
+    Head(Box<Response<()>>),
     Bytes(Vec<u8>),
     Stream(Box<Stream>),
+    /// An answer ends.
+    Done,
     /// Nothing more will be written; reading goes on.
     Eof,
     /// What is before it goes out, then the connection ends.
@@ -35,8 +41,12 @@ struct Queue {
 }
 
 /// What a connection's own task finds when it looks for something to write.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Found {
+    /// An answer begins.
+    Head(Box<Response<()>>),
+    /// An answer has ended.
+    Done,
     /// Nothing now.
     Nothing,
     /// Bytes were added.
@@ -94,7 +104,7 @@ impl Outbox {
         match &part {
             Part::Bytes(bytes) => queue.size += bytes.len(),
             Part::Close => queue.closed = true,
-            Part::Stream(_) | Part::Eof => {}
+            Part::Head(_) | Part::Stream(_) | Part::Done | Part::Eof => {}
         }
         queue.high |= queue.size > HIGH_WATER;
         let high = queue.high;
@@ -112,6 +122,16 @@ impl Outbox {
     /// Bytes that wait.
     pub fn size(&self) -> usize {
         lock(&self.queue).size
+    }
+
+    /// The head of an answer in HTTP/2.
+    pub fn head(self: &Arc<Self>, head: Response<()>) -> (bool, bool) {
+        self.add(Part::Head(Box::new(head)))
+    }
+
+    /// An answer ends here.
+    pub fn done(self: &Arc<Self>) -> (bool, bool) {
+        self.add(Part::Done)
     }
 
     /// A stream to go out, in chunks of HTTP/1.1 if `chunked`. Gives its token, and whether `Front::flush` is due.
@@ -230,7 +250,9 @@ impl Outbox {
             let mut queue = lock(&self.queue);
             match queue.parts.front() {
                 None => return self.found(out),
-                Some(Part::Eof | Part::Close) if !out.is_empty() => return Found::Bytes,
+                Some(Part::Head(_) | Part::Done | Part::Eof | Part::Close) if !out.is_empty() => {
+                    return Found::Bytes;
+                }
                 Some(_) => {}
             }
             match queue.parts.pop_front() {
@@ -249,6 +271,8 @@ impl Outbox {
                     }
                 }
                 Some(Part::Stream(stream)) => *current = Some(stream),
+                Some(Part::Head(head)) => return Found::Head(head),
+                Some(Part::Done) => return Found::Done,
                 Some(Part::Eof) => return Found::Eof,
                 Some(Part::Close) | None => return Found::Close,
             }
@@ -261,6 +285,22 @@ impl Outbox {
         } else {
             Found::Bytes
         }
+    }
+
+    /// The whole of an answer is in it.
+    pub fn has_done(&self) -> bool {
+        let queue = lock(&self.queue);
+        queue.parts.iter().any(|part| matches!(part, Part::Done))
+    }
+
+    /// A request came on it, or for it.
+    pub fn requested(&self, request: Request) {
+        self.shared.tell(Input::Request(Box::new(request)));
+    }
+
+    /// The front takes no more requests.
+    pub fn is_draining(&self) -> bool {
+        self.shared.is_draining()
     }
 
     /// The connection is there.

@@ -8,6 +8,7 @@
 mod event;
 mod form;
 mod object;
+mod pack;
 mod resource;
 mod scan;
 mod schema;
@@ -22,6 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 pub use event::{Frame, Type};
 pub use form::Form;
 pub use object::Object;
+pub use pack::Packs;
 pub use resource::Watch;
 pub use watcher::{Ear, State};
 

@@ -1,0 +1,60 @@
+"""Figures as text, as JSON and as a plot."""
+
+import statistics
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+Runs = dict[str, dict[str, list[dict[str, float]]]]
+"""Scenario → server → runs."""
+
+WIDTH, ROW, LEFT = 760, 22, 260
+
+
+def summary(values: Sequence[float]) -> str:
+    """Median and spread."""
+    if len(values) == 1:
+        return f"{values[0]:,.1f}"
+    return f"{statistics.median(values):,.1f} ({min(values):,.1f} … {max(values):,.1f})"
+
+
+def lines(runs: Runs, scenarios: dict[str, Any]) -> list[str]:
+    """A line for each scenario and server, and the factor between the first server and the others."""
+    text = []
+    for name, servers in runs.items():
+        unit = scenarios[name]["unit"]
+        first: float | None = None
+        for server, results in servers.items():
+            rates = [r["per_cpu_second"] for r in results]
+            more = {k: [r[k] for r in results] for k in results[0] if k not in ("per_cpu_second", "count")}
+            told = "; ".join(f"{k} {summary(v)}" for k, v in more.items())
+            text.append(f"{name:<14} {server:<12} {summary(rates)} {unit} a CPU second; {told}")
+            median = statistics.median(rates)
+            if first is None:
+                first = median
+            else:
+                bar = f" (to reach: {scenarios[name]['bar']})" if "bar" in scenarios[name] else ""
+                text.append(f"{name:<14} {'':<12} {first / median:.2f} times {server}{bar}")
+    return text
+
+
+def plot(runs: Runs, scenarios: dict[str, Any], title: str) -> str:
+    """Bars of work per CPU second, each scenario on its own scale, as SVG."""
+    rows: list[str] = []
+    y = 2 * ROW
+    for name, servers in runs.items():
+        rates = {server: statistics.median(r["per_cpu_second"] for r in results) for server, results in servers.items()}
+        most = max(rates.values()) or 1.0
+        for i, (server, rate) in enumerate(rates.items()):
+            width = (WIDTH - LEFT - 140) * rate / most
+            label = escape(f"{name}, {server}")
+            rows.append(f'<text x="{LEFT - 8}" y="{y + 14}" text-anchor="end">{label}</text>')
+            rows.append(f'<rect x="{LEFT}" y="{y}" width="{width:.1f}" height="{ROW - 6}" class="s{min(i, 1)}"/>')
+            rows.append(f'<text x="{LEFT + width + 6:.1f}" y="{y + 14}">{rate:,.1f} {scenarios[name]["unit"]}</text>')
+            y += ROW
+        y += ROW // 2
+    style = "text{font:12px sans-serif}.s0{fill:#2b6cb0}.s1{fill:#a0aec0}"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{y}"><style>{style}</style>'
+        f'<text x="8" y="18">{escape(title)}</text>{"".join(rows)}</svg>\n'
+    )

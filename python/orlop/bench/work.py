@@ -1,0 +1,223 @@
+"""The works of the scenarios: each drives one server and says how long, how often and how late."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from orlop.bench.http import Connection, Target
+from orlop.bench.process import Processes
+
+NAMESPACE = "orlop-bench"
+PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
+MAPS = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
+LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
+PAD = "x" * 800
+LIMIT = 180.0
+"""Seconds that a work may take: a load ends by itself."""
+
+
+@dataclass
+class Result:
+    """What one run gave."""
+
+    count: int
+    seconds: float
+    cpu: float
+    """Of the server, the work's own cost alone."""
+    late: list[float] = field(default_factory=list)
+    """Milliseconds of each request or delivery."""
+    more: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def per_cpu_second(self) -> float:
+        return self.count / max(self.cpu, 1e-3)
+
+
+class Load:
+    """A server under load."""
+
+    def __init__(self, target: Target, processes: Processes) -> None:
+        self.target = target
+        self.processes = processes
+        self.one = Connection(target)
+        self.made = 0
+
+    async def prepare(self) -> None:
+        """The namespace that everything is made in."""
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+        await self._ensure("/api/v1/namespaces", body)
+        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
+        await self._ensure(f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts", account)
+
+    async def _ensure(self, path: str, body: Any) -> None:
+        status = await self.one.ask("POST", path, msgspec.json.encode(body))
+        answer = await self.one.read()
+        if status not in (200, 201, 404, 409):
+            raise RuntimeError(f"POST {path}: {status} {answer[:300].decode(errors='replace')}")
+
+    async def spread(
+        self, count: int, clients: int, call: Callable[[Connection, int], Awaitable[object]]
+    ) -> list[float]:
+        """`call(connection, 0..count-1)` over so many connections; milliseconds of each."""
+        late: list[float] = []
+        numbers = iter(range(count))
+
+        async def run(connection: Connection) -> None:
+            for i in numbers:
+                began = time.perf_counter()
+                await call(connection, i)
+                late.append(1000 * (time.perf_counter() - began))
+
+        connections = [Connection(self.target) for _ in range(clients)]
+        for connection in connections:
+            await connection.open()
+        try:
+            async with asyncio.timeout(LIMIT), asyncio.TaskGroup() as group:
+                for connection in connections:
+                    group.create_task(run(connection))
+        finally:
+            for connection in connections:
+                connection.close()
+        return late
+
+    async def measured(self, count: int, clients: int, call: Callable[[Connection, int], Awaitable[object]]) -> Result:
+        cpu, began = self.processes.cpu(), time.perf_counter()
+        late = await self.spread(count, clients, call)
+        return Result(count, time.perf_counter() - began, self.processes.cpu() - cpu, late)
+
+
+async def create(load: Load, objects: int, clients: int) -> Result:
+    """Pods of the size that a Deployment makes."""
+    first, load.made = load.made, load.made + objects
+    return await load.measured(objects, clients, lambda c, i: c.request("POST", PODS, pod(first + i)))
+
+
+async def _pods(load: Load, objects: int) -> None:
+    if load.made < objects:
+        await create(load, objects - load.made, 16)
+
+
+async def get(load: Load, objects: int, clients: int) -> Result:
+    """One pod at a time."""
+    await _pods(load, objects)
+    return await load.measured(objects, clients, lambda c, i: c.request("GET", f"{PODS}/p-{i % load.made:06}"))
+
+
+async def list_(load: Load, objects: int, times: int, gzip: bool = False) -> Result:
+    """All pods, one list after another."""
+    await _pods(load, objects)
+    more = "Accept-Encoding: gzip\r\n" if gzip else ""
+    size = len(await load.one.request("GET", PODS, more=more))
+    result = await load.measured(times, 1, lambda c, i: c.request("GET", PODS, more=more))
+    result.more = {"MiB": size / 2**20, "resident MiB": load.processes.resident()}
+    return result
+
+
+async def lease(load: Load, objects: int, leases: int, clients: int) -> Result:
+    """Renewals, as nodes send them."""
+    for i in range(leases):
+        body = {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": f"l-{i}", "namespace": NAMESPACE},
+            "spec": {"holderIdentity": "n", "leaseDurationSeconds": 40},
+        }
+        await load._ensure(LEASES, body)
+    second = int(time.time())
+
+    def renew(connection: Connection, i: int) -> Awaitable[object]:
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second + i // 1000))
+        body = b'{"spec":{"renewTime":"%b.%06dZ"}}' % (moment.encode(), i % 1_000_000)
+        return connection.request("PATCH", f"{LEASES}/l-{i % leases}", body, "merge-patch+json")
+
+    return await load.measured(objects, clients, renew)
+
+
+async def watch(load: Load, watchers: int, events: int, clients: int, rate: float = 0) -> Result:
+    """Events to many; the cost of making them, measured just before without watchers, is taken off."""
+
+    def make(connection: Connection, i: int) -> Awaitable[object]:
+        data = {"sent": str(time.time_ns()), "pad": PAD}
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "w-"}, "data": data}
+        return connection.request("POST", MAPS, msgspec.json.encode(body))
+
+    bare = await load.measured(events, clients, make)
+    listed = msgspec.json.decode(await load.one.request("GET", f"{MAPS}?limit=1"))
+    since = listed["metadata"]["resourceVersion"]
+    late: list[float] = []
+    connections = [Connection(load.target) for _ in range(watchers)]
+
+    async def follow(connection: Connection) -> None:
+        rest, seen = b"", 0
+        async for chunk in connection.chunks():
+            now = time.time_ns()
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                at = line.find(b'"sent":"')
+                if at >= 0:
+                    late.append((now - int(line[at + 8 : line.index(b'"', at + 8)])) / 1e6)
+                    seen += 1
+            if seen == events:
+                return
+
+    before = load.processes.resident()
+    try:
+        for connection in connections:
+            await connection.ask("GET", f"{MAPS}?watch=1&allowWatchBookmarks=true&resourceVersion={since}")
+        await asyncio.sleep(0.5)
+        held = load.processes.resident() - before
+        async with asyncio.timeout(LIMIT), asyncio.TaskGroup() as group:
+            for connection in connections:
+                group.create_task(follow(connection))
+            cpu, began = load.processes.cpu(), time.perf_counter()
+            if rate:
+                maker = Connection(load.target)
+                for i in range(events):
+                    await asyncio.sleep(max(0.0, began + i / rate - time.perf_counter()))
+                    await make(maker, i)
+                maker.close()
+            else:
+                await load.spread(events, clients, make)
+    finally:
+        for connection in connections:
+            connection.close()
+    spent = load.processes.cpu() - cpu - bare.cpu
+    more = {"KiB a watcher": 1024 * held / watchers, "CPU of the creates": bare.cpu}
+    return Result(len(late), time.perf_counter() - began, spent, late, more)
+
+
+def pod(number: int) -> bytes:
+    """A pod in JSON."""
+    container = {
+        "name": "web",
+        "image": "registry.local/web:1.2.3",
+        "command": ["/bin/web", "--port=8080"],
+        "ports": [{"containerPort": 8080, "protocol": "TCP"}],
+        "env": [
+            {"name": "A", "value": "1"},
+            {"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+        ],
+        "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"cpu": "200m", "memory": "128Mi"}},
+        "readinessProbe": {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 5},
+    }
+    metadata = {
+        "name": f"p-{number:06}",
+        "labels": {"app": "web", "tier": "front", "shard": str(number % 10)},
+        "annotations": {"bench/note": "a pod of the size that a Deployment makes"},
+    }
+    spec = {"containers": [container], "nodeSelector": {"bench/none": "yes"}}
+    return msgspec.json.encode({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+
+
+WORKS: dict[str, Callable[..., Awaitable[Result]]] = {
+    "create": create,
+    "get": get,
+    "list": list_,
+    "lease": lease,
+    "watch": watch,
+}
+"""By the name in scenarios.yaml; arguments are the scenario's sizes."""

@@ -1,0 +1,148 @@
+"""`orlop bench`: how much work the API server does for a second of CPU, beside a peer if there is one."""
+
+import argparse
+import asyncio
+import os
+import platform
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+from importlib import metadata, resources
+from pathlib import Path
+from typing import Any
+
+START_SECONDS = 30.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help="those to run; none: list them")
+    parser.add_argument("--all", action="store_true", help="run every scenario")
+    parser.add_argument("--runs", type=int, default=3, metavar="N", help="times each is run, servers in turn")
+    parser.add_argument("--scale", type=float, default=1.0, metavar="F", help="all sizes times this")
+    parser.add_argument("--kubeconfig", default=None, metavar="FILE", help="a running server instead of a new one")
+    parser.add_argument("--pids", type=_pids, default=[], metavar="PID,…", help="its processes, whose CPU is counted")
+    parser.add_argument("--peer-kubeconfig", default=None, metavar="FILE", help="a server to compare with")
+    parser.add_argument("--peer-pids", type=_pids, default=[], metavar="PID,…", help="its processes")
+    parser.add_argument("--json", type=Path, default=None, metavar="FILE", help="write the figures")
+    parser.add_argument("--plot", type=Path, default=None, metavar="FILE", help="draw them (SVG)")
+
+
+def _pids(text: str) -> list[int]:
+    return [int(word) for word in text.split(",")]
+
+
+def run(arguments: argparse.Namespace) -> int:
+    import msgspec
+    import yaml
+
+    from orlop.bench import report
+
+    scenarios: dict[str, Any] = yaml.safe_load(
+        resources.files("orlop.bench").joinpath("scenarios.yaml").read_text(encoding="utf-8")
+    )
+    names = list(scenarios) if arguments.all else arguments.scenarios
+    unknown = [name for name in names if name not in scenarios]
+    if unknown:
+        print(f"orlop bench: no such scenario: {', '.join(unknown)}", file=sys.stderr)
+        return 2
+    if not names:
+        for name, sizes in scenarios.items():
+            print(f"{name:<14} {', '.join(f'{k} {v}' for k, v in sizes.items())}")
+        return 0
+    wrong = [
+        f"{config} needs {pids}"
+        for config, pids in (("kubeconfig", "pids"), ("peer_kubeconfig", "peer_pids"))
+        if getattr(arguments, config) and not getattr(arguments, pids)
+    ]
+    if wrong:
+        print(f"orlop bench: {'; '.join(wrong)}: CPU is what is measured", file=sys.stderr)
+        return 2
+    print(machine())
+    runs = asyncio.run(_all(arguments, {name: scenarios[name] for name in names}))
+    print("\n".join(report.lines(runs, scenarios)))
+    if arguments.json is not None:
+        told = {"machine": machine(), "scale": arguments.scale, "scenarios": scenarios, "runs": runs}
+        arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(told), indent=2) + b"\n")
+    if arguments.plot is not None:
+        arguments.plot.write_text(report.plot(runs, scenarios, machine()))
+    return 0
+
+
+def machine() -> str:
+    """CPU, cores, kernel and versions in one line."""
+    texts = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((t.split(":", 1)[1].strip() for t in texts if t.startswith("model name")), platform.machine())
+    return (
+        f"{model}, {os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}, "
+        f"orlop {metadata.version('orlop')}"
+    )
+
+
+async def _all(arguments: argparse.Namespace, scenarios: dict[str, Any]) -> dict[str, Any]:
+    from orlop.bench.http import Target
+    from orlop.bench.process import Processes
+    from orlop.bench.work import Load
+
+    folder = Path(tempfile.mkdtemp(prefix="orlop-bench-"))
+    process: subprocess.Popen[bytes] | None = None
+    try:
+        if arguments.kubeconfig is None:
+            process = await asyncio.to_thread(_start, folder)
+            own = Load(Target.of(str(folder / "admin")), Processes([process.pid]))
+        else:
+            own = Load(Target.of(arguments.kubeconfig), Processes(arguments.pids))
+        loads = {"orlop": own}
+        if arguments.peer_kubeconfig is not None:
+            loads["peer"] = Load(Target.of(arguments.peer_kubeconfig), Processes(arguments.peer_pids))
+        for load in loads.values():
+            await load.prepare()
+        runs: dict[str, Any] = {}
+        for name, sizes in scenarios.items():
+            runs[name] = {server: [] for server in loads}
+            for _ in range(arguments.runs):
+                for server, load in loads.items():
+                    runs[name][server].append(await _one(load, sizes, arguments.scale))
+        return runs
+    finally:
+        if process is not None:
+            process.send_signal(signal.SIGTERM)
+            await asyncio.to_thread(process.wait)
+        await asyncio.to_thread(shutil.rmtree, folder)
+
+
+async def _one(load: Any, sizes: dict[str, Any], scale: float) -> dict[str, float]:
+    from orlop.bench.work import WORKS
+
+    given = {k: v for k, v in sizes.items() if k not in ("work", "unit", "bar")}
+    for size in ("objects", "watchers", "events", "leases"):
+        if size in given:
+            given[size] = max(1, round(given[size] * scale))
+    result = await WORKS[sizes["work"]](load, **given)
+    told = {
+        "per_cpu_second": result.per_cpu_second,
+        "count": result.count,
+        "seconds": result.seconds,
+        "CPU seconds": result.cpu,
+    }
+    if result.late:
+        late = sorted(result.late)
+        told |= {"p50 ms": statistics.median(late), "p99 ms": late[len(late) * 99 // 100]}
+    return told | result.more
+
+
+def _start(folder: Path) -> "subprocess.Popen[bytes]":
+    """An API server of our own in an empty folder, ready."""
+    import time
+
+    command = [sys.executable, "-m", "orlop.cli.main", "apiserver", f"--data-dir={folder}", "--secure-port=0"]
+    process = subprocess.Popen([*command, f"--write-kubeconfig={folder}/admin"], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + START_SECONDS
+    while not (folder / "admin").exists():
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()
+            raise RuntimeError("the API server did not start")
+        time.sleep(0.02)
+    return process
