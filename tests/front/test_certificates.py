@@ -78,6 +78,7 @@ def front(certificates: list[tuple[bytes, bytes, list[str]]], client_ca: bytes) 
         connections=1,
         handshake_seconds=1.0,
         header_seconds=1.0,
+        idle_seconds=1.0,
     )
 
 
