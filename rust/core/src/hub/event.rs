@@ -46,6 +46,9 @@ impl Type {
 
 pub(super) const FRAME_END: &[u8] = b"}\n";
 
+/// A frame in another form than the stored JSON.
+type Made = (Form, Type, Arc<[u8]>);
+
 /// A committed change.
 #[derive(Debug)]
 pub struct Event {
@@ -58,7 +61,7 @@ pub struct Event {
     deleted: bool,
     left: OnceLock<Arc<[u8]>>,
     /// Frames in other forms than the stored JSON, each made when the first watcher wanted it.
-    made: Mutex<Vec<(Form, Type, Arc<[u8]>)>>,
+    made: Mutex<Vec<Made>>,
 }
 
 impl Event {

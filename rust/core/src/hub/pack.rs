@@ -70,7 +70,8 @@ impl Packs {
 
     /// How many objects the first block has.
     fn run(&self, objects: &[Arc<Object>]) -> usize {
-        let last = |object: &Arc<Object>| self.state.0.hash_one(&object.name) % OBJECTS == 0;
+        let last =
+            |object: &Arc<Object>| self.state.0.hash_one(&object.name).is_multiple_of(OBJECTS);
         let found = objects.iter().take(OBJECTS_MOST).position(last);
         found.map_or(objects.len().min(OBJECTS_MOST), |at| at + 1)
     }
