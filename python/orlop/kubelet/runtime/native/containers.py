@@ -5,6 +5,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,12 +16,15 @@ from orlop.kubelet.runtime import values as v
 from orlop.kubelet.runtime.base import RuntimeFailure, StartFailure
 from orlop.kubelet.runtime.native import groups, records
 from orlop.kubelet.runtime.native.records import ContainerRecord, Exit, Running
-from orlop.kubelet.runtime.native.shim import Conversation, Gone, Program, connect
+from orlop.kubelet.runtime.native.shim import Conversation, Gone, Program, connect, lives
 
 OUT_OF_MEMORY = "OOMKilled"
 
 KILL_SECONDS = 10.0
 """Longest wait for the end of what was killed: a process in an uninterruptible sleep does not end."""
+
+LISTEN_SECONDS = 0.01
+"""Between looks at whether a shim listens that is on its way: it does so within a few milliseconds."""
 
 Ended = Callable[["Container"], None]
 
@@ -40,6 +44,8 @@ class Container:
         self._watch: asyncio.Task[None] | None = None
         self._conversation: Conversation | None = None
         self._starting = asyncio.Lock()
+        self._launch: asyncio.Future[socket.socket] | None = None
+        """A shim's start that nobody waits for any more: it cannot be called back."""
 
     @property
     def id(self) -> str:
@@ -59,7 +65,9 @@ class Container:
             if self.state != "created":
                 raise RuntimeFailure(f"container {self.id} is {self.state}, it cannot be started")
             try:
-                conversation = Conversation(await asyncio.to_thread(program.run, self.folder))
+                self._launch = asyncio.ensure_future(asyncio.to_thread(program.run, self.folder))
+                conversation = Conversation(await asyncio.shield(self._launch))
+                self._launch = None
                 try:
                     await conversation.started()
                 except BaseException:
@@ -85,9 +93,8 @@ class Container:
         if self.exit is not None:
             self._done.set()
             return
-        try:
-            conversation = connect(self.folder)
-        except Gone:
+        conversation = await self._reach()
+        if conversation is None:
             if (found := records.read(self.folder / records.EXIT, Exit)) is not None:
                 self.exit = found
                 self._done.set()
@@ -95,12 +102,23 @@ class Container:
                 await self._lost()
             return
         try:
+            await conversation.ask({"do": "state"})  # answered once the program has started
+            self.running = records.read(self.folder / records.RUNNING, Running)
             conversation.send({"do": "wait"})
         except Gone:
             conversation.close()
             await self._lost()
             return
         self._follow(conversation)
+
+    async def _reach(self) -> Conversation | None:
+        """A connection to the shim; None when there is none. One that a killed kubelet was just starting is waited
+        for."""
+        while await asyncio.to_thread(lives, self.folder):
+            with contextlib.suppress(Gone):
+                return connect(self.folder)
+            await self._clock.sleep(LISTEN_SECONDS)
+        return None
 
     def _follow(self, conversation: Conversation) -> None:
         self._conversation = conversation
@@ -206,6 +224,11 @@ class Container:
 
     async def close(self) -> None:
         """Lets go of the shim, which goes on."""
+        if self._launch is not None:
+            started = await asyncio.gather(self._launch, return_exceptions=True)
+            if isinstance(started[0], socket.socket):
+                started[0].close()
+            self._launch = None
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)

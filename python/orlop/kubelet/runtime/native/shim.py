@@ -16,6 +16,8 @@ from orlop.kubelet.runtime.native.records import fd_path
 
 PROGRAM = "orlop-shim"
 SOCKET = "shim.sock"
+LOCK = "shim.lock"
+"""Held by the shim from before its start to its end, so that one which does not listen yet is known too."""
 PROTOCOL = 1
 
 _READ = 64 * 1024
@@ -82,15 +84,22 @@ class Program:
     def run(self, folder: Path) -> socket.socket:
         """Starts the shim of the container in `folder`; our end of its first connection. Blocks for its start only."""
         ours, theirs = socket.socketpair()
+        lock = _lock(folder)
+        if lock is None:
+            raise RuntimeFailure(f"another shim of {folder.name} is on its way")
         with theirs:
-            done = subprocess.run(
-                [PROGRAM, "run", str(folder)],
-                executable=self.path(),
-                stdin=subprocess.DEVNULL,
-                stdout=theirs.fileno(),
-                stderr=theirs.fileno(),
-                check=False,
-            )
+            try:
+                done = subprocess.run(
+                    [PROGRAM, "run", str(folder)],
+                    executable=self.path(),
+                    stdin=subprocess.DEVNULL,
+                    stdout=theirs.fileno(),
+                    stderr=theirs.fileno(),
+                    pass_fds=(lock,),
+                    check=False,
+                )
+            finally:
+                os.close(lock)  # the shim has it now, for as long as it lives
         if done.returncode != 0:
             with ours:
                 ours.settimeout(1)
@@ -184,6 +193,26 @@ def connect(folder: Path) -> Conversation:
         raise Gone(f"the container's shim is gone: {error.strerror}") from error
     connection.setblocking(False)
     return Conversation(connection)
+
+
+def lives(folder: Path) -> bool:
+    """Whether the container in `folder` has a shim, be it on its way."""
+    lock = _lock(folder)
+    if lock is None:
+        return True
+    os.close(lock)
+    return False
+
+
+def _lock(folder: Path) -> int | None:
+    """The lock's descriptor; None when it is held."""
+    lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    return lock
 
 
 async def readable(*fds: int) -> None:
