@@ -1,7 +1,9 @@
 """One cluster for all end-to-end tests, with short timings; each test has a namespace of its own."""
 
+import json
 import os
 import subprocess
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,7 +55,8 @@ def cluster(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 @pytest.fixture
 def namespace(cluster: UpCluster, request: pytest.FixtureRequest) -> Iterator[str]:
     """A namespace that is gone after the test."""
-    name = "t-" + request.node.name.replace("_", "-").replace("[", "-").replace("]", "").lower()[:50].rstrip("-")
+    words = request.node.name.replace("_", "-").replace("[", "-").replace("]", "").lower()
+    name = f"t-{words[:45].rstrip('-')}-{zlib.crc32(words.encode()):08x}"
     cluster.kubectl("create", "namespace", name)
     try:
         yield name
@@ -88,13 +91,21 @@ class Box:
         return Terminal(command, {**self.cluster.env, **env})
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def box(cluster: UpCluster) -> Box:
-    """The pod `box`, which serves /www on 8080, in a namespace that goes with the cluster."""
-    cluster.kubectl("create", "namespace", "streams")
+    """The pod `box` on node "real", which serves /www on 8080. One for all tests; made again where a node's end took
+    it along."""
     box = Box(cluster, "streams")
-    box.kubectl("run", "box", "--image=" + IMAGE, "--command", "--", "sh", "-c", "exec httpd -f -p 8080 -h /www")
-    box.kubectl("wait", "--for=condition=Ready", "pod/box", "--timeout=30s")
+    if cluster.kubectl("get", "namespace", "streams", "--ignore-not-found", "-o", "name") == "":
+        cluster.kubectl("create", "namespace", "streams")
+    phase = "-o=jsonpath={.status.phase}{.metadata.deletionTimestamp}"
+    if box.kubectl("get", "pod", "box", "--ignore-not-found", phase) != "Running":
+        box.kubectl("delete", "pod", "box", "--ignore-not-found", "--now")
+        command = ("--command", "--", "sh", "-c", "exec httpd -f -p 8080 -h /www")
+        box.kubectl(
+            "run", "box", f"--image={IMAGE}", "--overrides", json.dumps({"spec": {"nodeName": "real"}}), *command
+        )
+    box.kubectl("wait", "--for=condition=Ready", "pod/box", "--timeout=60s")
     return box
 
 

@@ -21,6 +21,7 @@ spec:
     metadata: {{labels: {{app: web}}}}
     spec:
       terminationGracePeriodSeconds: 1
+      nodeSelector: {{kubernetes.io/hostname: real}}
       containers: [{{name: web, image: "{IMAGE}", command: [httpd, -f, -p, "8080"]}}]
 ---
 apiVersion: policy/v1
@@ -84,6 +85,7 @@ kind: Pod
 metadata: {{name: lone, labels: {{app: lone}}}}
 spec:
   terminationGracePeriodSeconds: 0
+  nodeSelector: {{kubernetes.io/hostname: real}}
   containers: [{{name: c, image: "{IMAGE}", command: [sleep, "1000"], volumeMounts: [{{name: d, mountPath: /d}}]}}]
   volumes: [{{name: d, emptyDir: {{}}}}]
 """

@@ -28,6 +28,7 @@ spec:
         - name: main
           image: orlop-hello:1
           command: [sh, -c, "$(SCRIPT)"]
+          readinessProbe: {tcpSocket: {port: 8080}, periodSeconds: 1}
           env: [{name: SCRIPT, valueFrom: {configMapKeyRef: {name: web, key: script}}}]
 ---
 apiVersion: v1
