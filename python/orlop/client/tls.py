@@ -1,6 +1,7 @@
 """The transport over TLS: aiohttp, imported when the first request is made and not before."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -23,6 +24,10 @@ CONNECT_TIMEOUT = 30.0
 """Seconds for name, TCP and TLS together, as Go's dialer."""
 REQUEST_TIMEOUT = 60.0
 """Seconds for a whole answer that is not a stream; the server's own limit is the same."""
+SILENCE, PROBE_EVERY, PROBES = 15, 5, 3
+"""Seconds without a word until the kernel asks whether the server is still there, between the questions, and how many
+stay unanswered until it is not: a watch over a network that was cut ends within half a minute. client-go's HTTP/2
+pings take 45 seconds."""
 TOKEN_REFRESH = 60.0
 """Seconds after which a token file is read again; kubelet renews it well before it expires."""
 WS_MAX_MESSAGE = 0
@@ -47,6 +52,23 @@ class Settings(msgspec.Struct, kw_only=True):
     password: str = ""
     namespace: str = "default"
     """Where the context's user works; the client itself does not use it."""
+
+
+def _socket(address: Any) -> socket.socket:
+    """A socket that notices when its server has vanished."""
+    family, kind, protocol, _, _ = address
+    made = socket.socket(family, kind, protocol)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, SILENCE)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, PROBE_EVERY)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PROBES)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, (SILENCE + PROBE_EVERY * PROBES) * 1000)
+        made.setblocking(False)
+    except BaseException:
+        made.close()
+        raise
+    return made
 
 
 class TLSTransport:
@@ -148,6 +170,7 @@ class TLSTransport:
                         limit=0,
                         keepalive_timeout=KEEP_ALIVE,
                         ttl_dns_cache=60,
+                        socket_factory=_socket,
                     ),
                     cookie_jar=aiohttp.DummyCookieJar(),
                     skip_auto_headers=("Accept-Encoding",),
