@@ -75,6 +75,16 @@ class Box:
         """A kubectl in the box's namespace that must succeed."""
         return self.cluster.kubectl("-n", self.namespace, *words, input=input)
 
+    def keep(self, pod: str, script: str) -> None:
+        """That a pod of this name is ready on node "real"; it is made again where a node's end took it along."""
+        phase = "-o=jsonpath={.status.phase}{.metadata.deletionTimestamp}"
+        if self.kubectl("get", "pod", pod, "--ignore-not-found", phase) != "Running":
+            self.kubectl("delete", "pod", pod, "--ignore-not-found", "--now")
+            pinned = json.dumps({"spec": {"nodeName": "real"}})
+            image = f"--image={IMAGE}"
+            self.kubectl("run", pod, image, "--overrides", pinned, "--command", "--", "sh", "-c", script)
+        self.kubectl("wait", "--for=condition=Ready", f"pod/{pod}", "--timeout=60s")
+
     def sh(self, script: str) -> str:
         """What a script in the pod prints."""
         return self.kubectl("exec", "box", "--", "sh", "-c", script)
@@ -93,19 +103,11 @@ class Box:
 
 @pytest.fixture
 def box(cluster: UpCluster) -> Box:
-    """The pod `box` on node "real", which serves /www on 8080. One for all tests; made again where a node's end took
-    it along."""
+    """The pod `box`, which serves /www on 8080. One for all tests."""
     box = Box(cluster, "streams")
     if cluster.kubectl("get", "namespace", "streams", "--ignore-not-found", "-o", "name") == "":
         cluster.kubectl("create", "namespace", "streams")
-    phase = "-o=jsonpath={.status.phase}{.metadata.deletionTimestamp}"
-    if box.kubectl("get", "pod", "box", "--ignore-not-found", phase) != "Running":
-        box.kubectl("delete", "pod", "box", "--ignore-not-found", "--now")
-        command = ("--command", "--", "sh", "-c", "exec httpd -f -p 8080 -h /www")
-        box.kubectl(
-            "run", "box", f"--image={IMAGE}", "--overrides", json.dumps({"spec": {"nodeName": "real"}}), *command
-        )
-    box.kubectl("wait", "--for=condition=Ready", "pod/box", "--timeout=60s")
+    box.keep("box", "exec httpd -f -p 8080 -h /www")
     return box
 
 

@@ -69,19 +69,17 @@ def forward(box: Box, what: str, *ports: int, way: Way) -> Iterator[Forward]:
             process.kill()
 
 
-@pytest.fixture(scope="module")
-def servers(box: Box) -> Iterator[str]:
-    """A pod with an echo, a counter that answers only at the end of what it is sent, and a big file."""
+@pytest.fixture
+def servers(box: Box) -> str:
+    """A pod with an echo, a counter that answers only at the end of what it is sent, and a big file: for all tests."""
     script = (
         "mkdir /tmp/www; head -c 20971520 /dev/urandom > /tmp/www/big; sha256sum < /tmp/www/big > /tmp/www/sum; "
         "httpd -p 8080 -h /tmp/www; nc -ll -p 9000 -e cat & nc -ll -p 9001 -e sha256sum & "
         "until nc 127.0.0.1 9000 < /dev/null && nc 127.0.0.1 9001 < /dev/null; do sleep 0.1; done; touch /tmp/ok; wait"
     )
-    box.kubectl("run", "servers", f"--image={IMAGE}", "--command", "--", "sh", "-c", script)
-    box.kubectl("wait", "--for=condition=Ready", "pod/servers", "--timeout=30s")
+    box.keep("servers", script)
     box.kubectl("exec", "servers", "--", "sh", "-c", "until test -f /tmp/ok; do sleep 0.1; done")
-    yield "pod/servers"
-    box.kubectl("delete", "pod", "servers", "--now", "--wait=false")
+    return "pod/servers"
 
 
 def test_much_both_ways_and_half_closed(box: Box, servers: str, way: Way) -> None:
