@@ -113,7 +113,11 @@ def test_killed_at_any_moment_of_pods_lives(cluster: UpCluster, namespace: str, 
     client = next(iter(pods))
     assert [name for name, _ in web.ask(client, *((address, 8080) for address, _ in pods.values()))] == list(pods)
     cluster_ip, _ = web.service()
-    assert {name for name, _ in web.ask(client, *[(cluster_ip, 80)] * 24)} == pods.keys()
+
+    def spread() -> bool:
+        return {name for name, _ in web.ask(client, *[(cluster_ip, 80)] * 24)} == pods.keys()
+
+    eventually("the Service spreads over the four", spread, 30)
 
 
 def insist(act: Callable[[], Any]) -> None:
