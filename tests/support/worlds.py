@@ -313,6 +313,8 @@ class Recording(ASGITransport):
             self._writes.append({"event": line if count == 1 else f"{line} (x{count})"})
         elif method == "POST":
             created = msgspec.json.decode(body)
+            if "name" in created["metadata"]:
+                created["metadata"].pop("generateName", None)  # it has made no name
             created["metadata"]["name"] = answer["metadata"]["name"]
             self._writes.append({"create": created})
         elif method == "DELETE":

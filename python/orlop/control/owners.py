@@ -53,15 +53,21 @@ class Claims:
         self._live = live
         self._checked = False
 
-    async def claim(self, objects: Iterable[T], adoptable: Callable[[T], bool] | None = None) -> list[T]:
+    async def claim(
+        self,
+        objects: Iterable[T],
+        adoptable: Callable[[T], bool] | None = None,
+        member: Callable[[T], bool] | None = None,
+    ) -> list[T]:
         """Those of `objects` that are the owner's, after adopting and releasing. Raises what the writes raise.
 
-        `adoptable` may keep objects from being adopted: pods that have ended, for instance.
+        `adoptable` may keep objects from being adopted: pods that have ended, for instance. What is no `member` is
+        taken as if its labels did not match: a pod whose name is not one that the owner gives.
         """
         claimed = []
         for obj in objects:
             ref = controller_of(obj)
-            matches = self._selector.matches(obj.metadata.labels)
+            matches = self._selector.matches(obj.metadata.labels) and (member is None or member(obj))
             if ref is not None:
                 if ref.uid != self._owner.metadata.uid:
                     continue

@@ -43,12 +43,14 @@ def all_controllers(options: Options) -> list[Controller]:
     from orlop.controllers.rootca import RootCAPublisher
     from orlop.controllers.serviceaccounts import ServiceAccountsController
     from orlop.controllers.serviceaddresses import ServiceAddressRepairController, port_range
+    from orlop.controllers.statefulset import StatefulSetController
     from orlop.controllers.tainteviction import TaintEvictionController
 
     controllers: list[Controller] = [
         NamespaceController(),
         DeploymentController(),
         ReplicaSetController(),
+        StatefulSetController(),
         ServiceAccountsController(),
         EndpointSliceController(),
         ServiceAddressRepairController(port_range(options.service_node_port_range)),

@@ -34,12 +34,43 @@ class ContainerPortsView(ApiStruct):
     ports: list[core_v1.ContainerPort] = field(default_factory=list)
 
 
+class ClaimSourceView(ApiStruct):
+    claim_name: str = ""
+
+
+class VolumeView(ApiStruct):
+    """A volume: its name, and its claim if that is what it is."""
+
+    name: str = ""
+    persistent_volume_claim: ClaimSourceView | None = None
+
+
+class NodeFieldsView(ApiStruct):
+    match_fields: list[core_v1.NodeSelectorRequirement] = field(default_factory=list)
+
+
+class RequiredNodesView(ApiStruct):
+    node_selector_terms: list[NodeFieldsView] = field(default_factory=list)
+
+
+class NodeAffinityView(ApiStruct):
+    required: RequiredNodesView | None = field(default=None, name="requiredDuringSchedulingIgnoredDuringExecution")
+
+
+class AffinityView(ApiStruct):
+    """The nodes that a pod is bound to by name."""
+
+    node_affinity: NodeAffinityView | None = None
+
+
 class PodSpecView(ApiStruct):
     node_name: str = ""
     hostname: str = ""
     subdomain: str = ""
     termination_grace_period_seconds: int | None = None
     tolerations: list[core_v1.Toleration] = field(default_factory=list)
+    affinity: AffinityView | None = None
+    volumes: list[VolumeView] = field(default_factory=list)
     containers: list[ContainerPortsView] = field(default_factory=list)
     init_containers: list[ContainerPortsView] = field(default_factory=list)
 
