@@ -31,6 +31,7 @@ class Options:
 def all_controllers(options: Options) -> list[Controller]:
     """Every controller, in the order of `--help`."""
     from orlop.controllers.clusterroleaggregation import ClusterRoleAggregationController
+    from orlop.controllers.daemonset import DaemonSetController
     from orlop.controllers.deployment import DeploymentController
     from orlop.controllers.disruption import DisruptionController
     from orlop.controllers.endpointslice import EndpointSliceController
@@ -39,7 +40,7 @@ def all_controllers(options: Options) -> list[Controller]:
     from orlop.controllers.nodeipam import NodeIPAMController
     from orlop.controllers.nodelifecycle import NodeLifecycleController
     from orlop.controllers.podgc import PodGCController
-    from orlop.controllers.replicaset import ReplicaSetController
+    from orlop.controllers.replicaset import ReplicaSetController, ReplicationControllerController
     from orlop.controllers.rootca import RootCAPublisher
     from orlop.controllers.serviceaccounts import ServiceAccountsController
     from orlop.controllers.serviceaddresses import ServiceAddressRepairController, port_range
@@ -50,7 +51,9 @@ def all_controllers(options: Options) -> list[Controller]:
         NamespaceController(),
         DeploymentController(),
         ReplicaSetController(),
+        ReplicationControllerController(),
         StatefulSetController(),
+        DaemonSetController(),
         ServiceAccountsController(),
         EndpointSliceController(),
         ServiceAddressRepairController(port_range(options.service_node_port_range)),

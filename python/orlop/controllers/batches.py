@@ -6,12 +6,13 @@ from typing import TypeVar
 
 T = TypeVar("T")
 W = TypeVar("W")
+E = TypeVar("E", bound=Exception)
 
 MAX_BATCH = 500
 """Requests in flight for one key, so that one huge object does not keep out the others."""
 
 
-async def slow_start(items: Sequence[T], do: Callable[[T], Awaitable[Exception | None]]) -> Exception | None:
+async def slow_start(items: Sequence[T], do: Callable[[T], Awaitable[E | None]]) -> E | None:
     """In batches of 1, 2, 4, … while all goes well: where none can be made, few are tried. Gives the first error."""
     size, at = 1, 0
     while at < len(items):

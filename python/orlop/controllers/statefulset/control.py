@@ -82,7 +82,7 @@ class Control:
                     return True
             return False
 
-        async def attempt(replica: Replica) -> Exception | None:
+        async def attempt(replica: Replica) -> errors.ApiError | None:
             try:
                 await step(replica)
             except errors.ApiError as error:

@@ -1,0 +1,60 @@
+"""Making and deleting the pods of a controller whose pods have no numbers, with the events that tell of it."""
+
+from typing import Any
+
+from orlop.api import errors
+from orlop.api.types import core_v1, meta_v1
+from orlop.client import copy
+from orlop.control import Context, controller_reference
+from orlop.controllers.views import PodView
+
+NAMESPACE_TERMINATING = "NamespaceTerminating"
+
+
+def pod_of(owner: Any, template: core_v1.PodTemplateSpec) -> core_v1.Pod:
+    """A pod as the template says, controlled by the owner and named after it."""
+    template = copy(template)
+    return core_v1.Pod(
+        metadata=meta_v1.ObjectMeta(
+            generate_name=f"{owner.metadata.name}-",
+            namespace=owner.metadata.namespace,
+            labels=template.metadata.labels,
+            annotations=template.metadata.annotations,
+            finalizers=template.metadata.finalizers,
+            owner_references=[controller_reference(owner)],
+        ),
+        spec=template.spec,
+    )
+
+
+async def create(context: Context, owner: Any, pod: core_v1.Pod) -> errors.ApiError | None:
+    """Makes the pod, or gives the error. Where the namespace is being deleted nothing is made, and nothing is wrong."""
+    try:
+        created = await context.client.create(pod)
+    except errors.ApiError as error:
+        if has_cause(error, NAMESPACE_TERMINATING):
+            return None
+        context.recorder.event(owner, "Warning", "FailedCreate", f"Error creating: {error}")
+        return error
+    context.recorder.event(owner, "Normal", "SuccessfulCreate", f"Created pod: {created.metadata.name}")
+    return None
+
+
+async def delete(context: Context, owner: Any, pod: PodView) -> errors.ApiError | None:
+    """Deletes the pod, or gives the error."""
+    meta = pod.metadata
+    try:
+        await context.client.delete(core_v1.Pod, meta.name, meta.namespace, uid=meta.uid)
+    except errors.NotFound:
+        return None
+    except errors.ApiError as error:
+        context.recorder.event(owner, "Warning", "FailedDelete", f"Error deleting: {error}")
+        return error
+    context.recorder.event(owner, "Normal", "SuccessfulDelete", f"Deleted pod: {meta.name}")
+    return None
+
+
+def has_cause(error: errors.ApiError, reason: str) -> bool:
+    """Whether the error names that cause."""
+    details = error.status.details
+    return details is not None and any(cause.reason == reason for cause in details.causes)
