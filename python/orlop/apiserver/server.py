@@ -15,6 +15,7 @@ from orlop import logging, pki, tasks
 from orlop.api import scheme
 from orlop.apiserver import auth, bootstrap
 from orlop.apiserver.admission import Chain
+from orlop.apiserver.admission.resourcequota import ResourceQuotas
 from orlop.apiserver.app import App
 from orlop.apiserver.auth.reviews import Reviews
 from orlop.apiserver.auth.tokenrequest import TokenIssuer
@@ -108,6 +109,7 @@ class ApiServer:
         self._tasks.start("event expiry", EventExpiry(store, feed, hub, self.clock, config.event_ttl).run())
         objects = Objects(feed, hub, self.clock)
         objects.hooks["services"] = ServiceAddresses(objects, config.service_cidrs, config.node_ports)
+        objects.every = ResourceQuotas(objects)
         tokens = auth.ServiceAccountTokens(token_key, hub, self.clock)
         known: list[auth.authenticator.TokenAuthenticator] = [tokens]
         if config.token_auth_file is not None:

@@ -41,6 +41,7 @@ def all_controllers(options: Options) -> list[Controller]:
     from orlop.controllers.nodelifecycle import NodeLifecycleController
     from orlop.controllers.podgc import PodGCController
     from orlop.controllers.replicaset import ReplicaSetController, ReplicationControllerController
+    from orlop.controllers.resourcequota import ResourceQuotaController
     from orlop.controllers.rootca import RootCAPublisher
     from orlop.controllers.serviceaccounts import ServiceAccountsController
     from orlop.controllers.serviceaddresses import ServiceAddressRepairController, port_range
@@ -67,7 +68,8 @@ def all_controllers(options: Options) -> list[Controller]:
         controllers.append(NodeIPAMController(options.cluster_cidr.split(","), options.service_cidr.split(",")))
     if options.root_ca:
         controllers.append(RootCAPublisher(options.root_ca))
-    controllers.append(GarbageCollector())  # last: it shares the caches that the others have asked for
+    # Last: these two share the caches that the others have asked for.
+    controllers += [ResourceQuotaController(), GarbageCollector()]
     return controllers
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from orlop.apiserver.admission.base import Admission, Attributes
 from orlop.apiserver.admission.defaulttolerationseconds import DefaultTolerationSeconds
+from orlop.apiserver.admission.limitranger import LimitRanger
 from orlop.apiserver.admission.namespacelifecycle import NamespaceLifecycle
 from orlop.apiserver.admission.noderestriction import NodeRestriction
 from orlop.apiserver.admission.priority import Priority
@@ -18,6 +19,7 @@ from orlop.clock import Clock
 
 PLUGINS: list[type[Admission]] = [
     NamespaceLifecycle,
+    LimitRanger,
     ServiceAccount,
     NodeRestriction,
     TaintNodesByCondition,
@@ -25,7 +27,9 @@ PLUGINS: list[type[Admission]] = [
     DefaultTolerationSeconds,
     RbacEscalation,
 ]
-"""Upstream's recommended order (pkg/kubeapiserver/options/plugins.go), of those that exist here."""
+"""Upstream's recommended order (pkg/kubeapiserver/options/plugins.go), of those that exist here.
+
+ResourceQuota comes after all of them: it charges within the write itself (`resourcequota`)."""
 
 Step = Callable[[Attributes], Awaitable[None]]
 

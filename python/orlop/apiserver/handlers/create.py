@@ -35,7 +35,8 @@ async def create(core: Core, request: Request, kind: Kind) -> Response:
     if request.conversion is not None and (wrong := request.conversion.validate_create(obj)):
         raise errors.invalid(kind.kind, request.conversion.served.group, metadata.name, wrong)
     ownership.note(core, request, strategy, None, obj)
-    a = Attributes("CREATE", kind, info.namespace, metadata.name, obj, None, request.user, dry_run=dry_run)
+    name = metadata.name or metadata.generate_name  # what a refusal says of an object that has no name yet
+    a = Attributes("CREATE", kind, info.namespace, name, obj, None, request.user, dry_run=dry_run)
     await core.admission.admit(a)
 
     async def check(new: object, _: object) -> None:

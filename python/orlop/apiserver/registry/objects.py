@@ -66,6 +66,45 @@ class Hooks:
 NO_HOOKS = Hooks()
 
 
+class Joined:
+    """Two transactions as one."""
+
+    def __init__(self, first: Transaction, second: Transaction) -> None:
+        self._both = (first, second)
+        self.writes = [*first.writes, *second.writes]
+
+    def release(self) -> None:
+        for one in self._both:
+            one.release()
+
+
+class Both(Hooks):
+    """One kind's own hooks, and then those of every kind."""
+
+    def __init__(self, first: Hooks, second: Hooks) -> None:
+        self._first = first
+        self._second = second
+
+    async def create(self, new: Any, dry_run: bool) -> Transaction | None:
+        return await _joined(await self._first.create(new, dry_run), self._second.create(new, dry_run))
+
+    async def update(self, new: Any, old: Any, dry_run: bool) -> Transaction | None:
+        return await _joined(await self._first.update(new, old, dry_run), self._second.update(new, old, dry_run))
+
+    async def delete(self, old: Any) -> Transaction | None:
+        return await _joined(await self._first.delete(old), self._second.delete(old))
+
+
+async def _joined(first: Transaction | None, later: Awaitable[Transaction | None]) -> Transaction | None:
+    try:
+        second = await later
+    except BaseException:
+        if first is not None:
+            first.release()
+        raise
+    return Joined(first, second) if first is not None and second is not None else first or second
+
+
 def encode(obj: Any) -> bytes:
     """An object's JSON, maps in order of their keys as Go writes them."""
     return _encoder.encode(obj)
@@ -99,6 +138,9 @@ class Objects:
         self.hub = hub
         self.clock = clock
         self.hooks: dict[str, Hooks] = {}
+        """By resource."""
+        self.every: Hooks = NO_HOOKS
+        """Of every kind, after its own."""
         self._decoders: dict[str, msgspec.json.Decoder[Any]] = {}
 
     def decode(self, kind: Kind, value: bytes) -> Any:
@@ -107,6 +149,10 @@ class Objects:
         if decoder is None:
             decoder = self._decoders[kind.type_key] = msgspec.json.Decoder(kind.struct)
         return decoder.decode(value)
+
+    def _hooks(self, resource: str) -> Hooks:
+        own = self.hooks.get(resource)
+        return self.every if own is None else Both(own, self.every)
 
     def find(self, kind: Kind, namespace: str, name: str) -> tuple[bytes, int]:
         """Bytes and revision of an object. Raises NotFound."""
@@ -167,7 +213,7 @@ class Objects:
     async def _insert(self, kind: Kind, obj: Any, by: Attribution, dry_run: bool) -> bytes:
         metadata = obj.metadata
         key = Key(kind.resource, metadata.namespace, metadata.name)
-        hooks = self.hooks.get(kind.resource, NO_HOOKS)
+        hooks = self._hooks(kind.resource)
         while True:
             if self.hub.get(kind.resource, metadata.namespace, metadata.name) is not None:
                 raise errors.already_exists(kind.plural, kind.group, metadata.name)
@@ -256,7 +302,7 @@ class Objects:
                     return await self._remove(kind, key, split(new), revision, new, by), False
                 except Conflict:
                     continue
-            transaction = await self.hooks.get(kind.resource, NO_HOOKS).update(new, old, dry_run)
+            transaction = await self._hooks(kind.resource).update(new, old, dry_run)
             try:
                 parts = split(new)
                 made = join(parts, revision)
@@ -338,7 +384,7 @@ class Objects:
         raise errors.conflict(kind.plural, kind.group, name, errors.MODIFIED)
 
     async def _remove(self, kind: Kind, key: Key, parts: Parts, revision: int, obj: Any, by: Attribution) -> bytes:
-        transaction = await self.hooks.get(kind.resource, NO_HOOKS).delete(obj)
+        transaction = await self._hooks(kind.resource).delete(obj)
         try:
             revision = await self._commit(Write(key, parts, revision, delete=True, by=by), transaction)
         finally:
