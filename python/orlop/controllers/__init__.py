@@ -34,7 +34,9 @@ def all_controllers(options: Options) -> list[Controller]:
     from orlop.controllers.daemonset import DaemonSetController
     from orlop.controllers.deployment import DeploymentController
     from orlop.controllers.disruption import DisruptionController
+    from orlop.controllers.endpoints import EndpointsController
     from orlop.controllers.endpointslice import EndpointSliceController
+    from orlop.controllers.endpointslicemirroring import EndpointSliceMirroringController
     from orlop.controllers.garbagecollector import GarbageCollector
     from orlop.controllers.namespace import NamespaceController
     from orlop.controllers.nodeipam import NodeIPAMController
@@ -56,7 +58,9 @@ def all_controllers(options: Options) -> list[Controller]:
         StatefulSetController(),
         DaemonSetController(),
         ServiceAccountsController(),
+        EndpointsController(),
         EndpointSliceController(),
+        EndpointSliceMirroringController(),
         ServiceAddressRepairController(port_range(options.service_node_port_range)),
         NodeLifecycleController(options.node_monitor_grace_period, options.node_startup_grace_period),
         TaintEvictionController(),

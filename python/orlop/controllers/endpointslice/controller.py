@@ -10,7 +10,7 @@ from orlop.control.builder import Builder
 from orlop.control.controller import Controller, Key, Result
 from orlop.control.owners import controller_reference
 from orlop.controllers import pods
-from orlop.controllers.endpointslice.endpoints import ZONE_LABEL, endpoint_of, has_endpoint, ports_of
+from orlop.controllers.endpointslice.endpoints import ZONE_LABEL, endpoint_of, has_endpoint, ports_of, selecting
 from orlop.controllers.endpointslice.packing import Content, group, pack
 from orlop.controllers.endpointslice.triggers import ANNOTATION, Triggers
 from orlop.controllers.serviceaccounts import is_terminating
@@ -34,7 +34,7 @@ class EndpointSliceController(Controller):
     def setup(self, builder: Builder) -> None:
         self.services = builder.for_(core_v1.Service, indexers={"namespace": lambda s: [s.metadata.namespace]})
         self.pods = builder.watches(
-            PodView, self._selecting, changed=_endpoint_changed, indexers={"node": lambda p: [p.spec.node_name]}
+            PodView, self._selecting, changed=endpoint_changed, indexers={"node": lambda p: [p.spec.node_name]}
         )
         self.slices = builder.watches(
             discovery_v1.EndpointSlice,
@@ -45,13 +45,7 @@ class EndpointSliceController(Controller):
         self.nodes = builder.watches(core_v1.Node, self._on_node, changed=_zone_changed)
 
     def _selecting(self, pod: PodView) -> list[Key]:
-        """The Services whose selector matches the pod."""
-        labels = pod.metadata.labels.items()
-        return [
-            Key(s.metadata.namespace, s.metadata.name)
-            for s in self.services.by_index("namespace", pod.metadata.namespace)
-            if s.spec.selector and s.spec.selector.items() <= labels
-        ]
+        return selecting(self.services, pod)
 
     def _on_node(self, node: core_v1.Node) -> list[Key]:
         """The Services of pods on that node: endpoints carry its zone, and are none while it is not there."""
@@ -162,7 +156,7 @@ def _service_of(slice_: discovery_v1.EndpointSlice) -> list[Key]:
     return [Key(slice_.metadata.namespace, name)] if name else []
 
 
-def _endpoint_changed(old: PodView, new: PodView) -> bool:
+def endpoint_changed(old: PodView, new: PodView) -> bool:
     """Whether what a pod's endpoints are made of is different."""
     return (
         old.metadata.labels != new.metadata.labels

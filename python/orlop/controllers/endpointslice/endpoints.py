@@ -1,12 +1,24 @@
 """What a pod is to a Service: its address, its state and the ports it serves."""
 
 from orlop.api.types import core_v1, discovery_v1
+from orlop.client import Informer
+from orlop.control.controller import Key
 from orlop.controllers import pods
 from orlop.controllers.views import PodView
 
 ZONE_LABEL = "topology.kubernetes.io/zone"
 NEAR = ("PreferClose", "PreferSameZone", "PreferSameNode")
 """Values of trafficDistribution that give endpoints hints."""
+
+
+def selecting(services: Informer[core_v1.Service], pod: PodView) -> list[Key]:
+    """The Services whose selector matches the pod; `services` has an index `namespace`."""
+    labels = pod.metadata.labels.items()
+    return [
+        Key(s.metadata.namespace, s.metadata.name)
+        for s in services.by_index("namespace", pod.metadata.namespace)
+        if s.spec.selector and s.spec.selector.items() <= labels
+    ]
 
 
 def has_endpoint(pod: PodView) -> bool:
