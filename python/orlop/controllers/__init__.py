@@ -30,6 +30,7 @@ class Options:
 
 def all_controllers(options: Options) -> list[Controller]:
     """Every controller, in the order of `--help`."""
+    from orlop.controllers.bootstraptokens import BootstrapSigner, TokenCleaner
     from orlop.controllers.clusterroleaggregation import ClusterRoleAggregationController
     from orlop.controllers.daemonset import DaemonSetController
     from orlop.controllers.deployment import DeploymentController
@@ -41,6 +42,7 @@ def all_controllers(options: Options) -> list[Controller]:
     from orlop.controllers.namespace import NamespaceController
     from orlop.controllers.nodeipam import NodeIPAMController
     from orlop.controllers.nodelifecycle import NodeLifecycleController
+    from orlop.controllers.nodettl import NodeTTLController
     from orlop.controllers.podgc import PodGCController
     from orlop.controllers.replicaset import ReplicaSetController, ReplicationControllerController
     from orlop.controllers.resourcequota import ResourceQuotaController
@@ -63,10 +65,13 @@ def all_controllers(options: Options) -> list[Controller]:
         EndpointSliceMirroringController(),
         ServiceAddressRepairController(port_range(options.service_node_port_range)),
         NodeLifecycleController(options.node_monitor_grace_period, options.node_startup_grace_period),
+        NodeTTLController(),
         TaintEvictionController(),
         DisruptionController(),
         PodGCController(options.terminated_pod_gc_threshold),
         ClusterRoleAggregationController(),
+        TokenCleaner(),
+        BootstrapSigner(),
     ]
     if options.cluster_cidr:
         controllers.append(NodeIPAMController(options.cluster_cidr.split(","), options.service_cidr.split(",")))

@@ -54,8 +54,9 @@ def role_bindings() -> list[RoleBinding]:
         binding(_SYSTEM, _LEADER + component, user(f"system:{component}"), account(component))
         for component in ("kube-controller-manager", "kube-scheduler")
     ]
+    manager = user("system:kube-controller-manager")  # as which orlop's controllers act
     controllers = [
-        binding(_SYSTEM, _CONTROLLER + name, account(name))
+        binding(_SYSTEM, _CONTROLLER + name, account(name), manager)
         for name in ("bootstrap-signer", "cloud-provider", "token-cleaner")
     ]
     return [
@@ -63,5 +64,5 @@ def role_bindings() -> list[RoleBinding]:
         *components,
         binding(_SYSTEM, "system:node-dns", user("system:node-dns")),
         *controllers,
-        binding(_PUBLIC, f"{_CONTROLLER}bootstrap-signer", account("bootstrap-signer")),
+        binding(_PUBLIC, f"{_CONTROLLER}bootstrap-signer", account("bootstrap-signer"), manager),
     ]
