@@ -7,11 +7,12 @@ import msgspec
 from orlop.api import errors, selectors
 from orlop.api.types import core_v1, discovery_v1, meta_v1
 from orlop.control.builder import Builder
-from orlop.control.controller import Controller, Key, Result
+from orlop.control.controller import Controller, Key, Result, key_of
 from orlop.control.owners import controller_reference
 from orlop.controllers import pods
+from orlop.controllers.endpointslice import topology
 from orlop.controllers.endpointslice.endpoints import ZONE_LABEL, endpoint_of, has_endpoint, ports_of, selecting
-from orlop.controllers.endpointslice.packing import Content, group, pack
+from orlop.controllers.endpointslice.packing import Content, group, identity, pack
 from orlop.controllers.endpointslice.triggers import ANNOTATION, Triggers
 from orlop.controllers.serviceaccounts import is_terminating
 from orlop.controllers.views import PodView
@@ -30,9 +31,17 @@ class EndpointSliceController(Controller):
 
     def __init__(self) -> None:
         self.triggers = Triggers()
+        self.told: dict[tuple[Key, str], str] = {}
+        """The last that was told of a Service's topology hints, by address family."""
 
     def setup(self, builder: Builder) -> None:
-        self.services = builder.for_(core_v1.Service, indexers={"namespace": lambda s: [s.metadata.namespace]})
+        self.services = builder.for_(
+            core_v1.Service,
+            indexers={
+                "namespace": lambda s: [s.metadata.namespace],
+                "hinted": lambda s: ["yes"] if topology.is_wanted(s) else [],
+            },
+        )
         self.pods = builder.watches(
             PodView, self._selecting, changed=endpoint_changed, indexers={"node": lambda p: [p.spec.node_name]}
         )
@@ -43,6 +52,11 @@ class EndpointSliceController(Controller):
             indexers={"service": lambda s: [f"{s.metadata.namespace}/{s.metadata.labels.get(SERVICE_LABEL, '')}"]},
         )
         self.nodes = builder.watches(core_v1.Node, self._on_node, changed=_zone_changed)
+        builder.watches(
+            core_v1.Node,
+            lambda node: map(key_of, self.services.by_index("hinted", "yes")),
+            changed=lambda old, new: topology.capacity(old) != topology.capacity(new),
+        )
 
     def _selecting(self, pod: PodView) -> list[Key]:
         return selecting(self.services, pod)
@@ -56,6 +70,7 @@ class EndpointSliceController(Controller):
         service = self.services.get(key.namespace, key.name)
         if service is None:
             self.triggers.forget(key)
+            self.told = {about: what for about, what in self.told.items() if about[0] != key}
             return None
         if service.spec.type == "ExternalName" or not service.spec.selector:
             # Its slices, if it has any, are whoever's who made them.
@@ -91,6 +106,10 @@ class EndpointSliceController(Controller):
                 endpoint = endpoint_of(service, pod, node, family)
                 if endpoint is not None:
                     members.append((ports_of(service, pod), endpoint))
+        if topology.is_wanted(service):
+            self._hint(service, family, [endpoint for _, endpoint in members], present)
+        elif self.told.get((key_of(service), family)) == topology.ENABLED:
+            self._tell(service, family, topology.DISABLED)
         plan = pack(group(members), present, _labels(service))
         if service.metadata.deletion_timestamp is None:
             for content in plan.create:
@@ -99,6 +118,43 @@ class EndpointSliceController(Controller):
             await self._update(service, slice_, content, trigger)
         for slice_ in plan.delete:
             await self._delete(slice_)
+
+    def _hint(
+        self,
+        service: core_v1.Service,
+        family: str,
+        endpoints: list[discovery_v1.Endpoint],
+        present: list[discovery_v1.EndpointSlice],
+    ) -> None:
+        """Gives the endpoints the hints that spread them over the zones; none where that cannot be."""
+        before = {
+            identity(endpoint): endpoint.hints.for_zones[0].name
+            for slice_ in present
+            for endpoint in slice_.endpoints
+            if endpoint.hints is not None and endpoint.hints.for_zones
+        }
+        try:
+            zones = topology.assign(endpoints, before, topology.ratios(self.nodes.items()))
+            self._tell(service, family, topology.ENABLED)
+        except topology.Refused as why:
+            zones = {}
+            self._tell(service, family, str(why))
+        for endpoint in endpoints:
+            zone = zones.get(identity(endpoint))
+            endpoint.hints = discovery_v1.EndpointHints(for_zones=[discovery_v1.ForZone(name=zone)]) if zone else None
+
+    def _tell(self, service: core_v1.Service, family: str, what: str) -> None:
+        about = (key_of(service), family)
+        if self.told.get(about) == what:
+            return
+        self.told[about] = what
+        enabled = what == topology.ENABLED
+        self.context.recorder.event(
+            service,
+            "Normal" if enabled else "Warning",
+            "TopologyAwareHintsEnabled" if enabled else "TopologyAwareHintsDisabled",
+            f"{what}, addressType: {family}",
+        )
 
     async def _create(self, service: core_v1.Service, family: str, content: Content, trigger: str | None) -> None:
         await self.context.client.create(
