@@ -54,6 +54,7 @@ from orlop.api.scheme import Kind
 from orlop.apiserver.auth.user import User
 from orlop.client import Client, Response
 from orlop.client.asgi import ASGITransport
+from orlop.client.dryrun import difference, short
 from orlop.clock import FakeClock, parse_time, rfc3339, rfc3339_micro
 from orlop.control import Controller, Manager
 
@@ -319,7 +320,7 @@ class Recording(ASGITransport):
             self._writes.append({"create": created})
         elif method == "DELETE":
             options = msgspec.json.decode(body) if body else {}
-            entry: dict[str, Any] = {"delete": _short(path)}
+            entry: dict[str, Any] = {"delete": short(path)}
             if "propagationPolicy" in options:
                 entry["propagation"] = options["propagationPolicy"]
             if options.get("gracePeriodSeconds") is not None:
@@ -328,7 +329,7 @@ class Recording(ASGITransport):
         else:
             change = difference(_plain(before or {}), _plain(answer))
             if change:
-                self._writes.append({"update": _short(path), "change": change})
+                self._writes.append({"update": short(path), "change": change})
 
     def shown(self, clock: FakeClock) -> list[Any]:
         """What was written since the last time, made plain."""
@@ -365,16 +366,6 @@ class Recording(ASGITransport):
             self._names[name] = f"{plain_prefix}{self._counts[prefix]}"
 
 
-def _short(path: str) -> str:
-    """`/apis/apps/v1/namespaces/default/deployments/web/status` → `deployments/default/web/status`."""
-    parts = path.strip("/").split("/")
-    parts = parts[2:] if parts[0] == "api" else parts[3:]
-    if parts[0] == "namespaces" and len(parts) > 2 and parts[2] not in ("status", "finalize"):
-        namespace, resource, *rest = parts[1:]
-        return "/".join([resource, namespace, *rest])
-    return "/".join(parts)
-
-
 def _plain(value: Any) -> Any:
     """Without what differs in every run."""
     if isinstance(value, dict):
@@ -383,12 +374,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(v) for v in value]
     return value
-
-
-def difference(before: Any, after: Any) -> Any:
-    """What of `after` is not in `before`; what is gone is null."""
-    if not isinstance(before, dict) or not isinstance(after, dict):
-        return after
-    change = {k: difference(before.get(k), v) for k, v in after.items() if before.get(k) != v}
-    change.update({k: None for k in before if k not in after})
-    return change

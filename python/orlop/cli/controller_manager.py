@@ -18,6 +18,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="LIST",
         help="'*' for all, NAME to enable, -NAME to disable, comma separated",
     )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="write nothing: print a line for each write that the controllers would make (takes no lease)",
+    )
     parser.add_argument("--cluster-cidr", default="10.244.0.0/16", metavar="CIDR", help="addresses of pods")
     parser.add_argument(
         "--service-cluster-ip-range", default="10.96.0.0/16", metavar="CIDR", help="addresses of Services"
@@ -52,6 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
             leader_elect=arguments.leader_elect,
             identity=f"{socket.gethostname()}_{clock.uuid()}",
             lease_name=arguments.leader_elect_resource_name,
+            dry_run=(lambda line: print(line, flush=True)) if arguments.dry_run else None,
         )
         await manager.run()
 

@@ -1,10 +1,12 @@
 """The frame that runs one controller: queue, workers, retries."""
 
 import asyncio
+from collections.abc import Callable
 
 from orlop import logging
 from orlop.api import errors
 from orlop.client import Client, Informers, QueueClosed, Recorder, WorkQueue
+from orlop.client.dryrun import DryRun
 from orlop.clock import Clock
 from orlop.control.builder import Builder
 from orlop.control.controller import Context, Controller, Key
@@ -19,7 +21,14 @@ RESTART_MAX = 60.0
 class Loop:
     """One controller at work. Its failures stay its own."""
 
-    def __init__(self, controller: Controller, client: Client, informers: Informers) -> None:
+    def __init__(
+        self,
+        controller: Controller,
+        client: Client,
+        informers: Informers,
+        dry_run: Callable[[str], None] | None = None,
+    ) -> None:
+        """With `dry_run` nothing is written; it is told what would be."""
         self.controller = controller
         clock = client.clock
         self._clock: Clock = clock
@@ -27,10 +36,14 @@ class Loop:
         self.queue: WorkQueue[Key] = WorkQueue(clock, name=controller.name.removesuffix("-controller"))
         self._builder = Builder(informers, self.queue.add)
         self._writes = OwnWrites(clock, self._builder.asked)
+        writing: Client = TrackingClient(client.transport, clock=clock, user_agent=client.user_agent)
+        if dry_run is not None:
+            # There are no own writes to wait for: no cache will ever show them.
+            dry = DryRun(client.transport, lambda line: dry_run(f"{controller.name}: {line}"))
+            writing = client = Client(dry, clock=clock, user_agent=client.user_agent)
         self.recorder = Recorder(client, clock, controller.component or controller.name)
-        tracking = TrackingClient(client.transport, clock=clock, user_agent=client.user_agent)
         controller.context = Context(
-            tracking, informers, clock, self.recorder, self._log, self.queue.add_after, self._writes.own
+            writing, informers, clock, self.recorder, self._log, self.queue.add_after, self._writes.own
         )
         controller.setup(self._builder)
         self.started = asyncio.Event()

@@ -1,7 +1,7 @@
 """Runs controllers over one set of caches, if asked only while it holds the leader lease."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from socket import gethostname
 
 from orlop import logging
@@ -29,12 +29,19 @@ class Manager:
         leader_elect: bool = False,
         identity: str = "",
         lease_name: str = LEASE_NAME,
+        dry_run: Callable[[str], None] | None = None,
     ) -> None:
-        """`identity` names this candidate; by default, as upstream, the host's name and a UUID."""
+        """`identity` names this candidate; by default, as upstream, the host's name and a UUID.
+
+        With `dry_run` the controllers write nothing, not even events: it gets a line for each write that they would
+        make (`client.dryrun`). They look at the world as it is, so what would follow from a write is not told. No
+        lease is taken.
+        """
+        self._dry_run = dry_run
         self._client = client
         self._clock = clock
         self._controllers = list(controllers)
-        self._leader_elect = leader_elect
+        self._leader_elect = leader_elect and dry_run is None
         self._identity = identity or f"{gethostname()}_{clock.uuid()}"
         self._lease_name = lease_name
         self.informers = Informers(client)
@@ -66,7 +73,7 @@ class Manager:
     async def _run(self) -> None:
         for controller in self._controllers:
             try:
-                self.loops.append(Loop(controller, self._client, self.informers))
+                self.loops.append(Loop(controller, self._client, self.informers, self._dry_run))
             except Exception:
                 _log.exception("controller could not be set up", extra={"controller": controller.name})
         async with Group(self._ended) as group:
