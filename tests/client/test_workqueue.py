@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from orlop.client import QueueClosed, WorkQueue
-from orlop.client.workqueue import RateLimiter
+from orlop.client.workqueue import URGENT_IN_A_ROW, RateLimiter
 from orlop.clock import FakeClock
 from orlop.metrics import REGISTRY
 
@@ -173,3 +173,24 @@ async def test_a_named_queue_reports_itself_under_upstreams_names() -> None:
     assert value("workqueue_work_duration_seconds_sum") == 3
     assert value("workqueue_unfinished_work_seconds") == 0
     await queue.close()
+
+
+async def test_what_changed_comes_before_what_was_only_found() -> None:
+    queue: WorkQueue[str] = WorkQueue(FakeClock())
+    for key in ("found 1", "found 2", "found 3"):
+        queue.add(key, patient=True)
+    queue.add("changed")
+    queue.add("found 3")  # it has changed as well
+    queue.add("changed", patient=True)  # no step back
+    assert len(queue) == 5 - 1
+    assert [await queue.get() for _ in range(4)] == ["changed", "found 3", "found 1", "found 2"]
+
+
+async def test_what_was_found_does_not_wait_for_ever() -> None:
+    queue: WorkQueue[str] = WorkQueue(FakeClock())
+    queue.add("found", patient=True)
+    got = []
+    for n in range(20):
+        queue.add(f"changed {n}")
+        got.append(await queue.get())
+    assert got.index("found") == URGENT_IN_A_ROW

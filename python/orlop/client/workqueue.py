@@ -3,6 +3,10 @@
 Three sets carry it: `queue`, what is to be done, in order; `dirty`, what is to be done, each once; `processing`, what
 is being done now. A key added while it is processed goes to `dirty` only, and into `queue` when it is done: so a key is
 never worked on twice at a time, and no add is lost.
+
+What has changed comes before what was merely found there when the cache was filled: at the start of a controller in a
+large cluster the one object that somebody has just touched does not wait behind all others (as in controller-runtime's
+priority queue).
 """
 
 import asyncio
@@ -19,6 +23,8 @@ K = TypeVar("K", bound=Hashable)
 BASE_DELAY = 0.005
 MAX_DELAY = 1000.0
 """Seconds before the first retry of a key, doubled with each failure, and the most it grows to."""
+URGENT_IN_A_ROW = 8
+"""Changed keys that go before one that can wait: a stream of changes must not keep it waiting for ever."""
 QPS = 10.0
 BURST = 100
 """Retries of all keys together: a bucket of so many tokens, refilled at this rate a second."""
@@ -70,6 +76,9 @@ class WorkQueue(Generic[K]):
         self._clock = clock
         self._limiter = limiter or RateLimiter(clock)
         self._queue: deque[K] = deque()
+        self._patient: dict[K, None] = {}
+        """Keys that can wait, in order; each is in this or in the queue."""
+        self._row = 0
         self._dirty: set[K] = set()
         self._processing: set[K] = set()
         self._getters: deque[asyncio.Future[None]] = deque()
@@ -83,7 +92,7 @@ class WorkQueue(Generic[K]):
 
     def __len__(self) -> int:
         """Keys that wait to be worked on now."""
-        return len(self._queue)
+        return len(self._queue) + len(self._patient)
 
     @property
     def idle(self) -> bool:
@@ -95,15 +104,21 @@ class WorkQueue(Generic[K]):
         """The clock's monotonic time of the earliest delayed key."""
         return min(self._due.values(), default=None)
 
-    def add(self, key: K) -> None:
-        """Asks for work on the key. Does nothing if it waits already, or if the queue is closed."""
-        if self._closed or key in self._dirty:
+    def add(self, key: K, *, patient: bool = False) -> None:
+        """Asks for work on the key, a patient one after all others. Does nothing if it waits already (but a patient one
+        that is asked for again need no longer be patient), or if the queue is closed."""
+        if self._closed:
+            return
+        if key in self._dirty:
+            if not patient and key in self._patient:
+                del self._patient[key]
+                self._queue.append(key)
             return
         self._dirty.add(key)
         if self._metrics is not None:
             self._metrics.added(key)
         if key not in self._processing:
-            self._push(key)
+            self._push(key, patient)
 
     def add_after(self, key: K, seconds: float) -> None:
         """As `add`, after so many seconds; of several delays for one key the earliest counts."""
@@ -137,7 +152,7 @@ class WorkQueue(Generic[K]):
 
     async def get(self) -> K:
         """The next key, to be given back with `done`. Raises QueueClosed once closed and empty."""
-        while not self._queue:
+        while not self._queue and not self._patient:
             if self._closed:
                 raise QueueClosed
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -148,11 +163,20 @@ class WorkQueue(Generic[K]):
                 if future.done() and not future.cancelled():
                     self._wake()  # the wake-up was ours: hand it on
                 raise
-        key = self._queue.popleft()
+        key = self._next()
         self._processing.add(key)
         self._dirty.discard(key)
         if self._metrics is not None:
-            self._metrics.got(key, len(self._queue))
+            self._metrics.got(key, len(self))
+        return key
+
+    def _next(self) -> K:
+        if self._queue and (not self._patient or self._row < URGENT_IN_A_ROW):
+            self._row += 1
+            return self._queue.popleft()
+        self._row = 0
+        key = next(iter(self._patient))
+        del self._patient[key]
         return key
 
     def done(self, key: K) -> None:
@@ -175,10 +199,13 @@ class WorkQueue(Generic[K]):
             timer.cancel()
             await asyncio.wait({timer})
 
-    def _push(self, key: K) -> None:
-        self._queue.append(key)
+    def _push(self, key: K, patient: bool = False) -> None:
+        if patient:
+            self._patient[key] = None
+        else:
+            self._queue.append(key)
         if self._metrics is not None:
-            self._metrics.depth(len(self._queue))
+            self._metrics.depth(len(self))
         self._wake()
 
     def _wake(self) -> None:

@@ -22,7 +22,7 @@ WORKERS = 5
 class Builder:
     """Collects what one controller asks for."""
 
-    def __init__(self, informers: Informers, enqueue: Callable[[Key], None]) -> None:
+    def __init__(self, informers: Informers, enqueue: Callable[[Key, bool], None]) -> None:
         self._informers = informers
         self._enqueue = enqueue
         self._for: Any = None
@@ -63,8 +63,9 @@ class Builder:
                 return
             keys = dict.fromkeys(map_(old) if old is not None else ())
             keys.update(dict.fromkeys(map_(new) if new is not None else ()))
+            patient = not informer.has_synced  # found there, not changed
             for key in keys:
-                self._enqueue(key)
+                self._enqueue(key, patient)
 
         informer.on_change(change)
         return informer

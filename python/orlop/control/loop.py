@@ -34,7 +34,7 @@ class Loop:
         self._clock: Clock = clock
         self._log = logging.get(controller.name)
         self.queue: WorkQueue[Key] = WorkQueue(clock, name=controller.name.removesuffix("-controller"))
-        self._builder = Builder(informers, self.queue.add)
+        self._builder = Builder(informers, lambda key, patient: self.queue.add(key, patient=patient))
         self._writes = OwnWrites(clock, self._builder.asked)
         writing: Client = TrackingClient(client.transport, clock=clock, user_agent=client.user_agent)
         if dry_run is not None:
