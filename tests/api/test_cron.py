@@ -1,7 +1,8 @@
 """Schedules: what fits, what comes next, what is wrong; the examples are those of the cron library's own tests."""
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -59,3 +60,34 @@ def test_never() -> None:
 def test_wrong(text: str, error: str) -> None:
     with pytest.raises(ValueError, match=r"^" + re.escape(error) + "$"):
         cron.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "after", "expected"),
+    [
+        # clocks go forward: the hour from two to three is left out
+        ("0 * * * *", "2012-03-11T01:00:00-05:00", "2012-03-11T03:00:00-04:00"),
+        ("30 2 * * *", "2012-03-11T00:00:00-05:00", "2012-03-12T02:30:00-04:00"),
+        ("0 0 * * *", "2012-03-10T00:00:00-05:00", "2012-03-11T00:00:00-05:00"),
+        ("0 3 * * *", "2012-03-11T00:00:00-05:00", "2012-03-11T03:00:00-04:00"),
+        # clocks go back: the hour from one to two comes twice
+        ("0 * * * *", "2012-11-04T01:00:00-04:00", "2012-11-04T01:00:00-05:00"),
+        ("30 1 * * *", "2012-11-04T01:30:00-04:00", "2012-11-04T01:30:00-05:00"),
+        ("30 1 * * *", "2012-11-04T01:30:00-05:00", "2012-11-05T01:30:00-05:00"),
+        ("0 2 * * *", "2012-11-04T00:00:00-04:00", "2012-11-04T02:00:00-05:00"),
+        ("0 0 * * *", "2012-11-04T00:00:00-04:00", "2012-11-05T00:00:00-05:00"),
+    ],
+)
+def test_next_where_clocks_are_changed(text: str, after: str, expected: str) -> None:
+    moment = datetime.fromisoformat(after).astimezone(ZoneInfo("America/New_York"))
+    found = cron.parse(text).after(moment)
+    assert found is not None
+    assert found.isoformat() == expected
+
+
+def test_a_day_that_begins_at_one() -> None:
+    """In Cairo clocks go forward at midnight: the day's first hour is left out."""
+    moment = datetime(2023, 4, 27, 12, tzinfo=ZoneInfo("Africa/Cairo"))
+    found = cron.parse("0 * 28 4 *").after(moment)
+    assert found is not None
+    assert found.astimezone(UTC) == datetime(2023, 4, 27, 22, tzinfo=UTC)

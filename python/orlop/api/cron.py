@@ -1,7 +1,7 @@
 """Schedules of CronJobs: five fields, or `@daily` and the like, as github.com/robfig/cron/v3 reads them."""
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 MACROS = {
@@ -37,27 +37,41 @@ class Schedule(NamedTuple):
     every: timedelta | None = None
 
     def after(self, moment: datetime) -> datetime | None:
-        """The first time later than `moment`, in its zone; None if there is none within five years."""
+        """The first time later than `moment`, in its zone; None if there is none within five years.
+
+        An hour that the zone leaves out has no times; one that it repeats has them twice, as the library does it.
+        """
+        zone = moment.tzinfo
+        if zone is None:  # a wall clock that never changes
+            found = self.after(moment.replace(tzinfo=UTC))
+            return found.replace(tzinfo=None) if found is not None else None
         if self.every is not None:
-            return moment + self.every - timedelta(microseconds=moment.microsecond)
-        at = moment.replace(second=0, microsecond=0) + timedelta(minutes=1)
-        limit = at.year + SEARCH_YEARS
-        while at.year <= limit:
-            if at.month not in self.months:
-                at = (at.replace(day=1, hour=0, minute=0) + timedelta(days=32)).replace(day=1)
-            elif not self._day(at):
-                at = at.replace(hour=0, minute=0) + timedelta(days=1)
-            elif at.hour not in self.hours:
-                at = at.replace(minute=0) + timedelta(hours=1)
-            elif at.minute not in self.minutes:
+            return (moment.astimezone(UTC).replace(microsecond=0) + self.every).astimezone(zone)
+        at = moment.astimezone(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
+        limit = moment.year + SEARCH_YEARS
+        while (local := at.astimezone(zone)).year <= limit:
+            if local.month not in self.months:
+                at = _midnight((local.replace(day=1) + timedelta(days=32)).replace(day=1), at)
+            elif not self._day(local):
+                at = _midnight(local + timedelta(days=1), at)
+            elif local.hour not in self.hours:
+                at += timedelta(minutes=60 - local.minute)
+            elif local.minute not in self.minutes:
                 at += timedelta(minutes=1)
             else:
-                return at
+                return local
         return None
 
     def _day(self, at: datetime) -> bool:
         day, weekday = at.day in self.days, at.isoweekday() % 7 in self.weekdays
         return day and weekday if self.any_day or self.any_weekday else day or weekday
+
+
+def _midnight(day: datetime, later_than: datetime) -> datetime:
+    """When the local day begins, in UTC: where clocks go back over midnight, the time it does so later than that."""
+    start = day.replace(hour=0, minute=0, fold=0)
+    first = start.astimezone(UTC)
+    return first if first > later_than else start.replace(fold=1).astimezone(UTC)
 
 
 def parse(text: str) -> Schedule:

@@ -45,12 +45,24 @@ def controller_reference(owner: Any) -> meta_v1.OwnerReference:
 class Claims:
     """What one owner may call its own among objects of one kind."""
 
-    def __init__(self, client: Client, owner: Any, selector: LabelSelector, live: Callable[[], Awaitable[Any]]) -> None:
-        """`live` reads the owner from the server; it is asked once, before the first adoption."""
+    def __init__(
+        self,
+        client: Client,
+        owner: Any,
+        selector: LabelSelector,
+        live: Callable[[], Awaitable[Any]],
+        *,
+        finalizer: str = "",
+    ) -> None:
+        """`live` reads the owner from the server; it is asked once, before the first adoption.
+
+        Adopted objects get `finalizer`, released ones lose it.
+        """
         self._client = client
         self._owner = owner
         self._selector = selector
         self._live = live
+        self._finalizer = finalizer
         self._checked = False
 
     async def claim(
@@ -98,7 +110,8 @@ class Claims:
                 raise errors.ApiError(f"{name} has just been deleted at {live.metadata.deletion_timestamp}.")
             self._checked = True
         ref = controller_reference(self._owner)
-        patch = {"metadata": {"ownerReferences": [ref], "uid": obj.metadata.uid}}
+        finalizers = {"finalizers": [self._finalizer]} if self._finalizer else {}
+        patch = {"metadata": {"ownerReferences": [ref], "uid": obj.metadata.uid, **finalizers}}
         try:
             return await self._client.patch(
                 type(obj), obj.metadata.name, obj.metadata.namespace, patch, type="strategic"
@@ -108,6 +121,8 @@ class Claims:
 
     async def _release(self, obj: Any) -> None:
         uid = self._owner.metadata.uid
-        patch = {"metadata": {"ownerReferences": [{"$patch": "delete", "uid": uid}], "uid": obj.metadata.uid}}
+        finalizers = {"$deleteFromPrimitiveList/finalizers": [self._finalizer]} if self._finalizer else {}
+        refs = [{"$patch": "delete", "uid": uid}]
+        patch = {"metadata": {"ownerReferences": refs, "uid": obj.metadata.uid, **finalizers}}
         with suppress(errors.NotFound, errors.Invalid):  # gone, or made anew under the same name: nothing to release
             await self._client.patch(type(obj), obj.metadata.name, obj.metadata.namespace, patch, type="strategic")

@@ -32,6 +32,7 @@ def all_controllers(options: Options) -> list[Controller]:
     """Every controller, in the order of `--help`."""
     from orlop.controllers.bootstraptokens import BootstrapSigner, TokenCleaner
     from orlop.controllers.clusterroleaggregation import ClusterRoleAggregationController
+    from orlop.controllers.cronjob import CronJobController
     from orlop.controllers.daemonset import DaemonSetController
     from orlop.controllers.deployment import DeploymentController
     from orlop.controllers.disruption import DisruptionController
@@ -39,6 +40,7 @@ def all_controllers(options: Options) -> list[Controller]:
     from orlop.controllers.endpointslice import EndpointSliceController
     from orlop.controllers.endpointslicemirroring import EndpointSliceMirroringController
     from orlop.controllers.garbagecollector import GarbageCollector
+    from orlop.controllers.job import JobController
     from orlop.controllers.namespace import NamespaceController
     from orlop.controllers.nodeipam import NodeIPAMController
     from orlop.controllers.nodelifecycle import NodeLifecycleController
@@ -51,6 +53,7 @@ def all_controllers(options: Options) -> list[Controller]:
     from orlop.controllers.serviceaddresses import ServiceAddressRepairController, port_range
     from orlop.controllers.statefulset import StatefulSetController
     from orlop.controllers.tainteviction import TaintEvictionController
+    from orlop.controllers.ttlafterfinished import TTLAfterFinishedController
 
     controllers: list[Controller] = [
         NamespaceController(),
@@ -59,6 +62,9 @@ def all_controllers(options: Options) -> list[Controller]:
         ReplicationControllerController(),
         StatefulSetController(),
         DaemonSetController(),
+        JobController(),
+        CronJobController(),
+        TTLAfterFinishedController(),
         ServiceAccountsController(),
         EndpointsController(),
         EndpointSliceController(),

@@ -82,8 +82,19 @@ class PodConditionView(ApiStruct):
     last_transition_time: str | None = field(default_factory=_none)
 
 
+class ContainerEndView(ApiStruct):
+    exit_code: int = field(default_factory=int)
+    finished_at: str | None = None
+
+
+class ContainerStateView(ApiStruct):
+    terminated: ContainerEndView | None = None
+
+
 class ContainerStatusView(ApiStruct):
+    name: str = ""
     restart_count: int = field(default_factory=int)
+    state: ContainerStateView | None = None
 
 
 class PodStatusView(ApiStruct):
@@ -92,6 +103,7 @@ class PodStatusView(ApiStruct):
     pod_ips: list[core_v1.PodIP] = field(default_factory=list, name="podIPs")
     conditions: list[PodConditionView] = field(default_factory=list)
     container_statuses: list[ContainerStatusView] = field(default_factory=list)
+    init_container_statuses: list[ContainerStatusView] = field(default_factory=list)
 
 
 class PodView(ApiStruct):

@@ -258,8 +258,9 @@ def _template_change(new: batch_v1.Job, old: batch_v1.Job) -> list[FieldError]:
     before = old.spec.template
     if template == before:
         return []
-    if old.spec.suspend and old.status.start_time is None:
-        # Where pods will run may be said until the first one is made (KEP-2926); since 1.35 also what they may use.
+    stopped = any(c.type == "Suspended" and c.status == "True" for c in old.status.conditions)
+    if old.spec.suspend and old.status.active == 0 and (old.status.start_time is None or stopped):
+        # Where pods will run and what they may use may be said while there are none (KEP-2926, KEP-5440).
         spec = replace(
             template.spec,
             node_selector=before.spec.node_selector,

@@ -1,0 +1,195 @@
+"""Making and deleting a Job's pods."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+
+from orlop.api import errors
+from orlop.api.types import batch_v1, core_v1, meta_v1
+from orlop.client import copy
+from orlop.control import Context, controller_reference
+from orlop.controllers import pods as podlib
+from orlop.controllers.job.indexes import INDEX, index_of, indexes_of
+from orlop.controllers.job.state import (
+    FAILURES,
+    IGNORED_FAILURES,
+    TRACKING,
+    State,
+    failures_before,
+    is_indexed,
+    is_suspended,
+    is_tracked,
+    replaces_only_failed,
+    wait_of_index,
+)
+from orlop.controllers.replicaset import NAMESPACE_TERMINATING, has_cause
+from orlop.controllers.views import PodView
+
+BURST = 500
+"""Pods made or deleted in one reconcile."""
+ENV = "JOB_COMPLETION_INDEX"
+NAME_MAX = 58
+"""Characters before a generated name's five random ones."""
+
+
+async def manage(context: Context, state: State) -> errors.ApiError | None:
+    """Deletes pods that are too many or makes those that are missing. Gives the first error."""
+    job = state.job
+    if is_suspended(job):
+        return await delete(context, state, removable(state, state.active), uncounted=True)
+    wanted = wanted_active(state)
+    doomed = removable(state, max(0, state.active - wanted))[:BURST]
+    if doomed:
+        return await delete(context, state, doomed, uncounted=True)
+    missing = wanted - state.active - (state.terminating if replaces_only_failed(job) else 0)
+    if missing <= 0:
+        return None
+    per_index = job.spec.backoff_limit_per_index is not None
+    if not per_index and (wait := state.record.remaining(state.now)) > 0:
+        state.look_again(wait)
+        return None
+    missing = min(missing, BURST)
+    if not is_indexed(job):
+        return await _create(context, state, [None] * missing)
+    indexes = pending_indexes(state, missing)
+    if per_index:
+        waits = {index: wait_of_index(state, index) for index in indexes}
+        indexes = [index for index in indexes if waits[index] <= 0]
+        if later := [wait for wait in waits.values() if wait > 0]:
+            state.look_again(min(later))
+    return await _create(context, state, indexes)
+
+
+def wanted_active(state: State) -> int:
+    """How many pods are to be at work."""
+    spec = state.job.spec
+    parallelism = spec.parallelism or 0
+    if spec.completions is None:
+        # a work queue: once a pod has succeeded the others finish, and no more are made
+        return state.active if state.succeeded > 0 else parallelism
+    return max(0, min(spec.completions - state.succeeded, parallelism))
+
+
+def pending_indexes(state: State, count: int) -> list[int]:
+    """The lowest indexes that have neither ended nor a pod at work."""
+    taken = state.succeeded_indexes.plus(indexes_of(state.active_pods))
+    if replaces_only_failed(state.job):
+        taken = taken.plus(indexes_of(filter(podlib.is_terminating, state.pods)))
+    if state.failed_indexes is not None:
+        taken = taken.union(state.failed_indexes)
+    return taken.first_missing(count, state.job.spec.completions or 0)
+
+
+def removable(state: State, at_least: int) -> list[PodView]:
+    """Pods to delete: of an indexed Job those without a valid index and doubles, then the least advanced."""
+    pods = podlib.deletion_order(state.active_pods, (), state.now)
+    doomed: list[PodView] = []
+    if is_indexed(state.job):
+        kept: set[int] = set()
+        for pod in reversed(pods):
+            index = index_of(pod)
+            if index is None or index >= (state.job.spec.completions or 0) or index in kept:
+                doomed.append(pod)
+            else:
+                kept.add(index)
+        gone = {pod.metadata.uid for pod in doomed}
+        pods = [pod for pod in pods if pod.metadata.uid not in gone]
+    return doomed + pods[: max(0, at_least - len(doomed))]
+
+
+async def untrack(context: Context, pod: PodView) -> None:
+    """Takes the finalizer away; a pod that is gone has none."""
+    meta = pod.metadata
+    patch = {"metadata": {"uid": meta.uid, "$deleteFromPrimitiveList/finalizers": [TRACKING]}}
+    with suppress(errors.NotFound, errors.Conflict):  # gone, or another of that name
+        await context.client.patch(PodView, meta.name, meta.namespace, patch, type="strategic")
+
+
+async def delete(context: Context, state: State, pods: Sequence[PodView], *, uncounted: bool) -> errors.ApiError | None:
+    """Deletes them; with `uncounted` they are let go uncounted. Gives the first error."""
+    results = await asyncio.gather(*(_delete_one(context, state.job, pod, uncounted) for pod in pods))
+    gone = [pod for pod, error in zip(pods, results, strict=True) if error is None]
+    state.active -= len(gone)
+    state.terminating += len(gone)
+    state.ready -= sum(map(podlib.is_ready, gone))
+    return next((error for error in results if error is not None), None)
+
+
+async def _delete_one(context: Context, job: batch_v1.Job, pod: PodView, uncounted: bool) -> errors.ApiError | None:
+    meta = pod.metadata
+    try:
+        if uncounted and is_tracked(pod):
+            await untrack(context, pod)
+        await context.client.delete(core_v1.Pod, meta.name, meta.namespace, uid=meta.uid)
+    except errors.NotFound:
+        return None
+    except errors.ApiError as error:
+        context.recorder.event(job, "Warning", "FailedDelete", f"Error deleting: {error}")
+        return error
+    context.recorder.event(job, "Normal", "SuccessfulDelete", f"Deleted pod: {meta.name}")
+    return None
+
+
+async def _create(context: Context, state: State, indexes: Sequence[int | None]) -> errors.ApiError | None:
+    """One pod for each, in batches that double while all goes well."""
+    size = 1
+    left = list(indexes)
+    while left:
+        batch, left = left[:size], left[size:]
+        pods = (pod_of(state.job, index, state.held.get(index) if index is not None else None) for index in batch)
+        results = await asyncio.gather(*(_create_one(context, state.job, pod) for pod in pods))
+        state.active += sum(error is None for error in results)
+        for error in results:
+            if error is not None:
+                return error
+        size *= 2
+    return None
+
+
+async def _create_one(context: Context, job: batch_v1.Job, pod: core_v1.Pod) -> errors.ApiError | None:
+    try:
+        created = await context.client.create(pod)
+    except errors.ApiError as error:
+        if has_cause(error, NAMESPACE_TERMINATING):
+            return None  # no pod can be made here any more, and none needs to be
+        context.recorder.event(job, "Warning", "FailedCreate", f"Error creating: {error}")
+        return error
+    context.recorder.event(job, "Normal", "SuccessfulCreate", f"Created pod: {created.metadata.name}")
+    return None
+
+
+def pod_of(job: batch_v1.Job, index: int | None, replaced: PodView | None = None) -> core_v1.Pod:
+    """A pod as the Job's template says; of an indexed Job the one for that index."""
+    template = copy(job.spec.template)
+    labels, annotations = template.metadata.labels, template.metadata.annotations
+    prefix = job.metadata.name
+    if index is not None:
+        labels[INDEX] = annotations[INDEX] = str(index)
+        template.spec.hostname = f"{job.metadata.name}-{index}"
+        prefix = f"{prefix[: NAME_MAX - len(f'-{index}-')]}-{index}"
+        for container in (*template.spec.init_containers, *template.spec.containers):
+            _tell_index(container)
+        if job.spec.backoff_limit_per_index is not None:
+            failures, ignored = failures_before(job, replaced)
+            annotations[FAILURES] = str(failures)
+            if ignored:
+                annotations[IGNORED_FAILURES] = str(ignored)
+    return core_v1.Pod(
+        metadata=meta_v1.ObjectMeta(
+            generate_name=f"{prefix}-",
+            namespace=job.metadata.namespace,
+            labels=labels,
+            annotations=annotations,
+            finalizers=[*(f for f in template.metadata.finalizers if f != TRACKING), TRACKING],
+            owner_references=[controller_reference(job)],
+        ),
+        spec=template.spec,
+    )
+
+
+def _tell_index(container: core_v1.Container) -> None:
+    """The index as an environment variable, unless the template has one of that name."""
+    if any(variable.name == ENV for variable in container.env):
+        return
+    path = core_v1.ObjectFieldSelector(field_path=f"metadata.labels['{INDEX}']")
+    container.env.append(core_v1.EnvVar(name=ENV, value_from=core_v1.EnvVarSource(field_ref=path)))
