@@ -22,6 +22,13 @@ each step the controllers run until they are quiet:
     do: heartbeat               what a kubelet says of its node: the Lease is renewed, conditions are good, or not ready
     of: Node/*
     ready: "False"
+    do: load                    what metrics.k8s.io says of the pods that match: each container uses so much; nothing,
+                                of pods that no such step names
+    of: Pod/default/web-*
+    usage: {cpu: 300m}
+    do: serve                   what a server behind the aggregation layer answers to a GET of the path
+    path: /apis/external.metrics.k8s.io/v1beta1/namespaces/default/queue
+    body: {...}
     do: wait                    time passes
     seconds: 600
 
@@ -95,7 +102,7 @@ async def play(documents: Sequence[dict[str, Any]], controllers: Sequence[Contro
     async with server() as (app, clock):
         admin = Client(ASGITransport(app, ADMIN), clock=clock, user_agent="kubectl/v1.37.0")
         recording = Recording(app, MANAGER)
-        world = World(admin, clock)
+        world = World(admin, clock, recording.served)
         await world.make({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}})
         steps = [d for d in documents if "do" in d and not d.get("early")]
         for document in documents:
@@ -155,9 +162,10 @@ async def quiet(manager: Manager, recording: "Recording", clock: FakeClock) -> N
 class World:
     """Objects as a user, a scheduler and a kubelet would make and change them."""
 
-    def __init__(self, client: Client, clock: FakeClock) -> None:
+    def __init__(self, client: Client, clock: FakeClock, served: dict[str, Any]) -> None:
         self._client = client
         self._clock = clock
+        self._served = served
 
     async def make(self, document: dict[str, Any]) -> None:
         kind = _kind(document)
@@ -206,10 +214,31 @@ class World:
             case "heartbeat":
                 for _, obj in await self._matching(step["of"]):
                     await self._heartbeat(obj["metadata"]["name"], step.get("ready", "True"))
+            case "load":
+                await self._load(step["of"], step["usage"])
+            case "serve":
+                self._served[step["path"]] = step["body"]
             case "wait":
                 await self._clock.advance(step["seconds"])
             case unknown:
                 raise ValueError(f"no such step: {unknown}")
+
+    async def _load(self, of: str, usage: dict[str, str]) -> None:
+        """Metrics of the pods that match, measured just now over the last half minute."""
+        pods = [obj for _, obj in await self._matching(of)]
+        path = f"/apis/metrics.k8s.io/v1beta1/namespaces/{pods[0]['metadata']['namespace']}/pods"
+        known = {item["metadata"]["name"]: item for item in self._served.get(path, {"items": []})["items"]}
+        for pod in pods:
+            containers = [{"name": c["name"], "usage": usage} for c in pod["spec"]["containers"]]
+            metadata = {"name": pod["metadata"]["name"], "namespace": pod["metadata"]["namespace"]}
+            stamp = rfc3339(self._clock.now())
+            known[metadata["name"]] = {
+                "metadata": metadata,
+                "timestamp": stamp,
+                "window": "30s",
+                "containers": containers,
+            }
+        self._served[path] = {"items": list(known.values())}
 
     async def _heartbeat(self, node: str, ready: str) -> None:
         now = self._clock.now()
@@ -279,12 +308,19 @@ class Recording(ASGITransport):
     def __init__(self, app: Any, user: User) -> None:
         super().__init__(app, user)
         self.count = 0
+        self.served: dict[str, Any] = {}
+        """What is answered to a GET of a path instead of asking the server."""
         self._writes: list[Any] = []
         self._known: dict[tuple[str, str], Any] = {}
         self._names: dict[str, str] = {}
         self._counts: dict[str, int] = {}
 
     async def request(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Response:
+        path = target.partition("?")[0]
+        # there is nobody to measure: the server would wait for its scrape
+        measured = {"items": []} if path.startswith("/apis/metrics.k8s.io/") else None
+        if method == "GET" and (served := self.served.get(path, measured)) is not None:
+            return Response(200, {"content-type": "application/json"}, msgspec.json.encode(served))
         before = await self._before(method, target)
         response = await super().request(method, target, headers, body)
         if method in ("POST", "PUT", "PATCH", "DELETE"):

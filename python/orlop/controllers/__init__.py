@@ -45,6 +45,7 @@ def all_controllers(options: Options) -> list[Controller]:
     from orlop.controllers.nodeipam import NodeIPAMController
     from orlop.controllers.nodelifecycle import NodeLifecycleController
     from orlop.controllers.nodettl import NodeTTLController
+    from orlop.controllers.podautoscaler import HorizontalPodAutoscalerController
     from orlop.controllers.podgc import PodGCController
     from orlop.controllers.replicaset import ReplicaSetController, ReplicationControllerController
     from orlop.controllers.resourcequota import ResourceQuotaController
@@ -65,6 +66,7 @@ def all_controllers(options: Options) -> list[Controller]:
         JobController(),
         CronJobController(),
         TTLAfterFinishedController(),
+        HorizontalPodAutoscalerController(),
         ServiceAccountsController(),
         EndpointsController(),
         EndpointSliceController(),
