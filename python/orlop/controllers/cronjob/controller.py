@@ -12,7 +12,7 @@ from orlop.client import copy
 from orlop.clock import parse_time, rfc3339
 from orlop.control import Builder, Controller, Key, Result, controller_of, controller_reference, is_controlled_by
 from orlop.controllers.cronjob import times
-from orlop.controllers.replicaset import NAMESPACE_TERMINATING, has_cause
+from orlop.controllers.podcontrol import NAMESPACE_TERMINATING, has_cause
 from orlop.controllers.views import MetaView
 
 SCHEDULED = "batch.kubernetes.io/cronjob-scheduled-timestamp"

@@ -10,13 +10,12 @@ from orlop.api.types import apps_v1, meta_v1
 from orlop.client import copy
 from orlop.client.events import EventType
 from orlop.control import Builder, Claims, Controller, Key, Result, controller_of, key_of
-from orlop.controllers import pods as podlib
+from orlop.controllers import podcontrol, pods as podlib
 from orlop.controllers.deployment import revisions, rollout, scaling, status
 from orlop.controllers.deployment.revisions import REVISION, replicas_of
 from orlop.controllers.views import PodView
 
 BY_OWNER = podlib.BY_OWNER
-NAMESPACE_TERMINATING = "NamespaceTerminating"
 
 
 class DeploymentController(Controller):
@@ -208,8 +207,7 @@ class _Reconcile:
                 raise
             created = there
         except errors.ApiError as error:
-            details = error.status.details
-            if details is not None and any(cause.reason == NAMESPACE_TERMINATING for cause in details.causes):
+            if podcontrol.has_cause(error, podcontrol.NAMESPACE_TERMINATING):
                 return None
             message = f'Failed to create new replica set "{name}": {error}'
             self._event("Warning", "ReplicaSetCreateError", message)

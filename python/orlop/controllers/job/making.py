@@ -22,7 +22,7 @@ from orlop.controllers.job.state import (
     replaces_only_failed,
     wait_of_index,
 )
-from orlop.controllers.replicaset import NAMESPACE_TERMINATING, has_cause
+from orlop.controllers.podcontrol import NAMESPACE_TERMINATING, has_cause
 from orlop.controllers.views import PodView
 
 BURST = 500
