@@ -74,7 +74,7 @@ def told(method: str, path: str, body: bytes, response: Response, before: Any) -
         return f"event {answer['type']} {answer['reason']} {named}: {answer['message']}"
     if method == "POST":
         name = answer.get("metadata", {}).get("name", "")
-        return f"create {what}" if not name or what.endswith(f"/{name}") else f"create {what}/{name}"
+        return f"create {what}/{name}" if name and _is_collection(path) else f"create {what}"
     if method == "DELETE":
         return f"delete {what}/*" if answer.get("kind", "").endswith("List") else f"delete {what}"
     change = difference(_without(before or {}), _without(answer))
@@ -83,12 +83,23 @@ def told(method: str, path: str, body: bytes, response: Response, before: Any) -
 
 def short(path: str) -> str:
     """`/apis/apps/v1/namespaces/default/deployments/web/status` → `deployments/default/web/status`."""
-    parts = path.strip("/").split("/")
-    parts = parts[2:] if parts[0] == "api" else parts[3:]
+    parts = _parts(path)
     if parts[0] == "namespaces" and len(parts) > 2 and parts[2] not in ("status", "finalize"):
         namespace, resource, *rest = parts[1:]
         return "/".join([resource, namespace, *rest])
     return "/".join(parts)
+
+
+def _parts(path: str) -> list[str]:
+    """The path within its group and version."""
+    parts = path.strip("/").split("/")
+    return parts[2:] if parts[0] == "api" else parts[3:]
+
+
+def _is_collection(path: str) -> bool:
+    """False for a subresource that is a verb (an eviction): its path has the object's name already."""
+    parts = _parts(path)
+    return len(parts) == (3 if parts[0] == "namespaces" and len(parts) > 1 else 1)
 
 
 def difference(before: Any, after: Any) -> Any:
