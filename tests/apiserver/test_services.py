@@ -1,10 +1,16 @@
 """Cluster IPs and node ports: given inside the create, kept, given back."""
 
 import asyncio
+from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
 from tests.apiserver.conftest import SERVICES, Api
 
+from orlop.apiserver.config import Config
+from orlop.apiserver.server import ApiServer
+
+CIDRS = "/apis/networking.k8s.io/v1/servicecidrs"
 ADDRESSES = "/apis/networking.k8s.io/v1/ipaddresses"
 
 
@@ -113,3 +119,36 @@ async def test_the_server_has_a_service_of_its_own(api: Api) -> None:
     found = (await api("GET", f"{SERVICES}/kubernetes")).body
     assert found["spec"]["clusterIP"] == "10.96.0.1"
     assert found["spec"]["ports"][0]["name"] == "https"
+
+
+async def test_more_ranges_are_used_while_they_are_ready(tmp_path: Path) -> None:
+    """The server's own range of six addresses, one of which is its own Service's, and then another."""
+    config = Config(data_dir=tmp_path, store="memory", secure_port=None, service_cidrs=(ip_network("10.96.0.0/29"),))
+    async with ApiServer(config) as server:
+        api = Api(server)
+        for n in range(5):
+            assert (await api.made(SERVICES, service(f"s{n}")))["spec"]["clusterIP"].startswith("10.96.0.")
+        assert "range is full" in (await api("POST", SERVICES, service("full"))).message
+        more = {"metadata": {"name": "more"}, "spec": {"cidrs": ["10.97.0.0/29", "fd00::/112"]}}
+        await api.made(CIDRS, more)
+        assert "range is full" in (await api("POST", SERVICES, service("full"))).message, "nobody has said it is ready"
+        ready = {
+            "type": "Ready",
+            "status": "True",
+            "lastTransitionTime": "2024-01-01T00:00:00Z",
+            "reason": "",
+            "message": "",
+        }
+        status = {"status": {"conditions": [ready]}}
+        media = "application/merge-patch+json"
+        assert (await api("PATCH", f"{CIDRS}/more/status", status, media)).status == 200
+        assert (await api.made(SERVICES, service("more")))["spec"]["clusterIP"].startswith("10.97.0.")
+        taken = (await api("GET", f"{SERVICES}/more")).body["spec"]["clusterIP"]
+        asked = "10.97.0.2" if taken != "10.97.0.2" else "10.97.0.3"
+        await api.made(SERVICES, service("asked", clusterIP=asked))
+        assert "already allocated" in (await api("POST", SERVICES, service("again", clusterIP=asked))).message
+        assert "valid range" in (await api("POST", SERVICES, service("no", clusterIP="10.98.0.2"))).message
+        await api("PATCH", f"{CIDRS}/more", {"metadata": {"finalizers": ["example.com/wait"]}}, media)
+        await api("DELETE", f"{CIDRS}/more")
+        assert "range is full" in (await api("POST", SERVICES, service("late"))).message
+        await api.transport.close()

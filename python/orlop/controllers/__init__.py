@@ -52,6 +52,7 @@ def all_controllers(options: Options) -> list[Controller]:
     from orlop.controllers.rootca import RootCAPublisher
     from orlop.controllers.serviceaccounts import ServiceAccountsController
     from orlop.controllers.serviceaddresses import ServiceAddressRepairController, port_range
+    from orlop.controllers.servicecidrs import ServiceCIDRController
     from orlop.controllers.statefulset import StatefulSetController
     from orlop.controllers.tainteviction import TaintEvictionController
     from orlop.controllers.ttlafterfinished import TTLAfterFinishedController
@@ -72,6 +73,7 @@ def all_controllers(options: Options) -> list[Controller]:
         EndpointSliceController(),
         EndpointSliceMirroringController(),
         ServiceAddressRepairController(port_range(options.service_node_port_range)),
+        ServiceCIDRController(),
         NodeLifecycleController(options.node_monitor_grace_period, options.node_startup_grace_period),
         NodeTTLController(),
         TaintEvictionController(),

@@ -5,7 +5,7 @@ Node ports are what the Services hold.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from itertools import chain
 from typing import Any
 
@@ -19,6 +19,7 @@ from orlop.clock import rfc3339
 from orlop.store.base import Key, Write
 
 IP_RESOURCE = "networking.k8s.io/ipaddresses"
+CIDR_RESOURCE = "networking.k8s.io/servicecidrs"
 MANAGER = "ipallocator.k8s.io"
 FAMILY_LABEL = "ipaddress.kubernetes.io/ip-family"
 MANAGED_BY_LABEL = "ipaddress.kubernetes.io/managed-by"
@@ -29,6 +30,7 @@ MAX_RANGE = 1 << 20
 TRIES = 32
 """Random picks before a range is searched from its start."""
 _SERVICE = scheme.by_resource("", "v1", "services")
+_CIDR = scheme.of(networking_v1.ServiceCIDR)
 
 
 class Reservation:
@@ -106,20 +108,32 @@ class ServiceAddresses(Hooks):
         for i, family in enumerate(spec.ip_families):
             ip = asked[i] if i < len(asked) else ""
             if ip not in had:
-                ip = self._take_ip(service, self._networks[family], ip, asked)
+                ip = self._take_ip(service, self._ranges(family), ip, asked)
                 held.ips.add(ip)
                 self.pending_ips.add(ip)
                 held.writes.append(self.address_write(ip, service.metadata))
             found.append(ip)
         spec.cluster_ip, spec.cluster_ips = found[0], found
 
-    def _take_ip(self, service: core_v1.Service, network: Network, asked: str, all_asked: list[str]) -> str:
+    def _ranges(self, family: str) -> list[Network]:
+        """The server's own range of a family, then those of ServiceCIDRs that are ready (KEP-1880)."""
+        found = [self._networks[family]]
+        for value in self._objects.hub.list(CIDR_RESOURCE, "", "", "", 0, None).items:
+            more: networking_v1.ServiceCIDR = self._objects.decode(_CIDR, value)
+            ready = any(c.type == "Ready" and c.status == "True" for c in more.status.conditions)
+            if ready and more.metadata.deletion_timestamp is None:
+                found += (ip_network(cidr) for cidr in more.spec.cidrs if family_of(cidr) == family)
+        return list(dict.fromkeys(found))
+
+    def _take_ip(self, service: core_v1.Service, ranges: list[Network], asked: str, all_asked: list[str]) -> str:
         if not asked:
-            free = self._free_ip(network)
+            free = next((ip for ip in map(self._free_ip, ranges) if ip is not None), None)
             if free is None:
                 raise errors.InternalError("failed to allocate a serviceIP: range is full")
             return free
-        if problem := self._problem(network, asked):
+        problems = [self._problem(network, asked) for network in ranges]
+        if all(problems):
+            problem = ALLOCATED if ALLOCATED in problems else problems[0]
             why = f"failed to allocate IP {asked}: {problem}"
             wrong = [invalid_value("spec.clusterIPs", all_asked, why)]
             raise errors.invalid("Service", "", service.metadata.name, wrong)
