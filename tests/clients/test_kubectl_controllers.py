@@ -33,6 +33,14 @@ class Shell:
         assert (done.returncode != 0) == fails, done.stdout + done.stderr
         return done.stdout + done.stderr
 
+    def as_with(self, token: str, config: Path) -> "Shell":
+        """The same cluster as whom the token names."""
+        config.write_text(self._config.read_text())
+        other = Shell(config)
+        other("config", "set-credentials", "bearer", f"--token={token}")
+        other("config", "set-context", "--current", "--user=bearer")
+        return other
+
     def until(self, wanted: Callable[[str], bool], *words: str) -> str:
         """The first output that is as wanted."""
         deadline = time.monotonic() + 30
@@ -137,3 +145,26 @@ def test_nodes_learn_how_long_to_keep_what_they_read(kubectl: Shell) -> None:
         "nodes",
         "--output=jsonpath={.items[*].metadata.annotations}",
     )
+
+
+def test_a_token_that_does_not_end(kubectl: Shell, tmp_path: Path) -> None:
+    """As dashboards and build servers use it: a Secret asks for a token of its account, and goes on counting."""
+    kubectl("create", "serviceaccount", "robot")
+    kubectl("create", "rolebinding", "robot", "--clusterrole=view", "--serviceaccount=default:robot")
+    secret = """
+apiVersion: v1
+kind: Secret
+metadata: {name: robot, annotations: {kubernetes.io/service-account.name: robot}}
+type: kubernetes.io/service-account-token
+"""
+    kubectl("apply", "-f", "-", stdin=secret)
+    words = ("get", "secret", "robot", "-o", "go-template={{with .data.token}}{{. | base64decode}}{{end}}")
+    token = kubectl.until(lambda said: said.count(".") == 2, *words)
+    described = kubectl("describe", "secret", "robot")
+    assert "namespace:  7 bytes" in described
+    robot = kubectl.as_with(token, tmp_path / "kubeconfig")
+    assert "system:serviceaccount:default:robot" in robot("auth", "whoami")
+    robot("get", "pods")
+    assert "forbidden" in robot("get", "nodes", fails=True)
+    kubectl("delete", "secret", "robot")
+    assert "Unauthorized" in robot("get", "pods", fails=True)

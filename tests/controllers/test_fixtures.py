@@ -8,17 +8,20 @@ import pytest
 
 from orlop.control import Controller
 from orlop.controllers import Options, all_controllers
+from orlop.pki.authority import key_pem, new_key
 from tests.support import worlds
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
-NAMES = sorted(controller.name for controller in all_controllers(Options(root_ca=b"CA")))
+KEY = key_pem(new_key())
+NAMES = sorted(c.name for c in all_controllers(Options(root_ca=b"CA", service_account_key=KEY)))
 CASES = [(name, case) for name in NAMES for case in worlds.cases(FIXTURES / name)]
 
 
 @pytest.mark.parametrize(("name", "case"), CASES, ids=lambda v: v.name.split(".")[0] if isinstance(v, Path) else v)
 async def test_fixture(name: str, case: Path) -> None:
     def make(options: Mapping[str, Any]) -> list[Controller]:
-        return [c for c in all_controllers(Options(root_ca=b"CA", **options)) if c.name == name]
+        every = all_controllers(Options(root_ca=b"CA", service_account_key=KEY, **options))
+        return [c for c in every if c.name == name]
 
     await worlds.check(case, make)
 

@@ -88,7 +88,7 @@ class ApiServer:
         config = self.config
         retention = parse_retention(config.history)
         listener = self._bind() if config.secure_port is not None else None
-        self.ca, token_key, store = await asyncio.gather(
+        self.ca, self.service_account_key, store = await asyncio.gather(
             asyncio.to_thread(self._folder.ca), asyncio.to_thread(self._folder.service_account_key), self._open_store()
         )
         hub = Hub(config.ring)
@@ -110,7 +110,7 @@ class ApiServer:
         objects = Objects(feed, hub, self.clock)
         objects.hooks["services"] = ServiceAddresses(objects, config.service_cidrs, config.node_ports)
         objects.every = ResourceQuotas(objects)
-        tokens = auth.ServiceAccountTokens(token_key, hub, self.clock)
+        tokens = auth.ServiceAccountTokens(self.service_account_key, hub, self.clock)
         known: list[auth.authenticator.TokenAuthenticator] = [tokens]
         if config.token_auth_file is not None:
             known.append(auth.TokenFile.load(config.token_auth_file))

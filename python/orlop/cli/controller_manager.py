@@ -35,6 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="silence after which a node is unreachable",
     )
     parser.add_argument("--root-ca-file", type=Path, default=None, metavar="FILE", help="published to every namespace")
+    parser.add_argument(
+        "--service-account-private-key-file",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="signs the tokens of Secrets that ask for one",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -46,6 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
         service_cidr=arguments.service_cluster_ip_range,
         node_monitor_grace_period=arguments.node_monitor_grace_period,
         root_ca=arguments.root_ca_file.read_bytes() if arguments.root_ca_file else b"",
+        service_account_key=key.read_bytes() if (key := arguments.service_account_private_key_file) else b"",
     )
     controllers = enabled(all_controllers(options_), arguments.controllers)
 

@@ -76,7 +76,10 @@ class AsyncCluster:
         from orlop.controllers import Options, all_controllers
         from orlop.scheduler.scheduler import Scheduler
 
-        options = Options(cluster_cidr=self._settings.pod_cidr, root_ca=self._server.ca)
+        server = self._server
+        options = Options(
+            cluster_cidr=self._settings.pod_cidr, root_ca=server.ca, service_account_key=server.service_account_key
+        )
         manager = Manager(self.client_as("system:kube-controller-manager"), self._clock, all_controllers(options))
         scheduler = Scheduler(self.client_as("system:kube-scheduler"), self._clock)
         group.start("controllers", manager.run())

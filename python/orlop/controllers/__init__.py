@@ -26,6 +26,8 @@ class Options:
     """Ended pods kept before the oldest are removed; 0 keeps all."""
     root_ca: bytes = b""
     """PEM; empty publishes none."""
+    service_account_key: bytes = b""
+    """The private key of service account tokens, PEM; without it no Secret gets one."""
 
 
 def all_controllers(options: Options) -> list[Controller]:
@@ -51,6 +53,7 @@ def all_controllers(options: Options) -> list[Controller]:
     from orlop.controllers.resourcequota import ResourceQuotaController
     from orlop.controllers.rootca import RootCAPublisher
     from orlop.controllers.serviceaccounts import ServiceAccountsController
+    from orlop.controllers.serviceaccounttokens import ServiceAccountTokensController
     from orlop.controllers.serviceaddresses import ServiceAddressRepairController, port_range
     from orlop.controllers.servicecidrs import ServiceCIDRController
     from orlop.controllers.statefulset import StatefulSetController
@@ -87,6 +90,8 @@ def all_controllers(options: Options) -> list[Controller]:
         controllers.append(NodeIPAMController(options.cluster_cidr.split(","), options.service_cidr.split(",")))
     if options.root_ca:
         controllers.append(RootCAPublisher(options.root_ca))
+    if options.service_account_key:
+        controllers.append(ServiceAccountTokensController(options.service_account_key, options.root_ca))
     # Last: these two share the caches that the others have asked for.
     controllers += [ResourceQuotaController(), GarbageCollector()]
     return controllers

@@ -5,8 +5,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from orlop.api import errors
+from orlop.api.types import core_v1, meta_v1
 from orlop.apiserver.auth import Authenticator, ServiceAccountTokens, TokenError, TokenFile, TokenFileError
 from orlop.apiserver.auth.tokens import ISSUER
+from orlop.pki import signing
 from orlop.pki.authority import key_pem, new_key
 
 from .conftest import account, pod
@@ -112,6 +114,51 @@ def test_it_ends_with_its_service_account(tokens, hub):
     hub.remove("serviceaccounts", "default", "app")
     with pytest.raises(TokenError, match='serviceaccount "app" not found'):
         tokens.authenticate(token)
+
+
+def legacy(**more):
+    """A token that stands in a Secret."""
+    prefix = "kubernetes.io/serviceaccount/"
+    claims = {
+        "iss": "kubernetes/serviceaccount",
+        f"{prefix}namespace": "default",
+        f"{prefix}secret.name": "kept",
+        f"{prefix}service-account.name": "app",
+        f"{prefix}service-account.uid": "sa-uid",
+        "sub": "system:serviceaccount:default:app",
+        **more,
+    }
+    return signing.sign(signing.load(KEY), claims)
+
+
+def kept(token):
+    """The Secret that the token stands in."""
+    meta = meta_v1.ObjectMeta(name="kept", namespace="default", uid="secret-uid")
+    return core_v1.Secret(metadata=meta, data={"token": token.encode()})
+
+
+async def test_a_token_in_a_secret_counts_as_long_as_the_secret_holds_it(tokens, hub, clock):
+    token = legacy()
+    with pytest.raises(TokenError, match="has been invalidated"):
+        tokens.authenticate(token)
+    hub.put(kept(token))
+    user, audiences = tokens.authenticate(token)
+    assert (user.name, user.uid, audiences) == ("system:serviceaccount:default:app", "sa-uid", [ISSUER])
+    await clock.advance(10 * 365 * 24 * 3600)
+    assert tokens.authenticate(token)
+    hub.put(kept("another"))
+    with pytest.raises(TokenError, match="does not match server's copy"):
+        tokens.authenticate(token)
+    hub.put(kept(token))
+    with pytest.raises(TokenError, match="token audiences"):
+        tokens.authenticate(token, ("elsewhere",))
+    hub.put(account(uid="made anew"))
+    with pytest.raises(TokenError, match="does not match claim"):
+        tokens.authenticate(token)
+
+
+def test_a_token_in_a_secret_that_contradicts_itself(tokens):
+    assert tokens.authenticate(legacy(sub="system:serviceaccount:kube-system:admin")) is None
 
 
 def test_others_tokens_are_not_ours(tokens, hub, clock):

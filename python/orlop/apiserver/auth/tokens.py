@@ -3,9 +3,8 @@
 Claims, checks and their words are those of pkg/serviceaccount and the TokenRequest registry.
 """
 
-import hashlib
-from base64 import urlsafe_b64encode
-from typing import TYPE_CHECKING, Any, NamedTuple
+import math
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -19,11 +18,11 @@ from orlop.apiserver.auth.user import (
     service_account_name,
 )
 from orlop.clock import Clock, parse_time
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+from orlop.pki import signing
 
 ISSUER = "https://kubernetes.default.svc.cluster.local"
+LEGACY_ISSUER = "kubernetes/serviceaccount"
+"""Of tokens without an end, which stand in Secrets."""
 LEEWAY = 60.0
 """Seconds by which a token's times may be off, and for which an object that is being deleted still counts."""
 MAX_REMEMBERED = 8192
@@ -65,6 +64,16 @@ class Claims(msgspec.Struct):
         return [self.aud] if isinstance(self.aud, str) else self.aud
 
 
+class _Legacy(msgspec.Struct):
+    """What a token that stands in a Secret says."""
+
+    sub: str
+    namespace: str = msgspec.field(name="kubernetes.io/serviceaccount/namespace")
+    secret: str = msgspec.field(name="kubernetes.io/serviceaccount/secret.name")
+    account: str = msgspec.field(name="kubernetes.io/serviceaccount/service-account.name")
+    uid: str = msgspec.field(name="kubernetes.io/serviceaccount/service-account.uid")
+
+
 class _Metadata(msgspec.Struct, rename="camel"):
     uid: str = ""
     deletion_timestamp: str | None = None
@@ -74,19 +83,18 @@ class _Object(msgspec.Struct):
     metadata: _Metadata
 
 
+class _Secret(msgspec.Struct):
+    metadata: _Metadata
+    data: dict[str, bytes] = msgspec.field(default_factory=dict)
+
+
 class _Remembered(NamedTuple):
     user: User
     claims: Claims
+    secret: str
+    """The Secret that it stands in, if it does."""
     revision: int
     """The hub's revision at which the objects that the token is bound to were there."""
-
-
-def key_id(key: "PublicKeyTypes") -> str:
-    """A key's name in tokens and in the key set: the SHA-256 of its DER, as upstream makes it."""
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
-    der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return urlsafe_b64encode(hashlib.sha256(der).digest()).rstrip(b"=").decode()
 
 
 class ServiceAccountTokens:
@@ -107,20 +115,13 @@ class ServiceAccountTokens:
         self._pem = key
         self._objects = objects
         self._clock = clock
-        self._loaded: tuple[Any, str, str] | None = None
+        self._loaded: signing.TokenKey | None = None
         self._remembered: dict[str, _Remembered] = {}
 
-    def _key(self) -> tuple[Any, str, str]:
-        """The private key, its algorithm, its id. Loaded at first use: the libraries take 50 ms."""
+    def _key(self) -> signing.TokenKey:
+        """Loaded at first use."""
         if self._loaded is None:
-            from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-            from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
-            key: Any = load_pem_private_key(self._pem, None)
-            algorithm = "RS256"
-            if isinstance(key, EllipticCurvePrivateKey):
-                algorithm = {256: "ES256", 384: "ES384", 521: "ES512"}[key.curve.key_size]
-            self._loaded = key, algorithm, key_id(key.public_key())
+            self._loaded = signing.load(self._pem)
         return self._loaded
 
     def sign(
@@ -138,9 +139,6 @@ class ServiceAccountTokens:
         `bound` holds name and uid by kind (pod, secret, node). With `warn_after` use later than so many seconds is
         reported though the token still counts.
         """
-        import jwt
-
-        key, algorithm, identifier = self._key()
         now = int(self._clock.now())
         private: dict[str, Any] = {
             "namespace": namespace,
@@ -159,7 +157,7 @@ class ServiceAccountTokens:
             "nbf": now,
             "sub": service_account_name(namespace, account[0]),
         }
-        return jwt.encode(claims, key, algorithm, headers={"kid": identifier}), float(now + seconds)
+        return signing.sign(self._key(), claims), float(now + seconds)
 
     def authenticate(self, token: str, audiences: tuple[str, ...] = ()) -> tuple[User, list[str]] | None:
         """The token's user, and which of `audiences` (the API server's own when empty) it is for.
@@ -168,14 +166,15 @@ class ServiceAccountTokens:
         """
         known = self._remembered.get(token)
         if known is None:
-            claims = self._verify(token)
-            if claims is None:
+            verified = self._verify(token)
+            if verified is None:
                 return None
+            claims, secret = verified
             if len(self._remembered) >= MAX_REMEMBERED:
                 self._remembered.clear()
             user = self._user(claims)
         else:
-            user, claims = known.user, known.claims
+            user, claims, secret = known.user, known.claims, known.secret
         wanted = audiences or self.audiences
         shared = [audience for audience in wanted if audience in claims.audiences]
         if not shared:
@@ -191,11 +190,13 @@ class ServiceAccountTokens:
         revision = self._objects.revision
         if known is None or known.revision != revision:
             self._check_bound(claims.private)
-            self._remembered[token] = _Remembered(user, claims, revision)
+            if secret:
+                self._check_secret(claims.private.namespace, secret, token)
+            self._remembered[token] = _Remembered(user, claims, secret, revision)
         return user, shared
 
-    def _verify(self, token: str) -> Claims | None:
-        """The claims of a token that carries our signature; None for any other."""
+    def _verify(self, token: str) -> tuple[Claims, str] | None:
+        """The claims of a token that carries our signature, and the Secret it stands in; None for any other."""
         if token.count(".") != 2:
             return None
         import jwt
@@ -207,10 +208,19 @@ class ServiceAccountTokens:
             # the times are checked against our own clock
             unchecked = {"verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_aud": False}
             decoded = jwt.decode(token, key.public_key(), algorithms=[algorithm], options=unchecked)  # type: ignore[arg-type]
+            if decoded.get("iss") == LEGACY_ISSUER:
+                return self._legacy(msgspec.convert(decoded, _Legacy))
             claims = msgspec.convert(decoded, Claims)
         except (jwt.PyJWTError, msgspec.ValidationError):
             return None
-        return claims if claims.iss == self.issuer else None
+        return (claims, "") if claims.iss == self.issuer else None
+
+    def _legacy(self, said: _Legacy) -> tuple[Claims, str] | None:
+        """The same, of a token that has neither audience nor end."""
+        if said.sub != service_account_name(said.namespace, said.account):
+            return None
+        private = _Private(said.namespace, _Ref(said.account, said.uid))
+        return Claims(self.issuer, said.sub, aud=list(self.audiences), exp=math.inf, private=private), said.secret
 
     def _user(self, claims: Claims) -> User:
         private = claims.private
@@ -243,6 +253,14 @@ class ServiceAccountTokens:
         if private.pod is None:
             # a token of a pod is bound to the pod alone; its node is only told
             self._check("nodes", "node", "", private.node)
+
+    def _check_secret(self, namespace: str, name: str, token: str) -> None:
+        found = self._objects.get("secrets", namespace, name)
+        secret = None if found is None else msgspec.json.decode(found[0], type=_Secret)
+        if secret is None or secret.metadata.deletion_timestamp is not None:
+            raise TokenError("service account token has been invalidated")
+        if secret.data.get("token", b"") != token.encode():
+            raise TokenError("service account token does not match server's copy")
 
     def _check(self, resource: str, kind: str, namespace: str, ref: _Ref | None) -> None:
         if ref is None:
