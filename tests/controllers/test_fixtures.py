@@ -6,22 +6,29 @@ from typing import Any
 
 import pytest
 
+from orlop.clock import FakeClock
 from orlop.control import Controller
 from orlop.controllers import Options, all_controllers
-from orlop.pki.authority import key_pem, new_key
+from orlop.pki.authority import Authority, certificate_pem, key_pem, new_key
 from tests.support import worlds
 
+_AUTHORITY_KEY = new_key()
+GIVEN: dict[str, Any] = {
+    "root_ca": b"CA",
+    "cluster_signing_cert": certificate_pem(Authority.create(_AUTHORITY_KEY, FakeClock()).certificate),
+    "cluster_signing_key": key_pem(_AUTHORITY_KEY),
+    "service_account_key": key_pem(new_key()),
+}
+"""Without these some controllers are left out."""
 FIXTURES = Path(__file__).parent.parent / "fixtures"
-KEY = key_pem(new_key())
-NAMES = sorted(c.name for c in all_controllers(Options(root_ca=b"CA", service_account_key=KEY)))
+NAMES = sorted(controller.name for controller in all_controllers(Options(**GIVEN)))
 CASES = [(name, case) for name in NAMES for case in worlds.cases(FIXTURES / name)]
 
 
 @pytest.mark.parametrize(("name", "case"), CASES, ids=lambda v: v.name.split(".")[0] if isinstance(v, Path) else v)
 async def test_fixture(name: str, case: Path) -> None:
     def make(options: Mapping[str, Any]) -> list[Controller]:
-        every = all_controllers(Options(root_ca=b"CA", service_account_key=KEY, **options))
-        return [c for c in every if c.name == name]
+        return [c for c in all_controllers(Options(**{**GIVEN, **options})) if c.name == name]
 
     await worlds.check(case, make)
 

@@ -29,6 +29,12 @@ each step the controllers run until they are quiet:
     do: serve                   what a server behind the aggregation layer answers to a GET of the path
     path: /apis/external.metrics.k8s.io/v1beta1/namespaces/default/queue
     body: {...}
+    do: make                    as a user of this name, who belongs to no group of note
+    as: jane
+    object: {...}
+    do: approve                 what a person says of a CertificateSigningRequest: Approved, or another type
+    of: CertificateSigningRequest/a
+    type: Denied
     do: wait                    time passes
     seconds: 600
 
@@ -45,6 +51,7 @@ namespace.
 """
 
 import asyncio
+import base64
 import fnmatch
 import os
 import re
@@ -78,6 +85,7 @@ DROPPED_META = ("uid", "resourceVersion", "generation", "managedFields", "selfLi
 _UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TOKEN = re.compile(r"^ZXlK[A-Za-z0-9+/]{99,}=*$")
 """A JSON Web Token in a Secret's data: no signature is like another."""
+_CERTIFICATE = base64.b64encode(b"-----BEGIN CERTIFICATE-----").decode()
 _TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
 
 
@@ -104,7 +112,7 @@ async def play(documents: Sequence[dict[str, Any]], controllers: Sequence[Contro
     async with server() as (app, clock):
         admin = Client(ASGITransport(app, ADMIN), clock=clock, user_agent="kubectl/v1.37.0")
         recording = Recording(app, MANAGER)
-        world = World(admin, clock, recording.served)
+        world = World(admin, app, clock, recording.served)
         await world.make({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}})
         steps = [d for d in documents if "do" in d and not d.get("early")]
         for document in documents:
@@ -164,8 +172,9 @@ async def quiet(manager: Manager, recording: "Recording", clock: FakeClock) -> N
 class World:
     """Objects as a user, a scheduler and a kubelet would make and change them."""
 
-    def __init__(self, client: Client, clock: FakeClock, served: dict[str, Any]) -> None:
+    def __init__(self, client: Client, app: Any, clock: FakeClock, served: dict[str, Any]) -> None:
         self._client = client
+        self._app = app
         self._clock = clock
         self._served = served
 
@@ -218,12 +227,28 @@ class World:
                     await self._heartbeat(obj["metadata"]["name"], step.get("ready", "True"))
             case "load":
                 await self._load(step["of"], step["usage"])
+            case "make":
+                user = Client(
+                    ASGITransport(self._app, User(step["as"], ("system:authenticated",))),
+                    clock=self._clock,
+                    user_agent="kubectl",
+                )
+                await World(user, self._app, self._clock, self._served).make(step["object"])
+            case "approve":
+                await self._approve(step["of"], step.get("type", "Approved"))
             case "serve":
                 self._served[step["path"]] = step["body"]
             case "wait":
                 await self._clock.advance(step["seconds"])
             case unknown:
                 raise ValueError(f"no such step: {unknown}")
+
+    async def _approve(self, of: str, type_: str) -> None:
+        now = rfc3339(self._clock.now())
+        for kind, obj in await self._matching(of):
+            condition = {"type": type_, "status": "True", "reason": "Asked", "message": "", "lastUpdateTime": now}
+            obj["status"]["conditions"] = [*obj["status"].get("conditions", ()), condition]
+            await self._send("PUT", f"{_path(kind, obj)}/approval", obj)
 
     async def _load(self, of: str, usage: dict[str, str]) -> None:
         """Metrics of the pods that match, measured just now over the last half minute."""
@@ -350,6 +375,8 @@ class Recording(ASGITransport):
             named = "/".join(p for p in (about["kind"], about.get("namespace", ""), about["name"]) if p)
             line = f"{answer['type']} {answer['reason']} {named}: {answer['message']}"
             self._writes.append({"event": line if count == 1 else f"{line} (x{count})"})
+        elif method == "POST" and "name" not in answer["metadata"]:
+            pass  # a question, as a SubjectAccessReview is: nothing was made
         elif method == "POST":
             created = msgspec.json.decode(body)
             if "name" in created["metadata"]:
@@ -387,6 +414,8 @@ class Recording(ASGITransport):
         if isinstance(value, list):
             return [self._made_plain(v, start) for v in value]
         if isinstance(value, str):
+            if value.startswith(_CERTIFICATE):
+                return _described(value, start)
             if _TIME.match(value):
                 passed = round(parse_time(value) - start)
                 return "start" if passed == 0 else f"start+{passed}s"
@@ -404,6 +433,22 @@ class Recording(ASGITransport):
                 plain_prefix = plain_prefix.replace(known, plain)
             self._counts[prefix] = self._counts.get(prefix, 0) + 1
             self._names[name] = f"{plain_prefix}{self._counts[prefix]}"
+
+
+def _described(certificate: str, start: float) -> str:
+    """What a certificate (base64 of PEM) says: signatures differ in every run."""
+    from cryptography import x509
+
+    found = x509.load_pem_x509_certificate(base64.b64decode(certificate))
+    extensions = [found.extensions.get_extension_for_class(c) for c in (x509.ExtendedKeyUsage,)]
+    purposes = [purpose._name for extension in extensions for purpose in extension.value]
+    begin, end = (round(t.timestamp() - start) for t in (found.not_valid_before_utc, found.not_valid_after_utc))
+    try:
+        names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        also = f" as {', '.join(str(name.value) for name in names)}"
+    except x509.ExtensionNotFound:
+        also = ""
+    return f"{found.subject.rfc4514_string()}{also} for {', '.join(purposes)}, from start{begin:+}s to start{end:+}s"
 
 
 def _plain(value: Any) -> Any:

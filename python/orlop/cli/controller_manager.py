@@ -42,6 +42,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="signs the tokens of Secrets that ask for one",
     )
+    parser.add_argument(
+        "--cluster-signing-cert-file",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="the authority that signs CertificateSigningRequests; without it none are signed",
+    )
+    parser.add_argument("--cluster-signing-key-file", type=Path, default=None, metavar="FILE", help="its key")
+    parser.add_argument(
+        "--cluster-signing-duration",
+        type=float,
+        default=365 * 86400.0,
+        metavar="SECONDS",
+        help="what it signs lasts no longer",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -52,8 +67,11 @@ def run(arguments: argparse.Namespace) -> int:
         cluster_cidr=arguments.cluster_cidr,
         service_cidr=arguments.service_cluster_ip_range,
         node_monitor_grace_period=arguments.node_monitor_grace_period,
-        root_ca=arguments.root_ca_file.read_bytes() if arguments.root_ca_file else b"",
-        service_account_key=key.read_bytes() if (key := arguments.service_account_private_key_file) else b"",
+        root_ca=_read(arguments.root_ca_file),
+        service_account_key=_read(arguments.service_account_private_key_file),
+        cluster_signing_cert=_read(arguments.cluster_signing_cert_file),
+        cluster_signing_key=_read(arguments.cluster_signing_key_file),
+        cluster_signing_duration=arguments.cluster_signing_duration,
     )
     controllers = enabled(all_controllers(options_), arguments.controllers)
 
@@ -70,3 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
         await manager.run()
 
     return component.run(arguments, "controller-manager", work)
+
+
+def _read(file: Path | None) -> bytes:
+    return file.read_bytes() if file is not None else b""

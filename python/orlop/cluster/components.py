@@ -55,6 +55,8 @@ async def run_manager(settings: Settings, ready: Ready) -> None:
         node_monitor_grace_period=settings.node_monitor_grace_period,
         root_ca=(settings.pki / "ca.crt").read_bytes(),
         service_account_key=(settings.pki / "sa.key").read_bytes(),
+        cluster_signing_cert=(settings.pki / "ca.crt").read_bytes(),
+        cluster_signing_key=(settings.pki / "ca.key").read_bytes(),
     )
     manager = Manager(controllers, clock, all_controllers(options))
     scheduler = Scheduler(scheduling, clock)

@@ -28,10 +28,16 @@ class Options:
     """PEM; empty publishes none."""
     service_account_key: bytes = b""
     """The private key of service account tokens, PEM; without it no Secret gets one."""
+    cluster_signing_cert: bytes = b""
+    cluster_signing_key: bytes = b""
+    """The authority (PEM) that signs CertificateSigningRequests; empty signs none."""
+    cluster_signing_duration: float = 365 * 86400.0
+    """Seconds that what it signs lasts at most."""
 
 
 def all_controllers(options: Options) -> list[Controller]:
     """Every controller, in the order of `--help`."""
+    from orlop.controllers import certificates
     from orlop.controllers.bootstraptokens import BootstrapSigner, TokenCleaner
     from orlop.controllers.clusterroleaggregation import ClusterRoleAggregationController
     from orlop.controllers.cronjob import CronJobController
@@ -85,13 +91,20 @@ def all_controllers(options: Options) -> list[Controller]:
         ClusterRoleAggregationController(),
         TokenCleaner(),
         BootstrapSigner(),
+        certificates.CSRApprovingController(),
+        certificates.CSRCleanerController(),
+        certificates.PodCertificateRequestCleaner(),
     ]
     if options.cluster_cidr:
         controllers.append(NodeIPAMController(options.cluster_cidr.split(","), options.service_cidr.split(",")))
     if options.root_ca:
         controllers.append(RootCAPublisher(options.root_ca))
+        controllers.append(certificates.TrustBundlePublisher(options.root_ca))
     if options.service_account_key:
         controllers.append(ServiceAccountTokensController(options.service_account_key, options.root_ca))
+    if options.cluster_signing_key:
+        pair = options.cluster_signing_cert, options.cluster_signing_key
+        controllers.append(certificates.CSRSigningController(*pair, options.cluster_signing_duration))
     # Last: these two share the caches that the others have asked for.
     controllers += [ResourceQuotaController(), GarbageCollector()]
     return controllers

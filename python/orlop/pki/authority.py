@@ -3,6 +3,7 @@
 Loading `cryptography.x509` takes some 30 ms, so only this module and the folder's first use of it do.
 """
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
@@ -20,6 +21,8 @@ RENEW_BEFORE = timedelta(days=90)
 """A certificate with less time left is renewed: a machine may be off for a season and still start."""
 CLOCK_SKEW = timedelta(minutes=5)
 """Certificates begin this long ago, for clients whose clock is behind."""
+SHORT = timedelta(hours=8)
+"""A shorter certificate lasts from now, not from its beginning: the skew would be a good part of it."""
 SERIAL_BYTES = 19
 """RFC 5280 allows 20 octets for a positive serial number; 19 random ones always fit."""
 
@@ -97,6 +100,12 @@ class Authority:
         )
         return cls(certificate, key, clock)
 
+    @classmethod
+    def load(cls, certificate: bytes, key: bytes, clock: Clock) -> "Authority":
+        """From PEM. Raises ValueError."""
+        loaded = serialization.load_pem_private_key(key, None)
+        return cls(x509.load_pem_x509_certificate(certificate), loaded, clock)  # type: ignore[arg-type]  # RSA signs too
+
     def issued(self, certificate: x509.Certificate) -> bool:
         """Whether this authority has signed `certificate`."""
         try:
@@ -120,6 +129,89 @@ class Authority:
             alternatives += [x509.IPAddress(address) for address in names.addresses]
             builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
         return builder.sign(self._key, hashes.SHA256())
+
+    def sign(self, request: bytes, usages: Collection[str], seconds: float) -> bytes:
+        """The certificate (PEM) for a request (PEM): its subject, key and alternative names, nothing else of it.
+
+        It is for `usages`, words of certificates.k8s.io, and ends after `seconds`, or with the authority. Raises
+        ValueError for a request that its own key has not signed, a usage that is none, an authority that has ended.
+        """
+        asked = x509.load_pem_x509_csr(request)
+        if not asked.is_signature_valid:
+            raise ValueError("unable to verify certificate request signature")
+        now = datetime.fromtimestamp(int(self._clock.now()), UTC)
+        last = self.certificate.not_valid_after_utc
+        if last <= now:
+            raise ValueError(f"refusing to sign a certificate that expired in the past: NotAfter {last}")
+        lifetime = timedelta(seconds=seconds)
+        begin = now - CLOCK_SKEW
+        end = (now if lifetime < SHORT else begin) + lifetime
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(asked.subject)
+            .issuer_name(self.certificate.subject)
+            .public_key(asked.public_key())
+            .serial_number(int.from_bytes(self._clock.token(SERIAL_BYTES)) | 1)
+            .not_valid_before(begin)
+            .not_valid_after(min(end, last))
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
+        )
+        for extension, critical in _asked_usages(usages):
+            builder = builder.add_extension(extension, critical=critical)
+        try:
+            names = asked.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+            builder = builder.add_extension(names.value, critical=False)
+        except x509.ExtensionNotFound:
+            pass
+        return certificate_pem(builder.sign(self._key, hashes.SHA256()))
+
+
+_KEY_USAGES = {
+    "signing": "digital_signature",
+    "digital signature": "digital_signature",
+    "content commitment": "content_commitment",
+    "key encipherment": "key_encipherment",
+    "key agreement": "key_agreement",
+    "data encipherment": "data_encipherment",
+    "cert sign": "key_cert_sign",
+    "crl sign": "crl_sign",
+    "encipher only": "encipher_only",
+    "decipher only": "decipher_only",
+}
+_PURPOSES = {
+    "any": "2.5.29.37.0",
+    "server auth": "1.3.6.1.5.5.7.3.1",
+    "client auth": "1.3.6.1.5.5.7.3.2",
+    "code signing": "1.3.6.1.5.5.7.3.3",
+    "email protection": "1.3.6.1.5.5.7.3.4",
+    "s/mime": "1.3.6.1.5.5.7.3.4",
+    "ipsec end system": "1.3.6.1.5.5.7.3.5",
+    "ipsec tunnel": "1.3.6.1.5.5.7.3.6",
+    "ipsec user": "1.3.6.1.5.5.7.3.7",
+    "timestamping": "1.3.6.1.5.5.7.3.8",
+    "ocsp signing": "1.3.6.1.5.5.7.3.9",
+    "microsoft sgc": "1.3.6.1.4.1.311.10.3.3",
+    "netscape sgc": "2.16.840.1.113730.4.1",
+}
+"""The words of certificates.k8s.io/v1 and what they are in RFC 5280 (4.2.1.3, 4.2.1.12)."""
+
+
+def _asked_usages(usages: Collection[str]) -> list[tuple[x509.ExtensionType, bool]]:
+    """The extensions that say these usages, and whether each is critical."""
+    if unknown := [usage for usage in usages if usage not in _KEY_USAGES and usage not in _PURPOSES]:
+        raise ValueError(f"unrecognized usage values: {unknown}")
+    bits = {_KEY_USAGES[usage] for usage in usages if usage in _KEY_USAGES}
+    purposes = sorted({_PURPOSES[usage] for usage in usages if usage in _PURPOSES})
+    extensions: list[tuple[x509.ExtensionType, bool]] = []
+    if bits:
+        if bits & {"encipher_only", "decipher_only"}:
+            bits.add("key_agreement")  # RFC 5280: without it they mean nothing
+        flags = {name: name in bits for name in set(_KEY_USAGES.values())}
+        extensions.append((x509.KeyUsage(**flags), True))
+    if purposes:
+        extensions.append((x509.ExtendedKeyUsage(map(x509.ObjectIdentifier, purposes)), False))
+    return extensions
 
 
 def _builder(

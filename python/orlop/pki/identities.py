@@ -27,9 +27,13 @@ APISERVER_KUBELET_CLIENT = Identity("apiserver-kubelet-client", "kube-apiserver-
 """What the API server shows a kubelet for logs and exec."""
 
 
+NODE_USER_PREFIX, NODES_GROUP = "system:node:", "system:nodes"
+"""What kubelets are called, and their group."""
+
+
 def node(name: str) -> Identity:
     """The identity of the kubelet of node `name`, as the Node authorizer expects it."""
-    return Identity(f"kubelet-client-{name}", f"system:node:{name}", ("system:nodes",))
+    return Identity(f"kubelet-client-{name}", f"{NODE_USER_PREFIX}{name}", (NODES_GROUP,))
 
 
 class Names(NamedTuple):

@@ -4,6 +4,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from orlop.apiserver.admission.base import Admission, Attributes
+from orlop.apiserver.admission.certificates import (
+    CertificateApproval,
+    CertificateSigning,
+    CertificateSubjectRestriction,
+    ClusterTrustBundleAttest,
+)
 from orlop.apiserver.admission.defaulttolerationseconds import DefaultTolerationSeconds
 from orlop.apiserver.admission.limitranger import LimitRanger
 from orlop.apiserver.admission.namespacelifecycle import NamespaceLifecycle
@@ -25,6 +31,10 @@ PLUGINS: list[type[Admission]] = [
     TaintNodesByCondition,
     Priority,
     DefaultTolerationSeconds,
+    CertificateApproval,
+    CertificateSigning,
+    ClusterTrustBundleAttest,
+    CertificateSubjectRestriction,
     RbacEscalation,
 ]
 """Upstream's recommended order (pkg/kubeapiserver/options/plugins.go), of those that exist here.

@@ -48,6 +48,12 @@ def _rules() -> dict[str, list[PolicyRule]]:
             allow("create", AUTHZ, "subjectaccessreviews"),
             EVENTS,
         ],
+        "kube-apiserver-serving-clustertrustbundle-publisher": [
+            allow("attest", CERTIFICATES, "signers", names="kubernetes.io/kube-apiserver-serving"),
+            allow(f"create delete {READ} update", CERTIFICATES, "clustertrustbundles"),
+            EVENTS,
+        ],
+        "podcertificaterequestcleaner": [allow(f"delete {READ}", CERTIFICATES, "podcertificaterequests")],
         "clusterrole-aggregation-controller": [allow(f"escalate {READ} patch update", RBAC, "clusterroles")],
         "cronjob-controller": [
             allow(f"{READ} update", "batch", "cronjobs"),
