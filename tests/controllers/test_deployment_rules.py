@@ -109,6 +109,15 @@ def test_unavailable_pods_of_any_old_set_go_before_available_ones_of_the_oldest(
     assert [(rs.metadata.name, size) for rs, size in sizes] == [("b", 0)]
 
 
+def test_pods_that_a_set_was_asked_to_give_up_are_not_counted_on() -> None:
+    d = deployment(6, 2, 1)
+    was, to = (
+        replica_set("old", 3, 4),
+        replica_set("new", 4, 3),
+    )  # its fourth is on its way out
+    assert [size for _, size in rollout.old_sizes(d, to, [was])] == [2]
+
+
 @given(st.integers(1, 20), st.integers(0, 5), st.integers(0, 5))
 def test_a_rollout_whose_pods_come_up_ends_and_keeps_its_bounds(wanted: int, surge: int, unavailable: int) -> None:
     d = deployment(wanted, surge, unavailable)

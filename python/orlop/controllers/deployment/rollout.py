@@ -54,6 +54,11 @@ def available(sets: Iterable[apps_v1.ReplicaSet]) -> int:
     return sum(rs.status.available_replicas for rs in sets)
 
 
+def lasting(sets: Iterable[apps_v1.ReplicaSet]) -> int:
+    """Available pods that stay: a set's status may still count those that it has been asked to give up."""
+    return sum(min(rs.status.available_replicas, replicas_of(rs)) for rs in sets)
+
+
 def active(sets: Iterable[apps_v1.ReplicaSet]) -> list[apps_v1.ReplicaSet]:
     """Those that ask for pods."""
     return [rs for rs in sets if replicas_of(rs) > 0]
@@ -90,7 +95,7 @@ def old_sizes(d: apps_v1.Deployment, new: apps_v1.ReplicaSet, old: Sets) -> list
         taken = min(may_go, unhealthy)
         sizes[rs.metadata.uid] -= taken
         may_go -= taken
-    spare = available([*old, new]) - least
+    spare = lasting([*old, new]) - least
     for rs in order:
         if spare <= 0:
             break
