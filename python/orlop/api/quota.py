@@ -44,6 +44,8 @@ class Evaluator(NamedTuple):
     """Whether the object is in a scope."""
     scoped: bool = False
     """Whether scopes tell objects of the kind apart."""
+    grows: bool = False
+    """Whether an object may use more, or less, after an update; else what it uses is that it is there."""
 
 
 def count_name(kind: Kind) -> str:
@@ -57,11 +59,11 @@ def evaluator(kind: Kind) -> Evaluator | None:
         return None
     match kind.resource:
         case "pods":
-            return Evaluator(_pod_usage, _is_pod_name, _pod_scope, scoped=True)
+            return Evaluator(_pod_usage, _is_pod_name, _pod_scope, scoped=True, grows=True)
         case "services":
-            return Evaluator(_service_usage, _SERVICE_NAMES.__contains__, _no_scope)
+            return Evaluator(_service_usage, _SERVICE_NAMES.__contains__, _no_scope, grows=True)
         case "persistentvolumeclaims":
-            return Evaluator(_claim_usage, _is_claim_name, _claim_scope, scoped=True)
+            return Evaluator(_claim_usage, _is_claim_name, _claim_scope, scoped=True, grows=True)
     names = {count_name(kind)} | ({kind.resource} & LEGACY_COUNTS)
     return Evaluator(lambda obj, now: dict.fromkeys(names, ONE), names.__contains__, _no_scope)
 

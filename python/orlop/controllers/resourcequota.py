@@ -5,12 +5,11 @@ something goes away or shrinks, and now and then. It reads what is there from th
 against the revision of the quota it read before: a charge that comes between makes it count again.
 """
 
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
-from orlop.api import amounts, quota, scheme
+from orlop.api import amounts, errors, quota, scheme
 from orlop.api.amounts import Amounts
 from orlop.api.kind import Kind
 from orlop.api.types import core_v1
@@ -20,6 +19,12 @@ from orlop.controllers.views import PodView, owned
 
 RESYNC = 300.0
 """Seconds after which a namespace is counted again, whatever has happened (upstream: --resource-quota-sync-period)."""
+AGAIN = 0.1
+"""Seconds until the next count where something was charged during this one: while much is made that is the rule, and no
+failure to back off from."""
+REST = 4.0
+"""After a count a quota rests this many times as long: thousands of pods that go one after the other must not make the
+manager and the server do nothing but count."""
 _VERBS = frozenset({"list", "watch"})
 
 
@@ -28,20 +33,27 @@ class ResourceQuotaController(Controller):
 
     name = "resourcequota-controller"
 
+    def __init__(self) -> None:
+        self._rest: dict[Key, float] = {}
+        """By the monotonic clock, until when a quota is not counted again."""
+
     def setup(self, builder: Builder) -> None:
         self.quotas = builder.for_(core_v1.ResourceQuota, changed=lambda old, new: old.spec != new.spec)
-        builder.watches(PodView, self._of, changed=_frees)
+        builder.informer(PodView).on_change(self._pod)
         for kind in _counted():
             if kind.resource not in ("pods", "resourcequotas"):
-                builder.share(owned(kind)).on_change(self._gone if kind.resource not in _SHRINK else self._changed)
+                by = quota.evaluator(kind)
+                builder.share(owned(kind)).on_change(self._changed if by is not None and by.grows else self._gone)
 
-    def _of(self, obj: Any) -> Iterable[Key]:
-        return [key_of(q) for q in self.quotas.items(obj.metadata.namespace)]
+    def _pod(self, old: PodView | None, new: PodView | None) -> None:
+        if old is not None and (new is None or _frees(old, new)):
+            self._changed(old, new)
 
     def _changed(self, old: Any, new: Any) -> None:
+        """What is new has been charged when it was made."""
         if old is not None:
-            for key in self._of(old):
-                self.context.enqueue(key, 0)
+            for found in self.quotas.items(old.metadata.namespace):
+                self.context.enqueue(key_of(found), 0)
 
     def _gone(self, old: Any, new: Any) -> None:
         if new is None:
@@ -49,7 +61,11 @@ class ResourceQuotaController(Controller):
 
     async def reconcile(self, key: Key) -> Result | None:
         if self.quotas.get(*key) is None:
+            self._rest.pop(key, None)
             return None
+        began = self.context.clock.monotonic()
+        if (left := self._rest.get(key, 0.0) - began) > 0:
+            return Result(requeue_after=left)
         found = await self.context.client.get(core_v1.ResourceQuota, key.name, key.namespace)
         used = amounts.parsed(found.status.used)
         for kind in _counted():
@@ -58,9 +74,15 @@ class ResourceQuotaController(Controller):
         status = core_v1.ResourceQuotaStatus(
             hard=hard, used=amounts.written({name: used[name] for name in hard if name in used})
         )
+        again = RESYNC
         if not same(status, found.status):
-            await self.context.client.update_status(msgspec.structs.replace(found, status=status))
-        return Result(requeue_after=RESYNC)
+            try:
+                await self.context.client.update_status(msgspec.structs.replace(found, status=status))
+            except errors.Conflict:
+                again = AGAIN
+        ended = self.context.clock.monotonic()
+        self._rest[key] = ended + REST * (ended - began)
+        return Result(requeue_after=again)
 
     async def _count(self, found: core_v1.ResourceQuota, kind: Kind) -> Amounts:
         """What the namespace's objects of the kind use of the names that the quota limits."""
@@ -69,14 +91,11 @@ class ResourceQuotaController(Controller):
         if by is None or not names:
             return {}
         now = self.context.clock.now()
-        listed = await self.context.client.list(kind.struct, found.metadata.namespace)
+        read = kind.struct if by.grows else owned(kind)  # of most kinds it is enough that an object is there
+        listed = await self.context.client.list(read, found.metadata.namespace)
         usages = (by.usage(obj, now) for obj in listed.items if quota.in_scopes(found, by, obj))
         used = amounts.total(usages)
         return {name: used.get(name, amounts.ZERO) for name in names}
-
-
-_SHRINK = frozenset({"services", "persistentvolumeclaims"})
-"""Resources of which an object may use less after a change."""
 
 
 def _counted() -> list[Kind]:

@@ -2,13 +2,19 @@
 
 Upstream's plug-in charges the quota first and stores the object after that, and the two may come apart. Here the
 charge is part of the write: the quota's new status and the object are committed together or not at all, against the
-revision of the quota that was looked at. A namespace's charges of this server go one after the other, so they do not
-make each other try again. Where several quotas count an object, one is in the transaction (it takes one write of a
-resource), the others are charged just before it; so are all when the object is a ResourceQuota itself. What such a
-charge is too much by, because the write failed after it, the quota controller corrects when it next counts.
+revision of the quota that was looked at. A namespace's charges of this server go one after the other, and so do the
+counts that the quota controller writes.
+
+Where several quotas count an object, one is in the transaction (it takes one write of a resource). The others are
+charged right after it, before anybody's turn comes: a count that was begun before that is written against an older
+revision and refused, one that is begun after it sees the object. All are charged so when the object is a ResourceQuota
+itself. Only a server that dies in between leaves them uncharged, until the controller counts again.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -30,7 +36,13 @@ class Charge:
 
     def __init__(self, turn: asyncio.Lock) -> None:
         self.writes: list[Write] = []
+        self.later: Callable[[], Awaitable[None]] | None = None
+        """What is charged when the object is stored."""
         self._turn = turn
+
+    async def committed(self) -> None:
+        if self.later is not None:
+            await self.later()
 
     def release(self) -> None:
         self._turn.release()
@@ -45,65 +57,76 @@ class ResourceQuotas(Hooks):
         row = scheme.by_resource("", "v1", RESOURCE)
         assert row is not None
         self._row: Kind = row
+        self._evaluators: dict[type[Any], quota.Evaluator | None] = {}
 
     async def create(self, new: Any, dry_run: bool) -> Charge | None:
         return await self._charge(new, None, dry_run)
 
     async def update(self, new: Any, old: Any, dry_run: bool) -> Charge | None:
+        if isinstance(new, core_v1.ResourceQuota):
+            return await self._turn(new.metadata.namespace)
         return await self._charge(new, old, dry_run)
+
+    async def _turn(self, namespace: str) -> Charge:
+        turn = self._turns.setdefault(namespace, asyncio.Lock())
+        await turn.acquire()
+        return Charge(turn)
 
     async def _charge(self, new: Any, old: Any, dry_run: bool) -> Charge | None:
         """Raises Forbidden if a quota does not allow it."""
         namespace = new.metadata.namespace
-        if not namespace or not self._objects.hub.list(RESOURCE, namespace, "", "", 1, None).items:
+        by = self._evaluator(type(new))
+        if by is None or (old is not None and not by.grows):
             return None
-        kind = scheme.of(type(new))
-        by = quota.evaluator(kind)
-        if by is None:
+        if not self._objects.hub.list(RESOURCE, namespace, "", "", 1, None).items:
             return None
-        write = _Asked(kind, by, new, old, self._objects.clock.now())
+        write = _Asked(scheme.of(type(new)), by, new, old, self._objects.clock.now())
         if not write.concerns:
             return None
-        turn = self._turns.setdefault(namespace, asyncio.Lock())
-        await turn.acquire()
-        charge = Charge(turn)
+        charge = await self._turn(namespace)
         try:
-            charge.writes = await self._charged(write, dry_run)
+            found = self._counting(write)
+            if not dry_run:
+                together, apart = (found[:0], found) if write.kind.resource == RESOURCE else (found[:1], found[1:])
+                charge.writes = [self._write(*one) for one in together]
+                names = [one.metadata.name for one, _ in apart]
+                charge.later = partial(self._charge_apart, write, names) if names else None
         except BaseException:
             charge.release()
             raise
         return charge
 
-    async def _charged(self, write: "_Asked", dry_run: bool) -> list[Write]:
-        """Charges all quotas but one, and gives the write of that one."""
-        charged: set[str] = set()
-        while True:
-            writes = [w for w in self._charges(write) if w.key.name not in charged]
-            if dry_run:
-                return []
-            together = [] if write.kind.resource == RESOURCE else writes[-1:]
-            try:
-                for one in writes[: len(writes) - len(together)]:
-                    await self._objects.writer.commit(one)
-                    charged.add(one.key.name)
-            except Conflict:
-                continue  # the controller has counted meanwhile
-            return together
+    def _evaluator(self, struct: type[Any]) -> quota.Evaluator | None:
+        if struct not in self._evaluators:
+            self._evaluators[struct] = quota.evaluator(scheme.of(struct))
+        return self._evaluators[struct]
 
-    def _charges(self, write: "_Asked") -> list[Write]:
-        """The new states of the quotas that count the object. Raises Forbidden."""
+    def _counting(self, write: "_Asked") -> list[tuple[core_v1.ResourceQuota, Amounts]]:
+        """The quotas that the object costs something, and what is used of each then. Raises Forbidden."""
         namespace = write.new.metadata.namespace
-        writes = []
-        for value in self._objects.hub.list(RESOURCE, namespace, "", "", 0, None).items:
-            found: core_v1.ResourceQuota = self._objects.decode(self._row, value)
-            used = write.charge(found)
-            if used is None:
-                continue
-            revision = int(found.metadata.resource_version)
-            status = msgspec.structs.replace(found.status, used=amounts.written(used))
-            changed = msgspec.structs.replace(found, status=status)
-            writes.append(Write(Key(RESOURCE, namespace, found.metadata.name), split(changed), revision, by=BY))
-        return writes
+        every = (
+            self._objects.decode(self._row, value)
+            for value in self._objects.hub.list(RESOURCE, namespace, "", "", 0, None).items
+        )
+        return [(found, used) for found in every if (used := write.charge(found)) is not None]
+
+    def _write(self, found: core_v1.ResourceQuota, used: Amounts) -> Write:
+        revision = int(found.metadata.resource_version)
+        status = msgspec.structs.replace(found.status, used=amounts.written(used))
+        changed = msgspec.structs.replace(found, status=status)
+        return Write(Key(RESOURCE, found.metadata.namespace, found.metadata.name), split(changed), revision, by=BY)
+
+    async def _charge_apart(self, write: "_Asked", names: list[str]) -> None:
+        """Charges these quotas for an object that is stored: it is too late to refuse."""
+        write.refusable = False
+        for name in names:
+            while (found := self._objects.get(self._row, write.new.metadata.namespace, name)) is not None:
+                used = write.charge(found)
+                if used is None:
+                    break
+                with suppress(Conflict):  # another server was faster
+                    await self._objects.writer.commit(self._write(found, used))
+                    break
 
 
 class _Asked:
@@ -117,12 +140,12 @@ class _Asked:
         self._used = by.usage(new, now)
         self._grown = self._used if old is None else amounts.increase(self._used, by.usage(old, now))
         # What a status reports has happened already: it is charged, but not refused.
-        self._refusable = old is None or (bool(self._grown or by.scoped) and new.spec != old.spec)
+        self.refusable = old is None or (bool(self._grown or by.scoped) and new.spec != old.spec)
 
     @property
     def concerns(self) -> bool:
         """Whether it can cost any quota anything."""
-        return bool(self._grown) or (self._by.scoped and self._refusable)
+        return bool(self._grown) or (self._by.scoped and self.refusable)
 
     def charge(self, found: core_v1.ResourceQuota) -> Amounts | None:
         """What is used of the quota after the write; None if it costs this quota nothing. Raises Forbidden."""
@@ -134,14 +157,14 @@ class _Asked:
         if self.kind.resource == "pods" and self._old is None and (missing := quota.unset(self.new, limited)):
             raise self._refused(f"failed quota: {named}: must specify {missing}")
         counted = amounts.parsed(found.status.used)
-        if self._refusable and (unknown := sorted(limited.keys() - counted.keys())):
+        if self.refusable and (unknown := sorted(limited.keys() - counted.keys())):
             raise self._refused(f"status unknown for quota: {named}, resources: {','.join(unknown)}")
         was_in = self._old is not None and quota.in_scopes(found, self._by, self._old)
         used = self._grown if was_in else self._used
         asked = {n: a for n, a in used.items() if n in limited and a.number != 0}
         after = amounts.add(counted, asked)
         exceeded = [n for n in asked if after[n].number > hard[n].number]
-        if exceeded and self._refusable:
+        if exceeded and self.refusable:
             parts = [{n: listed[n] for n in exceeded} for listed in (asked, counted, hard)]
             requested, so_far, limit = map(amounts.shown, parts)
             raise self._refused(f"exceeded quota: {named}, requested: {requested}, used: {so_far}, limited: {limit}")

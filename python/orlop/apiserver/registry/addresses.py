@@ -42,6 +42,9 @@ class Reservation:
         self.ips: set[str] = set()
         self.ports: set[tuple[str, int]] = set()
 
+    async def committed(self) -> None:
+        """Nothing follows."""
+
     def release(self) -> None:
         """Lets go of what is held; after a commit the objects themselves hold it."""
         self._addresses.pending_ips -= self.ips

@@ -46,6 +46,9 @@ class Transaction(Protocol):
 
     writes: list[Write]
 
+    async def committed(self) -> None:
+        """Called when the write is stored, before it is answered: for what follows from it."""
+
     def release(self) -> None:
         """Lets go of what was held for the write; called whatever became of it."""
 
@@ -72,6 +75,10 @@ class Joined:
     def __init__(self, first: Transaction, second: Transaction) -> None:
         self._both = (first, second)
         self.writes = [*first.writes, *second.writes]
+
+    async def committed(self) -> None:
+        for one in self._both:
+            await one.committed()
 
     def release(self) -> None:
         for one in self._both:
@@ -234,9 +241,16 @@ class Objects:
             return join(parts, revision)
 
     async def _commit(self, write: Write, transaction: Transaction | None) -> int:
-        if transaction is None or not transaction.writes:
+        if transaction is None:
             return await self.writer.commit(write)
-        together, early, late = _turns([write, *transaction.writes])
+        revision = await self._commit_with(write, transaction.writes)
+        await transaction.committed()
+        return revision
+
+    async def _commit_with(self, write: Write, others: list[Write]) -> int:
+        if not others:
+            return await self.writer.commit(write)
+        together, early, late = _turns([write, *others])
         made: list[Write] = []
         try:
             for one in early:
