@@ -40,11 +40,12 @@ wheel: tools shim $(VENV)/.installed ## the wheel that users install, in build/w
 	@$(LOCKED) $(BIN)/maturin build --quiet --profile dist --out build/wheels 2>&1 | { grep -v -e "^🍹" -e "^🐍" -e "^🔗" -e "^📦" || true; }
 	@$(BIN)/python scripts/check_wheel.py build/wheels/orlop-*.whl
 
-up: tools ## build, install into a clean environment, start a cluster, deploy examples/hello
-	@PYTHON=$(PYTHON) scripts/up $(UP)
+up: tools ## build, install into a clean environment, start a cluster, deploy examples/hello (RUNTIME=docker)
+	@PYTHON=$(PYTHON) scripts/up $(UP) $(or $(RUNTIME),native)
 
 down: ## end the cluster of `make up` and delete everything of it
-	@test -x $(UP)/bin/orlop || { echo "no cluster was started from here"; exit 0; }; $(UP)/bin/orlop down --purge
+	@test -x $(UP)/bin/orlop || { echo "no cluster was started from here"; exit 0; }; \
+	  $(UP)/bin/orlop down --purge && $(UP)/bin/orlop image rm --force orlop-hello:1
 
 test: build ## everything: lint, types, Rust and Python tests, end to end
 	scripts/test

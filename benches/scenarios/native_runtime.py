@@ -188,7 +188,7 @@ async def main() -> None:
             network = BridgeNetwork(f"br-bench-{name[:3]}", scratch / f"net-{name}")
             async with runtimes.opened(name, scratch / name, network, "10.199.0.0/24") as world:
                 show(f"{name}: from nothing to a running pod", await pods(world), bar)
-        NativeWorld.log_limits = runtimes.LogLimits(max_size=1 << 40)
+        NativeWorld.log_limits = v.LogLimits(max_size=1 << 40)
         async with runtimes.opened("native", scratch / "more") as world:
             assert isinstance(world, NativeWorld)
             whole, shim, runc = await runs_of_true(world, scratch)

@@ -89,6 +89,25 @@ def test_a_controller_that_is_not_known(tmp_path: Path) -> None:
     assert "'nope' is not in the list of known controllers" in said
 
 
+def test_a_cluster_whose_folder_holds_the_images(tmp_path: Path) -> None:
+    home = {"HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}
+    if os.geteuid() == 0:  # there are the images of root's clusters
+        said = failed("up", "--runtime", "hollow", "--name", "images", env=home)
+        assert "--name images: the folder of that name holds the images; choose another name" in said
+        assert "apart from the images in /var/lib/orlop/images" in failed("up", "--data-dir", "/var/lib/orlop")
+    for folder in ("", "store/here"):
+        flags = ("--data-dir", str(tmp_path / folder), "--image-dir", str(tmp_path / "store"))
+        assert f"must be apart from the images in {tmp_path}/store" in failed("up", *flags, env=home)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_kubelet_keeps_of_logs(tmp_path: Path) -> None:
+    kubelet = ("kubelet", "--kubeconfig", str(tmp_path / "x"), "--runtime", "hollow", "--root-dir", str(tmp_path))
+    assert "containerLogMaxSize '10 MB': quantities" in failed(*kubelet, "--container-log-max-size", "10 MB")
+    assert "containerLogMaxSize '0' must be greater than 0" in failed(*kubelet, "--container-log-max-size", "0")
+    assert "containerLogMaxFiles 1 must be greater than 1" in failed(*kubelet, "--container-log-max-files", "1")
+
+
 def test_a_store_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
     folder = tmp_path / "store"
     folder.mkdir()

@@ -129,6 +129,39 @@ async def test_exec_with_a_terminal(world: World) -> None:
     assert b"to-err\r\n" in found["stdout"]
 
 
+async def test_a_terminal_that_is_closed_hangs_its_program_up(world: World) -> None:
+    container_id = await world.run(world.sleeps())
+    command = ["sh", "-c", "echo $$ > /tmp/hung; exec sleep 4321"]
+    session = await world.runtime.exec(container_id, command, stdin=True, tty=True)
+    there = "grep -q 4321 /proc/$(cat /tmp/hung)/cmdline"
+    await world.runtime.exec_sync(container_id, ["sh", "-c", f"until {there}; do sleep 0.05; done"], 20)
+    await session.close()
+    await world.runtime.exec_sync(container_id, ["sh", "-c", f"while {there}; do sleep 0.05; done"], 20)
+
+
+async def test_no_hang_up_is_ignored_because_the_kubelet_does(world: World) -> None:
+    show = ("grep", "SigIgn", "/proc/self/status")
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        first = await output(world, {"command": show})
+        command = await world.runtime.exec_sync(await world.run(world.sleeps()), list(show))
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    for line in (first, command.stdout):
+        assert int(line.split()[1], 16) & 1 << signal.SIGHUP - 1 == 0, line
+
+
+async def test_a_container_in_the_process_namespace_of_another(world: World) -> None:
+    pod = world.pod()
+    sandbox_id = await world.runtime.run_pod_sandbox(pod)
+    target = await world.container(sandbox_id, pod, sh("exec sleep 4242"))
+    metadata = v.ContainerMetadata(name="look")
+    found = await world.container(sandbox_id, pod, sh("ps"), metadata=metadata, pid_target=target)
+    await world.ended(found)
+    assert b"sleep 4242" in await world.log(found)
+    assert (await world.runtime.container_status(target)).state == "running"
+
+
 async def test_attach(world: World) -> None:
     container_id = await world.run(sh("read line; echo got $line; echo oops >&2; exit 6"), stdin=True)
     async with await world.runtime.attach(container_id, stdin=True) as session:

@@ -1,4 +1,8 @@
-"""One cluster for all end-to-end tests, with short timings; each test has a namespace of its own."""
+"""One cluster for all end-to-end tests, with short timings; each test has a namespace of its own.
+
+They run on orlop's own runtime, those marked `on_docker` on a Docker Engine too. ORLOP_E2E_RUNTIME=docker runs all of
+them there, and there alone.
+"""
 
 import json
 import os
@@ -17,25 +21,44 @@ IMAGE = "orlop-hello:1"
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
+RUNTIME = os.environ.get("ORLOP_E2E_RUNTIME", "native")
+"""What containers run on where a test does not say."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Once for each runtime that the test is to hold for."""
+    if "runtime" not in metafunc.fixturenames:
+        return
+    twice = metafunc.definition.get_closest_marker("on_docker") is not None and RUNTIME == "native"
+    kinds = ["native", "docker"] if twice else [RUNTIME]
+    rows = [pytest.param(kind, marks=[pytest.mark.docker] if kind == "docker" else []) for kind in kinds]
+    metafunc.parametrize("runtime", rows, indirect=True, scope="session")
+
+
 @pytest.fixture(scope="session")
-def engine() -> None:
-    """A Docker Engine with the image of the examples."""
+def runtime(request: pytest.FixtureRequest) -> list[str]:
+    """The flags of `orlop up` for one of the runtimes, which has the image of the examples."""
+    if os.geteuid() != 0:
+        pytest.skip("pod networks need root")
+    kind: str = request.param
+    if kind == "native":
+        return ["--runtime=native", f"--image-dir={images.native_store(IMAGE).layout.root}"]
     try:
         docker_engine.ensure()
     except docker_engine.NoEngine as error:
         pytest.skip(str(error))
-    if os.geteuid() != 0:
-        pytest.skip("pod networks need root")
     images.busybox(IMAGE)
+    return [f"--runtime={kind}"]
 
 
 @pytest.fixture(scope="session")
-def cluster(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpCluster]:
+def cluster(runtime: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpCluster]:
     """A running cluster of three nodes: this machine ("real") and two network namespaces beside it."""
     folder = tmp_path_factory.mktemp("e2e")
     one = UpCluster(
         f"e2e-{os.getpid()}",
         folder,
+        *runtime,
         "--secure-port=0",
         "--node-name=real",
         "--nodes=3",

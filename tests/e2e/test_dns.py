@@ -12,7 +12,7 @@ from tests.e2e.conftest import EXAMPLES, IMAGE
 from tests.support.cluster import UpCluster, eventually
 from tests.support.machine_files import PYTHON, mounted
 
-pytestmark = [pytest.mark.e2e, pytest.mark.docker]
+pytestmark = [pytest.mark.e2e, pytest.mark.root]
 
 GETADDRINFO = """
 import json, socket, sys

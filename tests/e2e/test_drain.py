@@ -8,7 +8,7 @@ import pytest
 from tests.e2e.conftest import IMAGE, Box
 from tests.support.cluster import KUBECTL, eventually
 
-pytestmark = [pytest.mark.e2e, pytest.mark.docker]
+pytestmark = [pytest.mark.e2e, pytest.mark.root]
 
 WEB = f"""
 apiVersion: apps/v1

@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.conftest import IMAGE, Box
 from tests.support.cluster import KUBECTL, eventually
 
-pytestmark = [pytest.mark.e2e, pytest.mark.docker]
+pytestmark = [pytest.mark.e2e, pytest.mark.root]
 
 MANY = 100 * 1024 * 1024
 """Bytes that must come through unharmed."""

@@ -14,7 +14,7 @@ from tests.e2e.conftest import EXAMPLES
 from tests.e2e.web import Web
 from tests.support.cluster import UpCluster, eventually
 
-pytestmark = [pytest.mark.e2e, pytest.mark.docker]
+pytestmark = [pytest.mark.e2e, pytest.mark.root]
 
 PODS, PODS6 = "10.238.", "fd00:10:238:"
 SERVICES, SERVICES6 = "10.239.", "fd00:10:239:"
@@ -31,7 +31,8 @@ def traces(name: str, folder: Path) -> list[str]:
         "namespace": ["ip", "netns", "list"],
         "nftables": ["nft", "list", "ruleset"],
         "iptables": ["sh", "-c", "iptables-save; ip6tables-save"],
-        "container": ["docker", "ps", "-a", "--no-trunc", "--format", "{{.Names}} {{.Labels}}"],
+        "container": ["sh", "-c", "find /run/orlop; docker ps -a --no-trunc --format '{{.Names}} {{.Labels}}'"],
+        "member": ["sh", "-c", "cat /proc/[0-9]*/cgroup | sort -u"],
         "control group": ["find", "/sys/fs/cgroup", "-maxdepth", "4", "-name", f"*{name}*"],
     }
     found = []
@@ -42,7 +43,18 @@ def traces(name: str, folder: Path) -> list[str]:
                 mark in text
                 for mark in (
                     *(f"br-{name}", f"up-{name}", f"orlop-{name}-node", f"orlop-proxy-{name}"),
-                    *(f"={name},", f"={name}/", PODS, SERVICES, NODES, PODS6, SERVICES6, NODES6, str(folder)),
+                    *(
+                        f"={name},",
+                        f"={name}/",
+                        f"/orlop/{name}",
+                        PODS,
+                        SERVICES,
+                        NODES,
+                        PODS6,
+                        SERVICES6,
+                        NODES6,
+                        str(folder),
+                    ),
                 )
             ):
                 found.append(f"{what}: {text.strip()}")
@@ -50,11 +62,12 @@ def traces(name: str, folder: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def dual(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpCluster]:
+def dual(runtime: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpCluster]:
     """Two nodes, IPv4 and IPv6; with examples/hello."""
     cluster = UpCluster(
         f"lo-{os.getpid() % 100000}",
         tmp_path_factory.mktemp("dual"),
+        *runtime,
         "--secure-port=0",
         "--node-name=gone",
         "--nodes=2",

@@ -8,7 +8,7 @@ from tests.e2e.web import Web
 from tests.support.cluster import Failed, UpCluster, eventually
 from tests.support.runtime_view import containers
 
-pytestmark = [pytest.mark.e2e, pytest.mark.docker]
+pytestmark = [pytest.mark.e2e, pytest.mark.root]
 
 NODES = {"real", "node2", "node3"}
 

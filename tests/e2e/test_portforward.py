@@ -15,7 +15,7 @@ import pytest
 from tests.e2e.conftest import EXAMPLES, IMAGE, Box
 from tests.support.cluster import KUBECTL
 
-pytestmark = [pytest.mark.e2e, pytest.mark.docker]
+pytestmark = [pytest.mark.e2e, pytest.mark.root]
 
 Way = dict[str, str]
 BIG = os.urandom(20 << 20)

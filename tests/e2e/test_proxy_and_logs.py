@@ -14,7 +14,7 @@ import pytest
 from tests.e2e.conftest import IMAGE, Box
 from tests.support.cluster import eventually
 
-pytestmark = [pytest.mark.e2e, pytest.mark.docker]
+pytestmark = [pytest.mark.e2e, pytest.mark.root]
 
 KEY = base64.b64encode(b"sixteen bytes of").decode()
 ACCEPT = base64.b64encode(hashlib.sha1((KEY + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()).decode()

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.cluster import ORLOP, UpCluster, eventually
 
-pytestmark = [pytest.mark.e2e, pytest.mark.docker]
+pytestmark = [pytest.mark.e2e, pytest.mark.root]
 
 
 def pod(name: str, command: str, more: str = "") -> str:

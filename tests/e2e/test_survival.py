@@ -2,10 +2,12 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from tests.e2e.web import Web
 from tests.support.cluster import UpCluster, eventually
 from tests.support.runtime_view import kill_containers, sandboxes
 
-pytestmark = [pytest.mark.e2e, pytest.mark.docker]
+pytestmark = [pytest.mark.e2e, pytest.mark.root]
 
 KILLS = 3
 """Of each component, at moments that the seed gives."""
@@ -165,6 +167,7 @@ def power_off(cluster: UpCluster) -> None:
     eventually("it is down", lambda: cluster.down_now(), 20)
     for node in NODES:
         kill_containers(cluster, node)
+    forget_memory(cluster)
     for space in ("node2", "node3"):
         subprocess.run(["ip", "netns", "del", f"orlop-{cluster.name}-{space}"], check=True)
     for link in links_of(cluster):
@@ -173,6 +176,17 @@ def power_off(cluster: UpCluster) -> None:
         subprocess.run(["nft", "delete", "table", family, table], check=True)
     for path in (cluster.data / "run").iterdir():
         path.unlink()
+
+
+def forget_memory(cluster: UpCluster) -> None:
+    """/run and the control groups, of this cluster."""
+    run = Path("/run/orlop") / cluster.name
+    mounted = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    for point in reversed([point for point in mounted if Path(point).is_relative_to(run)]):
+        subprocess.run(["umount", "--lazy", point], check=True)
+    shutil.rmtree(run, ignore_errors=True)
+    for hierarchy in Path("/sys/fs/cgroup").glob(f"*/orlop/{cluster.name}"):
+        subprocess.run(["find", str(hierarchy), "-depth", "-type", "d", "-exec", "rmdir", "{}", "+"], check=False)
 
 
 def links_of(cluster: UpCluster) -> list[str]:

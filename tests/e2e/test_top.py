@@ -7,7 +7,7 @@ import pytest
 from tests.e2e.conftest import IMAGE, Box
 from tests.support.cluster import Failed, eventually
 
-pytestmark = [pytest.mark.e2e, pytest.mark.docker]
+pytestmark = [pytest.mark.e2e, pytest.mark.root]
 
 
 def test_top(box: Box) -> None:

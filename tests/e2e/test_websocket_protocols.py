@@ -14,7 +14,7 @@ import yaml
 
 from tests.e2e.conftest import Box
 
-pytestmark = [pytest.mark.e2e, pytest.mark.docker]
+pytestmark = [pytest.mark.e2e, pytest.mark.root]
 
 BASE64 = ("base64.channel.k8s.io", "v4.base64.channel.k8s.io")
 

@@ -42,10 +42,8 @@ class UpCluster:
         )
 
     def up(self) -> str:
-        # The tests' images are in the Docker Engine, where they do not say otherwise.
-        runtime = () if any(flag.startswith("--runtime") for flag in self.flags) else ("--runtime", "docker")
         try:
-            return self.orlop("up", *runtime, *self.flags)
+            return self.orlop("up", *self.flags)
         except Failed as error:
             raise Failed(f"{error}\n{self.last_words()}") from None
 

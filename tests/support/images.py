@@ -38,14 +38,14 @@ def busybox(tag: str = BUSYBOX) -> str:
 
 
 @cache
-def native_store() -> ImageStore:
-    """A store of orlop's own that has BUSYBOX, made once per process and gone with it."""
+def native_store(tag: str = BUSYBOX) -> ImageStore:
+    """A store of orlop's own that has the same image, made once per process and gone with it."""
     folder = Path(tempfile.mkdtemp(prefix="orlop-test-images-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     store = ImageStore(folder, SystemClock())
 
     def make() -> None:
-        asyncio.run(store.import_filesystem(io.BytesIO(_archive()), BUSYBOX))
+        asyncio.run(store.import_filesystem(io.BytesIO(_archive()), tag))
 
     thread = threading.Thread(target=make)  # the caller may be within a loop of its own
     thread.start()

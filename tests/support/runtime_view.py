@@ -1,79 +1,117 @@
-"""What a cluster's nodes have of containers, whichever runtime runs them: asked of the runtime beside the node."""
+"""What a cluster's nodes have of containers, whichever runtime runs them.
+
+The Docker Engine is asked; what the embedded runtime has is read from its files, since a second runtime beside a
+working kubelet would tidy away what that is just making.
+"""
 
 import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TypeVar
+from typing import Literal, NamedTuple
 
 from tests.support.cluster import UpCluster
 
 from orlop.clock import SystemClock
-from orlop.cluster.nodes import real_nodes
+from orlop.cluster.nodes import RealNode, real_nodes
 from orlop.cluster.runtimes import choose_runtime, make_runtime
-from orlop.cluster.settings import load
+from orlop.cluster.settings import Settings, load
 from orlop.kubelet.network.hollow import HollowNetwork
-from orlop.kubelet.runtime import values as v
-from orlop.kubelet.runtime.base import NotFound, Runtime
+from orlop.kubelet.runtime.base import NotFound
+from orlop.kubelet.runtime.native import records
+from orlop.kubelet.runtime.native.records import ContainerRecord, Exit, Running, SandboxRecord
 
-T = TypeVar("T")
+
+class Seen(NamedTuple):
+    """A container or a sandbox."""
+
+    kind: Literal["sandbox", "container"]
+    id: str
+    namespace: str
+    pod_uid: str
+    state: str
+    """Of a container: created, running, exited."""
+    pids: list[int]
+    """Its first process, and the one that watches it."""
 
 
-def _ask(cluster: UpCluster, node: str, work: Callable[[Runtime], Awaitable[T]]) -> T:
+def everything(cluster: UpCluster, node: str) -> list[Seen]:
+    """All that a node has."""
     settings = load(cluster.data)
     assert settings is not None
     [found] = [n for n in real_nodes(settings, 9) if n.name == node]
-
-    async def ask() -> T:
-        kind = choose_runtime(settings)
-        runtime, _ = make_runtime(settings, found, kind, SystemClock(), HollowNetwork())
-        await runtime.open()
-        try:
-            return await work(runtime)
-        finally:
-            await runtime.close()
-
-    return asyncio.run(ask())
+    if choose_runtime(settings) == "native":
+        return _native(found)
+    return asyncio.run(_asked(settings, found))
 
 
-async def _of(runtime: Runtime, namespace: str) -> tuple[set[str], list[v.Container]]:
-    pods = {s.id: s.metadata.uid for s in await runtime.list_pod_sandbox() if s.metadata.namespace == namespace}
-    return set(pods.values()), [c for c in await runtime.list_containers() if c.pod_sandbox_id in pods]
+def _native(node: RealNode) -> list[Seen]:
+    seen = []
+    for folder in (node.state / "native" / "sandboxes").glob("[!.]*"):
+        if (sandbox := records.read(folder / records.RECORD, SandboxRecord)) is not None:
+            pod = sandbox.config.metadata
+            seen.append(Seen("sandbox", sandbox.id, pod.namespace, pod.uid, "", []))
+    for folder in (node.state / "native" / "containers").glob("[!.]*"):
+        if (container := records.read(folder / records.RECORD, ContainerRecord)) is None:
+            continue
+        running = records.read(folder / records.RUNNING, Running)
+        state, pids = "created", []
+        if records.read(folder / records.EXIT, Exit) is not None:
+            state = "exited"
+        elif running is not None:
+            state = "running" if records.runs(running.pid, running.start_time) else "exited"
+            pids = [pid for pid in (running.pid, running.shim) if records.start_time(pid)]
+        seen.append(Seen("container", container.id, container.pod.namespace, container.pod.uid, state, pids))
+    return seen
+
+
+async def _asked(settings: Settings, node: RealNode) -> list[Seen]:
+    runtime, _ = make_runtime(settings, node, "docker", SystemClock(), HollowNetwork())
+    await runtime.open()
+    try:
+        pods = {s.id: s.metadata for s in await runtime.list_pod_sandbox()}
+        seen = [
+            Seen("sandbox", id_, pod.namespace, pod.uid, "", await _pids(runtime.pod_sandbox_status, id_))
+            for id_, pod in pods.items()
+        ]
+        for row in await runtime.list_containers():
+            if (pod := pods.get(row.pod_sandbox_id)) is not None:
+                pids = await _pids(runtime.container_status, row.id)
+                seen.append(Seen("container", row.id, pod.namespace, pod.uid, row.state, pids))
+        return seen
+    finally:
+        await runtime.close()
+
+
+async def _pids(status: Callable[[str], Awaitable[object]], id_: str) -> list[int]:
+    with suppress(NotFound):
+        pid: int = (await status(id_)).pid
+        return [pid] if pid else []
+    return []
 
 
 def containers(cluster: UpCluster, node: str, namespace: str) -> dict[str, str]:
     """A node's containers of one namespace: id → state (created, running, exited)."""
-
-    async def work(runtime: Runtime) -> dict[str, str]:
-        return {c.id: c.state for c in (await _of(runtime, namespace))[1]}
-
-    return _ask(cluster, node, work)
+    return {
+        one.id: one.state for one in everything(cluster, node) if one.kind == "container" and one.namespace == namespace
+    }
 
 
 def sandboxes(cluster: UpCluster, node: str, namespace: str) -> set[str]:
     """The uids of the pods of one namespace of which a node has a sandbox, in whatever state."""
+    return {one.pod_uid for one in everything(cluster, node) if one.kind == "sandbox" and one.namespace == namespace}
 
-    async def work(runtime: Runtime) -> set[str]:
-        return (await _of(runtime, namespace))[0]
 
-    return _ask(cluster, node, work)
+def pid_of(cluster: UpCluster, node: str, container_id: str) -> int:
+    """A running container's first process."""
+    [found] = [one for one in everything(cluster, node) if one.id == container_id]
+    return found.pids[0]
 
 
 def kill_containers(cluster: UpCluster, node: str) -> None:
-    """SIGKILL to every container and sandbox of a node."""
-
-    async def work(runtime: Runtime) -> list[int]:
-        pids = []
-        for container in await runtime.list_containers():
-            with suppress(NotFound):
-                pids.append((await runtime.container_status(container.id)).pid)
-        for sandbox in await runtime.list_pod_sandbox():
-            with suppress(NotFound):
-                pids.append((await runtime.pod_sandbox_status(sandbox.id)).pid)
-        return pids
-
-    for pid in _ask(cluster, node, work):
-        if pid:
+    """SIGKILL to every container and sandbox of a node, and before that to what watches over them."""
+    for one in everything(cluster, node):
+        for pid in reversed(one.pids):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

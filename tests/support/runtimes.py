@@ -19,7 +19,6 @@ from orlop.kubelet.runtime.base import Runtime
 from orlop.kubelet.runtime.docker import DockerRuntime
 from orlop.kubelet.runtime.hollow import HollowRuntime
 from orlop.kubelet.runtime.hollow_stages import STAGE_ANNOTATION
-from orlop.kubelet.runtime.native.rotate import LogLimits
 from orlop.kubelet.runtime.native.runtime import NativeRuntime
 
 EVENT_SECONDS = 20.0
@@ -140,7 +139,7 @@ class NativeWorld(World):
             log_limits=self.log_limits,
         )
 
-    log_limits = LogLimits()
+    log_limits = v.LogLimits()
 
     def does(self, script: str, stage: dict[str, Any]) -> dict[str, Any]:
         return {"command": ("/bin/sh", "-c", script)}

@@ -38,6 +38,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cluster-domain", default="cluster.local", metavar="DOMAIN", help="the cluster's DNS domain")
     parser.add_argument("--pod-cidr", default="", metavar="CIDR", help="used where the cluster allocates none")
     parser.add_argument(
+        "--container-log-max-size", default="10Mi", metavar="QUANTITY", help="a container's log is rotated at this size"
+    )
+    parser.add_argument(
+        "--container-log-max-files", type=int, default=5, metavar="N", help="how many files are kept of it, 2 or more"
+    )
+    parser.add_argument(
+        "--image-dir",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="the images of --runtime native (default: those of `orlop image`)",
+    )
+    parser.add_argument(
         "--node-lease-duration-seconds", type=int, default=40, metavar="SECONDS", help="renewed at a quarter of this"
     )
     parser.add_argument("--address", default="0.0.0.0", metavar="ADDRESS", help="where the server listens")
@@ -58,6 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     root = arguments.root_dir.absolute()
     settings = Settings(name=arguments.cgroup_scope, data_dir=root, runtime=arguments.runtime)
+    settings.image_dir = arguments.image_dir and arguments.image_dir.absolute()
     kind = choose_runtime(settings)
     if arguments.runtime == "docker" and os.geteuid() != 0:
         raise SettingsError("the kubelet needs root to set up pod networks")
@@ -78,8 +92,14 @@ def run(arguments: argparse.Namespace) -> int:
         tls_cert_file=arguments.tls_cert_file,
         tls_private_key_file=arguments.tls_private_key_file,
         client_ca_file=arguments.client_ca_file,
+        container_log_max_size=arguments.container_log_max_size,
+        container_log_max_files=arguments.container_log_max_files,
         simulated=kind == "hollow",
     )
+    try:
+        log_limits = config.log_limits()
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
 
     async def work(client: Client, clock: Clock) -> None:
         if kind == "hollow":
@@ -87,7 +107,7 @@ def run(arguments: argparse.Namespace) -> int:
             simulated = HollowRuntime(clock, hollow, state_file=root / "runtime.jsonl")
             await Kubelet(client, clock, config, simulated, hollow).run()
         else:
-            runtime, network = make_runtime(settings, real_node(settings, 1), kind, clock)
+            runtime, network = make_runtime(settings, real_node(settings, 1), kind, clock, log_limits=log_limits)
             await Kubelet(client, clock, config, runtime, network).run()
 
     return component.run(arguments, "kubelet", work)

@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 from ipaddress import ip_network
+from pathlib import Path
 
 from orlop.cli import options
 from orlop.clock import SystemClock
@@ -18,6 +19,7 @@ from orlop.cluster.settings import (
     DEFAULT_PORT,
     Settings,
     SettingsError,
+    default_data_dir,
     free_port,
     load,
     port_is_free,
@@ -37,6 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hollow", type=int, default=None, metavar="N", help="simulated nodes beside the real one")
     parser.add_argument(
         "--runtime", choices=("auto", "docker", "native", "hollow"), default=None, help="what runs containers"
+    )
+    parser.add_argument(
+        "--image-dir",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="the folder that holds the embedded runtime's images (default: that of `orlop image`)",
     )
     parser.add_argument(
         "--secure-port", type=int, default=None, metavar="PORT", help="the API's port; 0 picks a free one"
@@ -192,6 +201,9 @@ def settle(arguments: argparse.Namespace) -> Settings:
         value = getattr(arguments, field)
         if value is not None:
             setattr(settings, field, value)
+    if arguments.image_dir is not None:
+        settings.image_dir = arguments.image_dir.absolute()
+    check_folders(settings)
     settings.log_format = arguments.log_format
     settings.node_name = settings.node_name or socket.gethostname().lower()
     if fresh and arguments.bind_address is None and (settings.runtime == "hollow" or os.geteuid() != 0):
@@ -207,6 +219,17 @@ def settle(arguments: argparse.Namespace) -> Settings:
     if port is not None:
         settings.secure_port = port or free_port(settings.bind_address)
     return settings
+
+
+def check_folders(settings: Settings) -> None:
+    """`orlop down --purge` deletes the cluster's folder: the images, which others use too, must not be in it."""
+    from orlop.kubelet.runtime.native.images import default_root
+
+    images, folder = (settings.image_dir or default_root()).resolve(), settings.data_dir.resolve()
+    if folder == default_data_dir(settings.name).resolve() == images:
+        raise SettingsError(f"--name {settings.name}: the folder of that name holds the images; choose another name")
+    if images.is_relative_to(folder) or folder.is_relative_to(images):
+        raise SettingsError(f"--data-dir {folder} must be apart from the images in {images} (--image-dir)")
 
 
 def settle_nodes(settings: Settings) -> None:

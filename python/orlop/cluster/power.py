@@ -91,13 +91,9 @@ async def _kill_containers(settings: Settings, node: RealNode, clock: Clock) -> 
                     pids.append((await runtime.container_status(container.id)).pid)
                 except NotFound:
                     continue
-        for sandbox in await runtime.list_pod_sandbox():
-            if sandbox.state == "ready":
-                try:
-                    pids.append((await runtime.pod_sandbox_status(sandbox.id)).pid)
-                except NotFound:
-                    continue
         _kill(pid for pid in pids if pid)
+        for sandbox in await runtime.list_pod_sandbox():
+            await runtime.stop_pod_sandbox(sandbox.id)  # its namespaces would have gone with the power
     finally:
         await runtime.close()
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from orlop.clock import Clock
     from orlop.cluster.nodes import RealNode
     from orlop.kubelet.network.base import Network
+    from orlop.kubelet.runtime import values as v
     from orlop.kubelet.runtime.base import Runtime
 
 DOCKER_SOCKET = Path("/var/run/docker.sock")
@@ -61,11 +62,18 @@ def native_lacks(settings: Settings) -> list[str]:
 
 
 def make_runtime(
-    settings: Settings, node: RealNode, kind: str, clock: Clock, network: Network | None = None
+    settings: Settings,
+    node: RealNode,
+    kind: str,
+    clock: Clock,
+    network: Network | None = None,
+    log_limits: v.LogLimits | None = None,
 ) -> tuple[Runtime, Network]:
     """The runtime and the pod network of a real node; `network` in place of its own where only containers matter."""
     from orlop.kubelet.network.bridge import BridgeNetwork
+    from orlop.kubelet.runtime.values import LogLimits
 
+    log_limits = log_limits or LogLimits()
     if network is None and os.geteuid() == 0:
         network = BridgeNetwork(bridge_name(settings.scope), node.state / "network", cluster_cidrs=settings.pod_cidrs)
     elif network is None:
@@ -76,15 +84,22 @@ def make_runtime(
         from orlop.kubelet.runtime.docker import DockerRuntime
 
         docker = DockerRuntime(
-            clock, network, scope=node.scope, state_dir=node.state / "docker", host_netns=node.netns_path
+            clock,
+            network,
+            scope=node.scope,
+            state_dir=node.state / "docker",
+            host_netns=node.netns_path,
+            log_limits=log_limits,
         )
         return docker, network
     from orlop.kubelet.runtime.native.images import ImageStore, default_root
     from orlop.kubelet.runtime.native.runtime import NativeRuntime
 
-    images = ImageStore(default_root(), clock)
-    runtime = NativeRuntime(clock, network, scope=node.scope, state_dir=node.state / "native", images=images)
-    return runtime, network
+    images = ImageStore(settings.image_dir or default_root(), clock)
+    native = NativeRuntime(
+        clock, network, scope=node.scope, state_dir=node.state / "native", images=images, log_limits=log_limits
+    )
+    return native, network
 
 
 def bridge_name(scope: str) -> str:

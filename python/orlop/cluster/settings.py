@@ -30,6 +30,8 @@ class Settings(msgspec.Struct, kw_only=True):
     advertise_address: str = "127.0.0.1"
     secure_port: int = DEFAULT_PORT
     runtime: RuntimeChoice = "auto"
+    image_dir: Path | None = None
+    """Where the embedded runtime finds images; None: where all clusters of this user do."""
     hollow: int = 0
     nodes: int = 1
     """Real nodes: this machine, and beside it network namespaces with a kubelet and a proxy each."""

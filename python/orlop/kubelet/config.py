@@ -4,6 +4,9 @@ from pathlib import Path
 
 import msgspec
 
+from orlop.api import quantity
+from orlop.kubelet.runtime.values import LogLimits
+
 
 class KubeletConfig(msgspec.Struct, kw_only=True):
     """One node's settings."""
@@ -38,3 +41,19 @@ class KubeletConfig(msgspec.Struct, kw_only=True):
     tls_cert_file: Path | None = None
     tls_private_key_file: Path | None = None
     client_ca_file: Path | None = None
+    container_log_max_size: str = "10Mi"
+    """A container's log is rotated when it has become as large as this (a quantity)."""
+    container_log_max_files: int = 5
+    """So many files are kept of a container's log, the current one included."""
+
+    def log_limits(self) -> LogLimits:
+        """Both, for the runtime. Raises ValueError naming the field that is wrong."""
+        try:
+            size = quantity.value(self.container_log_max_size)
+        except ValueError as error:
+            raise ValueError(f"containerLogMaxSize {self.container_log_max_size!r}: {error}") from None
+        if size <= 0:
+            raise ValueError(f"containerLogMaxSize {self.container_log_max_size!r} must be greater than 0")
+        if self.container_log_max_files <= 1:
+            raise ValueError(f"containerLogMaxFiles {self.container_log_max_files} must be greater than 1")
+        return LogLimits(max_size=size, max_files=self.container_log_max_files)

@@ -184,11 +184,12 @@ fn finish(arguments: &[String], process: &Process, spec: &Spec) -> Refusal {
     credentials::execute(arguments, &environment)
 }
 
-/// A new program starts without blocked or ignored signals.
+/// A new program starts without blocked or ignored signals, whatever the kubelet and who started it ignore.
 pub fn default_signals() {
-    // SAFETY: restores the default action; no handler is installed.
-    let _ =
-        unsafe { nix::sys::signal::signal(Signal::SIGPIPE, nix::sys::signal::SigHandler::SigDfl) };
+    for number in 1..=libc::SIGRTMAX() {
+        // SAFETY: restores the default action; no handler is installed. The two that cannot be changed are refused.
+        unsafe { libc::signal(number, libc::SIG_DFL) };
+    }
     let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
 }
 

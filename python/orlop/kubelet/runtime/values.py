@@ -320,3 +320,13 @@ class FilesystemUsage(Value, frozen=True, kw_only=True):
     mountpoint: str
     used_bytes: int = 0
     inodes_used: int = 0
+
+
+class LogLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of a container's log is kept: `max_files` files of about `max_size` bytes, the current one included.
+
+    Upstream: KubeletConfiguration's containerLogMaxSize and containerLogMaxFiles.
+    """
+
+    max_size: int = 10 * 1024 * 1024
+    max_files: int = 5

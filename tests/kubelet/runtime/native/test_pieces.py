@@ -184,7 +184,7 @@ async def test_reading_logs(log: Path, monkeypatch: pytest.MonkeyPatch, chunk: i
 
 def test_rotated_logs_are_tidied(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    limits = rotate.LogLimits(max_files=3)
+    limits = v.LogLimits(max_files=3)
     for number in range(5):
         path.write_text(str(number))
         assert rotate.rename(path, 1_700_000_000 + number) is not None

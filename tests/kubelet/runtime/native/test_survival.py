@@ -20,8 +20,8 @@ from tests.support.runtimes import NativeWorld, until
 from orlop.kubelet.runtime import values as v
 from orlop.kubelet.runtime.base import RuntimeFailure
 from orlop.kubelet.runtime.native import groups
-from orlop.kubelet.runtime.native.rotate import LogLimits
 from orlop.kubelet.runtime.native.sandboxes import unmount
+from orlop.kubelet.runtime.values import LogLimits
 
 pytestmark = pytest.mark.root
 

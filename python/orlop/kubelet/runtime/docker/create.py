@@ -8,10 +8,6 @@ from orlop.kubelet.runtime.base import RuntimeFailure
 from orlop.kubelet.runtime.docker import labels
 from orlop.kubelet.runtime.docker.pause import NETNS, PROGRAM
 
-LOG_MAX_SIZE = "10m"
-LOG_MAX_FILES = "5"
-"""The kubelet's defaults for containerLogMaxSize and containerLogMaxFiles; the engine itself rotates."""
-
 PAUSE_USER = "65535:65535"
 PAUSE_OOM_SCORE = -998
 """As upstream: losing the pause program would take the whole pod."""
@@ -19,7 +15,6 @@ PAUSE_OOM_SCORE = -998
 # "" is the engine's own default: rprivate, but where a mount holds the engine's own folder (the whole machine, `/`) it
 # wants rslave, and refuses rprivate said aloud.
 _PROPAGATION = {"private": "", "host_to_container": "rslave", "bidirectional": "rshared"}
-_LOG = {"Type": "json-file", "Config": {"max-size": LOG_MAX_SIZE, "max-file": LOG_MAX_FILES}}
 
 
 def sandbox_body(scope: str, image: str, config: v.PodSandboxConfig, host_netns: str = "") -> dict[str, Any]:
@@ -60,9 +55,10 @@ def container_body(
     config: v.ContainerConfig,
     sandbox: v.PodSandboxConfig,
     image_user: str,
+    log_limits: v.LogLimits,
     extra_mounts: tuple[v.Mount, ...],
 ) -> dict[str, Any]:
-    """A container within a sandbox. Raises RuntimeFailure (an unreadable seccomp profile)."""
+    """A container within a sandbox; the engine itself rotates its log. Raises RuntimeFailure (a seccomp profile)."""
     security, namespaces = config.security, sandbox.namespaces
     host: dict[str, Any] = {
         "NetworkMode": f"container:{sandbox_id}",
@@ -86,7 +82,10 @@ def container_body(
             for device in config.devices
         ],
         "OomScoreAdj": config.resources.oom_score_adj,
-        "LogConfig": _LOG,
+        "LogConfig": {
+            "Type": "json-file",
+            "Config": {"max-size": str(log_limits.max_size), "max-file": str(log_limits.max_files)},
+        },
         **resource_fields(config.resources),
     }
     if security.unmasked_proc:

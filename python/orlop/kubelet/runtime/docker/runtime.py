@@ -55,6 +55,7 @@ class DockerRuntime(DockerImages):
         scope: str,
         state_dir: Path,
         host_netns: str = "",
+        log_limits: v.LogLimits = v.LogLimits(),
         socket_path: str = DEFAULT_SOCKET,
     ) -> None:
         engine = Engine(socket_path)
@@ -62,6 +63,7 @@ class DockerRuntime(DockerImages):
         self._network = network
         self._scope = scope
         self._host_netns = host_netns
+        self._log_limits = log_limits
         self._resolv = ResolvFiles(state_dir / "sandboxes")
         self._containers = Containers(engine, scope)
         self._stream = EventStream()
@@ -171,7 +173,7 @@ class DockerRuntime(DockerImages):
             raise NotFound(f"No such image: {config.image}")
         user = str(image.uid) if image.uid is not None else image.username
         extra = self._resolv.mounts(sandbox_id, sandbox_config.dns, config)
-        body = create.container_body(self._scope, sandbox_id, config, sandbox_config, user, extra)
+        body = create.container_body(self._scope, sandbox_id, config, sandbox_config, user, self._log_limits, extra)
         return await self._containers.create(marks.container_name(config.metadata, sandbox_config.metadata), body)
 
     async def start_container(self, container_id: str) -> None:
@@ -250,7 +252,7 @@ class DockerRuntime(DockerImages):
                 yield chunk
 
     async def reopen_container_log(self, container_id: str) -> None:
-        """Nothing to do: the engine rotates its own logs (create.LOG_MAX_SIZE)."""
+        """Nothing to do: the engine rotates its own logs (create.container_body)."""
 
     async def events(self) -> AsyncGenerator[v.ContainerEvent, None]:
         await self._pump.connected.wait()

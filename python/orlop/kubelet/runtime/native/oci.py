@@ -113,7 +113,7 @@ def spec(
 def _namespaces(wanted: v.Namespaces, place: Place) -> list[dict[str, str]]:
     found: list[dict[str, str]] = [{"type": "mount"}]
     found += [{"type": kind, "path": path} for kind, path in place.namespaces.items()]
-    if wanted.pid == "container":
+    if wanted.pid == "container" and "pid" not in place.namespaces:
         found.append({"type": "pid"})
     if place.unified:
         found.append({"type": "cgroup"})

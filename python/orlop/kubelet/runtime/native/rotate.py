@@ -10,14 +10,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
-
-
-class LogLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """How much of a container's log is kept: `max_files` files of about `max_size` bytes, the current one included."""
-
-    max_size: int = 10 * 1024 * 1024
-    max_files: int = 5
+from orlop.kubelet.runtime.values import LogLimits
 
 
 def rename(path: Path, now: float) -> Path | None:

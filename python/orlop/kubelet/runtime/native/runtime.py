@@ -24,7 +24,6 @@ from orlop.kubelet.runtime.native.containers import Container
 from orlop.kubelet.runtime.native.image_service import NativeImages
 from orlop.kubelet.runtime.native.images import ImageStore
 from orlop.kubelet.runtime.native.records import ContainerRecord, SandboxRecord
-from orlop.kubelet.runtime.native.rotate import LogLimits
 from orlop.kubelet.runtime.native.sandboxes import Sandbox
 from orlop.kubelet.runtime.native.shim import Program
 from orlop.kubelet.runtime.native.stats import interfaces, read as read_stats
@@ -56,7 +55,7 @@ class NativeRuntime(NativeImages):
         state_dir: Path,
         images: ImageStore,
         run_dir: Path | None = None,
-        log_limits: LogLimits = LogLimits(),
+        log_limits: v.LogLimits = v.LogLimits(),
         program: Program | None = None,
         plain: bool | None = None,
     ) -> None:
@@ -211,7 +210,7 @@ class NativeRuntime(NativeImages):
                 masked=(*await self.images.masked_paths(image), *self._own_paths(image.layers)),
             )
             place = oci.Place(
-                namespaces=sandbox.paths() if self._real else {},
+                namespaces={**sandbox.paths(), **self._target(config)} if self._real else {},
                 files=sandbox.files(config.security.readonly_rootfs) if self._real else (),
                 unified=self._unified,
                 hierarchies=self._hierarchies,
@@ -410,6 +409,14 @@ class NativeRuntime(NativeImages):
                         f"the name {metadata.name!r} (attempt {metadata.attempt}) is in use by container {other.id}"
                     )
                 await self.remove_container(other.id)
+
+    def _target(self, config: v.ContainerConfig) -> dict[str, str]:
+        """The process namespace of another container that this one wants to be in."""
+        if not config.pid_target:
+            return {}
+        target = self._find(config.pid_target)
+        target.need_running()
+        return {"pid": f"/proc/{_pid(target)}/ns/pid"}
 
     def _container(self, folder: Path, record: ContainerRecord) -> Container:
         return Container(folder, record, self._clock, self._has_ended, self._log_is_full)
