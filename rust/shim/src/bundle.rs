@@ -27,6 +27,9 @@ pub struct Options {
     /// The container's control group, from the root of the hierarchies; empty for none.
     #[serde(default)]
     pub cgroup: String,
+    /// The file that keeps the compiled seccomp filter of the profile in config.json; empty to compile it each time.
+    #[serde(default)]
+    pub filter: String,
     /// Mounts made by the container show up on the node: the folder's own mount alone is made private then.
     #[serde(default)]
     pub shared_mounts: bool,

@@ -1,7 +1,7 @@
 //! The last steps of a process on its way into a container: limits, groups, ids, capabilities, seccomp, program.
 //!
-//! libcontainer takes them for a container's first process. For `exec` it leaves the seccomp filter out, so they are
-//! taken here, in the same order and from the same `config.json`.
+//! For a container's first process libcontainer takes them up to the ids. For `exec` it leaves the seccomp filter out, so
+//! all are taken here, in the same order and from the same `config.json`.
 
 use std::ffi::CString;
 use std::fs;
@@ -9,13 +9,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use libcontainer::capabilities;
-use libcontainer::seccomp;
 use libcontainer::syscall::syscall::create_syscall;
 use nix::errno::Errno;
 use nix::unistd::AccessFlags;
 use nix::unistd::{Gid, access, chdir, setgroups};
-use oci_spec::runtime::{LinuxSeccomp, PosixRlimitType, Process};
+use oci_spec::runtime::{PosixRlimitType, Process};
 
+use crate::filter::Filter;
 use crate::report::chain;
 use crate::sys;
 
@@ -28,9 +28,8 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 /// A program that did not start: the exit code that stands for it, and why.
 pub type Refusal = (i32, String);
 
-/// Takes on what `process` says. Without no_new_privs the seccomp filter needs CAP_SYS_ADMIN, so it is loaded before
-/// capabilities are dropped; with it as late as possible.
-pub fn become_user(process: &Process, filter: Option<&LinuxSeccomp>) -> Result<(), String> {
+/// Takes on limits, groups and ids of `process`. Capabilities are kept: `confine` comes next.
+pub fn become_user(process: &Process) -> Result<(), String> {
     for limit in process.rlimits().iter().flatten() {
         sys::set_limit(resource(limit.typ()), limit.soft(), limit.hard())
             .map_err(|e| format!("cannot set {:?}: {}", limit.typ(), e.desc()))?;
@@ -45,7 +44,6 @@ pub fn become_user(process: &Process, filter: Option<&LinuxSeccomp>) -> Result<(
         .map(Gid::from_raw)
         .collect();
     setgroups(&groups).map_err(|e| format!("cannot set supplementary groups: {}", e.desc()))?;
-    let confined = process.no_new_privileges().unwrap_or(false);
     let ids = |e: Errno| {
         format!(
             "cannot become user {} of group {}: {}",
@@ -57,34 +55,35 @@ pub fn become_user(process: &Process, filter: Option<&LinuxSeccomp>) -> Result<(
     sys::prctl(libc::PR_SET_KEEPCAPS, 1).map_err(ids)?;
     sys::set_ids(user.uid(), user.gid()).map_err(ids)?;
     sys::prctl(libc::PR_SET_KEEPCAPS, 0).map_err(ids)?;
-    let syscall = create_syscall();
-    capabilities::reset_effective(syscall.as_ref())
-        .map_err(|e| format!("capabilities: {}", chain(&e)))?;
-    if !confined {
-        load(filter)?;
-    }
-    if let Some(wanted) = process.capabilities() {
-        capabilities::drop_privileges(wanted, syscall.as_ref())
-            .map_err(|e| format!("capabilities: {}", chain(&e)))?;
-    }
     if entered.is_err() {
         let cwd = process.cwd().display();
         chdir(process.cwd())
             .map_err(|e| format!("cannot enter the working directory {cwd}: {}", e.desc()))?;
     }
-    if confined {
-        sys::prctl(libc::PR_SET_NO_NEW_PRIVS, 1)
-            .map_err(|e| format!("no_new_privs: {}", e.desc()))?;
-        load(filter)?;
-    }
     Ok(())
 }
 
-fn load(filter: Option<&LinuxSeccomp>) -> Result<(), String> {
-    match filter.map(seccomp::initialize_seccomp) {
-        Some(Err(error)) => Err(format!("seccomp: {}", chain(&error))),
-        _ => Ok(()),
+/// The last step before the program: drops capabilities and loads the seccomp filter. Without no_new_privs that needs
+/// CAP_SYS_ADMIN, so it comes before capabilities are dropped; with it as late as possible.
+pub fn confine(process: &Process, filter: Option<&Filter>) -> Result<(), String> {
+    let confined = process.no_new_privileges().unwrap_or(false);
+    let load = || filter.map_or(Ok(()), Filter::load);
+    let syscall = create_syscall();
+    capabilities::reset_effective(syscall.as_ref())
+        .map_err(|e| format!("capabilities: {}", chain(&e)))?;
+    if !confined {
+        load()?;
     }
+    if let Some(wanted) = process.capabilities() {
+        capabilities::drop_privileges(wanted, syscall.as_ref())
+            .map_err(|e| format!("capabilities: {}", chain(&e)))?;
+    }
+    if confined {
+        sys::prctl(libc::PR_SET_NO_NEW_PRIVS, 1)
+            .map_err(|e| format!("no_new_privs: {}", e.desc()))?;
+        load()?;
+    }
+    Ok(())
 }
 
 /// The environment as NAME=VALUE, with HOME from /etc/passwd where it is not set.

@@ -10,6 +10,7 @@ use oci_spec::runtime::{Process, Spec};
 
 use crate::bundle::Options;
 use crate::credentials::{self, CANNOT_EXECUTE, Refusal};
+use crate::filter::{self, Filter};
 use crate::launch::{Message, channel, send_message};
 use crate::{cgroups, plain, sys, terminal};
 
@@ -112,6 +113,8 @@ fn enter(
         .ok_or_else(|| refused("config.json has no process".to_owned()))?;
     // Processes of the container must not look into this one while it is on its way (CVE-2016-9962).
     let _ = sys::prctl(libc::PR_SET_DUMPABLE, 0);
+    let profile = spec.linux().as_ref().and_then(|l| l.seccomp().as_ref());
+    let filter = filter::ready(profile, &options.filter).map_err(refused)?;
     let target = sys::pidfd(init)
         .map_err(|e| refused(format!("the container is not running: {}", e.desc())))?;
     cgroups::join(&options.cgroup).map_err(refused)?;
@@ -137,7 +140,7 @@ fn enter(
         }
         None => {
             let (code, text) = match begin(process, tty, streams, channel) {
-                Ok(()) => finish(arguments, process, spec),
+                Ok(()) => finish(arguments, process, filter.as_ref()),
                 Err(text) => (CANNOT_EXECUTE, text),
             };
             send_message(channel, &Message::Refused(code, text), None);
@@ -173,12 +176,13 @@ pub fn begin(
     Ok(())
 }
 
-fn finish(arguments: &[String], process: &Process, spec: &Spec) -> Refusal {
+fn finish(arguments: &[String], process: &Process, filter: Option<&Filter>) -> Refusal {
     let environment = credentials::environment(process);
-    let filter = spec.linux().as_ref().and_then(|l| l.seccomp().as_ref());
     sys::close_on_exec_from(3);
     default_signals();
-    if let Err(text) = credentials::become_user(process, filter) {
+    if let Err(text) =
+        credentials::become_user(process).and_then(|()| credentials::confine(process, filter))
+    {
         return (CANNOT_EXECUTE, text);
     }
     credentials::execute(arguments, &environment)

@@ -201,7 +201,7 @@ fn start(options: &Options, spec: Spec) -> Result<Shim, (i32, String)> {
             }
             sys::leave(0);
         }
-        make::container(options, streams, theirs);
+        make::container(options, &spec, streams, theirs);
     }
     drop((theirs, streams));
     let mut init = None;

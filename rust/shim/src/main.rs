@@ -12,6 +12,7 @@ mod connection;
 mod credentials;
 mod exec;
 mod files;
+mod filter;
 mod launch;
 mod log;
 mod make;

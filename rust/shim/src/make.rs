@@ -12,10 +12,11 @@ use libcontainer::workload::{
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use oci_spec::runtime::Spec;
+use oci_spec::runtime::{Process, Spec};
 
 use crate::bundle::Options;
 use crate::credentials::{self, CANNOT_EXECUTE};
+use crate::filter::{self, Filter};
 use crate::launch::{CONSOLE, Message, send_message};
 use crate::report::chain;
 use crate::{exec, sys, trace};
@@ -25,12 +26,17 @@ const STATE: &str = "oci";
 
 /// Within a forked child of the shim: makes and starts the container, and ends. The container's first process becomes
 /// a child of the shim.
-pub fn container(options: &Options, streams: Option<[OwnedFd; 3]>, channel: OwnedFd) -> ! {
+pub fn container(
+    options: &Options,
+    spec: &Spec,
+    streams: Option<[OwnedFd; 3]>,
+    channel: OwnedFd,
+) -> ! {
     exec::default_signals();
     let channel = exec::keep(channel); // the container's first process tells by it why its program does not start
     let theirs = sys::own(channel);
     trace::to(channel);
-    if let Err(text) = build(options, streams, channel, &theirs) {
+    if let Err(text) = build(options, spec, streams, channel, &theirs) {
         send_message(&theirs, &Message::Refused(CANNOT_EXECUTE, text), None);
         sys::leave(1);
     }
@@ -39,6 +45,7 @@ pub fn container(options: &Options, streams: Option<[OwnedFd; 3]>, channel: Owne
 
 fn build(
     options: &Options,
+    spec: &Spec,
     streams: Option<[OwnedFd; 3]>,
     channel: i32,
     theirs: &OwnedFd,
@@ -46,12 +53,20 @@ fn build(
     if !options.overlay.is_empty() {
         mount_root(options)?;
     }
+    let process = spec.process().clone().ok_or("config.json has no process")?;
+    let profile = spec.linux().as_ref().and_then(|l| l.seccomp().as_ref());
+    let filter = filter::ready(profile, &options.filter)?;
     std::fs::create_dir_all(STATE).map_err(|e| format!("cannot make {STATE}: {e}"))?;
+    write_bundle(spec)?;
     let describe = |e: libcontainer::error::LibcontainerError| chain(&e);
     let mut builder = ContainerBuilder::new(options.id.clone(), SyscallType::default())
         .with_root_path(STATE)
         .map_err(describe)?
-        .with_executor(Program { channel });
+        .with_executor(Program {
+            channel,
+            process,
+            filter,
+        });
     builder = match streams {
         Some([stdin, stdout, stderr]) => builder
             .with_stdin(stdin)
@@ -60,7 +75,7 @@ fn build(
         None => builder.with_console_socket(Some(Path::new("../..").join(CONSOLE))),
     };
     let mut container = builder
-        .as_init(".")
+        .as_init(STATE)
         .with_systemd(false)
         .with_detach(true)
         .as_sibling(true)
@@ -70,6 +85,24 @@ fn build(
         send_message(theirs, &Message::Process(pid.as_raw()), None);
     }
     container.start().map_err(describe)
+}
+
+/// What libcontainer is told: everything but the last step, which `Program` takes.
+fn write_bundle(spec: &Spec) -> Result<(), String> {
+    let mut spec = spec.clone();
+    if let Some(process) = spec.process_mut() {
+        process.set_capabilities(None);
+    }
+    if let Some(linux) = spec.linux_mut() {
+        linux.set_seccomp(None);
+    }
+    if let Some(root) = spec.root_mut() {
+        let path = Path::new("..").join(root.path());
+        root.set_path(path);
+    }
+    let text = serde_json::to_vec(&spec).map_err(|e| e.to_string())?;
+    let path = Path::new(STATE).join("config.json");
+    std::fs::write(&path, text).map_err(|e| format!("cannot write {}: {e}", path.display()))
 }
 
 /// Mounts the overlay where only the container will see it, so that it goes away with the container's last process,
@@ -112,6 +145,8 @@ fn own_mount() -> Option<String> {
 #[derive(Clone)]
 struct Program {
     channel: i32,
+    process: Process,
+    filter: Option<Filter>,
 }
 
 impl Executor for Program {
@@ -124,7 +159,10 @@ impl Executor for Program {
         let environment: Vec<String> = std::env::vars()
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
-        let (code, text) = credentials::execute(&arguments, &environment);
+        let (code, text) = match credentials::confine(&self.process, self.filter.as_ref()) {
+            Ok(()) => credentials::execute(&arguments, &environment),
+            Err(text) => (CANNOT_EXECUTE, text),
+        };
         send_message(&sys::own(self.channel), &Message::Refused(code, text), None);
         sys::leave(code);
     }

@@ -99,6 +99,25 @@ pub fn execute(path: &CString, arguments: &[CString], environment: &[CString]) -
     }
 }
 
+/// seccomp(2): loads a program of instructions as struct sock_filter has them.
+pub fn load_filter(program: &[u8], flags: u32) -> Result<(), Errno> {
+    const SET_MODE_FILTER: libc::c_long = 1; // SECCOMP_SET_MODE_FILTER in linux/seccomp.h
+    let whole = libc::sock_fprog {
+        len: (program.len() / size_of::<libc::sock_filter>()) as u16,
+        filter: program.as_ptr().cast_mut().cast(),
+    };
+    // SAFETY: the kernel only reads `whole` and the bytes it points to, both alive through the call, of any alignment.
+    Errno::result(unsafe {
+        libc::syscall(
+            libc::SYS_seccomp,
+            SET_MODE_FILTER,
+            flags as libc::c_ulong,
+            &whole,
+        )
+    })
+    .map(drop)
+}
+
 /// Gives a descriptor's pipe room for `size` bytes, where the kernel allows it.
 pub fn widen_pipe(fd: &OwnedFd, size: i32) {
     // SAFETY: takes integers.

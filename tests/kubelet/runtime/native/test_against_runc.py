@@ -18,6 +18,7 @@ from tests.support.runtimes import World, until
 
 from orlop.kubelet.runtime import values as v
 from orlop.kubelet.runtime.native import groups
+from orlop.kubelet.runtime.native.runtime import RUN_DIR, VERSION
 
 pytestmark = pytest.mark.root
 
@@ -169,3 +170,25 @@ async def wait_for_probe(world: World, container_id: str) -> None:
             seen += chunk
             if b"pid1" in seen:
                 return
+
+
+async def test_a_kept_filter_serves_the_next_container_and_a_broken_one_is_made_again(world: World) -> None:
+    probe = "grep '^Seccomp' /proc/self/status; unshare -U true 2>/dev/null && echo escaped"
+    sandbox_id = await world.runtime.run_pod_sandbox(pod := world.pod())
+
+    async def confined(name: str) -> list[str]:
+        metadata = v.ContainerMetadata(name=name)
+        container_id = await world.container(sandbox_id, pod, {"command": ("/bin/sh", "-c", probe)}, metadata=metadata)
+        await world.ended(container_id)
+        return lines((await world.log(container_id)).decode())
+
+    first = await confined("first")
+    assert first == ["Seccomp:\t2", "Seccomp_filters:\t1"]
+    [kept] = (RUN_DIR / world.scope / "filters" / VERSION).iterdir()
+    whole, made = kept.read_bytes(), kept.stat().st_ino
+    assert await confined("second") == first
+    assert kept.stat().st_ino == made
+    kept.write_bytes(whole[:-3])
+    assert await confined("third") == first
+    assert kept.read_bytes() == whole
+    assert list(kept.parent.iterdir()) == [kept]

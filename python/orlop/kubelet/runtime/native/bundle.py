@@ -1,5 +1,6 @@
 """A container's folder: config.json and shim.json for the shim, its layers, its own layer."""
 
+import hashlib
 import os
 import shutil
 import stat
@@ -38,11 +39,15 @@ def write(
     *,
     plain: bool,
     log_max: int,
+    filters: Path,
 ) -> None:
-    """Fills `folder`. Blocks; raises RuntimeFailure for what cannot be had. On failure nothing is left."""
+    """Fills `folder`. In `filters` shims keep compiled seccomp filters for the next one.
+
+    Blocks; raises RuntimeFailure for what cannot be had. On failure nothing is left.
+    """
     folder.mkdir(parents=True, mode=0o700)
     try:
-        _write(folder, record, sandbox, source, place, plain=plain, log_max=log_max)
+        _write(folder, record, sandbox, source, place, plain=plain, log_max=log_max, filters=filters)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -57,6 +62,7 @@ def _write(
     *,
     plain: bool,
     log_max: int,
+    filters: Path,
 ) -> None:
     config, image = record.config, source.image.config
     user = users.resolve(config.security, image.user, source.layers)
@@ -82,6 +88,7 @@ def _write(
         "stdinOnce": config.stdin_once,
         "overlay": overlay,
         "cgroup": record.cgroup,
+        "filter": _filter(filters, spec),
         "sharedMounts": bidirectional,
         "plain": plain,
     }
@@ -90,6 +97,14 @@ def _write(
     records.write(folder / records.RECORD, record)
     if record.log_path:
         Path(record.log_path).parent.mkdir(parents=True, exist_ok=True)
+
+
+def _filter(folder: Path, spec: dict[str, Any]) -> str:
+    """Where the compiled filter is kept, one file for all containers of the same profile; "" without a profile."""
+    if (profile := spec["linux"].get("seccomp")) is None:
+        return ""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return str(folder / hashlib.sha256(msgspec.json.encode(profile)).hexdigest())
 
 
 def _environment(config: v.ContainerConfig, image_env: Sequence[str], sandbox: v.PodSandboxConfig) -> list[str]:

@@ -66,6 +66,7 @@ class NativeRuntime(NativeImages):
         self._state = state_dir.absolute()
         self._real = missing.is_root() if plain is None else not plain
         self._run = run_dir or (RUN_DIR / self._scope if self._real else self._state / "run")
+        self._filters = self._run / "filters" / VERSION  # another version's shim may know more system calls
         self._log_limits = log_limits
         self._program = program or Program()
         self._stream = EventStream()
@@ -219,7 +220,14 @@ class NativeRuntime(NativeImages):
             limit = self._log_limits.max_size if record.log_path else 0
             await asyncio.to_thread(
                 lambda: bundle.write(
-                    folder, record, sandbox.record.config, source, place, plain=not self._real, log_max=limit
+                    folder,
+                    record,
+                    sandbox.record.config,
+                    source,
+                    place,
+                    plain=not self._real,
+                    log_max=limit,
+                    filters=self._filters,
                 )
             )
         except BaseException as error:
