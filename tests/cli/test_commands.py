@@ -101,11 +101,13 @@ def test_a_cluster_whose_folder_holds_the_images(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_kubelet_keeps_of_logs(tmp_path: Path) -> None:
-    kubelet = ("kubelet", "--kubeconfig", str(tmp_path / "x"), "--runtime", "hollow", "--root-dir", str(tmp_path))
-    assert "containerLogMaxSize '10 MB': quantities" in failed(*kubelet, "--container-log-max-size", "10 MB")
-    assert "containerLogMaxSize '0' must be greater than 0" in failed(*kubelet, "--container-log-max-size", "0")
-    assert "containerLogMaxFiles 1 must be greater than 1" in failed(*kubelet, "--container-log-max-files", "1")
+@pytest.mark.parametrize("command", ["up", "kubelet"])
+def test_what_is_kept_of_logs(tmp_path: Path, command: str) -> None:
+    where = {"up": ("--data-dir",), "kubelet": ("--kubeconfig", str(tmp_path / "x"), "--root-dir")}[command]
+    start = (command, "--runtime", "hollow", *where, str(tmp_path / "folder"))
+    assert "containerLogMaxSize '10 MB': quantities" in failed(*start, "--container-log-max-size", "10 MB")
+    assert "containerLogMaxSize '0' must be greater than 0" in failed(*start, "--container-log-max-size", "0")
+    assert "containerLogMaxFiles 1 must be greater than 1" in failed(*start, "--container-log-max-files", "1")
 
 
 def test_a_store_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:

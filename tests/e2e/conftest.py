@@ -20,9 +20,11 @@ from tests.support.terminal import Terminal
 IMAGE = "orlop-hello:1"
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
-
 RUNTIME = os.environ.get("ORLOP_E2E_RUNTIME", "native")
 """What containers run on where a test does not say."""
+
+LOG_SIZE, LOG_FILES = 1 << 20, 3
+"""What the cluster keeps of a container's log."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -67,6 +69,8 @@ def cluster(runtime: list[str], tmp_path_factory: pytest.TempPathFactory) -> Ite
         "--node-monitor-grace-period=4",
         "--default-toleration-seconds=3",
         "--node-lease-duration-seconds=4",
+        f"--container-log-max-size={LOG_SIZE}",
+        f"--container-log-max-files={LOG_FILES}",
     )
     try:
         one.up()

@@ -12,7 +12,7 @@ from tests.e2e.conftest import EXAMPLES, IMAGE
 from tests.e2e.test_dns import start
 from tests.support.cluster import Failed, UpCluster, eventually
 from tests.support.machine_files import PYTHON, mounted
-from tests.support.runtime_view import pid_of
+from tests.support.runtime_view import pids_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.root]
 
@@ -162,7 +162,7 @@ def test_an_operator_in_the_cluster_works_is_killed_and_catches_up(cluster: UpCl
     # kill -9 of its process: the container is started again, and what happened meanwhile is not lost.
     pod = the_pod(cluster, operator)
     container = pod["status"]["containerStatuses"][0]["containerID"].split("://")[1]
-    os.kill(pid_of(cluster, pod["spec"]["nodeName"], container), signal.SIGKILL)
+    os.kill(pids_of(cluster, pod["spec"]["nodeName"], container)[0], signal.SIGKILL)
     want(cluster, operator, "b", "two")
     want(cluster, operator, "a", "one again")
     eventually("it caught up", lambda: loud(cluster, operator, "b") == "TWO", 60)

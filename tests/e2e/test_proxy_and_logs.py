@@ -11,8 +11,9 @@ import urllib.request
 
 import pytest
 
-from tests.e2e.conftest import IMAGE, Box
+from tests.e2e.conftest import IMAGE, LOG_FILES, LOG_SIZE, Box
 from tests.support.cluster import eventually
+from tests.support.runtime_view import everything
 
 pytestmark = [pytest.mark.e2e, pytest.mark.root]
 
@@ -148,3 +149,35 @@ def test_every_option_of_logs(box: Box) -> None:
         follow.terminate()
         follow.wait()
     box.kubectl("delete", "pod", "talker", "--now", "--wait=false")
+
+
+LINES = 60_000
+
+
+@pytest.mark.on_docker
+def test_a_log_of_thousands_of_lines_a_second_is_rotated(box: Box) -> None:
+    """Who follows it sees each line; what is kept has its limit."""
+    pause = "[ $((i % 2000)) = 0 ] && sleep 0.1"
+    flood = f"i=0; while [ $i -lt {LINES} ]; do echo line $i of the flood; i=$((i+1)); {pause}; done; echo end"
+    script = f"until test -f /tmp/go; do sleep 0.1; done; {flood}; exec sleep 1000"
+    pinned = '{"spec": {"nodeName": "real"}}'
+    box.kubectl("run", "flood", f"--image={IMAGE}", "--overrides", pinned, "--command", "--", "sh", "-c", script)
+    box.kubectl("wait", "--for=condition=Ready", "pod/flood", "--timeout=60s")
+    uid = box.kubectl("get", "pod", "flood", "-o=jsonpath={.metadata.uid}")
+    follow = box.cluster.background("-n", box.namespace, "logs", "-f", "flood")
+    try:
+        box.kubectl("exec", "flood", "--", "touch", "/tmp/go")
+        assert follow.stdout is not None
+        for number in range(LINES):
+            assert follow.stdout.readline() == f"line {number} of the flood\n"
+        assert follow.stdout.readline() == "end\n"
+    finally:
+        follow.terminate()
+        follow.wait()
+    [log] = [one.log for one in everything(box.cluster, "real") if one.pod_uid == uid and one.log is not None]
+    kept = list(log.parent.glob(log.name + "*"))
+    assert len(kept) <= LOG_FILES, kept
+    assert len(kept) > 1
+    assert max(path.stat().st_size for path in kept) < 2 * LOG_SIZE, "between two looks it grows a little"
+    assert box.kubectl("logs", "flood", "--tail=1") == "end\n"
+    box.kubectl("delete", "pod", "flood", "--now", "--wait=false")

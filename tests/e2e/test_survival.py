@@ -14,7 +14,7 @@ import pytest
 
 from tests.e2e.web import Web
 from tests.support.cluster import UpCluster, eventually
-from tests.support.runtime_view import kill_containers, sandboxes
+from tests.support.runtime_view import kill_containers, pids_of, sandboxes
 
 pytestmark = [pytest.mark.e2e, pytest.mark.root]
 
@@ -120,6 +120,46 @@ def test_killed_at_any_moment_of_pods_lives(cluster: UpCluster, namespace: str, 
         return {name for name, _ in web.ask(client, *[(cluster_ip, 80)] * 24)} == pods.keys()
 
     eventually("the Service spreads over the four", spread, 30)
+
+
+def test_what_watches_a_container_is_killed_at_any_moment(
+    cluster: UpCluster, namespace: str, runtime: list[str]
+) -> None:
+    """The container ends with it and is started again; the pod's other one goes on, and nothing is left."""
+    if "--runtime=native" not in runtime:
+        pytest.skip("only the embedded runtime has one for each container")
+    chance = random.Random(SEED)
+    talks = ["sh", "-c", "while :; do echo x; sleep 0.01; done"]
+    containers = [
+        {"name": name, "image": "orlop-hello:1", "command": command}
+        for name, command in (("killed", talks), ("other", ["sleep", "600"]))
+    ]
+    spec = {"nodeName": "real", "terminationGracePeriodSeconds": 0, "containers": containers}
+    cluster.apply(namespace, {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "two"}, "spec": spec})
+
+    def now(name: str) -> tuple[str, int, dict[str, Any]]:
+        """A container's id without its scheme, its restarts, what its last end was."""
+        statuses = cluster.get("-n", namespace, "pod", "two")["status"]["containerStatuses"]
+        [status] = [s for s in statuses if s["name"] == name and "running" in s["state"]]
+        return status["containerID"].rpartition("/")[2], status["restartCount"], status["lastState"]
+
+    cluster.kubectl("-n", namespace, "wait", "pod/two", "--for=condition=Ready", "--timeout=30s")
+    other = now("other")
+    for _ in range(2):
+        container_id, restarts, _ = now("killed")
+        time.sleep(chance.uniform(0, 0.5))
+        main, shim = pids_of(cluster, "real", container_id)
+        os.kill(shim, signal.SIGKILL)
+        eventually("it ends", lambda pid=main: not Path(f"/proc/{pid}").exists(), 20)
+        again = eventually(
+            "it is started again", lambda id_=container_id: now("killed")[0] != id_ and now("killed"), 60
+        )
+        assert again[1] == restarts + 1
+        last = again[2]["terminated"]
+        assert (last["exitCode"], last["reason"]) == (137, "ContainerStatusUnknown")
+    assert now("other") == other
+    cluster.kubectl("-n", namespace, "delete", "pod", "two", "--wait=true", "--timeout=30s")
+    eventually("nothing is left", lambda: not sandboxes(cluster, "real", namespace), 30)
 
 
 def insist(act: Callable[[], Any]) -> None:

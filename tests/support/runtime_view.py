@@ -7,8 +7,8 @@ working kubelet would tidy away what that is just making.
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 from tests.support.cluster import UpCluster
@@ -34,6 +34,8 @@ class Seen(NamedTuple):
     """Of a container: created, running, exited."""
     pids: list[int]
     """Its first process, and the one that watches it."""
+    log: Path | None = None
+    """A container's current one; older ones lie beside it."""
 
 
 def everything(cluster: UpCluster, node: str) -> list[Seen]:
@@ -62,7 +64,8 @@ def _native(node: RealNode) -> list[Seen]:
         elif running is not None:
             state = "running" if records.runs(running.pid, running.start_time) else "exited"
             pids = [pid for pid in (running.pid, running.shim) if records.start_time(pid)]
-        seen.append(Seen("container", container.id, container.pod.namespace, container.pod.uid, state, pids))
+        owner, log = container.pod, Path(container.log_path)
+        seen.append(Seen("container", container.id, owner.namespace, owner.uid, state, pids, log))
     return seen
 
 
@@ -70,25 +73,20 @@ async def _asked(settings: Settings, node: RealNode) -> list[Seen]:
     runtime, _ = make_runtime(settings, node, "docker", SystemClock(), HollowNetwork())
     await runtime.open()
     try:
+        seen = []
         pods = {s.id: s.metadata for s in await runtime.list_pod_sandbox()}
-        seen = [
-            Seen("sandbox", id_, pod.namespace, pod.uid, "", await _pids(runtime.pod_sandbox_status, id_))
-            for id_, pod in pods.items()
-        ]
+        for sandbox_id, pod in pods.items():
+            with suppress(NotFound):
+                pid = (await runtime.pod_sandbox_status(sandbox_id)).pid
+                seen.append(Seen("sandbox", sandbox_id, pod.namespace, pod.uid, "", [pid] if pid else []))
         for row in await runtime.list_containers():
-            if (pod := pods.get(row.pod_sandbox_id)) is not None:
-                pids = await _pids(runtime.container_status, row.id)
-                seen.append(Seen("container", row.id, pod.namespace, pod.uid, row.state, pids))
+            with suppress(NotFound, KeyError):
+                pod, now = pods[row.pod_sandbox_id], await runtime.container_status(row.id)
+                pids = [now.pid] if now.pid else []
+                seen.append(Seen("container", row.id, pod.namespace, pod.uid, row.state, pids, Path(now.log_path)))
         return seen
     finally:
         await runtime.close()
-
-
-async def _pids(status: Callable[[str], Awaitable[object]], id_: str) -> list[int]:
-    with suppress(NotFound):
-        pid: int = (await status(id_)).pid
-        return [pid] if pid else []
-    return []
 
 
 def containers(cluster: UpCluster, node: str, namespace: str) -> dict[str, str]:
@@ -103,10 +101,10 @@ def sandboxes(cluster: UpCluster, node: str, namespace: str) -> set[str]:
     return {one.pod_uid for one in everything(cluster, node) if one.kind == "sandbox" and one.namespace == namespace}
 
 
-def pid_of(cluster: UpCluster, node: str, container_id: str) -> int:
-    """A running container's first process."""
+def pids_of(cluster: UpCluster, node: str, container_id: str) -> list[int]:
+    """A running container's first process, and the one that watches it."""
     [found] = [one for one in everything(cluster, node) if one.id == container_id]
-    return found.pids[0]
+    return found.pids
 
 
 def kill_containers(cluster: UpCluster, node: str) -> None:

@@ -37,12 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--cluster-domain", default="cluster.local", metavar="DOMAIN", help="the cluster's DNS domain")
     parser.add_argument("--pod-cidr", default="", metavar="CIDR", help="used where the cluster allocates none")
-    parser.add_argument(
-        "--container-log-max-size", default="10Mi", metavar="QUANTITY", help="a container's log is rotated at this size"
-    )
-    parser.add_argument(
-        "--container-log-max-files", type=int, default=5, metavar="N", help="how many files are kept of it, 2 or more"
-    )
+    options.add_container_logs(parser)
     parser.add_argument(
         "--image-dir",
         type=Path,
@@ -92,12 +87,14 @@ def run(arguments: argparse.Namespace) -> int:
         tls_cert_file=arguments.tls_cert_file,
         tls_private_key_file=arguments.tls_private_key_file,
         client_ca_file=arguments.client_ca_file,
-        container_log_max_size=arguments.container_log_max_size,
-        container_log_max_files=arguments.container_log_max_files,
         simulated=kind == "hollow",
     )
+    if arguments.container_log_max_size is not None:
+        config.container_log_max_size = arguments.container_log_max_size
+    if arguments.container_log_max_files is not None:
+        config.container_log_max_files = arguments.container_log_max_files
     try:
-        log_limits = config.log_limits()
+        limits = config.log_limits()
     except ValueError as error:
         raise SettingsError(str(error)) from None
 
@@ -107,7 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
             simulated = HollowRuntime(clock, hollow, state_file=root / "runtime.jsonl")
             await Kubelet(client, clock, config, simulated, hollow).run()
         else:
-            runtime, network = make_runtime(settings, real_node(settings, 1), kind, clock, log_limits=log_limits)
+            runtime, network = make_runtime(settings, real_node(settings, 1), kind, clock, log_limits=limits)
             await Kubelet(client, clock, config, runtime, network).run()
 
     return component.run(arguments, "kubelet", work)

@@ -58,6 +58,23 @@ def add_leader_election(parser: argparse.ArgumentParser, lease: str) -> None:
     parser.add_argument("--leader-elect-resource-namespace", default="kube-system", help="the Lease's namespace")
 
 
+def add_container_logs(parser: argparse.ArgumentParser) -> None:
+    """What a kubelet keeps of its containers' logs."""
+    parser.add_argument(
+        "--container-log-max-size",
+        default=None,
+        metavar="QUANTITY",
+        help="a container's log is rotated at this size (default: 10Mi)",
+    )
+    parser.add_argument(
+        "--container-log-max-files",
+        type=int,
+        default=None,
+        metavar="N",
+        help="how many files are kept of it, 2 or more (default: 5)",
+    )
+
+
 def add_history(parser: argparse.ArgumentParser) -> None:
     """How much of the past the store keeps."""
     parser.add_argument(

@@ -80,6 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="nodes renew their Lease at a quarter of this",
     )
+    options.add_container_logs(parser)
     options.add_history(parser)
     options.add_logging(parser)
 
@@ -196,6 +197,8 @@ def settle(arguments: argparse.Namespace) -> Settings:
         "node_monitor_grace_period",
         "default_toleration_seconds",
         "node_lease_duration_seconds",
+        "container_log_max_size",
+        "container_log_max_files",
         "history",
     ):
         value = getattr(arguments, field)
@@ -290,7 +293,13 @@ def warn(settings: Settings) -> None:
 
 def check(settings: Settings) -> None:
     """Finds out now what would fail later. Raises SettingsError with what to do."""
+    from orlop.kubelet.config import log_limits
+
     choose_runtime(settings)
+    try:
+        log_limits(settings.container_log_max_size, settings.container_log_max_files)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
     if not port_is_free(settings.bind_address, settings.secure_port):
         raise SettingsError(
             f"port {settings.secure_port} on {settings.bind_address} is taken by another process; "

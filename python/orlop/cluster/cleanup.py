@@ -12,7 +12,7 @@ from orlop.cluster.settings import Settings
 
 async def clean_nodes(settings: Settings) -> None:
     """All nodes, after the supervisor has ended. Does nothing where there was no real node."""
-    if os.geteuid() != 0 or settings.runtime == "hollow":
+    if settings.runtime == "hollow":
         return
     await asyncio.gather(*(clean_node(settings, node) for node in known_nodes(settings)))
     if settings.node_cidr:
@@ -44,7 +44,7 @@ async def clean_node(settings: Settings, node: RealNode) -> None:
 
         await asyncio.to_thread(nodenet.remove_node, node)
         await asyncio.to_thread(shutil.rmtree, nodes_dir(settings) / node.name, ignore_errors=True)
-    else:
+    elif os.geteuid() == 0:  # who is not has made no network
         _, network = make_runtime(settings, node, "native", SystemClock())
         await network.cleanup()
         await cleanup(settings.scope)

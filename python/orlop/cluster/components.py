@@ -181,7 +181,6 @@ async def real_kubelet(settings: Settings, node: RealNode, kind: str, client: An
     pki = Folder(settings.pki, clock)
     addresses = list(node.addresses) or host_addresses(settings)
     pair = pki.kubelet(node.name, Names.of([node.name, *addresses, "127.0.0.1"]))
-    runtime, network = make_runtime(settings, node, kind, clock)
     bind = "0.0.0.0" if node.netns else settings.bind_address
     config = KubeletConfig(
         node_name=node.name,
@@ -193,8 +192,11 @@ async def real_kubelet(settings: Settings, node: RealNode, kind: str, client: An
         tls_private_key_file=pair.key_file,
         client_ca_file=pki.ca_file,
         node_lease_duration_seconds=settings.node_lease_duration_seconds,
+        container_log_max_size=settings.container_log_max_size,
+        container_log_max_files=settings.container_log_max_files,
         node_dns=True,
     )
+    runtime, network = make_runtime(settings, node, kind, clock, log_limits=config.log_limits())
     return Kubelet(client, clock, config, runtime, network)
 
 

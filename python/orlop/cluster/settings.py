@@ -47,6 +47,9 @@ class Settings(msgspec.Struct, kw_only=True):
     default_toleration_seconds: int = 300
     """For NotReady and unreachable nodes (upstream: --default-not-ready-toleration-seconds)."""
     node_lease_duration_seconds: int = 40
+    container_log_max_size: str = "10Mi"
+    container_log_max_files: int = 5
+    """When a container's log is rotated, and how many files are kept (upstream: KubeletConfiguration)."""
     history: list[str] = []
     """How much of the past the store keeps: what --history said."""
 

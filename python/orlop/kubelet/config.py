@@ -48,12 +48,17 @@ class KubeletConfig(msgspec.Struct, kw_only=True):
 
     def log_limits(self) -> LogLimits:
         """Both, for the runtime. Raises ValueError naming the field that is wrong."""
-        try:
-            size = quantity.value(self.container_log_max_size)
-        except ValueError as error:
-            raise ValueError(f"containerLogMaxSize {self.container_log_max_size!r}: {error}") from None
-        if size <= 0:
-            raise ValueError(f"containerLogMaxSize {self.container_log_max_size!r} must be greater than 0")
-        if self.container_log_max_files <= 1:
-            raise ValueError(f"containerLogMaxFiles {self.container_log_max_files} must be greater than 1")
-        return LogLimits(max_size=size, max_files=self.container_log_max_files)
+        return log_limits(self.container_log_max_size, self.container_log_max_files)
+
+
+def log_limits(max_size: str, max_files: int) -> LogLimits:
+    """What containerLogMaxSize (a quantity) and containerLogMaxFiles mean. Raises ValueError naming the wrong one."""
+    try:
+        size = quantity.value(max_size)
+    except ValueError as error:
+        raise ValueError(f"containerLogMaxSize {max_size!r}: {error}") from None
+    if size <= 0:
+        raise ValueError(f"containerLogMaxSize {max_size!r} must be greater than 0")
+    if max_files <= 1:
+        raise ValueError(f"containerLogMaxFiles {max_files} must be greater than 1")
+    return LogLimits(max_size=size, max_files=max_files)
