@@ -94,6 +94,42 @@ async def test_a_shim_that_is_killed_takes_its_container_along(world: NativeWorl
     assert (await world.runtime.exec_sync(neighbour, ["echo", "here"])).stdout == b"here\n"
 
 
+async def test_a_shim_that_is_killed_during_the_start(world: NativeWorld) -> None:
+    """Whatever it had made by then is gone, the container has ended, and the next attempt runs."""
+    pod = world.pod()
+    sandbox_id = await world.runtime.run_pod_sandbox(pod)
+    chance = random.Random(3)
+    for attempt in range(12):
+        metadata = v.ContainerMetadata(name="main", attempt=attempt)
+        container_id = await world.container(sandbox_id, pod, sh("exec sleep 98765"), metadata=metadata, start=False)
+        folder = world.state_dir / "containers" / container_id
+        start = asyncio.ensure_future(world.runtime.start_container(container_id))
+        await until(lambda folder=folder, start=start: start.done() or bool(shims(folder)))
+        await asyncio.sleep(chance.random() * 0.03)
+        for pid in shims(folder):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(RuntimeFailure):
+            await start
+        status = await world.ended(container_id)
+        assert status.exit_code in (128, 137)
+        await until(lambda: not processes("sleep 98765 "))
+        await world.runtime.remove_container(container_id)
+        assert groups.folders(f"/orlop/{world.scope}/{sandbox_id}/{container_id}") == []
+    last = await world.container(sandbox_id, pod, world.sleeps(), metadata=v.ContainerMetadata(name="main", attempt=99))
+    assert (await world.runtime.container_status(last)).state == "running"
+
+
+def shims(folder: Path) -> list[int]:
+    """The container's shim, without those it has made that are still on their way to another program."""
+    found: dict[int, int] = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if f"run\0{folder}".encode() in (entry / "cmdline").read_bytes():
+                found[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+    return [pid for pid, parent in found.items() if parent not in found]
+
+
 async def test_a_shim_that_was_killed_while_no_kubelet_was_there(world: NativeWorld) -> None:
     container_id = await world.run(world.ignores_sigterm())
     main = (await world.runtime.container_status(container_id)).pid

@@ -74,6 +74,7 @@ class Container:
                     conversation.close()
                     raise
             except RuntimeFailure as error:
+                await self._kill_left()  # a shim that was killed meanwhile leaves what it had made
                 await self._finish(
                     Exit(
                         records.START_FAILED_EXIT,
@@ -147,11 +148,23 @@ class Container:
 
     async def _lost(self) -> None:
         """The shim is gone without a word: what it has left is killed, for nobody would see its output or its end."""
-        await asyncio.to_thread(groups.kill, self.record.cgroup, self.running)
+        await self._kill_left()
         message = "the container's shim was lost"
         await self._finish(
             Exit(records.LOST_EXIT, signal=9, finished_at=self._now(), message=message, reason="ContainerStatusUnknown")
         )
+
+    async def _kill_left(self) -> None:
+        """Kills all that a shim has left, also what was only on its way: until it has become the program it holds the
+        shim's lock."""
+        running = await asyncio.to_thread(records.read, self.folder / records.RUNNING, Running)
+        limit = self._clock.monotonic() + KILL_SECONDS
+        while True:
+            on_its_way = await asyncio.to_thread(lives, self.folder)
+            await asyncio.to_thread(groups.kill, self.record.cgroup, running)
+            if not on_its_way or self._clock.monotonic() >= limit:
+                return
+            await self._clock.sleep(LISTEN_SECONDS)
 
     async def _finish(self, found: Exit) -> None:
         def finish() -> None:

@@ -1,6 +1,7 @@
 """Starts shims, and speaks with them: JSON lines on a socket, descriptors beside them."""
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import socket
@@ -101,8 +102,9 @@ class Program:
             finally:
                 os.close(lock)  # the shim has it now, for as long as it lives
         if done.returncode != 0:
-            with ours:
-                ours.settimeout(1)
+            said = ""
+            with ours, contextlib.suppress(BlockingIOError):  # who was killed has said nothing
+                ours.setblocking(False)
                 said = ours.recv(_READ).decode(errors="replace").strip()
             raise RuntimeFailure(said or f"the shim ended with code {done.returncode}")
         ours.setblocking(False)
