@@ -1,6 +1,6 @@
-"""A server on a port, and the programs and libraries of others that talk to it."""
+"""A server on a port, a cluster of hollow nodes, and the programs and libraries of others that talk to them."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,8 @@ from orlop.apiserver import bootstrap
 from orlop.apiserver.config import Config
 from orlop.apiserver.server import ApiServer
 from tests.apiserver.test_kubectl import Kubectl
+from tests.clients import hollow
+from tests.support.cluster import UpCluster
 
 
 @pytest.fixture
@@ -29,3 +31,10 @@ def kubeconfig(served: ApiServer) -> str:
 @pytest.fixture
 def kubectl(kubeconfig: str) -> Kubectl:
     return Kubectl(Path(kubeconfig))
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpCluster]:
+    """A whole cluster with simulated containers, one for all tests of a worker."""
+    with hollow.cluster(tmp_path_factory.mktemp("clients")) as one:
+        yield one

@@ -90,9 +90,13 @@ async def v3(core: Core, request: Request) -> Response:
         body = _v3(parts[1], parts[2])
     if body is None:
         return Response(404, b"404 page not found\n", TEXT)
-    if request.param("hash"):
-        return _etagged(request, body, ((b"cache-control", IMMUTABLE),))
-    return _etagged(request, body)
+    asked = request.param("hash")
+    if not asked:
+        return _etagged(request, body)
+    current = _hash("" if parts[0] == "api" else parts[1], parts[-1])
+    if asked != current:  # what a client has kept is of the past: it is led to what is now
+        return Response(301, b"", TEXT, ((b"location", f"{request.scope['path']}?hash={current}".encode()),))
+    return _etagged(request, body, ((b"cache-control", IMMUTABLE),))
 
 
 async def openid_configuration(core: Core, request: Request) -> Response:

@@ -10,6 +10,8 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from orlop.apiserver.request import Request
+
 UPGRADE = "orlop.upgrade"
 """The key in scope["state"] under which a request's `Upgrade` stands."""
 MAX_EARLY = 1 << 20
@@ -31,6 +33,12 @@ class Upgrade:
         The taker sets a protocol of its own, and writes the answer's head itself.
         """
         return self._protocol.hand_over()
+
+
+def wanted(request: Request) -> Upgrade | None:
+    """The request's wish to be upgraded, if it has one."""
+    found: Upgrade | None = request.scope["state"].get(UPGRADE) if "state" in request.scope else None
+    return found
 
 
 class UpgradingProtocol(HttpToolsProtocol):

@@ -12,9 +12,11 @@ from orlop.apiserver import negotiate, output, table
 from orlop.apiserver.core import Core
 from orlop.apiserver.front import delivery_of
 from orlop.apiserver.front.delivery import Form
+from orlop.apiserver.handlers.client import Client, Messages
 from orlop.apiserver.handlers.list import parse_revision, read_options, send_initial_events, wait_for
 from orlop.apiserver.request import Request
 from orlop.apiserver.response import JSON, STATUS_KEY, end_stream, start_stream
+from orlop.apiserver.upgrade import wanted
 
 CHUNK = 256 * 1024
 """Bytes of events that one write takes from the hub."""
@@ -43,10 +45,13 @@ async def watch(core: Core, request: Request, kind: Kind) -> None:
     from_start = initial if initial is not None else revision == 0
     since = None if revision == 0 or from_start else revision
     form = _form(request, kind, accepted)
-    delivery = delivery_of(request.scope) if form is not None else None
+    socket = wanted(request)
+    delivery = delivery_of(request.scope) if form is not None and socket is None else None
     render = None if delivery is not None else _renderer(core, request, kind, accepted)
-    await start_stream(request, _content_type(accepted))
-    send = _Sender(request)
+    client: Client = _Stream(request, _content_type(accepted))
+    if socket is not None and socket.name == "websocket":
+        client = Messages(request, socket, text=accepted.media == "json")
+    await client.start()
     try:
         watcher = core.hub.watch(
             kind.resource,
@@ -59,47 +64,51 @@ async def watch(core: Core, request: Request, kind: Kind) -> None:
             initial is not None,
         )
     except native.Expired:
-        await send(_error(accepted, TOO_OLD.format(revision, core.hub.revision)))
-        await end_stream(request)
+        await client.send([_error(accepted, TOO_OLD.format(revision, core.hub.revision))])
+        await client.end()
         return
-    await send(b"")
+    await client.send([b""])
     try:
         if delivery is not None and form is not None:
             await delivery.watch(watcher, *form, seconds)
         else:
-            await _pump(core, request, watcher, send, render, seconds)
+            await _pump(core, client, watcher, render, seconds)
     finally:
         watcher.close()
         core.waker.forget(watcher.id)
-    await end_stream(request)
+    await client.end()
 
 
-class _Sender:
-    """Writes chunks of the answer's body."""
+class _Stream:
+    """The body of an HTTP answer."""
 
-    def __init__(self, request: Request) -> None:
-        self._send = request.send
+    def __init__(self, request: Request, content_type: bytes) -> None:
+        self._request = request
+        self._content_type = content_type
 
-    async def __call__(self, data: bytes) -> None:
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+    async def start(self) -> None:
+        await start_stream(self._request, self._content_type)
+
+    async def send(self, frames: list[bytes]) -> None:
+        data = b"".join(frames)
+        await self._request.send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def left(self) -> None:
+        while (await self._request.receive())["type"] != "http.disconnect":
+            pass
+
+    async def end(self) -> None:
+        await end_stream(self._request)
 
 
-async def _pump(
-    core: Core,
-    request: Request,
-    watcher: native.Watcher,
-    send: _Sender,
-    render: Render | None,
-    seconds: float,
-) -> None:
+async def _pump(core: Core, client: Client, watcher: native.Watcher, render: Render | None, seconds: float) -> None:
     """Sends until the time is over, the client leaves or the server stops."""
     ended = asyncio.Event()
 
     async def guard() -> None:
         """Waits for what ends a watch from outside."""
         try:
-            while (await request.receive())["type"] != "http.disconnect":
-                pass
+            await client.left()
         finally:
             ended.set()
             core.waker.ring(watcher.id)
@@ -112,8 +121,8 @@ async def _pump(
     tasks = [asyncio.ensure_future(guard()), asyncio.ensure_future(expire())]
     try:
         while not ended.is_set() and not core.stopping:
-            while data := _take(watcher, render):
-                await send(data)
+            while frames := _take(watcher, render):
+                await client.send(frames)
                 if ended.is_set():
                     return
             if watcher.state != "live":
@@ -125,10 +134,11 @@ async def _pump(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _take(watcher: native.Watcher, render: Render | None) -> bytes:
+def _take(watcher: native.Watcher, render: Render | None) -> list[bytes]:
     if render is None:
-        return watcher.take(CHUNK)
-    return b"".join(render(type_, value) for type_, _, value in watcher.events(BATCH))
+        data = watcher.take(CHUNK)
+        return [data] if data else []
+    return [render(type_, value) for type_, _, value in watcher.events(BATCH)]
 
 
 def _form(request: Request, kind: Kind, accepted: negotiate.Accepted) -> tuple[Form, str] | None:

@@ -20,7 +20,7 @@ from orlop.apiserver.request import ClientDisconnected, Request
 from orlop.apiserver.response import Response
 from orlop.apiserver.subresources import upgrade as upgrades
 from orlop.apiserver.subresources.kubelet import kubelets_of, locate
-from orlop.apiserver.upgrade import Upgrade
+from orlop.apiserver.upgrade import Upgrade, wanted
 
 if TYPE_CHECKING:
     import aiohttp
@@ -155,7 +155,7 @@ async def _pass_on(core: Core, request: Request, target: Target, path: str) -> R
     import aiohttp
 
     query = request.scope.get("query_string", b"")
-    asked = upgrades.wanted(request)
+    asked = wanted(request)
     session = kubelets_of(core).session()
     body = _Body(request)
     try:

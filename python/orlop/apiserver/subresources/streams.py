@@ -15,7 +15,8 @@ from orlop.apiserver.admission.base import Attributes
 from orlop.apiserver.core import Core
 from orlop.apiserver.request import Request
 from orlop.apiserver.subresources.kubelet import Kubelets, container_of, kubelets_of, locate, pod_of, unreachable
-from orlop.apiserver.subresources.upgrade import REASONS, Headers, Refused, Target, pass_on, wanted
+from orlop.apiserver.subresources.upgrade import REASONS, Headers, Refused, Target, pass_on
+from orlop.apiserver.upgrade import wanted
 
 if TYPE_CHECKING:
     import aiohttp

@@ -16,7 +16,7 @@ from orlop.api import errors
 from orlop.api.types import meta_v1
 from orlop.apiserver.core import Core
 from orlop.apiserver.request import Request
-from orlop.apiserver.upgrade import UPGRADE, Upgrade
+from orlop.apiserver.upgrade import Upgrade
 from orlop.streaming.splice import splice
 
 HANDSHAKE_SECONDS = 30.0
@@ -65,12 +65,6 @@ class Refused(Exception):
         return errors.ApiError(
             status.message, code=status.code or self.status, reason=status.reason, details=status.details
         )
-
-
-def wanted(request: Request) -> Upgrade | None:
-    """The request's wish to be upgraded, if it has one."""
-    found: Upgrade | None = request.scope["state"].get(UPGRADE) if "state" in request.scope else None
-    return found
 
 
 async def pass_on(

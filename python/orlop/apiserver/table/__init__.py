@@ -90,10 +90,14 @@ PRINTERS: dict[str, Printer[Any]] = {
 }
 
 
+_NOTHING = msgspec.Raw(b"null")
+"""Upstream's field is no pointer: it is written where nothing is in it."""
+
+
 class _Row(msgspec.Struct, gc=False, omit_defaults=True):
     cells: list[Any]
     conditions: list[dict[str, str]] = []
-    object: msgspec.Raw = msgspec.Raw()
+    object: msgspec.Raw = msgspec.field(default_factory=lambda: _NOTHING)
 
 
 _PARTIAL = b'{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":%b}'
