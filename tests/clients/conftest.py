@@ -14,6 +14,14 @@ from tests.clients import hollow
 from tests.support.cluster import UpCluster
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker runs all tests of the cluster, so that there is one."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent) and "cluster" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("clients"))
+
+
 @pytest.fixture
 async def served(tmp_path: Path) -> AsyncIterator[ApiServer]:
     config = Config(data_dir=tmp_path, store="memory", secure_port=0, write_kubeconfig=tmp_path / "kubeconfig")

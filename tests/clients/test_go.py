@@ -1,0 +1,47 @@
+"""client-go and controller-runtime, unmodified: the tests in `go/`, each by its name."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support import go
+from tests.support.cluster import UpCluster
+
+FOLDER = Path(__file__).parent / "go"
+NAMES = sorted(
+    name for file in FOLDER.glob("*_test.go") for name in re.findall(r"^func (Test\w+)\(", file.read_text(), re.M)
+)
+SECONDS = 90
+"""What one of them may take; each waits no longer than 30 s for anything."""
+pytestmark = pytest.mark.timeout(go.BUILD_SECONDS + SECONDS)
+
+
+@pytest.fixture(scope="module")
+def tests() -> Path:
+    """The compiled tests."""
+    try:
+        return go.test_binary(FOLDER)
+    except go.NoGo as error:
+        pytest.skip(str(error))
+
+
+def run(tests: Path, name: str, **env: str) -> str:
+    done = subprocess.run(
+        [str(tests), "-test.v", "-test.run", f"^{name}$"],
+        env=os.environ | env,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"--- PASS: {name}" in done.stdout
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "TestEnvtest"])
+def test_go(name: str, tests: Path, cluster: UpCluster) -> None:
+    run(tests, name, KUBECONFIG=cluster.env["KUBECONFIG"])
