@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import go
+from tests.support import cluster as support, go
 from tests.support.cluster import UpCluster
 
 FOLDER = Path(__file__).parent / "go"
@@ -45,3 +45,10 @@ def run(tests: Path, name: str, **env: str) -> str:
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "TestEnvtest"])
 def test_go(name: str, tests: Path, cluster: UpCluster) -> None:
     run(tests, name, KUBECONFIG=cluster.env["KUBECONFIG"])
+
+
+def test_envtest(tests: Path, tmp_path: Path) -> None:
+    """controller-runtime's envtest, unmodified, with nothing set but the folder that `orlop envtest` wrote."""
+    said = support.run(*support.ORLOP, "envtest", str(tmp_path / "bin"))
+    assert said == f"export KUBEBUILDER_ASSETS={tmp_path / 'bin'}\n"
+    print(run(tests, "TestEnvtest", KUBEBUILDER_ASSETS=str(tmp_path / "bin")))

@@ -27,6 +27,15 @@ class Config:
     """Group-versions that are not stable and shall be served: `{"scheduling.k8s.io/v1beta1": "true"}`."""
     write_kubeconfig: Path | None = None
     """An admin kubeconfig written here when the server is ready."""
+    tls_files: tuple[Path, Path] | None = None
+    """The serving certificate and its key; None: made by the cluster's own authority, which clients then trust."""
+    client_ca_file: Path | None = None
+    """Authorities of clients beside the cluster's own (PEM)."""
+    service_account_issuer: str = ""
+    """Who service account tokens say they are from; "" means the API's name within the cluster."""
+    service_account_key_file: Path | None = None
+    """The private key that signs service account tokens; None: one in `data_dir`."""
+    disable_admission_plugins: frozenset[str] = frozenset()
     token_auth_file: Path | None = None
     """Static tokens, `token,user,uid,"group1,group2"` a line."""
     default_toleration_seconds: int = 300

@@ -89,7 +89,7 @@ class ApiServer:
         retention = parse_retention(config.history)
         listener = self._bind() if config.secure_port is not None else None
         self.ca, self.service_account_key, store = await asyncio.gather(
-            asyncio.to_thread(self._folder.ca), asyncio.to_thread(self._folder.service_account_key), self._open_store()
+            asyncio.to_thread(self._folder.ca), asyncio.to_thread(self._token_key), self._open_store()
         )
         hub = Hub(config.ring)
         scheme.serve(scheme.wanted(config.runtime_config))
@@ -109,8 +109,10 @@ class ApiServer:
         self._tasks.start("event expiry", EventExpiry(store, feed, hub, self.clock, config.event_ttl).run())
         objects = Objects(feed, hub, self.clock)
         objects.hooks["services"] = ServiceAddresses(objects, config.service_cidrs, config.node_ports)
-        objects.every = ResourceQuotas(objects)
-        tokens = auth.ServiceAccountTokens(self.service_account_key, hub, self.clock)
+        if "ResourceQuota" not in config.disable_admission_plugins:
+            objects.every = ResourceQuotas(objects)
+        issuer = config.service_account_issuer or auth.ISSUER
+        tokens = auth.ServiceAccountTokens(self.service_account_key, hub, self.clock, issuer)
         known: list[auth.authenticator.TokenAuthenticator] = [tokens]
         if config.token_auth_file is not None:
             known.append(auth.TokenFile.load(config.token_auth_file))
@@ -183,7 +185,20 @@ class ApiServer:
             return str(probe.getsockname()[0])
         return "127.0.0.1"
 
+    def _token_key(self) -> bytes:
+        file = self.config.service_account_key_file
+        return self._folder.service_account_key() if file is None else file.read_bytes()
+
+    def _client_ca(self) -> bytes:
+        """The authorities whose certificates say who a client is."""
+        file = self.config.client_ca_file
+        own = self._folder.ca()
+        return own if file is None else own + file.read_bytes()
+
     def _serving_pair(self) -> pki.KeyPair:
+        if self.config.tls_files is not None:
+            certificate, key = self.config.tls_files
+            return pki.KeyPair(certificate, key, certificate.read_bytes(), key.read_bytes())
         hosts = [self.config.bind_address, self._advertised(), "localhost", "127.0.0.1", socket.gethostname()]
         first = str(self.config.service_cidrs[0].network_address + 1)
         return self._folder.apiserver(pki.apiserver_names(hosts, first, self.config.cluster_domain))
@@ -206,7 +221,7 @@ class ApiServer:
             timeout_graceful_shutdown=int(self.config.shutdown_timeout),
         )
         settings.load()
-        self._listener = Listener(settings, Tls(self._serving_pair, self._folder.ca), self.clock)
+        self._listener = Listener(settings, Tls(self._serving_pair, self._client_ca), self.clock)
         self._stack.push_async_callback(self._stop_listening, self._listener)
         await self._listener.start(listener)
         self.port = listener.getsockname()[1]

@@ -8,6 +8,7 @@ from pathlib import Path
 from orlop.cli import options
 from orlop.cli.component import setup
 from orlop.cluster.child import run_component
+from orlop.cluster.settings import SettingsError
 from orlop.store.choose import CHOICES, DEFAULT
 
 
@@ -23,6 +24,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--store", choices=CHOICES, default=DEFAULT, help="memory keeps nothing")
     parser.add_argument(
         "--service-cluster-ip-range", default="10.96.0.0/16", metavar="CIDR", help="addresses of Services"
+    )
+    parser.add_argument(
+        "--tls-cert-file",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="the serving certificate; without it, one of the cluster's own authority",
+    )
+    parser.add_argument("--tls-private-key-file", type=Path, default=None, metavar="FILE", help="its key")
+    parser.add_argument(
+        "--client-ca-file",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="authorities of clients, beside the cluster's own",
+    )
+    parser.add_argument(
+        "--service-account-issuer", default="", metavar="URL", help="who service account tokens say they are from"
+    )
+    parser.add_argument(
+        "--service-account-signing-key-file",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="the private key that signs service account tokens; without it, one in --data-dir",
+    )
+    parser.add_argument(
+        "--disable-admission-plugins", default="", metavar="NAME,…", help="plug-ins that shall see no request"
     )
     parser.add_argument(
         "--token-auth-file", type=Path, default=None, metavar="FILE", help='token,user,uid,"group1,group2" lines'
@@ -42,6 +71,9 @@ def run(arguments: argparse.Namespace) -> int:
     from orlop.cluster.components import forever
 
     setup(arguments)
+    tls = arguments.tls_cert_file, arguments.tls_private_key_file
+    if (tls[0] is None) != (tls[1] is None):
+        raise SettingsError("--tls-cert-file and --tls-private-key-file go together: give both or neither")
     config = Config(
         data_dir=arguments.data_dir.absolute(),
         bind_address=arguments.bind_address,
@@ -51,6 +83,11 @@ def run(arguments: argparse.Namespace) -> int:
         history=tuple(arguments.history or ()),
         service_cidrs=tuple(map(ip_network, arguments.service_cluster_ip_range.split(","))),
         write_kubeconfig=arguments.write_kubeconfig,
+        tls_files=None if tls[0] is None else tls,
+        client_ca_file=arguments.client_ca_file,
+        service_account_issuer=arguments.service_account_issuer,
+        service_account_key_file=arguments.service_account_signing_key_file,
+        disable_admission_plugins=frozenset(filter(None, arguments.disable_admission_plugins.split(","))),
         token_auth_file=arguments.token_auth_file,
         runtime_config=dict(p.partition("=")[::2] for p in arguments.runtime_config.split(",") if p),
     )

@@ -15,6 +15,7 @@ COMMANDS = {
     "image": "the images of the embedded runtime: load, pull, list, remove",
     "store": "check, back up, restore and look into a cluster's store",
     "bench": "measure an API server, beside a peer if there is one",
+    "envtest": "write the programs that controller-runtime's envtest starts",
     "version": "print the versions",
     "apiserver": "run an API server alone",
     "scheduler": "run a scheduler against an API server",

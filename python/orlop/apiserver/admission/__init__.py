@@ -37,9 +37,11 @@ PLUGINS: list[type[Admission]] = [
     CertificateSubjectRestriction,
     RbacEscalation,
 ]
-"""Upstream's recommended order (pkg/kubeapiserver/options/plugins.go), of those that exist here.
+"""Upstream's recommended order (pkg/kubeapiserver/options/plugins.go), of those that exist here; each has upstream's
+name. ResourceQuota comes after all of them: it charges within the write itself (`resourcequota`)."""
 
-ResourceQuota comes after all of them: it charges within the write itself (`resourcequota`)."""
+ALWAYS = frozenset({RbacEscalation.__name__})
+"""What upstream does elsewhere than in admission: it cannot be turned off."""
 
 Step = Callable[[Attributes], Awaitable[None]]
 
@@ -53,9 +55,9 @@ class Chain:
         clock: Clock,
         config: Config,
         authorizer: Authorizer,
-        plugins: list[type[Admission]] | None = None,
     ) -> None:
-        chosen = PLUGINS if plugins is None else plugins
+        without = config.disable_admission_plugins - ALWAYS
+        chosen = [plugin for plugin in PLUGINS if plugin.__name__ not in without]
         self.plugins = [plugin(objects, clock, config, authorizer) for plugin in chosen]
         self._admit: dict[tuple[str, str, str], list[Step]] = {}
         self._validate: dict[tuple[str, str, str], list[Step]] = {}

@@ -13,5 +13,9 @@ from orlop.apiserver.auth.authenticator import LOCAL_USER as LOCAL_USER, Authent
 from orlop.apiserver.auth.authorizer import Authorizer as Authorizer
 from orlop.apiserver.auth.impersonate import impersonate as impersonate
 from orlop.apiserver.auth.tokenfile import TokenFile as TokenFile, TokenFileError as TokenFileError
-from orlop.apiserver.auth.tokens import ServiceAccountTokens as ServiceAccountTokens, TokenError as TokenError
+from orlop.apiserver.auth.tokens import (
+    ISSUER as ISSUER,
+    ServiceAccountTokens as ServiceAccountTokens,
+    TokenError as TokenError,
+)
 from orlop.apiserver.auth.user import ANONYMOUS as ANONYMOUS, User as User
