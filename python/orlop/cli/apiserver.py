@@ -6,8 +6,6 @@ from ipaddress import ip_network
 from pathlib import Path
 
 from orlop.cli import options
-from orlop.cli.component import setup
-from orlop.cluster.child import run_component
 from orlop.cluster.settings import SettingsError
 from orlop.store.choose import CHOICES, DEFAULT
 
@@ -68,6 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from orlop.apiserver.config import Config
     from orlop.apiserver.server import ApiServer
+    from orlop.cli.component import setup
+    from orlop.cluster.child import run_component
     from orlop.cluster.components import forever
 
     setup(arguments)
