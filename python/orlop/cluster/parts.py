@@ -24,13 +24,13 @@ class Part(msgspec.Struct, frozen=True):
     """Of the settings that may change while it runs, what it depends on."""
 
 
-def parts(settings: Settings) -> dict[str, Part]:
-    """By name, in the order of their start."""
+def parts(settings: Settings, kind: str = "") -> dict[str, Part]:
+    """By name, in the order of their start. `kind` is the runtime, where it has been chosen. Raises SettingsError."""
     found = [
         Part("apiserver", partial(components.run_apiserver, settings)),
         Part("manager", partial(components.run_manager, settings)),
     ]
-    kind = choose_runtime(settings)
+    kind = kind or choose_runtime(settings)
     if kind != "hollow":
         found += [_node_part(settings, node) for node in real_nodes(settings)]
     if hollow := components.hollow_names(settings, kind):

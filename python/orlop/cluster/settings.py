@@ -4,7 +4,7 @@ import os
 import socket
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -117,14 +117,27 @@ class Settings(msgspec.Struct, kw_only=True):
         """Writes `cluster.json` into the cluster's folder."""
         self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = self.data_dir / "cluster.json"
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(self, enc_hook=str), indent=2) + b"\n")
+        path.write_bytes(msgspec.json.format(encode(self), indent=2) + b"\n")
+
+
+T = TypeVar("T")
+
+
+def encode(value: Any) -> bytes:
+    """Settings, or what holds some, in JSON."""
+    return msgspec.json.encode(value, enc_hook=str)
+
+
+def decode(data: bytes, kind: type[T]) -> T:
+    """The way back. Raises msgspec.MsgspecError."""
+    return msgspec.json.decode(data, type=kind, dec_hook=lambda kind, text: kind(text))
 
 
 def load(data_dir: Path) -> Settings | None:
     """The settings kept in a cluster's folder; None where there is no cluster. Raises SettingsError."""
     path = data_dir / "cluster.json"
     try:
-        settings = msgspec.json.decode(path.read_bytes(), type=Settings, dec_hook=lambda kind, text: kind(text))
+        settings = decode(path.read_bytes(), Settings)
         settings.data_dir = data_dir  # a cluster that was restored is in another place than it says
         return settings
     except FileNotFoundError:

@@ -1,6 +1,7 @@
 """The parent of a cluster's processes: it forks them, restarts what ends, and ends them all.
 
-It imports what they share before it forks, so that the pages are shared; it runs no event loop and no thread.
+It imports what they share before it forks, so that the pages are shared; it runs no event loop and no thread. When all
+work and nothing is due it becomes `sleeper`, a program without all that, and comes back with the next signal.
 SIGHUP: the settings or what was done to a node have changed.
 """
 
@@ -9,17 +10,19 @@ import os
 import selectors
 import signal
 import sys
+from pathlib import Path
 from typing import IO
 
 import msgspec
 
 from orlop import logging
 from orlop.clock import SystemClock
-from orlop.cluster import identities
+from orlop.cluster import identities, sleeper
 from orlop.cluster.child import UNUSABLE, preload, redirect, run_child
 from orlop.cluster.nodes import read_states
 from orlop.cluster.parts import Part, kubelet_identities, parts
-from orlop.cluster.settings import Settings, load
+from orlop.cluster.runtimes import choose_runtime
+from orlop.cluster.settings import Settings, decode, encode, load
 
 log = logging.get("supervisor")
 
@@ -52,6 +55,26 @@ class Child(msgspec.Struct):
     """When it is killed, if it has not ended by then."""
 
 
+SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
+WAKING = (*SIGNALS, signal.SIGCHLD)
+"""What ends a sleep. Blocked from before it begins until a supervisor can take them."""
+
+
+class Asleep(msgspec.Struct, kw_only=True):
+    """What a supervisor knows, while it sleeps: kept in memory of no process (memfd)."""
+
+    settings: Settings
+    kind: str
+    """The runtime that was chosen: it may be out of order when the supervisor wakes."""
+    began: float
+    children: dict[str, Child]
+    lock: int
+    reports: int
+    child_end: int
+    gate: int
+    """Descriptors."""
+
+
 class State(msgspec.Struct, kw_only=True):
     """What `orlop status` reads."""
 
@@ -66,7 +89,7 @@ class Supervisor:
     """Runs one cluster until SIGTERM or SIGINT."""
 
     def __init__(self, settings: Settings, report: IO[str] | None) -> None:
-        self._settings = settings
+        self.settings = settings
         self._report = report
         self._clock = SystemClock()
         self._selector = selectors.DefaultSelector()
@@ -79,28 +102,63 @@ class Supervisor:
         self._buffer = b""
         self._failed = False
         self._lock: IO[str] | None = None
+        self._kind = ""
+        self._began = self._clock.now()
+        self._loaded = False
+
+    @classmethod
+    def awake(cls, descriptor: int) -> "Supervisor":
+        """The one that fell asleep leaving this."""
+        with os.fdopen(descriptor, "rb") as memory:
+            memory.seek(0)
+            kept = decode(memory.read(), Asleep)
+        self = cls(kept.settings, None)
+        for ours in (self._reports, self._child_end, self._gate, self._gate_opener):
+            os.close(ours)
+        self._reports, self._child_end, self._gate, self._gate_open = kept.reports, kept.child_end, kept.gate, True
+        for number in (kept.lock, kept.reports, kept.child_end, kept.gate):
+            os.set_inheritable(number, False)
+        self._lock = os.fdopen(kept.lock, "a", encoding="utf-8")
+        self._kind, self._began, self._children = kept.kind, kept.began, kept.children
+        self._parts = parts(kept.settings, kept.kind)
+        for child in self._children.values():
+            if child.pid:  # ours until we have asked for its end: the number is no other's
+                child.pidfd = os.pidfd_open(child.pid)
+                self._selector.register(child.pidfd, selectors.EVENT_READ, child.name)
+        return self
 
     def run(self) -> int:
         """The exit code."""
-        settings = self._settings
+        settings = self.settings
         self._lock = take_lock(settings)
         if self._lock is None:
             self._tell("error", f"cluster {settings.name!r} is already running")
             return 1
         settings.state_file.unlink(missing_ok=True)  # one that was killed names processes that are gone
-        wakeup, wakeup_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        signal.set_wakeup_fd(wakeup_end)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, lambda *_: None)
-        began = self._clock.now()
+        wakeup = self._listen()
         self._settle(settings)
         self._tell("step", "certificates and kubeconfigs are in place")
-        preload()
+        return self.work(wakeup)
+
+    def _listen(self) -> int:
+        """Where the numbers of signals can be read from now on."""
+        wakeup, wakeup_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(wakeup_end)
+        for number in SIGNALS:
+            signal.signal(number, lambda *_: None)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, WAKING)
+        return wakeup
+
+    def work(self, wakeup: int | None = None) -> int:
+        """Keeps the children as they should be, until it is told to end them. The exit code."""
+        wakeup = self._listen() if wakeup is None else wakeup
         self._selector.register(wakeup, selectors.EVENT_READ, "signal")
         self._selector.register(self._reports, selectors.EVENT_READ, "report")
         while not self._stopping:
             self._start_due()
-            self._write_state(began)
+            self._write_state()
+            if self._quiet():
+                self._sleep()
             for key, _ in self._selector.select(self._next_due()):
                 if key.data == "signal":
                     self._signalled(os.read(wakeup, 64))
@@ -109,22 +167,52 @@ class Supervisor:
                 else:
                     self._ended(self._children[key.data])
         self._stop_all()
-        settings.state_file.unlink(missing_ok=True)
+        self.settings.state_file.unlink(missing_ok=True)
         return 1 if self._failed else 0
+
+    def _quiet(self) -> bool:
+        """Whether everyone has been told, every child works and nothing is due."""
+        works = all(child.ready or not child.pid for child in self._children.values())
+        return self._report is None and works and self._next_due() is None and not self._buffer
+
+    def _sleep(self) -> None:
+        """Becomes `sleeper`, unless something has happened meanwhile."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, WAKING)
+        if self._selector.select(0) or self._lock is None:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, WAKING)
+            return
+        kept = Asleep(
+            settings=self.settings,
+            kind=self._kind,
+            began=self._began,
+            children=self._children,
+            lock=self._lock.fileno(),
+            reports=self._reports,
+            child_end=self._child_end,
+            gate=self._gate,
+        )
+        memory = os.memfd_create("orlop-supervisor")
+        os.write(memory, encode(kept))
+        for number in (memory, kept.lock, kept.reports, kept.child_end, kept.gate):
+            os.set_inheritable(number, True)
+        sys.stderr.flush()
+        back = [sys.executable, "-m", "orlop.cluster.supervisor", str(self.settings.data_dir), f"--awake={memory}"]
+        os.execv(sys.executable, [sys.executable, "-I", "-S", str(sleeper.__file__), *back])
 
     def _signalled(self, numbers: bytes) -> None:
         if any(number != signal.SIGHUP for number in numbers):
             self._stopping = True
             return
-        settings = load(self._settings.data_dir)
+        settings = load(self.settings.data_dir)
         if settings is not None:
             self._settle(settings)
 
     def _settle(self, settings: Settings) -> None:
         """Makes the children those of the settings, without the nodes that a person took out."""
-        self._settings = settings
+        self.settings = settings
+        self._kind = choose_runtime(settings)
         identities.write_all(settings, kubelet_identities(settings))
-        before, self._parts = self._parts, parts(settings)
+        before, self._parts = self._parts, parts(settings, self._kind)
         states = read_states(settings)
         for name, part in self._parts.items():
             child = self._children.setdefault(name, Child(name, restart_at=self._clock.monotonic()))
@@ -153,12 +241,15 @@ class Supervisor:
             del self._children[name]
 
     def _start(self, child: Child) -> None:
+        if not self._loaded:
+            self._loaded = True
+            preload()
         sys.stdout.flush()
         sys.stderr.flush()
         pid = os.fork()
         if pid == 0:
             self._leave_to_child()
-            run_child(self._settings, self._parts[child.name], self._child_end, self._gate)
+            run_child(self.settings, self._parts[child.name], self._child_end, self._gate)
         child.pid = pid
         child.pidfd = os.pidfd_open(pid)
         child.started = self._clock.monotonic()
@@ -236,7 +327,7 @@ class Supervisor:
                     self._gate_open = True
                     os.close(self._gate_opener)
                 if all(c.ready for c in self._children.values() if c.wanted):
-                    self._tell("ready", self._settings.server)
+                    self._tell("ready", self.settings.server)
                     self._report = None
             else:
                 child.problem = text
@@ -266,17 +357,17 @@ class Supervisor:
                 os.waitpid(child.pid, 0)
                 waiter.close()
 
-    def _write_state(self, began: float) -> None:
+    def _write_state(self) -> None:
         state = State(
             pid=os.getpid(),
-            name=self._settings.name,
-            server=self._settings.server,
-            started=began,
+            name=self.settings.name,
+            server=self.settings.server,
+            started=self._began,
             children=self._children,
         )
-        fresh = self._settings.state_file.with_suffix(".new")
+        fresh = self.settings.state_file.with_suffix(".new")
         fresh.write_bytes(msgspec.json.encode(state))
-        fresh.rename(self._settings.state_file)
+        fresh.rename(self.settings.state_file)
 
 
 def take_lock(settings: Settings) -> IO[str] | None:
@@ -293,9 +384,14 @@ def take_lock(settings: Settings) -> IO[str] | None:
 
 
 def main(argv: list[str]) -> int:
-    """`python -m orlop.cluster.supervisor DATA_DIR REPORT_FD`: what `orlop up` starts in the background."""
-    from pathlib import Path
+    """`python -m orlop.cluster.supervisor DATA_DIR REPORT_FD`: what `orlop up` starts in the background.
 
+    With `--awake=FD` in place of REPORT_FD: what it was before it slept.
+    """
+    if argv[1:] and argv[1].startswith("--awake="):
+        supervisor = Supervisor.awake(int(argv[1].partition("=")[2]))
+        redirect(supervisor.settings, "supervisor")
+        return supervisor.work()
     settings = load(Path(argv[0]))
     if settings is None:
         print(f"no cluster in {argv[0]}", file=sys.stderr)
