@@ -1,6 +1,8 @@
 import os
 import ssl
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -160,3 +162,17 @@ def test_kubeconfig_embeds_everything(folder: pki.Folder) -> None:
     assert config["contexts"][0]["context"] == {"cluster": "orlop", "user": "orlop"}
     assert "certificate-authority-data" in config["clusters"][0]["cluster"]
     assert set(config["users"][0]["user"]) == {"client-certificate-data", "client-key-data"}
+
+
+def test_using_what_is_there_needs_no_library_of_certificates(tmp_path: Path) -> None:
+    """`cryptography` takes each process of a cluster 16 MiB."""
+    code = (
+        "import sys; from pathlib import Path; from orlop import pki; from orlop.clock import SystemClock\n"
+        "from orlop.pki.identities import Names\n"
+        "folder = pki.Folder(Path(sys.argv[1]), SystemClock())\n"
+        "folder.ca(), folder.service_account_key(), folder.client(pki.node('n1')), folder.due()\n"
+        "folder.apiserver(Names.of(['localhost', '127.0.0.1', '::1']))\n"
+        "print('cryptography' in sys.modules)"
+    )
+    told = [subprocess.check_output([sys.executable, "-c", code, str(tmp_path / "pki")], text=True) for _ in range(2)]
+    assert told == ["True\n", "False\n"]

@@ -1,10 +1,10 @@
 """The API server as a whole: store, feed, hub, access, app, listener, in the order in which they start and stop."""
 
 import asyncio
-import contextlib
 import socket
 import ssl
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -13,7 +13,7 @@ import yaml
 
 from orlop import logging, pki, tasks
 from orlop.api import scheme
-from orlop.apiserver import auth, bootstrap
+from orlop.apiserver import auth, bootstrap, certificates
 from orlop.apiserver.admission import Chain
 from orlop.apiserver.admission.resourcequota import ResourceQuotas
 from orlop.apiserver.app import App
@@ -136,7 +136,7 @@ class ApiServer:
         )
         self.core.scraper = Scraper(self.core, self._tasks.start)
         self.app = App(self.core)
-        endpoint = (self._advertised(), listener.getsockname()[1]) if listener is not None else None
+        endpoint = (certificates.advertised(self.config), listener.getsockname()[1]) if listener is not None else None
         await bootstrap.bootstrap(self.core)
         self._kubernetes = KubernetesService(self.core, endpoint)
         await self._kubernetes.reconcile()
@@ -172,38 +172,12 @@ class ApiServer:
         listener.setblocking(False)
         return listener
 
-    def _advertised(self) -> str:
-        """Where pods reach this server."""
-        config = self.config
-        if config.advertise_address:
-            return config.advertise_address
-        if config.bind_address not in ("0.0.0.0", "::"):
-            return config.bind_address
-        # Connecting a datagram socket sends nothing: it asks the kernel which address it would send from.
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
-            probe.connect(("192.0.2.1", 9))
-            return str(probe.getsockname()[0])
-        return "127.0.0.1"
-
     def _token_key(self) -> bytes:
         file = self.config.service_account_key_file
         return self._folder.service_account_key() if file is None else file.read_bytes()
 
-    def _client_ca(self) -> bytes:
-        """The authorities whose certificates say who a client is."""
-        file = self.config.client_ca_file
-        own = self._folder.ca()
-        return own if file is None else own + file.read_bytes()
-
-    def _serving_pair(self) -> pki.KeyPair:
-        if self.config.tls_files is not None:
-            certificate, key = self.config.tls_files
-            return pki.KeyPair(certificate, key, certificate.read_bytes(), key.read_bytes())
-        hosts = [self.config.bind_address, self._advertised(), "localhost", "127.0.0.1", socket.gethostname()]
-        first = str(self.config.service_cidrs[0].network_address + 1)
-        return self._folder.apiserver(pki.apiserver_names(hosts, first, self.config.cluster_domain))
-
     async def _listen(self, listener: socket.socket) -> None:
+        config = self.config
         self.core.kubelets = Kubelets(await asyncio.to_thread(self._kubelet_tls))
         self._stack.push_async_callback(self.core.kubelets.close)
         settings = uvicorn.Config(
@@ -221,7 +195,11 @@ class ApiServer:
             timeout_graceful_shutdown=int(self.config.shutdown_timeout),
         )
         settings.load()
-        self._listener = Listener(settings, Tls(self._serving_pair, self._client_ca), self.clock)
+        tls = Tls(
+            partial(certificates.serving_pair, self._folder, config),
+            partial(certificates.client_ca, self._folder, config),
+        )
+        self._listener = Listener(settings, tls, self.clock)
         self._stack.push_async_callback(self._stop_listening, self._listener)
         await self._listener.start(listener)
         self.port = listener.getsockname()[1]
@@ -236,7 +214,7 @@ class ApiServer:
         await listener.stop()
 
     def _kubelet_tls(self) -> ssl.SSLContext:
-        pair = self._folder.client(pki.APISERVER_KUBELET_CLIENT)
+        pair = certificates.kubelet_client_pair(self._folder)
         context = ssl.create_default_context(cafile=str(self._folder.ca_file))
         context.load_cert_chain(pair.certificate_file, pair.key_file)
         # A kubelet's address is the Node's; its certificate may name the node only. The authority is what counts.
@@ -264,6 +242,6 @@ class ApiServer:
         if self.port is None:
             listener = self._bind()
             await self._listen(listener)
-            self._kubernetes.endpoint = (self._advertised(), listener.getsockname()[1])
+            self._kubernetes.endpoint = (certificates.advertised(self.config), listener.getsockname()[1])
             await self._kubernetes.reconcile()
         return await asyncio.to_thread(self.kubeconfig_text)

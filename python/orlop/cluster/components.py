@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from ipaddress import ip_address, ip_network
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -14,6 +14,10 @@ from orlop.cluster.nodes import RealNode
 from orlop.cluster.runtimes import choose_runtime
 from orlop.cluster.settings import KUBELET_PORT, Settings, port_is_free, primary_address
 
+if TYPE_CHECKING:
+    from orlop.apiserver.config import Config
+    from orlop.pki.folder import Folder, KeyPair
+
 log = logging.get("cluster")
 
 Ready = Callable[[str], None]
@@ -22,10 +26,18 @@ Ready = Callable[[str], None]
 
 async def run_apiserver(settings: Settings, ready: Ready) -> None:
     """The API server with its store."""
-    from orlop.apiserver.config import Config
     from orlop.apiserver.server import ApiServer
 
-    config = Config(
+    async with ApiServer(apiserver_config(settings)):
+        ready(f"API server answers at {settings.server}")
+        await forever()
+
+
+def apiserver_config(settings: Settings) -> "Config":
+    """How the cluster's API server is to be."""
+    from orlop.apiserver.config import Config
+
+    return Config(
         data_dir=settings.data_dir,
         bind_address=settings.bind_address,
         secure_port=settings.secure_port,
@@ -35,9 +47,6 @@ async def run_apiserver(settings: Settings, ready: Ready) -> None:
         default_toleration_seconds=settings.default_toleration_seconds,
         history=tuple(settings.history),
     )
-    async with ApiServer(config):
-        ready(f"API server answers at {settings.server}")
-        await forever()
 
 
 async def run_manager(settings: Settings, ready: Ready) -> None:
@@ -176,11 +185,10 @@ async def real_kubelet(settings: Settings, node: RealNode, kind: str, client: An
     from orlop.kubelet.config import KubeletConfig
     from orlop.kubelet.kubelet import Kubelet
     from orlop.pki.folder import Folder
-    from orlop.pki.identities import Names
 
+    addresses = node_addresses(settings, node)
     pki = Folder(settings.pki, clock)
-    addresses = list(node.addresses) or host_addresses(settings)
-    pair = pki.kubelet(node.name, Names.of([node.name, *addresses, "127.0.0.1"]))
+    pair = kubelet_pair(pki, settings, node)
     bind = "0.0.0.0" if node.netns else settings.bind_address
     config = KubeletConfig(
         node_name=node.name,
@@ -198,6 +206,18 @@ async def real_kubelet(settings: Settings, node: RealNode, kind: str, client: An
     )
     runtime, network = make_runtime(settings, node, kind, clock, log_limits=config.log_limits())
     return Kubelet(client, clock, config, runtime, network)
+
+
+def kubelet_pair(folder: "Folder", settings: Settings, node: RealNode) -> "KeyPair":
+    """What the kubelet of a real node shows its clients."""
+    from orlop.pki.identities import Names
+
+    return folder.kubelet(node.name, Names.of([node.name, *node_addresses(settings, node), "127.0.0.1"]))
+
+
+def node_addresses(settings: Settings, node: RealNode) -> list[str]:
+    """Where others reach a real node, one per IP family of the pods."""
+    return list(node.addresses) or host_addresses(settings)
 
 
 def host_addresses(settings: Settings) -> list[str]:

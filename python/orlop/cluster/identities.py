@@ -1,19 +1,23 @@
-"""A kubeconfig for each component, with its own certificate."""
+"""A kubeconfig for each component, with its own certificate, and the certificates of those that serve."""
 
 import os
 from pathlib import Path
 
 import yaml
 
+from orlop.apiserver import certificates
 from orlop.clock import SystemClock
+from orlop.cluster import components
+from orlop.cluster.nodes import RealNode
 from orlop.cluster.settings import Settings
 from orlop.pki import identities
 from orlop.pki.folder import Folder
 from orlop.pki.kubeconfig import kubeconfig
 
 
-def write_all(settings: Settings, nodes: list[str]) -> None:
-    """Writes (or renews) the kubeconfigs of admin, controller manager, scheduler, proxy, DNS and kubelets."""
+def write_all(settings: Settings, nodes: list[str], real: list[RealNode]) -> None:
+    """Writes (or renews) the kubeconfigs of admin, controller manager, scheduler, proxy, DNS and the kubelets of
+    `nodes`, and the certificates with which the API server and the kubelets of `real` serve."""
     pki = Folder(settings.pki, SystemClock())
     who = {
         "admin": identities.ADMIN,
@@ -26,6 +30,9 @@ def write_all(settings: Settings, nodes: list[str]) -> None:
     for component, identity in who.items():
         document = kubeconfig(settings.name, settings.server, ca, pki.client(identity), user=identity.user)
         write_private(settings.kubeconfig(component), yaml.safe_dump(document, sort_keys=False))
+    certificates.make_all(pki, components.apiserver_config(settings))
+    for node in real:
+        components.kubelet_pair(pki, settings, node)
 
 
 def forget(settings: Settings, node: str) -> None:

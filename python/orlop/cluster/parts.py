@@ -59,8 +59,10 @@ def _node_part(settings: Settings, node: RealNode) -> Part:
     )
 
 
-def kubelet_identities(settings: Settings) -> list[str]:
-    """The names of all nodes."""
-    kind = choose_runtime(settings)
-    real = [node.name for node in real_nodes(settings)] if kind != "hollow" else []
-    return [*real, *components.hollow_names(settings, kind)]
+def write_identities(settings: Settings, kind: str) -> None:
+    """The kubeconfigs and certificates of all parts. `kind` is the runtime."""
+    from orlop.cluster import identities
+
+    real = real_nodes(settings) if kind != "hollow" else []
+    names = [*(node.name for node in real), *components.hollow_names(settings, kind)]
+    identities.write_all(settings, names, real)

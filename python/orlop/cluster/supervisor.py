@@ -10,6 +10,7 @@ import os
 import selectors
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -17,10 +18,11 @@ import msgspec
 
 from orlop import logging
 from orlop.clock import SystemClock
-from orlop.cluster import identities, sleeper
+from orlop.cluster import sleeper
+from orlop.cluster.apart import apart
 from orlop.cluster.child import UNUSABLE, preload, redirect, run_child
 from orlop.cluster.nodes import read_states
-from orlop.cluster.parts import Part, kubelet_identities, parts
+from orlop.cluster.parts import Part, parts, write_identities
 from orlop.cluster.runtimes import choose_runtime
 from orlop.cluster.settings import Settings, decode, encode, load
 
@@ -211,7 +213,7 @@ class Supervisor:
         """Makes the children those of the settings, without the nodes that a person took out."""
         self.settings = settings
         self._kind = choose_runtime(settings)
-        identities.write_all(settings, kubelet_identities(settings))
+        apart(partial(write_identities, settings, self._kind))
         before, self._parts = self._parts, parts(settings, self._kind)
         states = read_states(settings)
         for name, part in self._parts.items():

@@ -1,6 +1,7 @@
 """Making certificates: P-256 keys, a self-signed authority, and what it signs.
 
-Loading `cryptography.x509` takes some 30 ms, so only this module and the folder's first use of it do.
+Loading `cryptography.x509` takes some 30 ms and 16 MiB, so only this module does, and it is imported where something
+has to be made.
 """
 
 from collections.abc import Collection
@@ -13,12 +14,11 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from orlop.clock import Clock
+from orlop.pki.check import RENEW_BEFORE
 from orlop.pki.identities import Identity, Names
 
 AUTHORITY_LIFETIME = timedelta(days=3650)
 CERTIFICATE_LIFETIME = timedelta(days=365)
-RENEW_BEFORE = timedelta(days=90)
-"""A certificate with less time left is renewed: a machine may be off for a season and still start."""
 CLOCK_SKEW = timedelta(minutes=5)
 """Certificates begin this long ago, for clients whose clock is behind."""
 SHORT = timedelta(hours=8)
@@ -58,22 +58,6 @@ def lasts(certificate: x509.Certificate, now: float) -> bool:
     return certificate.not_valid_before_utc <= moment < certificate.not_valid_after_utc - RENEW_BEFORE
 
 
-def covers(certificate: x509.Certificate, names: Names) -> bool:
-    """Whether `certificate` may serve under all of `names`."""
-    try:
-        san = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return not names.dns and not names.addresses
-    return set(names.dns) <= set(san.get_values_for_type(x509.DNSName)) and set(names.addresses) <= set(
-        san.get_values_for_type(x509.IPAddress)
-    )
-
-
-def identifies(certificate: x509.Certificate, identity: Identity) -> bool:
-    """Whether `certificate` is for the user and the groups of `identity`."""
-    return certificate.subject == _subject(identity)
-
-
 def _subject(identity: Identity) -> x509.Name:
     organizations = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in identity.groups]
     return x509.Name([*organizations, x509.NameAttribute(NameOID.COMMON_NAME, identity.user)])
@@ -105,14 +89,6 @@ class Authority:
         """From PEM. Raises ValueError."""
         loaded = serialization.load_pem_private_key(key, None)
         return cls(x509.load_pem_x509_certificate(certificate), loaded, clock)  # type: ignore[arg-type]  # RSA signs too
-
-    def issued(self, certificate: x509.Certificate) -> bool:
-        """Whether this authority has signed `certificate`."""
-        try:
-            certificate.verify_directly_issued_by(self.certificate)
-        except Exception:  # what is raised depends on what is wrong: names, algorithm, signature
-            return False
-        return True
 
     def issue(self, key: SigningKey, identity: Identity, names: Names | None) -> x509.Certificate:
         """A certificate for `identity`'s `key`: a server's with `names`, a client's without."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from orlop.clock import Clock
+from orlop.pki import check
 from orlop.pki.identities import Identity, Names
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ class Folder:
     def ca(self) -> bytes:
         """The authority's certificate (PEM): what clients trust."""
         with self._turn():
-            self._load_authority()
+            if not self._authority_stays():
+                self._load_authority()
         return self.ca_file.read_bytes()
 
     def client(self, identity: Identity) -> KeyPair:
@@ -73,44 +75,65 @@ class Folder:
 
     def service_account_key(self) -> bytes:
         """The private key (PEM) that signs service account tokens; its public half is kept in `sa.pub`."""
-        from orlop.pki import authority as make
-
         with self._turn():
-            file = self.path / "sa.key"
+            file, public = self.path / "sa.key", self.path / "sa.pub"
             pem = _read(file)
-            if pem is None:
-                pem = make.key_pem(make.new_key())
-                write_private(file, pem)
-            public = self.path / "sa.pub"
-            if not public.exists():
+            if pem is None or not public.exists():
+                from orlop.pki import authority as make
+
+                if pem is None:
+                    pem = make.key_pem(make.new_key())
+                    write_private(file, pem)
                 write_private(public, make.public_pem(_load_key(file, pem)))
         return pem
 
     def due(self) -> bool:
         """Whether any certificate here would be renewed now. A long-running server asks once a day."""
+        now = self._clock.now()
+        return any(not self._lasts(file, now) for file in self.path.glob("*.crt"))
+
+    def _lasts(self, file: Path, now: float) -> bool:
+        key = file.with_suffix(".key")
+        if file == self.ca_file:
+            seen = check.authority(file, key)
+        else:
+            seen = check.pair(file, key, self.ca_file, serving=True) or check.pair(
+                file, key, self.ca_file, serving=False
+            )
+        if seen is not None:
+            return seen.lasts(now)
         from orlop.pki import authority as make
 
-        now = self._clock.now()
-        return any(not make.lasts(_load_certificate(file), now) for file in self.path.glob("*.crt"))
+        return make.lasts(_load_certificate(file), now)
 
     def _pair(self, identity: Identity, names: Names | None) -> KeyPair:
+        with self._turn():
+            certificate_file, key_file = self._files(identity.file)
+            if not self._authority_stays() or not self._stays(identity, names):
+                self._make(identity, names)
+            return KeyPair(certificate_file, key_file, certificate_file.read_bytes(), key_file.read_bytes())
+
+    def _authority_stays(self) -> bool:
+        seen = check.authority(*self._files("ca"))
+        return seen is not None and seen.lasts(self._clock.now())
+
+    def _stays(self, identity: Identity, names: Names | None) -> bool:
+        seen = check.pair(*self._files(identity.file), self.ca_file, serving=names is not None)
+        return (
+            seen is not None
+            and seen.lasts(self._clock.now())
+            and seen.identifies(identity)
+            and (names is None or seen.covers(names))
+        )
+
+    def _make(self, identity: Identity, names: Names | None) -> None:
+        """A certificate of `identity` in place of one that is missing, is due or serves no more."""
         from orlop.pki import authority as make
 
-        with self._turn():
-            authority = self._load_authority()
-            certificate_file, key_file = self._files(identity.file)
-            key = self._load_or_create_key(key_file)
-            certificate = _load_certificate(certificate_file) if certificate_file.exists() else None
-            if (
-                certificate is None
-                or not make.belongs(certificate, key)
-                or not make.lasts(certificate, self._clock.now())
-                or not make.identifies(certificate, identity)
-                or not authority.issued(certificate)
-                or (names is not None and not make.covers(certificate, names))
-            ):
-                write_private(certificate_file, make.certificate_pem(authority.issue(key, identity, names)))
-            return KeyPair(certificate_file, key_file, certificate_file.read_bytes(), key_file.read_bytes())
+        authority = self._load_authority()
+        certificate_file, key_file = self._files(identity.file)
+        key = self._load_or_create_key(key_file)
+        write_private(certificate_file, make.certificate_pem(authority.issue(key, identity, names)))
 
     def _load_authority(self) -> "Authority":
         from orlop.pki import authority as make

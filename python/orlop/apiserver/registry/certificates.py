@@ -1,7 +1,5 @@
 """Rules of certificates.k8s.io: pkg/apis/certificates/validation, pkg/registry/certificates."""
 
-from cryptography import x509
-
 from orlop.api.errors import IMMUTABLE, FieldError, duplicate, forbidden_field, invalid_value, required
 from orlop.api.types import certificates_v1
 from orlop.apiserver.auth.user import User
@@ -181,6 +179,8 @@ def _request(data: bytes) -> str:
     """What is wrong with a PEM certificate request; nothing when it is right."""
     if BEGIN not in data or END not in data:
         return "PEM block type must be CERTIFICATE REQUEST"
+    from cryptography import x509  # here: it costs the server 16 MiB, and few clusters ask for certificates
+
     try:
         x509.load_pem_x509_csr(data)
     except ValueError as error:
@@ -216,6 +216,8 @@ class ClusterTrustBundles(Strategy):
             words = "at least one trust anchor must be provided"
             errors.append(invalid_value("spec.trustBundle", "<value omitted>", words))
         else:
+            from cryptography import x509
+
             try:
                 x509.load_pem_x509_certificates(spec.trust_bundle.encode())
             except ValueError as error:
