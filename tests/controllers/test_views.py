@@ -18,6 +18,7 @@ def test_every_projected_field_has_its_kubernetes_name() -> None:
         (views.PodConditionView, core_v1.PodCondition),
         (views.ContainerStatusView, core_v1.ContainerStatus),
         (views.ContainerPortsView, core_v1.Container),
+        (views.VolumeView, core_v1.Volume),
     ):
         names = json_names(whole)
         for attribute, name in json_names(view).items():

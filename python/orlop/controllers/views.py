@@ -43,6 +43,7 @@ class VolumeView(ApiStruct):
 
     name: str = ""
     persistent_volume_claim: ClaimSourceView | None = None
+    ephemeral: core_v1.EphemeralVolumeSource | None = None
 
 
 class NodeFieldsView(ApiStruct):
