@@ -28,6 +28,15 @@ PVC_PROTECTION = "kubernetes.io/pvc-protection"
 PV_PROTECTION = "kubernetes.io/pv-protection"
 VAC_PROTECTION = "kubernetes.io/vac-protection"
 
+LOCAL_PATH = "orlop/local-path"
+"""The provisioner of directories on nodes."""
+LOCAL_PATH_ROOT = "orlop/local-path-directory"
+"""On a Node: where its kubelet keeps such directories."""
+LOCAL_PATH_NODE = "orlop/local-path-node"
+"""On a volume: the node that has, or will have, its directory."""
+LOCAL_PATH_FINALIZER = "orlop/local-path-directory"
+"""On a volume whose directory exists: its node takes it off when the directory is gone."""
+
 
 def claim_class(claim: core_v1.PersistentVolumeClaim) -> str:
     """The class a claim asks for; "" for none."""
@@ -89,12 +98,12 @@ def mismatch(volume: core_v1.PersistentVolume, claim: core_v1.PersistentVolumeCl
         return "requested PV is too small"
     if volume_class(volume) != claim_class(claim):
         return "storageClassName does not match"
+    if not same_attributes_class(volume, claim):
+        return "volumeAttributesClassName does not match"
     if modes_differ(volume, claim):
         return "incompatible volumeMode"
     if not set(claim.spec.access_modes) <= set(volume.spec.access_modes):
         return "incompatible accessMode"
-    if not same_attributes_class(volume, claim):
-        return "volumeAttributesClassName does not match"
     return ""
 
 

@@ -53,7 +53,7 @@ def all_controllers(options: Options) -> list[Controller]:
     from orlop.controllers.nodeipam import NodeIPAMController
     from orlop.controllers.nodelifecycle import NodeLifecycleController
     from orlop.controllers.nodettl import NodeTTLController
-    from orlop.controllers.persistentvolume import PersistentVolumeBinder
+    from orlop.controllers.persistentvolume import volume_controllers
     from orlop.controllers.podautoscaler import HorizontalPodAutoscalerController
     from orlop.controllers.podgc import PodGCController
     from orlop.controllers.replicaset import ReplicaSetController, ReplicationControllerController
@@ -95,7 +95,7 @@ def all_controllers(options: Options) -> list[Controller]:
         certificates.CSRApprovingController(),
         certificates.CSRCleanerController(),
         certificates.PodCertificateRequestCleaner(),
-        PersistentVolumeBinder(),
+        *volume_controllers(),
     ]
     if options.cluster_cidr:
         controllers.append(NodeIPAMController(options.cluster_cidr.split(","), options.service_cidr.split(",")))

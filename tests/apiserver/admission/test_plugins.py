@@ -5,6 +5,8 @@ import asyncio
 from tests.apiserver.conftest import PODS, Api, pod
 
 ACCOUNTS = "/api/v1/namespaces/default/serviceaccounts"
+CLAIMS = "/api/v1/namespaces/default/persistentvolumeclaims"
+STORAGE = "/apis/storage.k8s.io/v1/storageclasses"
 CLASSES = "/apis/scheduling.k8s.io/v1/priorityclasses"
 
 
@@ -77,3 +79,47 @@ async def test_priority_classes(api: Api) -> None:
 async def test_a_new_node_takes_no_pods_yet(api: Api) -> None:
     made = await api.made("/api/v1/nodes", {"metadata": {"name": "n"}})
     assert made["spec"]["taints"] == [{"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}]
+
+
+def claim(name: str, **spec: object) -> dict[str, object]:
+    asked = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    return {"metadata": {"name": name}, "spec": {**asked, **spec}}
+
+
+async def test_storage_is_protected_from_the_start(api: Api) -> None:
+    made = await api.made(CLAIMS, claim("a"))
+    assert made["metadata"]["finalizers"] == ["kubernetes.io/pvc-protection"]
+    spec = {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": "/a"}}
+    volume = await api.made("/api/v1/persistentvolumes", {"metadata": {"name": "a"}, "spec": spec})
+    assert volume["metadata"]["finalizers"] == ["kubernetes.io/pv-protection"]
+
+
+async def test_the_newest_default_class_is_for_claims_that_name_none(api: Api) -> None:
+    assert "storageClassName" not in (await api.made(CLAIMS, claim("before")))["spec"]
+    mark = {"storageclass.kubernetes.io/is-default-class": "true"}
+    await api.made(STORAGE, {"metadata": {"name": "usual", "annotations": mark}, "provisioner": "example.com/a"})
+    await api.made(STORAGE, {"metadata": {"name": "other"}, "provisioner": "example.com/a"})
+    assert (await api.made(CLAIMS, claim("after")))["spec"]["storageClassName"] == "usual"
+    assert (await api.made(CLAIMS, claim("none", storageClassName="")))["spec"]["storageClassName"] == ""
+    assert (await api.made(CLAIMS, claim("own", storageClassName="other")))["spec"]["storageClassName"] == "other"
+
+
+async def test_a_claim_grows_when_it_is_bound_and_its_class_allows_it(api: Api) -> None:
+    await api.made(STORAGE, {"metadata": {"name": "fixed"}, "provisioner": "example.com/a"})
+    elastic = {"metadata": {"name": "elastic"}, "provisioner": "example.com/a", "allowVolumeExpansion": True}
+    await api.made(STORAGE, elastic)
+    merge = "application/merge-patch+json"
+    more = {"spec": {"resources": {"requests": {"storage": "2Gi"}}}}
+    for name in ("fixed", "elastic"):
+        await api.made(CLAIMS, claim(name, storageClassName=name))
+        early = await api("PATCH", f"{CLAIMS}/{name}", more, merge)
+        assert early.message.endswith("Only bound persistent volume claims can be expanded")
+        bound = {"status": {"phase": "Bound", "capacity": {"storage": "1Gi"}}}
+        assert (await api("PATCH", f"{CLAIMS}/{name}/status", bound, merge)).status == 200
+    refused = await api("PATCH", f"{CLAIMS}/fixed", more, merge)
+    assert (refused.status, refused.message) == (
+        403,
+        'persistentvolumeclaims "fixed" is forbidden: only dynamically provisioned pvc can be resized and the '
+        "storageclass that provisions the pvc must support resize",
+    )
+    assert (await api("PATCH", f"{CLAIMS}/elastic", more, merge)).status == 200

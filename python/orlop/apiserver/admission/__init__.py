@@ -10,13 +10,16 @@ from orlop.apiserver.admission.certificates import (
     CertificateSubjectRestriction,
     ClusterTrustBundleAttest,
 )
+from orlop.apiserver.admission.defaultstorageclass import DefaultStorageClass
 from orlop.apiserver.admission.defaulttolerationseconds import DefaultTolerationSeconds
 from orlop.apiserver.admission.limitranger import LimitRanger
 from orlop.apiserver.admission.namespacelifecycle import NamespaceLifecycle
 from orlop.apiserver.admission.noderestriction import NodeRestriction
+from orlop.apiserver.admission.persistentvolumeclaimresize import PersistentVolumeClaimResize
 from orlop.apiserver.admission.priority import Priority
 from orlop.apiserver.admission.rbacescalation import RbacEscalation
 from orlop.apiserver.admission.serviceaccount import ServiceAccount
+from orlop.apiserver.admission.storageobjectinuseprotection import StorageObjectInUseProtection
 from orlop.apiserver.admission.taintnodesbycondition import TaintNodesByCondition
 from orlop.apiserver.auth import Authorizer
 from orlop.apiserver.config import Config
@@ -31,6 +34,9 @@ PLUGINS: list[type[Admission]] = [
     TaintNodesByCondition,
     Priority,
     DefaultTolerationSeconds,
+    StorageObjectInUseProtection,
+    DefaultStorageClass,
+    PersistentVolumeClaimResize,
     CertificateApproval,
     CertificateSigning,
     ClusterTrustBundleAttest,

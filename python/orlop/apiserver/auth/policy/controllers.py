@@ -151,6 +151,15 @@ def _rules() -> dict[str, list[PolicyRule]]:
             allow("get", "core", "configmaps", names="kube-apiserver-legacy-service-account-token-tracking"),
             allow("delete patch", "core", "secrets"),
         ],
+        # orlop's own: volumes that are directories of nodes
+        "local-path-provisioner": [
+            allow(f"create delete {READ} update", "core", "persistentvolumes"),
+            allow(f"{READ} update", "core", "persistentvolumeclaims"),
+            allow("update", "core", "persistentvolumeclaims/status"),
+            allow(f"create {READ}", STORAGE, "storageclasses"),
+            allow(READ, "core", "nodes"),
+            EVENTS,
+        ],
         "namespace-controller": [
             allow(f"delete {READ}", "core", "namespaces"),
             allow("update", "core", "namespaces/finalize namespaces/status"),
