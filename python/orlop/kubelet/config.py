@@ -50,6 +50,11 @@ class KubeletConfig(msgspec.Struct, kw_only=True):
         """Both, for the runtime. Raises ValueError naming the field that is wrong."""
         return log_limits(self.container_log_max_size, self.container_log_max_files)
 
+    @property
+    def local_path_dir(self) -> Path:
+        """Where the directories are that are volumes of the local-path provisioner."""
+        return self.root_dir / "local-path"
+
 
 def log_limits(max_size: str, max_files: int) -> LogLimits:
     """What containerLogMaxSize (a quantity) and containerLogMaxFiles mean. Raises ValueError naming the wrong one."""

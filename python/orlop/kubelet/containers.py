@@ -221,6 +221,8 @@ def volume_mounts(
     """The container's mounts of the pod's volumes. Raises VolumeError. Blocks: call it in a thread."""
     mounts = []
     user = security(pod, container).run_as_user
+    claims = ((volume.name, volume.persistent_volume_claim) for volume in pod.spec.volumes)
+    read_only = {name for name, claim in claims if claim is not None and claim.read_only}
     for mount in container.volume_mounts:
         path = paths.get(mount.name)
         if path is None:
@@ -232,7 +234,7 @@ def volume_mounts(
             v.Mount(
                 container_path=mount.mount_path,
                 host_path=str(path),
-                readonly=mount.read_only,
+                readonly=mount.read_only or mount.name in read_only,
                 propagation=_PROPAGATION.get(mount.mount_propagation or "", "private"),  # type: ignore[arg-type]
             )
         )

@@ -1,7 +1,7 @@
 """The kubelet: one node's agent. It follows the pods bound to its node and makes the node look like them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from orlop import logging, tasks
@@ -26,6 +26,8 @@ from orlop.kubelet.runtime import base, values as v
 from orlop.kubelet.services import Services, container_reference
 from orlop.kubelet.sources import Sources
 from orlop.kubelet.statuses import StatusManager
+from orlop.kubelet.volumes.claims import ClaimVolumes
+from orlop.kubelet.volumes.localpath import LocalPaths
 from orlop.kubelet.volumes.manager import Volumes
 from orlop.kubelet.volumes.tokens import Tokens
 
@@ -59,11 +61,13 @@ class Kubelet:
             None if config.simulated else Informer(client, core_v1.Service)
         )
         self._handlers = Handlers(runtime)
+        self._local_paths = LocalPaths(config.local_path_dir, config.node_name, client, clock, self._group)
         self._parts = self._services()
 
     def _services(self) -> Services:
         facts = NodeFacts(self.config.node_name, list(self.config.node_ips), self.node.capacity)
         sources = Sources(self._client, self._group, lambda uid: self._wake(uid, volumes=True))
+        claims = ClaimVolumes(self._client, self.config.node_name, self._node_labels, self._local_paths)
         ask = self._simulated_ask if isinstance(self._runtime, base.SimulatedProbes) else self._ask()
         prober = Prober(self._clock, self._group, ask, self._wake, self._unhealthy)
         return Services(
@@ -72,7 +76,7 @@ class Kubelet:
             runtime=self._runtime,
             runtime_name="",
             sources=sources,
-            volumes=Volumes(self.config.root_dir, sources, Tokens(self._client, self._clock), facts),
+            volumes=Volumes(self.config.root_dir, sources, Tokens(self._client, self._clock), facts, claims),
             handlers=self._handlers,
             prober=prober,
             restarts=Backoff(self._clock),
@@ -100,6 +104,10 @@ class Kubelet:
             return []
         await informer.synced()
         return informer.list()
+
+    def _node_labels(self) -> Mapping[str, str]:
+        node = self._nodes.get("", self.config.node_name)
+        return node.metadata.labels if node is not None else self.node.labels
 
     def _ask(self) -> probes.Ask:
         def ip_of(uid: str) -> str:
@@ -240,6 +248,8 @@ class Kubelet:
         orphans = Orphans(self._runtime, None if self.config.simulated else self._parts.volumes)
         while not await orphans.remove(lambda: {p.metadata.uid for p in self.pods.list()} | self._workers.keys()):
             await self._clock.sleep(RETRY_MAX)
+        if not self.config.simulated:
+            await self._local_paths.resume()  # now that nothing uses them but pods that are known
 
     def _unhealthy(self, pod: core_v1.Pod, container: core_v1.Container, message: str) -> None:
         self._recorder.event(container_reference(pod, container), "Warning", "Unhealthy", message)

@@ -15,6 +15,7 @@ import msgspec
 from orlop import logging, tasks
 from orlop.api import errors, quantity
 from orlop.api.types import coordination_v1, core_v1, meta_v1
+from orlop.api.volumes import LOCAL_PATH_ROOT
 from orlop.client.client import Client
 from orlop.clock import Clock, rfc3339, rfc3339_micro
 from orlop.kubelet.config import KubeletConfig
@@ -107,16 +108,23 @@ class NodeAgent:
                 )
                 await self._clock.sleep(RETRY_SECONDS)
 
-    async def _register(self) -> core_v1.Node:
-        config = self._config
+    @property
+    def labels(self) -> dict[str, str]:
+        """What the node is registered with."""
         architecture = system_info("").architecture
-        labels = {
-            "kubernetes.io/hostname": config.node_name,
+        return {
+            "kubernetes.io/hostname": self._config.node_name,
             "kubernetes.io/os": "linux",
             "kubernetes.io/arch": architecture,
             "beta.kubernetes.io/os": "linux",
             "beta.kubernetes.io/arch": architecture,
-        } | config.labels
+        } | self._config.labels
+
+    async def _register(self) -> core_v1.Node:
+        config, labels = self._config, self.labels
+        annotations = {"volumes.kubernetes.io/controller-managed-attach-detach": "true"}
+        if not config.simulated:
+            annotations[LOCAL_PATH_ROOT] = str(config.local_path_dir)
         taints = []
         for text in config.taints:
             rest, _, effect = text.rpartition(":")
@@ -126,7 +134,7 @@ class NodeAgent:
             metadata=meta_v1.ObjectMeta(
                 name=config.node_name,
                 labels=labels,
-                annotations={"volumes.kubernetes.io/controller-managed-attach-detach": "true"},
+                annotations=annotations,
             ),
             spec=core_v1.NodeSpec(taints=taints),
             status=await self._status(core_v1.NodeStatus()),
@@ -136,10 +144,10 @@ class NodeAgent:
         except errors.AlreadyExists:
             pass
         existing = await self._client.get(core_v1.Node, config.node_name)
-        if any(existing.metadata.labels.get(k) != v for k, v in labels.items()):
-            existing = await self._client.patch(
-                core_v1.Node, config.node_name, None, {"metadata": {"labels": labels}}, type="merge"
-            )
+        before = existing.metadata
+        if {**before.labels, **labels} != before.labels or {**before.annotations, **annotations} != before.annotations:
+            patch = {"metadata": {"labels": labels, "annotations": annotations}}
+            existing = await self._client.patch(core_v1.Node, config.node_name, None, patch, type="merge")
         return existing
 
     async def run(self) -> None:

@@ -58,7 +58,7 @@ class Syncer:
         try:
             await self._volumes()
         except VolumeError as error:
-            self._s.events.event(state.pod, "Warning", "FailedMount", str(error))
+            self._s.events.event(state.pod, "Warning", error.reason, str(error))
             state.publish(sandbox, statuses)
             self._s.prober.follow(state.pod, statuses)
             return self._again("volumes")

@@ -17,6 +17,8 @@ class ClusterEvent(Flag):
     ASSIGNED_POD_LABEL = auto()
     ASSIGNED_POD_FREED = auto()
     """An assigned pod was deleted, ended, or asks for less; or an assumed one was forgotten."""
+    STORAGE = auto()
+    """A claim of the pod, or some volume or storage class, came or changed."""
 
 
 _NODE_BITS = (
@@ -35,6 +37,8 @@ HELPS: dict[str, ClusterEvent] = {
     "NodeAffinity": ClusterEvent.NODE_ADD | ClusterEvent.NODE_LABEL,
     "NodePorts": ClusterEvent.NODE_ADD | ClusterEvent.ASSIGNED_POD_FREED,
     "NodeResourcesFit": ClusterEvent.NODE_ADD | ClusterEvent.NODE_ALLOCATABLE | ClusterEvent.ASSIGNED_POD_FREED,
+    "VolumeRestrictions": ClusterEvent.NODE_ADD | ClusterEvent.ASSIGNED_POD_FREED | ClusterEvent.STORAGE,
+    "VolumeBinding": ClusterEvent.NODE_ADD | ClusterEvent.NODE_LABEL | ClusterEvent.NODE_TAINT | ClusterEvent.STORAGE,
     "PodTopologySpread": (
         ClusterEvent.NODE_ADD
         | ClusterEvent.NODE_DELETE

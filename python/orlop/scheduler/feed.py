@@ -13,6 +13,7 @@ from orlop.scheduler import events
 from orlop.scheduler.events import ClusterEvent
 from orlop.scheduler.queue import Item, SchedulingQueue
 from orlop.scheduler.report import GATED_MESSAGE, Reporter
+from orlop.scheduler.volumebinding import VolumeBinder
 
 _log = logging.get("scheduler")
 
@@ -41,10 +42,17 @@ class Feed:
     """The raw handlers of the scheduler's informers. An object that cannot be read is reported and passed over."""
 
     def __init__(
-        self, core: SchedulerCore, queue: SchedulingQueue, reporter: Reporter, clock: Clock, names: Container[str]
+        self,
+        core: SchedulerCore,
+        queue: SchedulingQueue,
+        volumes: VolumeBinder,
+        reporter: Reporter,
+        clock: Clock,
+        names: Container[str],
     ) -> None:
         self._core = core
         self._queue = queue
+        self._volumes = volumes
         self._reporter = reporter
         self._clock = clock
         self._names = names
@@ -76,6 +84,7 @@ class Feed:
         """A Pod was added, changed or deleted. One that ends may come as deleted: the informer's selector says so."""
         if type == "DELETED":
             self._queue.delete((namespace, name))
+            self._volumes.pod((namespace, name), None)
             if self._core.delete_pod(namespace, name):
                 self._queue.happened(ClusterEvent.ASSIGNED_POD_FREED)
             return
@@ -84,10 +93,13 @@ class Feed:
         except ValueError as error:
             self._unreadable(namespace, name, value, str(error))
             return
-        self._queue.happened(events.of_pod(facts.changed))
         if facts.ended or facts.node:
             self._queue.delete((namespace, name))
-        elif facts.scheduler_name in self._names:
+        self._volumes.pod((namespace, name), None if facts.ended else value, placed=bool(facts.node))
+        self._queue.happened(events.of_pod(facts.changed))
+        if facts.ended or facts.node:
+            return
+        if facts.scheduler_name in self._names:
             self._waits(facts)
 
     def _waits(self, facts: PodFacts) -> None:
@@ -95,6 +107,7 @@ class Feed:
         known = item is not None and item.uid == facts.uid
         if facts.terminating:
             self._queue.delete((facts.namespace, facts.name))
+            self._volumes.wake()
             if item is not None and known:
                 self._reporter.skipped(item)
         elif item is not None and known:

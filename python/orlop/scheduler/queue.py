@@ -14,6 +14,7 @@ due. With an empty queue nothing runs.
 
 import asyncio
 import heapq
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import count
@@ -100,7 +101,8 @@ class SchedulingQueue:
         self._news = asyncio.Event()
         self._earlier = asyncio.Event()
         self._event_count = 0
-        self._events: list[tuple[int, ClusterEvent]] = []
+        self._events: dict[ClusterEvent, int] = {}
+        """What has happened since the oldest pod in flight was taken out, with the number of the last time."""
         self._in_flight = 0
 
     def __len__(self) -> int:
@@ -184,7 +186,7 @@ class SchedulingQueue:
         item.refusals += 1
         item.helped_by = helped_by
         item.due = self._clock.monotonic() + backoff(item.refusals)
-        missed = any(number > item.popped and event & helped_by for number, event in self._events)
+        missed = any(number > item.popped and event & helped_by for event, number in self._events.items())
         self._put(item, Place.GATED if item.gated else Place.BACKOFF if missed else Place.UNSCHEDULABLE)
 
     def fail(self, item: Item) -> None:
@@ -195,13 +197,18 @@ class SchedulingQueue:
         item.due = self._clock.monotonic() + backoff(item.errors)
         self._put(item, Place.GATED if item.gated else Place.BACKOFF)
 
-    def happened(self, event: ClusterEvent) -> None:
-        """Moves every pod that `event` may help to active, or to backoff while its time is not over."""
+    def happened(self, event: ClusterEvent, only: Iterable[Key] | None = None) -> None:
+        """Moves every pod that `event` may help to active, or to backoff while its time is not over.
+
+        `only` names the pods that it concerns."""
         if not event:
             return
         self._note(event)
-        for item in [item for item in self._unschedulable.values() if item.helped_by & event]:
-            self._requeue(item)
+        waiting = self._unschedulable
+        items = list(waiting.values()) if only is None else [waiting[key] for key in only if key in waiting]
+        for item in items:
+            if item.helped_by & event:
+                self._requeue(item)
 
     async def run(self) -> None:
         """Moves pods whose time has come, until cancelled."""
@@ -222,7 +229,7 @@ class SchedulingQueue:
         """Remembers an event for the pods that are being tried just now."""
         self._event_count += 1
         if self._in_flight:
-            self._events.append((self._event_count, event))
+            self._events[event] = self._event_count
 
     def _leave(self, item: Item) -> None:
         if item.place is Place.UNSCHEDULABLE:

@@ -1,7 +1,8 @@
 """The scheduler: watch → queue → core → assume → bind."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import Any
 
 from orlop import logging
@@ -11,10 +12,13 @@ from orlop.client import Client, Head, Informer, LeaderElector, Recorder
 from orlop.clock import Clock
 from orlop.native import Decision, SchedulerCore
 from orlop.scheduler import events, metrics
+from orlop.scheduler.decide import Outcome, VolumeDecider, outcome_of
 from orlop.scheduler.events import ClusterEvent
 from orlop.scheduler.feed import Feed
-from orlop.scheduler.queue import Item, Place, SchedulingQueue
+from orlop.scheduler.podvolumes import BINDING, PodVolumes
+from orlop.scheduler.queue import Item, Key, Place, SchedulingQueue
 from orlop.scheduler.report import PodHead, Reporter
+from orlop.scheduler.volumebinding import BindingFailed, NodeLabels, Plan, VolumeBinder
 from orlop.tasks import Group, in_thread, run_all
 
 DEFAULT_NAME = "default-scheduler"
@@ -35,14 +39,8 @@ NOT_ENDED = "status.phase!=Succeeded,status.phase!=Failed"
 _log = logging.get("scheduler")
 
 
-class NodeHead(Head):
-    """What the scheduler's cache holds of a node; all else is in the core's table."""
-
-    __kind__ = core_v1.Node
-
-
 class NamespaceHead(Head):
-    """As `NodeHead`, of a namespace."""
+    """What the scheduler's cache holds of a namespace; all else is in the core's table."""
 
     __kind__ = core_v1.Namespace
 
@@ -75,8 +73,13 @@ class Scheduler:
         self.core = SchedulerCore(clock.random.getrandbits(64) if seed is None else seed)
         self.queue = SchedulingQueue(clock)
         self._reporter = Reporter(client, clock, self._names)
-        self._feed = Feed(self.core, self.queue, self._reporter, clock, frozenset(self._names))
+        self._volumes = VolumeBinder(client, clock, self._storage_changed)
+        self._nodes: Informer[NodeLabels] = Informer(client, NodeLabels)
+        self._decider = VolumeDecider(self.core, self._volumes, self._node_labels)
+        self._feed = Feed(self.core, self.queue, self._volumes, self._reporter, clock, frozenset(self._names))
         self._bindings = Group(self._task_failed)
+        self._volume_bindings = Group(self._task_failed)
+        """Pods whose volumes are being bound. How long that takes is up to others: no room of `_bindings` is theirs."""
         self._room = asyncio.Event()
         self._ready = asyncio.Event()
 
@@ -90,7 +93,8 @@ class Scheduler:
         change does not count, nor does what is on its way from the server."""
         counts = self.queue.counts()
         busy = counts[Place.ACTIVE] + counts[Place.IN_FLIGHT]
-        return self._ready.is_set() and busy == 0 and len(self._bindings) == 0 and self._reporter.idle
+        binding = len(self._bindings) + len(self._volume_bindings)
+        return self._ready.is_set() and busy == 0 and binding == 0 and self._reporter.idle
 
     async def run(self) -> None:
         """Runs until cancelled. Raises LeadershipLost when the lease is lost: end the process then."""
@@ -106,15 +110,15 @@ class Scheduler:
             await elector.run(self._run)
 
     async def _run(self) -> None:
-        nodes = Informer(self._client, NodeHead)
+        nodes = self._nodes
         namespaces = Informer(self._client, NamespaceHead)
         pods = Informer(self._client, PodHead, fields=NOT_ENDED)
         nodes.add_raw_handler(self._feed.node)
         namespaces.add_raw_handler(self._feed.namespace)
         pods.add_raw_handler(self._feed.pod)
         try:
-            async with self._bindings:
-                informers = (nodes, namespaces, pods)
+            async with self._bindings, self._volume_bindings:
+                informers: list[Informer[Any]] = [nodes, namespaces, pods, *self._volumes.informers]
                 await run_all(
                     *(informer.run() for informer in informers),
                     self.queue.run(),
@@ -134,11 +138,31 @@ class Scheduler:
                 self._room.clear()
                 await self._room.wait()
             batch = await self.queue.pop(min(MAX_BATCH, MAX_BINDINGS - len(self._bindings)))
-            for item, decision in zip(batch, await self._decide(batch), strict=True):
-                self._act(item, decision)
+            for item, outcome in zip(batch, await self._decide(batch), strict=True):
+                self._act(item, outcome)
 
-    async def _decide(self, batch: list[Item]) -> list[Decision]:
-        keys = [item.key for item in batch]
+    def _node_labels(self) -> dict[str, dict[str, str]]:
+        return {node.metadata.name: node.metadata.labels for node in self._nodes.items()}
+
+    def _storage_changed(self, pods: Iterable[Key] | None) -> None:
+        self.queue.happened(ClusterEvent.STORAGE, pods)
+
+    async def _decide(self, batch: list[Item]) -> list[Outcome]:
+        """In the order of the batch: pods between two with claims go to the core together."""
+        outcomes: list[Outcome] = []
+        for with_claims, items in groupby(batch, lambda item: self._volumes.waiting(item.key) is not None):
+            keys = [item.key for item in items]
+            if not with_claims:
+                outcomes += map(outcome_of, await self._decide_plain(keys))
+                continue
+            for key in keys:
+                waiting = self._volumes.waiting(key)  # it may be gone since
+                outcomes.append(
+                    outcome_of(self.core.schedule([key])[0]) if waiting is None else self._decider.decide(key, *waiting)
+                )
+        return outcomes
+
+    async def _decide_plain(self, keys: list[Key]) -> list[Decision]:
         started = self._clock.monotonic()
         nodes, _, _ = self.core.stats()
         if len(keys) * nodes <= INLINE_EVALUATIONS:
@@ -148,13 +172,18 @@ class Scheduler:
         metrics.decided(self._clock.monotonic() - started, len(keys))
         return decisions
 
-    def _act(self, item: Item, decision: Decision) -> None:
+    def _act(self, item: Item, decision: Outcome) -> None:
         if self.queue.get(item.key) is not item:
             # It was deleted (or made anew) while the core decided: what was assumed is not of this pod any more.
             if decision.node is not None and self.core.forget(item.namespace, item.name, item.uid):
                 self.queue.happened(ClusterEvent.ASSIGNED_POD_FREED)
+            if decision.plan is not None:
+                self._volumes.release(item.key, decision.plan)
         elif not decision.waiting:
             self.queue.done(item)
+        elif decision.volumes is not None and decision.plan is not None:
+            binding = self._bind_with_volumes(item, decision.volumes, decision.plan)
+            self._volume_bindings.start("bind volumes", binding)
         elif decision.node is not None:
             self._bindings.start("bind", self._bind(item, decision.node))
         else:
@@ -162,25 +191,47 @@ class Scheduler:
             self.queue.refuse(item, events.helped_by(decision.plugins))
             self._reporter.failed(item, "Unschedulable", decision.message)
 
-    async def _bind(self, item: Item, node: str) -> None:
+    async def _bind_with_volumes(self, item: Item, pod: PodVolumes, plan: Plan) -> None:
+        """Upstream's PreBind, then the binding."""
+        bound = False
+        try:
+            await self._volumes.bind(pod, plan, lambda: self.queue.get(item.key) is item)
+            bound = await self._bind(item, plan.node)
+        except (BindingFailed, errors.ApiError) as error:
+            if self.core.forget(item.namespace, item.name, item.uid):
+                self.queue.happened(ClusterEvent.ASSIGNED_POD_FREED)
+            if self.queue.get(item.key) is item:
+                metrics.attempted("error", item.scheduler_name)
+                self.queue.fail(item)
+                message = f'running PreBind plugin "{BINDING}": binding volumes: {error}'
+                _log.warning("error binding volumes; retrying", extra={"pod": "/".join(item.key), "error": str(error)})
+                self._reporter.failed(item, "SchedulerError", message)
+        finally:
+            if not bound:
+                self._volumes.release(item.key, plan)
+
+    async def _bind(self, item: Item, node: str) -> bool:
+        """Whether it is bound."""
         try:
             await self._client.bind(item.namespace, item.name, node, uid=item.uid)
         except errors.ApiError as error:
             if self.core.forget(item.namespace, item.name, item.uid):
                 self.queue.happened(ClusterEvent.ASSIGNED_POD_FREED)
             if self.queue.get(item.key) is not item:
-                return  # gone, or bound by somebody else, as the API has told meanwhile
+                return False  # gone, or bound by somebody else, as the API has told meanwhile
             metrics.attempted("error", item.scheduler_name)
             self.queue.fail(item)
             if not isinstance(error, errors.NotFound):
                 message = f'running Bind plugin "DefaultBinder": {error}'
                 _log.error("error scheduling pod; retrying", extra={"pod": "/".join(item.key), "error": str(error)})
                 self._reporter.failed(item, "SchedulerError", message)
+            return False
         else:
             self.queue.done(item)
             self._reporter.scheduled(item, node)
             metrics.attempted("scheduled", item.scheduler_name)
             metrics.scheduled(self._clock.monotonic() - item.created, item.attempts)
+            return True
         finally:
             self._room.set()
 

@@ -5,11 +5,14 @@ As plugin/pkg/admission/noderestriction. Where the Node authorizer sees only nam
 
 from typing import Any, NoReturn
 
+from msgspec.structs import replace
+
 from orlop.api import errors, scheme
 from orlop.api.types import authentication_v1, core_v1
+from orlop.api.volumes import LOCAL_PATH_FINALIZER
 from orlop.apiserver.admission.base import Admission, Attributes
 from orlop.apiserver.auth.attributes import Access, quote
-from orlop.apiserver.auth.node import NODE_LEASES, references
+from orlop.apiserver.auth.node import NODE_LEASES, is_kept_by, references
 from orlop.apiserver.auth.user import node_of
 
 MIRROR = "kubernetes.io/config.mirror"
@@ -34,7 +37,7 @@ OWN_PREFIXES = ("kubelet.kubernetes.io", "node.kubernetes.io")
 RESERVED_PREFIXES = ("kubernetes.io", "k8s.io")
 REQUEST_AUDIENCE = "request-serviceaccounts-token-audience"
 """The verb by which a rule lets kubelets ask for tokens for an audience (the rule's resource) that no pod mounts."""
-_RESOURCES = ("pods", "nodes", "serviceaccounts", "coordination.k8s.io/leases")
+_RESOURCES = ("pods", "nodes", "serviceaccounts", "persistentvolumes", "coordination.k8s.io/leases")
 _POD = scheme.by_resource("", "v1", "pods")
 _NODE = scheme.by_resource("", "v1", "nodes")
 
@@ -72,6 +75,8 @@ class NodeRestriction(Admission):
                 self._token(node, a, a.object)
             case "leases", _:
                 _own_lease(node, a)
+            case "persistentvolumes", _:
+                _own_directory(node, a)
 
     def _pod(self, node: str, a: Attributes) -> None:
         if a.operation == "CREATE":
@@ -167,6 +172,22 @@ def _audiences(pod: core_v1.Pod) -> set[str]:
         for source in volume.projected.sources
         if source.service_account_token
     }
+
+
+def _own_directory(node: str, a: Attributes) -> None:
+    """Of a volume that is its directory a kubelet says that the directory is there, and is not any more."""
+    old: core_v1.PersistentVolume | None = a.old
+    if a.operation != "UPDATE" or old is None or not is_kept_by(node, old.metadata.annotations):
+        _refuse(a, f"node {quote(node)} can only update persistent volumes that are its own directories")
+    if _without_ours(a.object) != _without_ours(old):
+        _refuse(a, f"node {quote(node)} can only set the finalizer {quote(LOCAL_PATH_FINALIZER)}")
+
+
+def _without_ours(volume: core_v1.PersistentVolume) -> core_v1.PersistentVolume:
+    meta = volume.metadata
+    finalizers = [f for f in meta.finalizers if f != LOCAL_PATH_FINALIZER]
+    kept = replace(meta, finalizers=finalizers, managed_fields=[], resource_version="", generation=0)
+    return replace(volume, metadata=kept)
 
 
 def _own_node(node: str, a: Attributes) -> None:

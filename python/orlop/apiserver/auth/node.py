@@ -5,11 +5,12 @@ upstream keeps a graph of these references, they are read from the node's pods w
 object that it mounts.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 import msgspec
 
+from orlop.api import volumes
 from orlop.api.types import core_v1
 from orlop.apiserver.auth.attributes import NO_OPINION, Attributes, Decision, quote
 from orlop.apiserver.auth.objects import Objects
@@ -105,6 +106,14 @@ class _VolumeSpec(msgspec.Struct, rename="camel"):
     volume_name: str = ""
 
 
+class _LocalPathMetadata(msgspec.Struct):
+    annotations: dict[str, str] = {}
+
+
+class _LocalPath(msgspec.Struct):
+    metadata: _LocalPathMetadata = msgspec.field(default_factory=_LocalPathMetadata)
+
+
 class _BoundClaim(msgspec.Struct):
     spec: _VolumeSpec = msgspec.field(default_factory=_VolumeSpec)
 
@@ -150,6 +159,7 @@ class NodeAuthorizer:
         self._rules = node_rules()
         self._pods = msgspec.json.Decoder(Pod)
         self._claims = msgspec.json.Decoder(_BoundClaim)
+        self._local_paths = msgspec.json.Decoder(_LocalPath)
 
     def authorize(self, user: User, asked: Attributes, field_selector: str = "") -> Decision:
         """`field_selector` is that of a list or watch: pods may be listed only for the kubelet's own node."""
@@ -187,11 +197,22 @@ class NodeAuthorizer:
         if asked.resource == "persistentvolumeclaims" and asked.subresource == "status":
             if asked.verb not in ("update", "patch"):
                 return Decision(False, "can only get/update/patch this type")
+        elif self._keeps(node, asked):
+            return _ALLOW
         elif asked.verb != "get":
             return Decision(False, "can only get individual resources of this type")
         elif asked.subresource:
             return Decision(False, "cannot get subresource")
         return self._related(node, asked)
+
+    def _keeps(self, node: str, asked: Attributes) -> bool:
+        """Whether the volume is a directory of the node, whose kubelet follows and releases it. Not upstream's.
+
+        What it may change is NodeRestriction's matter."""
+        if asked.resource != "persistentvolumes" or asked.subresource or asked.verb not in (*_READ, "patch"):
+            return False
+        found = self._objects.get(asked.resource, "", asked.name) if asked.name else None
+        return found is not None and is_kept_by(node, self._local_paths.decode(found[0]).metadata.annotations)
 
     def _service_account(self, node: str, asked: Attributes) -> Decision:
         if asked.verb == "get" and not asked.subresource:
@@ -252,6 +273,12 @@ class NodeAuthorizer:
             pod = self._pods.decode(item)
             for reference in references(pod):
                 yield pod.metadata.namespace, reference
+
+
+def is_kept_by(node: str, annotations: Mapping[str, str]) -> bool:
+    """Whether a volume with these annotations is a directory of the node."""
+    made_by = annotations.get(volumes.PROVISIONED_BY)
+    return made_by == volumes.LOCAL_PATH and annotations.get(volumes.LOCAL_PATH_NODE) == node
 
 
 def _selects(selector: str, field: str, value: str) -> bool:

@@ -52,6 +52,32 @@ def _mount_memory(path: Path, size: int | None, group: int | None) -> None:
         raise VolumeError(f"mount failed: tmpfs at {path}: {text}") from error
 
 
+def give_to_group(path: Path, group: int, *, read_only: bool, only_on_mismatch: bool) -> None:
+    """Gives everything below `path` to a group that may read it and, unless `read_only`, write it: fsGroup.
+
+    New files inherit the group. `only_on_mismatch` leaves all as it is where the top is right (fsGroupChangePolicy
+    OnRootMismatch). Bits as upstream's pkg/volume/volume_linux.go.
+    """
+    if os.geteuid() != 0:
+        return
+    bits = 0o440 if read_only else 0o660
+    of_directory = bits | 0o110 | stat.S_ISGID
+    top = path.stat()
+    if only_on_mismatch and top.st_gid == group and top.st_mode & of_directory == of_directory:
+        return
+    for folder, names, files in os.walk(path):
+        for name in [*files, *(n for n in names if os.path.islink(os.path.join(folder, n)))]:
+            _give(os.path.join(folder, name), group, bits)
+        _give(folder, group, of_directory)
+
+
+def _give(path: str, group: int, bits: int) -> None:
+    os.chown(path, -1, group, follow_symlinks=False)
+    mode = os.lstat(path).st_mode
+    if not stat.S_ISLNK(mode):
+        os.chmod(path, stat.S_IMODE(mode) | bits)
+
+
 def host_path(path: str, kind: str) -> Path:
     """The path itself, made or checked as hostPath's `type` says. Raises VolumeError in upstream's words."""
     target = Path(path)

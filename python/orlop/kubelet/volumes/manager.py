@@ -9,17 +9,28 @@ from orlop.api.types import core_v1
 from orlop.kubelet.fields import NodeFacts
 from orlop.kubelet.sources import Sources
 from orlop.kubelet.volumes import atomic, host, payload
+from orlop.kubelet.volumes.claims import ClaimVolumes, MountError
 from orlop.kubelet.volumes.payload import VolumeError
 from orlop.kubelet.volumes.tokens import Tokens
 
-SUPPORTED = ("emptyDir", "configMap", "secret", "projected", "downwardAPI", "hostPath")
+SUPPORTED = (
+    "emptyDir",
+    "configMap",
+    "secret",
+    "projected",
+    "downwardAPI",
+    "hostPath",
+    "persistentVolumeClaim",
+    "ephemeral",
+)
 
 
 class Volumes:
     """Makes, refreshes and removes volumes below `root`/pods/UID/volumes."""
 
-    def __init__(self, root: Path, sources: Sources, tokens: Tokens, node: NodeFacts) -> None:
+    def __init__(self, root: Path, sources: Sources, tokens: Tokens, node: NodeFacts, claims: ClaimVolumes) -> None:
         self._root = root
+        self._claims = claims
         self._sources = sources
         self._tokens = tokens
         self._node = node
@@ -34,6 +45,8 @@ class Volumes:
         for volume in pod.spec.volumes:
             try:
                 paths[volume.name] = await self._one(pod, volume, pod_ips)
+            except MountError:
+                raise
             except (VolumeError, OSError, errors.ApiError) as error:
                 raise VolumeError(f'MountVolume.SetUp failed for volume "{volume.name}" : {error}') from error
         return paths
@@ -48,6 +61,8 @@ class Volumes:
             limit = quantity.value(volume.empty_dir.size_limit) if volume.empty_dir.size_limit else None
             await asyncio.to_thread(host.empty_dir, path, volume.empty_dir.medium, limit, group)
             return path
+        if volume.persistent_volume_claim or volume.ephemeral:
+            return await self._claims.path(pod, volume)
         kind, files = await self._files(pod, volume, pod_ips)
         path = base / f"kubernetes.io~{kind}" / volume.name
         await asyncio.to_thread(atomic.write, path, files, group)
@@ -89,11 +104,13 @@ class Volumes:
         """Removes the pod's volumes: it has ended, but what it left else (messages) is still asked for."""
         self._tokens.forget(uid)
         await asyncio.to_thread(host.remove, self.pod_directory(uid) / "volumes")
+        self._claims.release(uid)
 
     async def tear_down(self, uid: str) -> None:
         """Removes everything of the pod from the node."""
         self._tokens.forget(uid)
         await asyncio.to_thread(host.remove, self.pod_directory(uid))
+        self._claims.release(uid)
 
     def known_pods(self) -> set[str]:
         """Uids of pods that have a directory here, from this or an earlier run."""

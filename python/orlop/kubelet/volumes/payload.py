@@ -14,7 +14,10 @@ Tokens = Callable[[core_v1.Pod, core_v1.ServiceAccountTokenProjection], Awaitabl
 
 
 class VolumeError(Exception):
-    """The volume cannot be set up (yet): the pod waits with reason ContainerCreating and an event FailedMount."""
+    """The volume cannot be set up (yet): the pod waits with reason ContainerCreating and an event that says why."""
+
+    reason = "FailedMount"
+    """The event's reason."""
 
 
 def _checked(path: str) -> str:

@@ -1,0 +1,109 @@
+"""Decides for a batch of pods: the core alone for those without claims, the core and `volumebinding` for the others."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import NamedTuple
+
+from orlop.native import Decision, SchedulerCore
+from orlop.scheduler.podvolumes import BINDING, ONE_POD, RESTRICTIONS, Nodes, PodVolumes, Unfit, narrow
+from orlop.scheduler.queue import Key
+from orlop.scheduler.volumebinding import Plan, VolumeBinder
+
+LATER_FILTERS = frozenset({"PodTopologySpread", "InterPodAffinity"})
+"""Filters of the core that upstream runs after those of volumes: where both refuse, the volumes' reason is told."""
+NOT_HELPFUL = "Preemption is not helpful for scheduling"
+NO_VICTIMS = "No preemption victims found for incoming pod"
+NEVER = "not eligible due to preemptionPolicy=Never."
+
+
+class Outcome(NamedTuple):
+    """What was decided for one pod. `Decision` has the words for the first four."""
+
+    waiting: bool
+    node: str | None
+    message: str
+    plugins: list[str]
+    volumes: PodVolumes | None = None
+    """The pod's claims, where it has some."""
+    plan: Plan | None = None
+    """What is to be written of them before the pod is bound."""
+
+
+def outcome_of(decision: Decision) -> Outcome:
+    """The outcome of a pod without claims."""
+    return Outcome(decision.waiting, decision.node, decision.message, decision.plugins)
+
+
+class VolumeDecider:
+    """Decides for pods with claims, one at a time: each takes away volumes that the next may want."""
+
+    def __init__(self, core: SchedulerCore, volumes: VolumeBinder, nodes: Callable[[], Nodes]) -> None:
+        self._core = core
+        self._volumes = volumes
+        self._nodes = nodes
+
+    def decide(self, key: Key, pod: PodVolumes, value: bytes) -> Outcome:
+        """Decides for the waiting pod, whose JSON is `value`; what is chosen is reserved."""
+        nodes = self._nodes()
+        if not nodes:
+            return outcome_of(self._core.schedule([key])[0])
+        try:
+            claims = self._volumes.wanted(pod)
+        except Unfit as unfit:
+            preemption = NEVER if pod.never_preempts else _unavailable(len(nodes), Counter({NOT_HELPFUL: len(nodes)}))
+            message = f"0/{len(nodes)} nodes are available: {unfit}. preemption: {preemption}"
+            return Outcome(True, None, message, [unfit.plugin], pod)
+        if self._volumes.is_taken(key, claims):
+            plugin, refused = RESTRICTIONS, {name: [ONE_POD] for name in nodes}
+        else:
+            plugin, refused = BINDING, self._volumes.refusals(claims, nodes)
+        decision = self._ask(key, value, [name for name in nodes if name not in refused], list(refused))
+        if decision is not None and not decision.waiting:
+            return outcome_of(decision)
+        if decision is None or decision.node is None:
+            return self._refusal(pod, value, plugin, refused, decision)
+        choice = self._volumes.choose(claims, decision.node, nodes[decision.node])
+        plan = self._volumes.reserve(key, decision.node, choice)
+        return Outcome(True, decision.node, "", [], pod, plan)
+
+    def _ask(self, key: Key, value: bytes, allowed: list[str], refused: list[str]) -> Decision | None:
+        """What the core says of the allowed nodes; None where there is none."""
+        if not allowed:
+            return None
+        if not refused:
+            return self._core.schedule([key])[0]
+        self._core.upsert_pod(narrow(value, allowed, refused))
+        try:
+            return self._core.schedule([key])[0]
+        finally:
+            # What the API tells of the pod next must not look like a change of what it asks for.
+            self._core.upsert_pod(value)
+
+    def _refusal(
+        self, pod: PodVolumes, value: bytes, plugin: str, refused: dict[str, list[str]], decision: Decision | None
+    ) -> Outcome:
+        reasons: Counter[str] = Counter()
+        plugins = set()
+        explained = self._core.explain(value)
+        for name, filter_, words, _, _ in explained:
+            if name in refused and (filter_ is None or filter_ in LATER_FILTERS):
+                filter_, words = plugin, refused[name]
+            if filter_ is not None:
+                plugins.add(filter_)
+                reasons.update(words)
+        count = len(explained)
+        message = _unavailable(count, reasons)
+        if decision is not None:
+            _, found, preemption = decision.message.partition(" preemption: ")
+            message += f"{found}{preemption}"
+        elif pod.never_preempts:
+            message += f" preemption: {NEVER}"
+        else:
+            why = NO_VICTIMS if plugin == RESTRICTIONS else NOT_HELPFUL
+            message += f" preemption: {_unavailable(count, Counter({why: count}))}"
+        return Outcome(True, None, message, sorted(plugins), pod)
+
+
+def _unavailable(nodes: int, reasons: "Counter[str]") -> str:
+    """As upstream's FitError has it."""
+    return f"0/{nodes} nodes are available: {', '.join(sorted(f'{n} {why}' for why, n in reasons.items()))}."

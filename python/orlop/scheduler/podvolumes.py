@@ -1,0 +1,224 @@
+"""Which nodes a pod's volumes allow, and why not the others: VolumeRestrictions and VolumeBinding.
+
+Upstream: pkg/scheduler/framework/plugins/{volumerestrictions,volumebinding}. The core knows nothing of volumes: it is
+given the pod with the allowed nodes as a part of its node affinity (`narrow`).
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import field
+
+from orlop.api import volumes as rules
+from orlop.api.quantity import parse
+from orlop.api.types import core_v1, storage_v1
+from orlop.api.types.base import ApiStruct
+
+BINDING = "VolumeBinding"
+RESTRICTIONS = "VolumeRestrictions"
+NODE_CONFLICT = "node(s) didn't match PersistentVolume's node affinity"
+BIND_CONFLICT = "node(s) didn't find available persistent volumes to bind"
+NO_VOLUME = "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)"
+ONE_POD = "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode"
+UNBOUND = "pod has unbound immediate PersistentVolumeClaims"
+
+Claim = core_v1.PersistentVolumeClaim
+Volume = core_v1.PersistentVolume
+Nodes = Mapping[str, Mapping[str, str]]
+"""Labels of all nodes by name."""
+
+
+class _Source(ApiStruct):
+    claim_name: str = ""
+
+
+class _PodVolume(ApiStruct):
+    name: str = ""
+    persistent_volume_claim: _Source | None = None
+    ephemeral: msgspec.Raw | None = None
+
+
+class _Metadata(ApiStruct):
+    namespace: str = ""
+    name: str = ""
+    uid: str = ""
+
+
+class _Spec(ApiStruct):
+    volumes: list[_PodVolume] = field(default_factory=list)
+    preemption_policy: str | None = None
+
+
+class PodVolumes(ApiStruct):
+    """What of a pod its volumes are about."""
+
+    metadata: _Metadata = field(default_factory=_Metadata)
+    spec: _Spec = field(default_factory=_Spec)
+
+    @property
+    def never_preempts(self) -> bool:
+        return self.spec.preemption_policy == "Never"
+
+    def claims(self) -> Iterable[tuple[str, bool]]:
+        """The names of its claims, and whether each was made for it."""
+        for volume in self.spec.volumes:
+            if name := rules.claim_name(self.metadata.name, volume):
+                yield name, volume.ephemeral is not None
+
+
+_decode = msgspec.json.Decoder(PodVolumes).decode
+
+
+def read(value: bytes) -> PodVolumes | None:
+    """The volumes of a pod as the API gives it; None if no claim is among them, as is said without decoding it."""
+    if b'"persistentVolumeClaim"' not in value and b'"ephemeral"' not in value:
+        return None
+    try:
+        pod = _decode(value)
+    except msgspec.MsgspecError:
+        return None  # the core tells what cannot be read
+    return pod if any(True for _ in pod.claims()) else None
+
+
+class Choice(NamedTuple):
+    """What is to be bound for a pod on one node."""
+
+    static: list[tuple[Claim, Volume]]
+    provision: list[Claim]
+
+
+class Unfit(Exception):
+    """No node is right, for a reason in the pod's volumes themselves; the message is upstream's."""
+
+    def __init__(self, plugin: str, message: str) -> None:
+        super().__init__(message)
+        self.plugin = plugin
+
+
+class Storage:
+    """Claims, volumes and classes as the scheduler sees them, its own plans included; who keeps them says how."""
+
+    def claim(self, namespace: str, name: str) -> Claim | None:
+        """The claim of this name."""
+        raise NotImplementedError
+
+    def volume(self, name: str) -> Volume | None:
+        """The volume of this name."""
+        raise NotImplementedError
+
+    def storage_class(self, claim: Claim) -> storage_v1.StorageClass | None:
+        """The class that a claim asks for."""
+        raise NotImplementedError
+
+    def candidates(self, claim: Claim) -> Iterable[Volume]:
+        """Free volumes of the claim's class, and those that are reserved for it."""
+        raise NotImplementedError
+
+    def wanted(self, pod: PodVolumes) -> list[Claim]:
+        """The pod's claims. Raises Unfit where one is missing, lost, being deleted, another's, or yet to be bound."""
+        found = []
+        for name, ephemeral in pod.claims():
+            claim = self.claim(pod.metadata.namespace, name)
+            if claim is None:
+                if ephemeral:
+                    words = f'waiting for ephemeral volume controller to create the persistentvolumeclaim "{name}"'
+                    raise Unfit(BINDING, words)
+                raise Unfit(BINDING, f'persistentvolumeclaim "{name}" not found')
+            if claim.status.phase == "Lost":
+                lost = claim.spec.volume_name
+                raise Unfit(BINDING, f'persistentvolumeclaim "{name}" bound to non-existent persistentvolume "{lost}"')
+            if claim.metadata.deletion_timestamp is not None:
+                raise Unfit(BINDING, f'persistentvolumeclaim "{name}" is being deleted')
+            if ephemeral and not rules.is_made_for(claim, pod.metadata.uid):
+                where = f"{pod.metadata.namespace}/{pod.metadata.name}"
+                words = f"PVC {pod.metadata.namespace}/{name} was not created for pod {where} (pod is not owner)"
+                raise Unfit(BINDING, words)
+            found.append(claim)
+        if any(not rules.is_fully_bound(claim) and not self._is_delayed(claim) for claim in found):
+            raise Unfit(BINDING, UNBOUND)
+        return found
+
+    def _is_delayed(self, claim: Claim) -> bool:
+        """Whether the scheduler is to bind it: not one that names its volume, which the binder binds at once."""
+        return not claim.spec.volume_name and rules.waits_for_consumer(self.storage_class(claim))
+
+    def refusals(self, claims: list[Claim], nodes: Nodes) -> dict[str, list[str]]:
+        """The reasons of every node that the claims do not allow."""
+        bound = [self.volume(c.spec.volume_name) for c in claims if rules.is_fully_bound(c)]
+        pinned = [volume for volume in bound if volume is not None and _has_affinity(volume)]
+        missing = None in bound
+        unbound = [c for c in claims if not rules.is_fully_bound(c)]
+        if not pinned and not missing and not unbound:
+            return {}
+        refused = {}
+        for name, labels in nodes.items():
+            reasons = []
+            if any(not rules.usable_on(volume, labels, name) for volume in pinned):
+                reasons.append(NODE_CONFLICT)
+            if unbound and not self.can_bind(unbound, name, labels):
+                reasons.append(BIND_CONFLICT)
+            if missing:
+                reasons.append(NO_VOLUME)
+            if reasons:
+                refused[name] = reasons
+        return refused
+
+    def can_bind(self, claims: list[Claim], node: str, labels: Mapping[str, str]) -> bool:
+        """Whether each of the claims can have a volume on the node."""
+        return self._choose(claims, node, labels) is not None
+
+    def choose(self, claims: list[Claim], node: str, labels: Mapping[str, str]) -> Choice:
+        """What to bind on a node that was not refused: volumes that there are, smallest claims first, else new ones."""
+        return self._choose(claims, node, labels) or Choice([], [])
+
+    def _choose(self, claims: list[Claim], node: str, labels: Mapping[str, str]) -> Choice | None:
+        choice = Choice([], [])
+        taken: set[str] = set()
+        unbound = (claim for claim in claims if not rules.is_fully_bound(claim))
+        for claim in sorted(unbound, key=lambda c: parse(rules.storage_of(c))):
+            chosen = claim.metadata.annotations.get(rules.SELECTED_NODE)
+            if chosen is not None and chosen != node:
+                return None
+            if chosen is None:
+                free = self.candidates(claim)
+                volume = rules.find_volume(claim, free, node=labels, node_name=node, excluded=taken)
+                if volume is not None:
+                    taken.add(volume.metadata.name)
+                    choice.static.append((claim, volume))
+                    continue
+            storage_class = self.storage_class(claim)
+            provisioner = storage_class.provisioner if storage_class is not None else ""
+            if storage_class is None or provisioner in ("", rules.NO_PROVISIONER):
+                return None
+            if not rules.topology_allows(storage_class, labels):
+                return None
+            choice.provision.append(claim)
+        return choice
+
+
+def _has_affinity(volume: Volume) -> bool:
+    affinity = volume.spec.node_affinity
+    return affinity is not None and affinity.required is not None
+
+
+def narrow(value: bytes, allowed: list[str], refused: list[str]) -> bytes:
+    """The pod with `allowed` as the only nodes, said by its required node affinity.
+
+    A field requirement names one node only, so it is one term for each allowed node, or one requirement for each other
+    node, whichever is shorter.
+    """
+    pod = msgspec.json.decode(value)
+    affinity: dict[str, Any] = pod["spec"].setdefault("affinity", {}).setdefault("nodeAffinity", {})
+    required = affinity.setdefault("requiredDuringSchedulingIgnoredDuringExecution", {"nodeSelectorTerms": [{}]})
+    terms = required["nodeSelectorTerms"]
+    if len(allowed) <= len(refused):
+        required["nodeSelectorTerms"] = [_with_fields(t, [("In", name)]) for name in allowed for t in terms]
+    else:
+        required["nodeSelectorTerms"] = [_with_fields(t, [("NotIn", name) for name in refused]) for t in terms]
+    return msgspec.json.encode(pod)
+
+
+def _with_fields(term: dict[str, Any], names: list[tuple[str, str]]) -> dict[str, Any]:
+    fields = [{"key": "metadata.name", "operator": operator, "values": [name]} for operator, name in names]
+    return {**term, "matchFields": [*term.get("matchFields", ()), *fields]}
