@@ -90,16 +90,16 @@ class Feed:
             return
         try:
             facts = self._core.upsert_pod(value)
+            placed = bool(facts.node)
+            self._volumes.pod((namespace, name), None if facts.ended else value, placed=placed)
         except ValueError as error:
             self._unreadable(namespace, name, value, str(error))
             return
-        if facts.ended or facts.node:
-            self._queue.delete((namespace, name))
-        self._volumes.pod((namespace, name), None if facts.ended else value, placed=bool(facts.node))
         self._queue.happened(events.of_pod(facts.changed))
-        if facts.ended or facts.node:
-            return
-        if facts.scheduler_name in self._names:
+        if facts.ended or placed:
+            self._queue.delete((namespace, name))
+            self._volumes.wake()
+        elif facts.scheduler_name in self._names:
             self._waits(facts)
 
     def _waits(self, facts: PodFacts) -> None:

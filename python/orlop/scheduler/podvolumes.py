@@ -36,7 +36,7 @@ class _Source(ApiStruct):
 class _PodVolume(ApiStruct):
     name: str = ""
     persistent_volume_claim: _Source | None = None
-    ephemeral: msgspec.Raw | None = None
+    ephemeral: dict[str, msgspec.Raw] | None = None
 
 
 class _Metadata(ApiStruct):
@@ -71,13 +71,15 @@ _decode = msgspec.json.Decoder(PodVolumes).decode
 
 
 def read(value: bytes) -> PodVolumes | None:
-    """The volumes of a pod as the API gives it; None if no claim is among them, as is said without decoding it."""
+    """The volumes of a pod as the API gives it; None if no claim is among them, which shows without decoding it.
+
+    Raises ValueError where they cannot be read."""
     if b'"persistentVolumeClaim"' not in value and b'"ephemeral"' not in value:
         return None
     try:
         pod = _decode(value)
-    except msgspec.MsgspecError:
-        return None  # the core tells what cannot be read
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"volumes: {error}") from error
     return pod if any(True for _ in pod.claims()) else None
 
 
