@@ -27,6 +27,7 @@ def claims_index(pod: PodView) -> list[str]:
 
 _PENDING = "pending"
 _BY_VOLUME = "volume"
+_FREE = "free"
 _BY_REFERENCE = "reference"
 
 
@@ -38,7 +39,8 @@ class PersistentVolumeBinder(Controller):
 
     def setup(self, builder: Builder) -> None:
         self.claim_cache = builder.for_(Claim, indexers={_PENDING: _pending_index, _BY_VOLUME: _volume_index})
-        self.volume_cache = builder.watches(Volume, self._around, indexers={_BY_REFERENCE: _reference_index})
+        indexers = {_FREE: _free_index, _BY_REFERENCE: _reference_index}
+        self.volume_cache = builder.watches(Volume, self._around, indexers=indexers)
         self.classes = builder.watches(storage_v1.StorageClass, lambda _: self._pending())
         self.pods = builder.watches(
             PodView,
@@ -50,7 +52,9 @@ class PersistentVolumeBinder(Controller):
         self.claims: Newest[Claim] = Newest(self.claim_cache)
         self.volumes: Newest[Volume] = Newest(self.volume_cache)
         self.binding = Binding(self.context, self.volumes, self.claims)
-        self.claim_sync = ClaimSync(self.context, self.volumes, self.classes, self.binding, self._waiting_pods)
+        self.claim_sync = ClaimSync(
+            self.context, self.volumes, self.classes, self.binding, self._candidates, self._waiting_pods
+        )
 
     def _around(self, volume: Volume) -> Iterable[Key]:
         """The volume, its claim, and while it is free, the claims it might be for."""
@@ -72,6 +76,13 @@ class PersistentVolumeBinder(Controller):
             claim = self.claims.get(*name.split("/", 1))
             if claim is not None and not rules.is_fully_bound(claim):
                 yield key_of(claim)
+
+    def _candidates(self, claim: Claim) -> list[Volume]:
+        meta = claim.metadata
+        free = self.volume_cache.by_index(_FREE, rules.claim_class(claim))
+        reserved = self.volume_cache.by_index(_BY_REFERENCE, f"{meta.namespace}/{meta.name}")
+        newest = (self.volumes.get("", v.metadata.name) for v in (*free, *reserved))
+        return [volume for volume in newest if volume is not None]
 
     def _waiting_pods(self, claim: Claim) -> list[str]:
         meta = claim.metadata
@@ -169,6 +180,10 @@ def _pending_index(claim: Claim) -> list[str]:
 
 def _volume_index(claim: Claim) -> list[str]:
     return [claim.spec.volume_name] if claim.spec.volume_name else []
+
+
+def _free_index(volume: Volume) -> list[str]:
+    return [rules.volume_class(volume)] if volume.spec.claim_ref is None else []
 
 
 def _reference_index(volume: Volume) -> list[str]:

@@ -27,13 +27,16 @@ class ClaimSync:
         volumes: Newest[Volume],
         classes: Classes,
         binding: Binding,
+        candidates: Callable[[Claim], list[Volume]],
         waiting_pods: Callable[[Claim], list[str]],
     ) -> None:
-        """`waiting_pods` names the pods that use a claim and have no node yet."""
+        """`candidates` are the free volumes of a claim's class and those reserved for it, `waiting_pods` the names of
+        pods that use it and have no node yet."""
         self._context = context
         self._volumes = volumes
         self._classes = classes
         self._binding = binding
+        self._candidates = candidates
         self._waiting_pods = waiting_pods
 
     async def sync(self, claim: Claim) -> None:
@@ -48,7 +51,7 @@ class ClaimSync:
     async def _unbound(self, claim: Claim) -> None:
         storage_class = self._classes.get("", rules.claim_class(claim))
         delayed = rules.waits_for_consumer(storage_class)
-        volume = rules.find_volume(claim, self._volumes.items(), delayed=delayed)
+        volume = rules.find_volume(claim, self._candidates(claim), delayed=delayed)
         if volume is not None:
             await self._binding.bind(volume, claim)
             return

@@ -42,14 +42,6 @@ class Newest(Generic[T]):
             return written
         return cached
 
-    def items(self) -> list[T]:
-        """All of them."""
-        found = []
-        for cached in self._informer.items():
-            written = self._written.get((cached.metadata.namespace, cached.metadata.name))
-            found.append(written if written is not None and _is_newer(written, cached) else cached)
-        return found
-
 
 def _is_newer(a: Object, b: Object) -> bool:
     return int(a.metadata.resource_version or 0) > int(b.metadata.resource_version or 0)
