@@ -33,7 +33,10 @@ def test_a_sub_path_cannot_leave_its_volume(tmp_path: Path) -> None:
     volume = tmp_path / "v"
     volume.mkdir()
     (volume / "out").symlink_to("/etc")
+    volume.chmod(0o2775)
     assert host.sub_path(volume, "a/b", None).is_dir()
+    modes = [oct(path.stat().st_mode & 0o7777) for path in (volume / "a", volume / "a" / "b")]
+    assert modes == ["0o2775", "0o2775"], "as the volume, so that its group holds below"
     for bad in ("../x", "out/passwd"):
         with pytest.raises(VolumeError, match="leads out of its volume"):
             host.sub_path(volume, bad, None)

@@ -103,17 +103,19 @@ def host_path(path: str, kind: str) -> Path:
 
 
 def sub_path(root: Path, relative: str, user: int | None) -> Path:
-    """A path below a volume, made where it is missing, that no link leads out of the volume."""
+    """A path below a volume, that no link leads out of the volume. Directories that are missing are made as the volume
+    itself is: with its mode and group, so that fsGroup holds there too."""
     target = root / relative
     resolved = Path(os.path.realpath(target))
     base = Path(os.path.realpath(root))
     if resolved != base and base not in resolved.parents:
         raise VolumeError(f"subPath {relative!r} leads out of its volume")
-    if not resolved.exists():
-        resolved.mkdir(mode=0o750, parents=True)
-        if user is not None and os.geteuid() == 0:
-            os.chown(resolved, user, -1)
-        os.chmod(resolved, 0o755)
+    top = base.stat()
+    for missing in reversed([p for p in (resolved, *resolved.parents) if not p.exists()]):
+        missing.mkdir()
+        if os.geteuid() == 0:
+            os.chown(missing, -1 if user is None else user, top.st_gid)
+        missing.chmod(stat.S_IMODE(top.st_mode))
     return resolved
 
 
