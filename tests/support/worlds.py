@@ -19,6 +19,9 @@ each step the controllers run until they are quiet:
     do: own                     add an owner that is made later than what it owns
     of: Secret/default/a
     owner: Secret/default/b
+    do: reserve                 what a scheduler does when a pod is to use a claim
+    of: ResourceClaim/default/a
+    pod: Pod/default/a
     do: heartbeat               what a kubelet says of its node: the Lease is renewed, conditions are good, or not ready
     of: Node/*
     ready: "False"
@@ -222,6 +225,12 @@ class World:
                 for kind, obj in await self._matching(step["of"]):
                     patch = {"metadata": {"ownerReferences": [ref]}}
                     await self._send("PATCH", _path(kind, obj), patch, "application/merge-patch+json")
+            case "reserve":
+                ((_, pod),) = await self._matching(step["pod"])
+                user = {"resource": "pods", "name": pod["metadata"]["name"], "uid": pod["metadata"]["uid"]}
+                for kind, obj in await self._matching(step["of"]):
+                    meta = obj["metadata"]
+                    await self._status(kind, meta["namespace"], meta["name"], {"reservedFor": [user]})
             case "heartbeat":
                 for _, obj in await self._matching(step["of"]):
                     await self._heartbeat(obj["metadata"]["name"], step.get("ready", "True"))

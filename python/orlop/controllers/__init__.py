@@ -43,6 +43,7 @@ def all_controllers(options: Options) -> list[Controller]:
     from orlop.controllers.cronjob import CronJobController
     from orlop.controllers.daemonset import DaemonSetController
     from orlop.controllers.deployment import DeploymentController
+    from orlop.controllers.devicetainteviction import DeviceTaintEvictionController
     from orlop.controllers.disruption import DisruptionController
     from orlop.controllers.endpoints import EndpointsController
     from orlop.controllers.endpointslice import EndpointSliceController
@@ -87,6 +88,7 @@ def all_controllers(options: Options) -> list[Controller]:
         NodeLifecycleController(options.node_monitor_grace_period, options.node_startup_grace_period),
         NodeTTLController(),
         TaintEvictionController(),
+        DeviceTaintEvictionController(),
         DisruptionController(),
         PodGCController(options.terminated_pod_gc_threshold),
         ClusterRoleAggregationController(),

@@ -1,0 +1,180 @@
+"""Moves pods away from devices with NoExecute taints that their claims do not tolerate, or not that long (KEP-5055).
+
+Upstream: pkg/controller/devicetainteviction. A device is tainted by its driver, in the ResourceSlice that lists it, or
+by anybody with a DeviceTaintRule.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+
+from orlop.api import errors
+from orlop.api.types import core_v1, resource_v1
+from orlop.clock import parse_time, rfc3339
+from orlop.control.builder import Builder
+from orlop.control.controller import Controller, Key, Result, key_of
+from orlop.controllers import pods
+from orlop.controllers.views import PodView
+
+REASON = "DeviceTaintManagerEviction"
+NO_EXECUTE = "NoExecute"
+
+
+class DeviceTaintEvictionController(Controller):
+    """One pod a key."""
+
+    name = "device-taint-eviction-controller"
+
+    def __init__(self) -> None:
+        self.waiting: dict[Key, core_v1.ObjectReference] = {}
+        """The pods that are to go later."""
+
+    def setup(self, builder: Builder) -> None:
+        self.pods = builder.for_(PodView, changed=lambda old, new: old.spec.node_name != new.spec.node_name)
+        self.claims = builder.watches(
+            resource_v1.ResourceClaim,
+            _consumers,
+            changed=lambda old, new: old.status != new.status,
+            indexers={
+                "pod": lambda c: map(str, _consumers(c)),
+                "pool": lambda c: {f"{r.driver}/{r.pool}" for r in _results(c)},
+            },
+        )
+        self.slices = builder.watches(
+            resource_v1.ResourceSlice,
+            lambda s: self._of_pool(_pool(s)),
+            changed=lambda old, new: old.spec != new.spec,
+            indexers={"pool": lambda s: [_pool(s)]},
+        )
+        self.rules = builder.watches(resource_v1.DeviceTaintRule, self._of_rule)
+
+    def _of_pool(self, pool: str) -> Iterator[Key]:
+        for claim in self.claims.by_index("pool", pool):
+            yield from _consumers(claim)
+
+    def _of_rule(self, rule: resource_v1.DeviceTaintRule) -> Iterator[Key]:
+        for claim in self.claims.items():
+            if any(_selects(rule, result) for result in _results(claim)):
+                yield from _consumers(claim)
+
+    async def reconcile(self, key: Key) -> Result | None:
+        pod = self.pods.get(*key)
+        waiting = self.waiting.get(key)
+        if pod is None or (waiting is not None and waiting.uid != pod.metadata.uid):
+            self.waiting.pop(key, None)  # it is gone: nothing to tell of
+        if (
+            pod is None
+            or not pod.spec.node_name
+            or pods.is_terminal(pod)
+            or pod.metadata.deletion_timestamp is not None
+        ):
+            return None
+        times = (self._evicted_at(claim) for claim in self.claims.by_index("pod", str(key)) if _is_for(claim, pod))
+        at = min((time for time in times if time is not None), default=None)
+        if at is None:
+            if cancelled := self.waiting.pop(key, None):
+                self.context.recorder.event(cancelled, "Normal", REASON, "Cancelling deletion")
+            return None
+        left = at - self.context.clock.now()
+        if left > 0:
+            m = pod.metadata
+            self.waiting[key] = core_v1.ObjectReference(
+                api_version="v1", kind="Pod", namespace=m.namespace, name=m.name, uid=m.uid
+            )
+            return Result(requeue_after=left)
+        await self._evict(key, pod)
+        return None
+
+    def _evicted_at(self, claim: resource_v1.ResourceClaim) -> float | None:
+        """The wall-clock time at which the claim's pods have to leave; None if they may stay."""
+        times = (
+            leaves_at(taint, result.tolerations, self.context.clock.now())
+            for result in _results(claim)
+            for taint in self._taints(result)
+        )
+        return min((time for time in times if time is not None), default=None)
+
+    def _taints(self, result: resource_v1.DeviceRequestAllocationResult) -> Iterator[resource_v1.DeviceTaint]:
+        """The device's, by its driver and by rules. Slices of an older generation of the pool say nothing any more."""
+        slices = self.slices.by_index("pool", f"{result.driver}/{result.pool}")
+        newest = max((s.spec.pool.generation for s in slices), default=0)
+        for slice_ in slices:
+            if slice_.spec.pool.generation == newest:
+                for device in slice_.spec.devices:
+                    if device.name == result.device:
+                        yield from device.taints
+        for rule in self.rules.items():
+            if _selects(rule, result):
+                yield rule.spec.taint
+
+    async def _evict(self, key: Key, pod: PodView) -> None:
+        m = pod.metadata
+        self.context.recorder.event(pod, "Normal", REASON, "Marking for deletion")
+        disruption = {
+            "type": "DisruptionTarget",
+            "observedGeneration": m.generation,
+            "status": "True",
+            "reason": "DeletionByDeviceTaintManager",
+            "message": "Device Taint manager: deleting due to NoExecute taint",
+            "lastTransitionTime": rfc3339(self.context.clock.now()),
+        }
+        patch = {"metadata": {"uid": m.uid}, "status": {"conditions": [disruption]}}
+        with suppress(errors.NotFound, errors.Conflict):  # gone already, or another pod of that name
+            await self.context.client.patch(
+                core_v1.Pod, m.name, m.namespace, patch, type="strategic", subresource="status"
+            )
+            await self.context.client.delete(core_v1.Pod, m.name, m.namespace, uid=m.uid)
+        self.waiting.pop(key, None)
+
+
+def leaves_at(
+    taint: resource_v1.DeviceTaint, tolerations: Iterable[resource_v1.DeviceToleration], now: float
+) -> float | None:
+    """When who has these tolerations leaves a device with that taint; None for never."""
+    if taint.effect != NO_EXECUTE:
+        return None
+    since = parse_time(taint.time_added) if taint.time_added else now
+    matching = [t for t in tolerations if _tolerates(t, taint)]
+    if not matching:
+        return since
+    limits = [t.toleration_seconds for t in matching if t.toleration_seconds is not None]
+    return since + max(0, min(limits)) if limits else None
+
+
+def _tolerates(toleration: resource_v1.DeviceToleration, taint: resource_v1.DeviceTaint) -> bool:
+    """k8s.io/dynamic-resource-allocation/resourceclaim, ToleratesTaint."""
+    if toleration.effect and toleration.effect != taint.effect:
+        return False
+    if toleration.key and toleration.key != taint.key:
+        return False
+    if toleration.operator == "Exists":
+        return True
+    return toleration.operator in ("", "Equal") and toleration.value == taint.value
+
+
+def _pool(slice_: resource_v1.ResourceSlice) -> str:
+    return f"{slice_.spec.driver}/{slice_.spec.pool.name}"
+
+
+def _results(claim: resource_v1.ResourceClaim) -> list[resource_v1.DeviceRequestAllocationResult]:
+    allocation = claim.status.allocation
+    return allocation.devices.results if allocation is not None else []
+
+
+def _consumers(claim: resource_v1.ResourceClaim) -> list[Key]:
+    """The pods that may use the claim."""
+    namespace = key_of(claim).namespace
+    return [Key(namespace, c.name) for c in claim.status.reserved_for if not c.api_group and c.resource == "pods"]
+
+
+def _is_for(claim: resource_v1.ResourceClaim, pod: PodView) -> bool:
+    """Not for an older pod of the same name."""
+    return any(consumer.uid == pod.metadata.uid for consumer in claim.status.reserved_for)
+
+
+def _selects(rule: resource_v1.DeviceTaintRule, result: resource_v1.DeviceRequestAllocationResult) -> bool:
+    """Whether the rule is about the device: all that its selector names fits; one without a selector selects none."""
+    selector = rule.spec.device_selector
+    if selector is None:
+        return False
+    pairs = ((selector.driver, result.driver), (selector.pool, result.pool), (selector.device, result.device))
+    return all(wanted is None or wanted == given for wanted, given in pairs)
