@@ -86,7 +86,7 @@ def test_a_slow_reader_holds_the_command_back(box: Box, way: Way) -> None:
             box.sh("sleep 0.5")
             return first == position()
 
-        eventually("the command waits", stalled, 30)
+        eventually("the command waits", stalled, 60)
         grown = _memory(box) - before
         slow.kill()
     box.sh("kill $(cat /tmp/pid)")

@@ -11,7 +11,7 @@ from tests.e2e.conftest import EXAMPLES
 from tests.support.cluster import UpCluster, eventually
 from tests.support.runtime_view import containers
 
-pytestmark = [pytest.mark.e2e, pytest.mark.root]
+pytestmark = [pytest.mark.e2e, pytest.mark.root, pytest.mark.on_docker]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from tests.e2e.conftest import EXAMPLES
 from tests.e2e.web import Web
 from tests.support.cluster import UpCluster, eventually
 
-pytestmark = [pytest.mark.e2e, pytest.mark.root]
+pytestmark = [pytest.mark.e2e, pytest.mark.root, pytest.mark.on_docker]
 
 PODS, PODS6 = "10.238.", "fd00:10:238:"
 SERVICES, SERVICES6 = "10.239.", "fd00:10:239:"

@@ -35,6 +35,7 @@ def status(cluster: UpCluster, namespace: str, name: str) -> dict[str, object]:
     return answer
 
 
+@pytest.mark.on_docker
 def test_a_failed_liveness_probe_restarts_the_container(cluster: UpCluster, namespace: str) -> None:
     manifest = pod(
         "hangs",
@@ -69,6 +70,7 @@ def test_a_killed_container_comes_back_with_back_off(cluster: UpCluster, namespa
     assert "Back-off restarting failed container main" in cluster.kubectl("-n", namespace, "describe", "pod", "dies")
 
 
+@pytest.mark.on_docker
 def test_a_pod_over_its_memory_limit_is_named(cluster: UpCluster, namespace: str) -> None:
     manifest = pod(
         "greedy",
