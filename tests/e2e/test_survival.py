@@ -140,7 +140,7 @@ def test_what_watches_a_container_is_killed_at_any_moment(
     def now(name: str) -> tuple[str, int, dict[str, Any]]:
         """A container's id without its scheme, its restarts, what its last end was."""
         statuses = cluster.get("-n", namespace, "pod", "two")["status"]["containerStatuses"]
-        [status] = [s for s in statuses if s["name"] == name and "running" in s["state"]]
+        status = {s["name"]: s for s in statuses if "running" in s["state"]}[name]
         return status["containerID"].rpartition("/")[2], status["restartCount"], status["lastState"]
 
     cluster.kubectl("-n", namespace, "wait", "pod/two", "--for=condition=Ready", "--timeout=30s")
