@@ -51,8 +51,8 @@ pub fn ready(profile: Option<&LinuxSeccomp>, kept: &str) -> Result<Option<Filter
 }
 
 fn is_whole(program: &[u8]) -> bool {
-    let count = program.len() / INSTRUCTION;
-    program.len() % INSTRUCTION == 0 && (1..=MOST_INSTRUCTIONS).contains(&count)
+    let instructions = program.chunks_exact(INSTRUCTION);
+    instructions.remainder().is_empty() && (1..=MOST_INSTRUCTIONS).contains(&instructions.len())
 }
 
 fn compile(profile: &LinuxSeccomp, kept: &str) -> Result<Vec<u8>, String> {
