@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.conftest import IMAGE
 from tests.support.cluster import UpCluster, eventually
 
-pytestmark = [pytest.mark.e2e, pytest.mark.docker]
+pytestmark = [pytest.mark.e2e, pytest.mark.root]
 
 CLIENTS = 2
 MANIFEST = f"""
