@@ -30,6 +30,9 @@ pub struct Options {
     /// The file that keeps the compiled seccomp filter of the profile in config.json; empty to compile it each time.
     #[serde(default)]
     pub filter: String,
+    /// Whether devices are guarded by a program of BPF where control groups are of version 2.
+    #[serde(default)]
+    pub guard_devices: bool,
     /// Mounts made by the container show up on the node: the folder's own mount alone is made private then.
     #[serde(default)]
     pub shared_mounts: bool,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use oci_spec::runtime::Spec;
 
 const ROOT: &str = "/sys/fs/cgroup";
 
@@ -44,6 +45,29 @@ pub fn directories(path: &str) -> Vec<PathBuf> {
     }
     found.retain(|d| d.is_dir());
     found
+}
+
+/// The directory of the group `path` where control groups are of version 2.
+pub fn unified(path: &str) -> Option<PathBuf> {
+    let is_unified = Path::new(ROOT).join("cgroup.controllers").exists();
+    directories(path).into_iter().next().filter(|_| is_unified)
+}
+
+/// A limit of memory is one of memory and swap. libcontainer would refuse it where the kernel does not count swap.
+pub fn without_swap(path: &str, spec: &Spec) -> Result<(), String> {
+    let limited = spec
+        .linux()
+        .as_ref()
+        .and_then(|l| l.resources().as_ref())
+        .and_then(|r| r.memory().as_ref())
+        .is_some_and(|m| m.limit().is_some());
+    let Some(file) = unified(path).map(|d| d.join("memory.swap.max")) else {
+        return Ok(());
+    };
+    if limited && file.exists() {
+        fs::write(&file, "0").map_err(|e| format!("cannot write {}: {e}", file.display()))?;
+    }
+    Ok(())
 }
 
 /// How many processes the kernel has killed here for lack of memory.

@@ -10,6 +10,7 @@ mod bundle;
 mod cgroups;
 mod connection;
 mod credentials;
+mod devices;
 mod exec;
 mod files;
 mod filter;
@@ -28,7 +29,7 @@ mod trace;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: orlop-shim run DIR | pause DIR | sandbox DIR | version";
+const USAGE: &str = "usage: orlop-shim run DIR | pause DIR | sandbox DIR | devices | version";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         ["run", dir] => launch::run(dir),
         ["pause", dir] => pause::run(dir),
         ["sandbox", dir] => namespaces::sandbox(dir),
+        ["devices"] => devices::check(),
         ["version"] => {
             println!("{}", env!("CARGO_PKG_VERSION"));
             Ok(())

@@ -19,7 +19,7 @@ use crate::credentials::{self, CANNOT_EXECUTE};
 use crate::filter::{self, Filter};
 use crate::launch::{CONSOLE, Message, send_message};
 use crate::report::chain;
-use crate::{exec, sys, trace};
+use crate::{cgroups, devices, exec, sys, trace};
 
 /// libcontainer's own state, below the container's folder.
 const STATE: &str = "oci";
@@ -83,6 +83,12 @@ fn build(
         .map_err(describe)?;
     if let Some(pid) = container.pid() {
         send_message(theirs, &Message::Process(pid.as_raw()), None);
+    }
+    // Its first process waits in its groups. What libcontainer leaves undone in version 2 is done before it goes on.
+    let spec = Spec::load("config.json").map_err(|e| chain(&e))?;
+    cgroups::without_swap(&options.cgroup, &spec)?;
+    if options.guard_devices {
+        devices::guard(&options.cgroup, &spec)?;
     }
     container.start().map_err(describe)
 }

@@ -124,7 +124,7 @@ def test_limits_of_version_2(tmp_path: Path) -> None:
     found = {path.name: path.read_text() for path in group.iterdir()}
     assert found == {
         "cpu.max": "50000 100000",
-        "cpu.weight": "39",
+        "cpu.weight": "100",
         "pids.max": "7",
         "memory.max": "1048576",
         "memory.swap.max": "0",
@@ -133,7 +133,9 @@ def test_limits_of_version_2(tmp_path: Path) -> None:
     assert (group / "cpu.max").read_text() == "max 100000"
 
 
-@pytest.mark.parametrize(("shares", "weight"), [(2, 1), (1024, 39), (262_144, 10_000)])
+@pytest.mark.parametrize(
+    ("shares", "weight"), [(1, 1), (2, 1), (100, 17), (1024, 100), (262_144, 10_000), (300_000, 10_000)]
+)
 def test_weights(shares: int, weight: int) -> None:
     assert resources.cpu_weight(shares) == weight
 

@@ -89,6 +89,7 @@ def _write(
         "overlay": overlay,
         "cgroup": record.cgroup,
         "filter": _filter(filters, spec),
+        "guardDevices": place.guarded,
         "sharedMounts": bidirectional,
         "plain": plain,
     }

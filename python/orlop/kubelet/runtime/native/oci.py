@@ -50,6 +50,8 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     """Files of the image that read as empty."""
     unified: bool
     """Control groups of version 2."""
+    guarded: bool
+    """Control groups decide which devices may be used: by files in version 1, by a program of BPF in version 2."""
     hierarchies: tuple[str, ...] = ()
     """Those of version 1: libcontainer mounts them writable whatever is asked for, so they are made read-only after."""
     cgroup: str
@@ -66,8 +68,7 @@ def spec(
 ) -> dict[str, Any]:
     """config.json. Raises RuntimeFailure for what cannot be had: a profile, a capability, a mount's source."""
     security = config.security
-    # The filter of devices is a program of BPF in version 2, which libcontainer is built without.
-    caps = sorted(capabilities.effective(security, devices=not place.unified))
+    caps = sorted(capabilities.effective(security, devices=place.guarded))
     for mount in config.mounts:
         if not Path(mount.host_path).exists():
             raise RuntimeFailure(f"cannot mount {mount.host_path} at {mount.container_path}: no such file or directory")
@@ -87,7 +88,7 @@ def spec(
     bidirectional = any(mount.propagation == "bidirectional" for mount in config.mounts)
     linux: dict[str, Any] = {
         "cgroupsPath": place.cgroup,
-        "resources": {**oci_resources(config.resources), "devices": _device_rules(config)},
+        "resources": {**oci_resources(config.resources, place.unified), "devices": _device_rules(config)},
         "namespaces": _namespaces(sandbox.namespaces, place),
         "devices": _devices(config),
         "maskedPaths": [*(() if open_proc else MASKED), *place.masked],

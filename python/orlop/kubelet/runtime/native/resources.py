@@ -1,5 +1,6 @@
 """Limits: as config.json has them, and as control groups take them (versions 1 and 2)."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,9 @@ from orlop.kubelet.runtime.cgroups import ROOT
 
 DEFAULT_PERIOD = 100_000
 """Microseconds; the kernel's own."""
+
+MIN_SHARES, MAX_SHARES = 2, 262_144
+"""What version 1 takes (kernel/sched/sched.h)."""
 
 
 def unified(root: Path = ROOT) -> bool:
@@ -23,8 +27,11 @@ def hierarchies(root: Path = ROOT) -> tuple[str, ...]:
     return tuple(sorted(str(entry) for entry in root.iterdir() if entry.is_dir() and not entry.is_symlink()))
 
 
-def oci_resources(resources: v.Resources) -> dict[str, Any]:
-    """linux.resources of config.json, what is set. Swap is not given: memory and swap get the memory's limit."""
+def oci_resources(resources: v.Resources, unified: bool) -> dict[str, Any]:
+    """linux.resources of config.json, what is set. No swap is given: memory and swap get the memory's limit.
+
+    With version 2 the shim sees to that, since libcontainer fails where the kernel does not count swap.
+    """
     cpu = {
         "shares": resources.cpu_shares,
         "period": resources.cpu_period,
@@ -37,7 +44,7 @@ def oci_resources(resources: v.Resources) -> dict[str, Any]:
         found["cpu"] = wanted
     if resources.memory_limit_in_bytes:
         limit = resources.memory_limit_in_bytes
-        found["memory"] = {"limit": limit, "swap": limit}
+        found["memory"] = {"limit": limit} if unified else {"limit": limit, "swap": limit}
     if resources.pids_limit:
         found["pids"] = {"limit": resources.pids_limit}
     return found
@@ -98,8 +105,16 @@ def _quota(quota: int) -> str:
 
 
 def cpu_weight(shares: int) -> int:
-    """cpu.weight for cpu.shares: 2 to 262144 mapped onto 1 to 10000 (KEP-2254)."""
-    return max(1, min(10_000, 1 + (shares - 2) * 9_999 // 262_142))
+    """cpu.weight for cpu.shares, as runc, crun and libcontainer have it: 2, 1024, 262144 become 1, 100, 10000.
+
+    (KEP-2254's straight line gave the default of 1024 a weight of 39, less than the machine's own services have.)
+    """
+    if shares <= MIN_SHARES:
+        return 1
+    if shares >= MAX_SHARES:
+        return 10_000
+    log = math.log2(shares)
+    return math.ceil(10 ** ((log * log + 125 * log) / 612 - 7 / 34))
 
 
 def merged(old: v.Resources, new: v.Resources) -> v.Resources:

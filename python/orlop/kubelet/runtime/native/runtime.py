@@ -74,12 +74,15 @@ class NativeRuntime(NativeImages):
         self._containers: dict[str, Container] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._unified = resources.unified()
+        self._guarded = not self._unified
         self._hierarchies = resources.hierarchies()
 
     async def open(self) -> None:
         if not self._program.source.exists():
             raise Unavailable(f"the shim is not installed at {self._program.source}: install orlop's wheel again")
         await asyncio.to_thread(self._prepare)
+        if self._real and self._unified:
+            self._guarded = await asyncio.to_thread(self._guards_devices)
         for sandbox in await asyncio.to_thread(self._load_sandboxes):
             self._sandboxes[sandbox.id] = sandbox
         for folder, record in await asyncio.to_thread(self._load_containers):
@@ -214,6 +217,7 @@ class NativeRuntime(NativeImages):
                 namespaces={**sandbox.paths(), **self._target(config)} if self._real else {},
                 files=sandbox.files(config.security.readonly_rootfs) if self._real else (),
                 unified=self._unified,
+                guarded=self._guarded,
                 hierarchies=self._hierarchies,
                 cgroup=record.cgroup,
             )
@@ -358,6 +362,14 @@ class NativeRuntime(NativeImages):
     def _prepare(self) -> None:
         for folder in (self._state, self._run):
             folder.mkdir(parents=True, exist_ok=True, mode=0o711)
+
+    def _guards_devices(self) -> bool:
+        try:
+            self._program.call("devices")
+        except RuntimeFailure as error:
+            logger.warning("%s; containers get the capability MKNOD only where they ask for it by name", error)
+            return False
+        return True
 
     async def _let_go_of_images(self) -> None:
         """Holds of containers that a kubelet was killed in the middle of making, or of removing."""

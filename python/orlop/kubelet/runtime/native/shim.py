@@ -68,10 +68,11 @@ class Program:
             os.close(self._fd)
             self._fd = -1
 
-    def call(self, verb: str, folder: Path) -> None:
-        """Runs a verb that ends by itself (`sandbox`, `pause`). Blocks; raises RuntimeFailure with what it said."""
+    def call(self, verb: str, *folder: Path) -> None:
+        """Runs a verb that ends by itself (`sandbox`, `pause`, `devices`). Blocks; raises RuntimeFailure with what it
+        said."""
         done = subprocess.run(
-            [PROGRAM, verb, str(folder)],
+            [PROGRAM, verb, *map(str, folder)],
             executable=self.path(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
