@@ -4,15 +4,20 @@ import os
 
 import pytest
 
+from tests.kernel import tests as kernel
+
 CI = os.environ.get("CI") == "true"
 
 
-MACHINE = ("docker", "network", "root", "e2e")
+MACHINE = ("docker", "network", "root", "e2e", "kernel")
 """Marks of tests that change the machine: one worker runs them all, one after the other."""
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if kernel.is_inside():
+        return
+    kernel.take_over(items)
     for item in items:
         if any(item.get_closest_marker(mark) for mark in MACHINE):
             item.add_marker(pytest.mark.xdist_group("machine"))

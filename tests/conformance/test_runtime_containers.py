@@ -19,7 +19,11 @@ from tests.support.runtimes import World
 
 
 @pytest.fixture(
-    params=[pytest.param("docker", marks=pytest.mark.docker), pytest.param("native", marks=pytest.mark.root)]
+    params=[
+        pytest.param("docker", marks=pytest.mark.docker),
+        pytest.param("native", marks=pytest.mark.root),
+        pytest.param("native", marks=[pytest.mark.kernel, pytest.mark.campaign], id="native-cgroup2"),
+    ]
 )
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     async with runtimes.opened(request.param, tmp_path / "state") as opened:

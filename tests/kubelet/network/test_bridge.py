@@ -208,6 +208,45 @@ async def test_host_ports_of_other_protocols(site: Site, protocol: Any) -> None:
     assert rule not in sh(f"nft list table inet {site.name}")
 
 
+@pytest.mark.kernel
+async def test_an_sctp_host_port_carries_traffic(site: Site) -> None:
+    netns, ip = await site.pod(PortMapping(protocol="SCTP", container_port=80, host_port=28084))
+    client, client_ip = await site.pod()
+    with await asyncio.to_thread(inside, f"/run/netns/{netns}", sctp) as server:
+        server.bind(("0.0.0.0", 80))
+        server.listen()
+
+        async def peer(netns: str, address: str, port: int) -> str:
+            """Whom the server sees when it is asked there, and has an answer come back."""
+            with await asyncio.to_thread(inside, netns, sctp) as asker:
+                await asyncio.to_thread(asker.connect, (address, port))
+                connection, (host, _) = await asyncio.to_thread(server.accept)
+                with connection:
+                    connection.settimeout(SCTP_SECONDS)
+                    asker.sendall(b"question")
+                    assert await asyncio.to_thread(connection.recv, 100) == b"question"
+                    connection.sendall(b"answer")
+                    assert await asyncio.to_thread(asker.recv, 100) == b"answer"
+                return str(host)
+
+        assert await peer(f"/run/netns/{client}", ip, 80) == client_ip
+        assert await peer(f"/run/netns/{client}", "10.213.7.1", 28084) == client_ip
+        assert await peer("/proc/self/ns/net", "10.213.7.1", 28084) == "10.213.7.1"
+        assert await peer(f"/run/netns/{netns}", "10.213.7.1", 28084) == "10.213.7.1", "a pod by its own host port"
+        await site.network.detach(netns)
+        with pytest.raises(OSError):
+            await peer(f"/run/netns/{client}", "10.213.7.1", 28084)
+
+
+SCTP_SECONDS = 10.0
+
+
+def sctp() -> socket.socket:
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_SCTP)
+    made.settimeout(SCTP_SECONDS)
+    return made
+
+
 def echo_once() -> None:
     """Answers one datagram on port 80."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
