@@ -72,6 +72,8 @@ def _download(into: Path) -> None:
         folder = Path(name)
         folder.chmod(0o755)  # apt fetches as a user of its own
         try:
+            if os.geteuid() == 0:  # a new machine has no lists yet
+                subprocess.run(["apt-get", "-qq", "update"], check=False, capture_output=True)
             depends = _output("apt-cache", "depends", PACKAGE)
             packages = [line.split()[1] for line in depends.splitlines() if "Depends: linux-image-" in line]
             if not packages:

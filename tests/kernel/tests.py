@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.kernel.files import NoMachine
-from tests.kernel.vm import INSIDE, Machine
+from tests.kernel.vm import INSIDE, SHARE, Machine
 
 MARK = "kernel"
 PASSED_ON = ("CI", "ORLOP_CAMPAIGN", "PYTHONPATH", "VIRTUAL_ENV", "PATH")
@@ -104,7 +104,7 @@ class _Boot:
         # fmt: off
         command = [
             sys.executable, "-m", "pytest", "-q", *(word for name in PLUGINS for word in ("-p", name)),
-            "-o", f"timeout={SECONDS}", "-W", "ignore", "@/vm/tests",
+            "-o", f"timeout={SECONDS}", "-W", "ignore", f"@{SHARE}/tests",
         ]
         # fmt: on
         environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
@@ -167,4 +167,4 @@ class Teller:
 
 def pytest_configure(config: pytest.Config) -> None:
     if is_inside():
-        config.pluginmanager.register(Teller(Path("/vm") / RESULTS))
+        config.pluginmanager.register(Teller(Path(os.environ[INSIDE]) / RESULTS))

@@ -40,7 +40,9 @@ OUT_OF_TIME = 124
 """The exit status then, as timeout(1) has it."""
 
 INSIDE = "ORLOP_KERNEL_VM"
-"""Set in the environment of what runs in the machine."""
+"""Set in the environment of what runs in the machine: the shared folder there."""
+
+SHARE = "/vm"
 
 
 class Machine:
@@ -112,7 +114,7 @@ class Machine:
 
 
 def _write_command(share: Path, command: list[str], environment: Mapping[str, str], interactive: bool) -> None:
-    lines = [f"export {name}={shlex.quote(value)}" for name, value in {INSIDE: "1", **environment}.items()]
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in {INSIDE: SHARE, **environment}.items()]
     lines += [] if interactive else ["stty raw"]
     lines += [f"cd {shlex.quote(os.getcwd())}", f"exec {shlex.join(command)}"]
     (share / "command").write_text("\n".join(lines) + "\n")
