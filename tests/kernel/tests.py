@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.kernel.files import NoMachine
-from tests.kernel.vm import INSIDE, SHARE, Machine
+from tests.kernel.vm import INSIDE, LAST_WORDS, SHARE, Machine
 
 MARK = "kernel"
 PASSED_ON = ("CI", "ORLOP_CAMPAIGN", "PYTHONPATH", "VIRTUAL_ENV", "PATH")
@@ -58,7 +58,7 @@ class _Elsewhere(pytest.Item):
         made: _Elsewhere = cls.from_parent(item.parent, name=item.name)
         made.own_markers = [mark for mark in item.own_markers if mark.name != "timeout"]
         made.extra_keyword_matches |= item.extra_keyword_matches
-        made.add_marker(pytest.mark.timeout(SECONDS))
+        made.add_marker(pytest.mark.timeout(2 * SECONDS))  # the wait below gives up before, and says more
         made.id_inside = item.nodeid
         made.where = item.location
         return made
@@ -104,34 +104,40 @@ class _Boot:
         # fmt: off
         command = [
             sys.executable, "-m", "pytest", "-q", *(word for name in PLUGINS for word in ("-p", name)),
-            "-o", f"timeout={SECONDS}", "-W", "ignore", f"@{SHARE}/tests",
+            "-o", f"timeout={SECONDS - 60}", "-W", "ignore", f"@{SHARE}/tests",
         ]
         # fmt: on
         environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         with (self._share / "output").open("wb") as output:
-            before = os.getcwd()
-            os.chdir(ROOT)
             try:
-                self._machine = Machine(command, share=self._share, environment=environment, output=output)
+                self._machine = Machine(
+                    command, share=self._share, directory=ROOT, environment=environment, output=output
+                )
                 atexit.register(self._machine.end)
             except NoMachine as error:
                 self._failure = str(error)
-            finally:
-                os.chdir(before)
 
     def result(self, test: str) -> dict[str, str]:
         """What came of it. Waits; skips where there can be no machine."""
         if self._machine is None:
             pytest.skip(self._failure)
+        deadline = time.monotonic() + SECONDS
         while test not in self._results:
             running = self._machine.running()
             self._read()
-            if test not in self._results and not running:
-                said = (self._share / "output").read_text(errors="replace")[-3000:]
-                raise Failed(f"the machine ended before this test did:\n{said}\n{self._machine.console()}")
+            if test not in self._results:
+                if not running:
+                    raise self._failed("the machine ended before this test did")
+                if time.monotonic() > deadline:
+                    raise self._failed(f"the machine has not done this test within {SECONDS} s")
             time.sleep(PAUSE)
         return self._results[test]
+
+    def _failed(self, what: str) -> Failed:
+        assert self._machine is not None
+        said = (self._share / "output").read_text(errors="replace")[-LAST_WORDS:]
+        return Failed(f"{what}; it said at last:\n{said}\n{self._machine.console()}")
 
     def _read(self) -> None:
         path = self._share / RESULTS

@@ -46,7 +46,7 @@ SHARE = "/vm"
 
 
 class Machine:
-    """One boot and one command, run as root in this process' directory.
+    """One boot and one command, run as root in `directory` (this process' own where none is given).
 
     `share` is the folder that is /vm inside. `output` (standard output where none is given) gets what the command
     prints, both streams, as it comes. `environment` is added to a plain one. Raises NoMachine.
@@ -57,6 +57,7 @@ class Machine:
         command: list[str],
         *,
         share: Path,
+        directory: Path | None = None,
         memory: int = MEMORY,
         environment: Mapping[str, str] | None = None,
         output: IO[bytes] | None = None,
@@ -64,7 +65,7 @@ class Machine:
     ) -> None:
         kernel, initramfs = files()
         self._share = share
-        _write_command(share, command, environment or {}, interactive)
+        _write_command(share, command, directory or Path.cwd(), environment or {}, interactive)
         share9p = "local,security_model=none,multidevs=remap"
         # fmt: off
         qemu = [
@@ -113,10 +114,12 @@ class Machine:
         self._process.wait()
 
 
-def _write_command(share: Path, command: list[str], environment: Mapping[str, str], interactive: bool) -> None:
+def _write_command(
+    share: Path, command: list[str], directory: Path, environment: Mapping[str, str], interactive: bool
+) -> None:
     lines = [f"export {name}={shlex.quote(value)}" for name, value in {INSIDE: SHARE, **environment}.items()]
     lines += [] if interactive else ["stty raw"]
-    lines += [f"cd {shlex.quote(os.getcwd())}", f"exec {shlex.join(command)}"]
+    lines += [f"cd {shlex.quote(str(directory))}", f"exec {shlex.join(command)}"]
     (share / "command").write_text("\n".join(lines) + "\n")
     shutil.copy(HERE / "inside.sh", share / "inside.sh")
 

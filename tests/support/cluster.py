@@ -33,13 +33,14 @@ class UpCluster:
         self.name = name
         self.data = folder / "data"
         self.flags = flags
+        self.patience = 120.0
+        """Seconds that a command may take."""
         self.env = {**os.environ, "KUBECONFIG": str(folder / "kubeconfig"), "HOME": str(folder)}
 
-    def orlop(self, command: str, *more: str, timeout: float = 120) -> str:
+    def orlop(self, command: str, *more: str) -> str:
         """`orlop COMMAND` for this cluster."""
-        return run(
-            *ORLOP, command, *more, "--name", self.name, "--data-dir", str(self.data), env=self.env, timeout=timeout
-        )
+        where = ("--name", self.name, "--data-dir", str(self.data))
+        return run(*ORLOP, command, *more, *where, env=self.env, timeout=self.patience)
 
     def up(self) -> str:
         try:

@@ -30,6 +30,13 @@ from orlop.cluster.settings import (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_cluster(parser)
     parser.add_argument(
+        "--timeout",
+        type=float,
+        default=launch.START_SECONDS,
+        metavar="SECONDS",
+        help=f"how long to wait until everything is ready (default: {launch.START_SECONDS:g})",
+    )
+    parser.add_argument(
         "--nodes",
         type=int,
         default=None,
@@ -104,7 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         nodenet.remove_host(settings)
     last = began
-    for kind, text in launch.start(settings):
+    for kind, text in launch.start(settings, arguments.timeout):
         now = clock.monotonic()
         if kind == "error":
             launch.stop(settings)

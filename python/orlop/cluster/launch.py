@@ -15,7 +15,7 @@ from orlop.cluster.settings import Settings, SettingsError
 from orlop.cluster.supervisor import State, take_lock
 
 START_SECONDS = 60.0
-"""How long `up` waits for all components before it gives up telling."""
+"""How long `up` waits for all components unless told otherwise."""
 STOP_SECONDS = 30.0
 """How long `down` waits for the supervisor before it kills what is left."""
 
@@ -34,8 +34,9 @@ def running(settings: Settings) -> State | None:
         return None
 
 
-def start(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Starts the supervisor and yields its (kind, text) lines: step, ready, error. Ends after ready or error."""
+def start(settings: Settings, seconds: float = START_SECONDS) -> Iterator[tuple[str, str]]:
+    """Starts the supervisor and yields its (kind, text) lines: step, ready, error. Ends after ready or error, which
+    comes after `seconds` at the latest."""
     reader, writer = os.pipe()
     command = [sys.executable, "-m", "orlop.cluster.supervisor", str(settings.data_dir), str(writer)]
     settings.logs.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -50,18 +51,20 @@ def start(settings: Settings) -> Iterator[tuple[str, str]]:
             cwd="/",
         )
     os.close(writer)
-    yield from _lines(reader, process, settings)
+    yield from _lines(reader, process, settings, seconds)
 
 
-def _lines(reader: int, process: "subprocess.Popen[bytes]", settings: Settings) -> Iterator[tuple[str, str]]:
+def _lines(
+    reader: int, process: "subprocess.Popen[bytes]", settings: Settings, seconds: float
+) -> Iterator[tuple[str, str]]:
     clock = SystemClock()
-    deadline = clock.monotonic() + START_SECONDS
+    deadline = clock.monotonic() + seconds
     buffer = b""
     try:
         while True:
             left = deadline - clock.monotonic()
             if left <= 0 or not select.select([reader], [], [], left)[0]:
-                yield "error", f"not ready after {START_SECONDS:g} s; see {settings.logs}"
+                yield "error", f"not ready after {seconds:g} s (--timeout); see {settings.logs}"
                 return
             data = os.read(reader, 65536)
             if not data:
