@@ -26,7 +26,7 @@ PLUGINS = ("pytest_asyncio.plugin", "pytest_timeout", "tests.kernel.tests")
 """No others there: each is read by an emulated machine."""
 
 SECONDS = 600
-"""How long a test may take there, the boot included for the first one."""
+"""How long a test may take there unless it says so itself (`timeout`), the boot included for the first one."""
 
 RESULTS = "results.jsonl"
 PAUSE = 0.1
@@ -58,16 +58,19 @@ class _Elsewhere(pytest.Item):
         made: _Elsewhere = cls.from_parent(item.parent, name=item.name)
         made.own_markers = [mark for mark in item.own_markers if mark.name != "timeout"]
         made.extra_keyword_matches |= item.extra_keyword_matches
-        made.add_marker(pytest.mark.timeout(2 * SECONDS))  # the wait below gives up before, and says more
+        own = item.get_closest_marker("timeout")
+        made.seconds = float(own.args[0]) if own else SECONDS
+        made.add_marker(pytest.mark.timeout(2 * made.seconds))  # the wait below gives up before, and says more
         made.id_inside = item.nodeid
         made.where = item.location
         return made
 
     id_inside: str
+    seconds: float
     where: tuple[str, int | None, str]
 
     def runtest(self) -> None:
-        found = _boot(self.session).result(self.id_inside)
+        found = _boot(self.session).result(self.id_inside, self.seconds)
         if found["outcome"] == "skipped":
             pytest.skip(found["text"])
         if found["outcome"] != "passed":
@@ -118,11 +121,11 @@ class _Boot:
             except NoMachine as error:
                 self._failure = str(error)
 
-    def result(self, test: str) -> dict[str, str]:
+    def result(self, test: str, seconds: float) -> dict[str, str]:
         """What came of it. Waits; skips where there can be no machine."""
         if self._machine is None:
             pytest.skip(self._failure)
-        deadline = time.monotonic() + SECONDS
+        deadline = time.monotonic() + seconds
         while test not in self._results:
             running = self._machine.running()
             self._read()
@@ -130,7 +133,7 @@ class _Boot:
                 if not running:
                     raise self._failed("the machine ended before this test did")
                 if time.monotonic() > deadline:
-                    raise self._failed(f"the machine has not done this test within {SECONDS} s")
+                    raise self._failed(f"the machine has not done this test within {seconds:g} s")
             time.sleep(PAUSE)
         return self._results[test]
 
