@@ -1,7 +1,6 @@
 """Decides for a batch of pods: the core alone for those without claims, the core and `volumebinding` for the others."""
 
 from collections import Counter
-from collections.abc import Callable
 from typing import NamedTuple
 
 from orlop.native import Decision, SchedulerCore
@@ -37,14 +36,15 @@ def outcome_of(decision: Decision) -> Outcome:
 class VolumeDecider:
     """Decides for pods with claims, one at a time: each takes away volumes that the next may want."""
 
-    def __init__(self, core: SchedulerCore, volumes: VolumeBinder, nodes: Callable[[], Nodes]) -> None:
+    def __init__(self, core: SchedulerCore, volumes: VolumeBinder, nodes: Nodes) -> None:
+        """`nodes` is kept up to date by its owner."""
         self._core = core
         self._volumes = volumes
         self._nodes = nodes
 
     def decide(self, key: Key, pod: PodVolumes, value: bytes) -> Outcome:
         """Decides for the waiting pod, whose JSON is `value`; what is chosen is reserved."""
-        nodes = self._nodes()
+        nodes = self._nodes
         if not nodes:
             return outcome_of(self._core.schedule([key])[0])
         try:

@@ -4,7 +4,7 @@ Upstream: pkg/scheduler/framework/plugins/{volumerestrictions,volumebinding}. Th
 given the pod with the allowed nodes as a part of its node affinity (`narrow`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -153,18 +153,31 @@ class Storage:
         unbound = [c for c in claims if not rules.is_fully_bound(c)]
         if not pinned and not missing and not unbound:
             return {}
+        everywhere = None  # whether the unbound ones can be bound, where that is the same on all nodes
+        if not any(self._depends_on_node(claim) for claim in unbound):
+            everywhere = self.can_bind(unbound, "", {})
+        pins = [_pin(volume) for volume in pinned]
         refused = {}
         for name, labels in nodes.items():
             reasons = []
-            if any(not rules.usable_on(volume, labels, name) for volume in pinned):
+            if not all(pin(labels, name) for pin in pins):
                 reasons.append(NODE_CONFLICT)
-            if unbound and not self.can_bind(unbound, name, labels):
+            if not (self.can_bind(unbound, name, labels) if everywhere is None else everywhere):
                 reasons.append(BIND_CONFLICT)
             if missing:
                 reasons.append(NO_VOLUME)
             if reasons:
                 refused[name] = reasons
         return refused
+
+    def _depends_on_node(self, claim: Claim) -> bool:
+        """Whether an unbound claim may be bound on one node and not on another."""
+        storage_class = self.storage_class(claim)
+        return (
+            rules.SELECTED_NODE in claim.metadata.annotations
+            or any(True for _ in self.candidates(claim))
+            or (storage_class is not None and bool(storage_class.allowed_topologies))
+        )
 
     def can_bind(self, claims: list[Claim], node: str, labels: Mapping[str, str]) -> bool:
         """Whether each of the claims can have a volume on the node."""
@@ -202,6 +215,18 @@ class Storage:
 def _has_affinity(volume: Volume) -> bool:
     affinity = volume.spec.node_affinity
     return affinity is not None and affinity.required is not None
+
+
+def _pin(volume: Volume) -> Callable[[Mapping[str, str], str], bool]:
+    """Whether a node may use the volume; quick for volumes that name hosts, as local ones do."""
+    affinity = volume.spec.node_affinity
+    terms = affinity.required.node_selector_terms if affinity is not None and affinity.required is not None else []
+    if len(terms) == 1 and len(terms[0].match_expressions) == 1 and not terms[0].match_fields:
+        expression = terms[0].match_expressions[0]
+        if expression.operator == "In":
+            key, values = expression.key, frozenset(expression.values)
+            return lambda labels, name: labels.get(key) in values
+    return lambda labels, name: rules.usable_on(volume, labels, name)
 
 
 def narrow(value: bytes, allowed: list[str], refused: list[str]) -> bytes:

@@ -75,7 +75,9 @@ class Scheduler:
         self._reporter = Reporter(client, clock, self._names)
         self._volumes = VolumeBinder(client, clock, self._storage_changed)
         self._nodes: Informer[NodeLabels] = Informer(client, NodeLabels)
-        self._decider = VolumeDecider(self.core, self._volumes, self._node_labels)
+        self._labels: dict[str, dict[str, str]] = {}
+        self._nodes.on_change(self._node_changed)
+        self._decider = VolumeDecider(self.core, self._volumes, self._labels)
         self._feed = Feed(self.core, self.queue, self._volumes, self._reporter, clock, frozenset(self._names))
         self._bindings = Group(self._task_failed)
         self._volume_bindings = Group(self._task_failed)
@@ -141,8 +143,11 @@ class Scheduler:
             for item, outcome in zip(batch, await self._decide(batch), strict=True):
                 self._act(item, outcome)
 
-    def _node_labels(self) -> dict[str, dict[str, str]]:
-        return {node.metadata.name: node.metadata.labels for node in self._nodes.items()}
+    def _node_changed(self, old: NodeLabels | None, new: NodeLabels | None) -> None:
+        if new is not None:
+            self._labels[new.metadata.name] = new.metadata.labels
+        elif old is not None:
+            self._labels.pop(old.metadata.name, None)
 
     def _storage_changed(self, pods: Iterable[Key] | None) -> None:
         self.queue.happened(ClusterEvent.STORAGE, pods)

@@ -112,7 +112,7 @@ class VolumeBinder(Storage):
         self._reserved: set[Key] = set()
         self._users: dict[tuple[str, str], set[Key]] = {}
         """Pods by the claim they use: those that wait and those that have a node."""
-        self._news = asyncio.Event()
+        self._news: asyncio.Event | None = None
 
     @property
     def informers(self) -> list[Informer[Any]]:
@@ -209,8 +209,8 @@ class VolumeBinder(Storage):
                 while not self._all_bound(pod, plan):
                     if not alive():
                         raise BindingFailed("the pod is gone")
-                    news = self._news
-                    await news.wait()
+                    self._news = self._news or asyncio.Event()
+                    await self._news.wait()
         except TimeoutError:
             raise BindingFailed("context deadline exceeded") from None
 
@@ -233,8 +233,9 @@ class VolumeBinder(Storage):
 
     def wake(self) -> None:
         """Lets all that wait in `bind` look whether they still need to."""
-        self._news.set()
-        self._news = asyncio.Event()
+        news, self._news = self._news, None
+        if news is not None:
+            news.set()
 
     def _claim_changed(self, old: Claim | None, new: Claim | None) -> None:
         claim = new if new is not None else old

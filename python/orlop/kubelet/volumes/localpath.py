@@ -109,8 +109,8 @@ class LocalPaths:
                 patch = {"metadata": {"$deleteFromPrimitiveList/finalizers": [rules.LOCAL_PATH_FINALIZER]}}
                 await self._client.patch(Volume, name, None, patch, type="strategic")
                 break
-            except errors.NotFound:
-                break
+            except (errors.NotFound, errors.Forbidden):
+                break  # the volume is gone: somebody took the finalizer off
             except (OSError, errors.ApiError) as error:
                 log.warning(
                     "Failed to remove a volume's directory, will retry", extra={"path": str(path), "err": error}
