@@ -4,7 +4,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from orlop.native import Decision, SchedulerCore
-from orlop.scheduler.podvolumes import BINDING, ONE_POD, RESTRICTIONS, Nodes, PodVolumes, Unfit, narrow
+from orlop.scheduler.podvolumes import BINDING, ONE_POD, RESTRICTIONS, Allowed, Nodes, PodVolumes, Unfit, narrow
 from orlop.scheduler.queue import Key
 from orlop.scheduler.volumebinding import Plan, VolumeBinder
 
@@ -45,7 +45,7 @@ class VolumeDecider:
     def decide(self, key: Key, pod: PodVolumes, value: bytes) -> Outcome:
         """Decides for the waiting pod, whose JSON is `value`; what is chosen is reserved."""
         nodes = self._nodes
-        if not nodes:
+        if not len(nodes):
             return outcome_of(self._core.schedule([key])[0])
         try:
             claims = self._volumes.wanted(pod)
@@ -54,24 +54,27 @@ class VolumeDecider:
             message = f"0/{len(nodes)} nodes are available: {unfit}. preemption: {preemption}"
             return Outcome(True, None, message, [unfit.plugin], pod)
         if self._volumes.is_taken(key, claims):
-            plugin, refused = RESTRICTIONS, {name: [ONE_POD] for name in nodes}
+            plugin, allowed = RESTRICTIONS, Allowed([], lambda _: [ONE_POD])
         else:
-            plugin, refused = BINDING, self._volumes.refusals(claims, nodes)
-        decision = self._ask(key, value, [name for name in nodes if name not in refused], list(refused))
+            plugin, allowed = BINDING, self._volumes.allowed(claims, nodes)
+        decision = self._ask(key, value, allowed.names)
         if decision is not None and not decision.waiting:
             return outcome_of(decision)
         if decision is None or decision.node is None:
-            return self._refusal(pod, value, plugin, refused, decision)
-        choice = self._volumes.choose(claims, decision.node, nodes[decision.node])
+            return self._refusal(pod, value, plugin, allowed, decision)
+        choice = self._volumes.choose(claims, decision.node, nodes.labels[decision.node])
         plan = self._volumes.reserve(key, decision.node, choice)
         return Outcome(True, decision.node, "", [], pod, plan)
 
-    def _ask(self, key: Key, value: bytes, allowed: list[str], refused: list[str]) -> Decision | None:
-        """What the core says of the allowed nodes; None where there is none."""
+    def _ask(self, key: Key, value: bytes, allowed: list[str] | None) -> Decision | None:
+        """What the core says of the allowed nodes (None: all); None where there is none."""
+        if allowed is None or len(allowed) == len(self._nodes):
+            return self._core.schedule([key])[0]
         if not allowed:
             return None
-        if not refused:
-            return self._core.schedule([key])[0]
+        refused = None
+        if len(allowed) > len(self._nodes) // 2:
+            refused = list(self._nodes.labels.keys() - allowed)
         self._core.upsert_pod(narrow(value, allowed, refused))
         try:
             return self._core.schedule([key])[0]
@@ -80,14 +83,14 @@ class VolumeDecider:
             self._core.upsert_pod(value)
 
     def _refusal(
-        self, pod: PodVolumes, value: bytes, plugin: str, refused: dict[str, list[str]], decision: Decision | None
+        self, pod: PodVolumes, value: bytes, plugin: str, allowed: Allowed, decision: Decision | None
     ) -> Outcome:
         reasons: Counter[str] = Counter()
         plugins = set()
         explained = self._core.explain(value)
         for name, filter_, words, _, _ in explained:
-            if name in refused and (filter_ is None or filter_ in LATER_FILTERS):
-                filter_, words = plugin, refused[name]
+            if (filter_ is None or filter_ in LATER_FILTERS) and (why := allowed.reasons(name)):
+                filter_, words = plugin, why
             if filter_ is not None:
                 plugins.add(filter_)
                 reasons.update(words)
@@ -99,8 +102,8 @@ class VolumeDecider:
         elif pod.never_preempts:
             message += f" preemption: {NEVER}"
         else:
-            why = NO_VICTIMS if plugin == RESTRICTIONS else NOT_HELPFUL
-            message += f" preemption: {_unavailable(count, Counter({why: count}))}"
+            helpless = NO_VICTIMS if plugin == RESTRICTIONS else NOT_HELPFUL
+            message += f" preemption: {_unavailable(count, Counter({helpless: count}))}"
         return Outcome(True, None, message, sorted(plugins), pod)
 
 

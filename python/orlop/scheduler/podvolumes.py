@@ -25,8 +25,41 @@ UNBOUND = "pod has unbound immediate PersistentVolumeClaims"
 
 Claim = core_v1.PersistentVolumeClaim
 Volume = core_v1.PersistentVolume
-Nodes = Mapping[str, Mapping[str, str]]
-"""Labels of all nodes by name."""
+HOSTNAME = "kubernetes.io/hostname"
+
+
+class Nodes:
+    """Labels of all nodes by name; and the nodes by host name, since local volumes name hosts."""
+
+    def __init__(self) -> None:
+        self.labels: dict[str, Mapping[str, str]] = {}
+        self._hosts: dict[str, set[str]] = {}
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def set(self, name: str, labels: Mapping[str, str] | None) -> None:
+        """Takes over a node's labels; None: it is gone."""
+        before = self.labels.pop(name, {}).get(HOSTNAME, "")
+        self._hosts.get(before, set()).discard(name)
+        if labels is not None:
+            self.labels[name] = labels
+            self._hosts.setdefault(labels.get(HOSTNAME, ""), set()).add(name)
+        if not self._hosts.get(before, True):
+            del self._hosts[before]
+
+    def at(self, hosts: Iterable[str]) -> list[str]:
+        """The nodes of these host names."""
+        return [name for host in hosts for name in self._hosts.get(host, ())]
+
+
+class Allowed(NamedTuple):
+    """The nodes that a pod's claims allow."""
+
+    names: list[str] | None
+    """None: all."""
+    reasons: Callable[[str], list[str]]
+    """Why a node is not among them."""
 
 
 class _Source(ApiStruct):
@@ -145,30 +178,32 @@ class Storage:
         """Whether the scheduler is to bind it: not one that names its volume, which the binder binds at once."""
         return not claim.spec.volume_name and rules.waits_for_consumer(self.storage_class(claim))
 
-    def refusals(self, claims: list[Claim], nodes: Nodes) -> dict[str, list[str]]:
-        """The reasons of every node that the claims do not allow."""
+    def allowed(self, claims: list[Claim], nodes: Nodes) -> Allowed:
+        """The nodes on which every claim is, or can be had."""
         bound = [self.volume(c.spec.volume_name) for c in claims if rules.is_fully_bound(c)]
         pinned = [volume for volume in bound if volume is not None and _has_affinity(volume)]
         missing = None in bound
         unbound = [c for c in claims if not rules.is_fully_bound(c)]
-        if not pinned and not missing and not unbound:
-            return {}
         everywhere = None  # whether the unbound ones can be bound, where that is the same on all nodes
         if not any(self._depends_on_node(claim) for claim in unbound):
             everywhere = self.can_bind(unbound, "", {})
-        pins = [_pin(volume) for volume in pinned]
-        refused = {}
-        for name, labels in nodes.items():
-            reasons = []
-            if not all(pin(labels, name) for pin in pins):
-                reasons.append(NODE_CONFLICT)
+
+        def reasons(name: str) -> list[str]:
+            labels = nodes.labels[name]
+            why = []
+            if any(not rules.usable_on(volume, labels, name) for volume in pinned):
+                why.append(NODE_CONFLICT)
             if not (self.can_bind(unbound, name, labels) if everywhere is None else everywhere):
-                reasons.append(BIND_CONFLICT)
+                why.append(BIND_CONFLICT)
             if missing:
-                reasons.append(NO_VOLUME)
-            if reasons:
-                refused[name] = reasons
-        return refused
+                why.append(NO_VOLUME)
+            return why
+
+        if not pinned and not missing and everywhere:
+            return Allowed(None, reasons)
+        hosts = next((h for volume in pinned if (h := _hosts(volume)) is not None), None)
+        candidates: Iterable[str] = nodes.labels if hosts is None else nodes.at(hosts)
+        return Allowed([name for name in candidates if not reasons(name)], reasons)
 
     def _depends_on_node(self, claim: Claim) -> bool:
         """Whether an unbound claim may be bound on one node and not on another."""
@@ -217,29 +252,28 @@ def _has_affinity(volume: Volume) -> bool:
     return affinity is not None and affinity.required is not None
 
 
-def _pin(volume: Volume) -> Callable[[Mapping[str, str], str], bool]:
-    """Whether a node may use the volume; quick for volumes that name hosts, as local ones do."""
+def _hosts(volume: Volume) -> list[str] | None:
+    """The host names that a volume is for, if that is what its affinity says."""
     affinity = volume.spec.node_affinity
     terms = affinity.required.node_selector_terms if affinity is not None and affinity.required is not None else []
-    if len(terms) == 1 and len(terms[0].match_expressions) == 1 and not terms[0].match_fields:
-        expression = terms[0].match_expressions[0]
-        if expression.operator == "In":
-            key, values = expression.key, frozenset(expression.values)
-            return lambda labels, name: labels.get(key) in values
-    return lambda labels, name: rules.usable_on(volume, labels, name)
+    if len(terms) == 1:
+        for expression in terms[0].match_expressions:
+            if expression.key == HOSTNAME and expression.operator == "In":
+                return expression.values
+    return None
 
 
-def narrow(value: bytes, allowed: list[str], refused: list[str]) -> bytes:
+def narrow(value: bytes, allowed: list[str], refused: list[str] | None) -> bytes:
     """The pod with `allowed` as the only nodes, said by its required node affinity.
 
-    A field requirement names one node only, so it is one term for each allowed node, or one requirement for each other
-    node, whichever is shorter.
+    A field requirement names one node only, so it is one term for each allowed node, or, where `refused` lists all
+    others, one requirement for each of them.
     """
     pod = msgspec.json.decode(value)
     affinity: dict[str, Any] = pod["spec"].setdefault("affinity", {}).setdefault("nodeAffinity", {})
     required = affinity.setdefault("requiredDuringSchedulingIgnoredDuringExecution", {"nodeSelectorTerms": [{}]})
     terms = required["nodeSelectorTerms"]
-    if len(allowed) <= len(refused):
+    if refused is None:
         required["nodeSelectorTerms"] = [_with_fields(t, [("In", name)]) for name in allowed for t in terms]
     else:
         required["nodeSelectorTerms"] = [_with_fields(t, [("NotIn", name) for name in refused]) for t in terms]

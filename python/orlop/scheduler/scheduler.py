@@ -15,7 +15,7 @@ from orlop.scheduler import events, metrics
 from orlop.scheduler.decide import Outcome, VolumeDecider, outcome_of
 from orlop.scheduler.events import ClusterEvent
 from orlop.scheduler.feed import Feed
-from orlop.scheduler.podvolumes import BINDING, PodVolumes
+from orlop.scheduler.podvolumes import BINDING, Nodes, PodVolumes
 from orlop.scheduler.queue import Item, Key, Place, SchedulingQueue
 from orlop.scheduler.report import PodHead, Reporter
 from orlop.scheduler.volumebinding import BindingFailed, NodeLabels, Plan, VolumeBinder
@@ -75,9 +75,9 @@ class Scheduler:
         self._reporter = Reporter(client, clock, self._names)
         self._volumes = VolumeBinder(client, clock, self._storage_changed)
         self._nodes: Informer[NodeLabels] = Informer(client, NodeLabels)
-        self._labels: dict[str, dict[str, str]] = {}
+        self._table = Nodes()
         self._nodes.on_change(self._node_changed)
-        self._decider = VolumeDecider(self.core, self._volumes, self._labels)
+        self._decider = VolumeDecider(self.core, self._volumes, self._table)
         self._feed = Feed(self.core, self.queue, self._volumes, self._reporter, clock, frozenset(self._names))
         self._bindings = Group(self._task_failed)
         self._volume_bindings = Group(self._task_failed)
@@ -145,9 +145,9 @@ class Scheduler:
 
     def _node_changed(self, old: NodeLabels | None, new: NodeLabels | None) -> None:
         if new is not None:
-            self._labels[new.metadata.name] = new.metadata.labels
+            self._table.set(new.metadata.name, new.metadata.labels)
         elif old is not None:
-            self._labels.pop(old.metadata.name, None)
+            self._table.set(old.metadata.name, None)
 
     def _storage_changed(self, pods: Iterable[Key] | None) -> None:
         self.queue.happened(ClusterEvent.STORAGE, pods)
