@@ -2,15 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from orlop.api import errors
 from orlop.api.types import core_v1, meta_v1
-from orlop.client import Client
+from orlop.client import Client, Response, Unreachable
 from orlop.client.asgi import ASGITransport
 from orlop.clock import FakeClock
 from orlop.control import Builder, Controller, Key, Manager, Result, controller_reference, key_of
@@ -162,6 +163,63 @@ async def test_a_controller_reads_its_own_writes(world: World) -> None:
             await world.make(f"m{i}")
         await world.quiet(manager)
         assert len((await world.client.list(core_v1.Secret, "default")).items) == 20
+
+
+class Deaf(ASGITransport):
+    """Does what it is asked, and loses the answers to what is made; watches tell nothing until they may."""
+
+    def __init__(self, app: object, clock: FakeClock) -> None:
+        super().__init__(app, ADMIN)  # type: ignore[arg-type]
+        self.clock = clock
+        self.deaf = False
+
+    async def request(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Response:
+        response = await super().request(method, target, headers, body)
+        if method == "POST" and self.deaf:
+            raise Unreachable("reset before the answer", sent=True)
+        return response
+
+    @asynccontextmanager
+    async def stream(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> AsyncIterator[Any]:
+        async with super().stream(method, target, headers, body) as stream:
+            inner = stream.chunks
+
+            async def chunks() -> AsyncIterator[bytes]:
+                async for chunk in inner():
+                    while self.deaf and "secrets" in target:
+                        await self.clock.sleep(1)
+                    yield chunk
+
+            stream.chunks = chunks  # type: ignore[method-assign]
+            yield stream
+
+
+async def test_a_write_whose_answer_was_lost_is_not_done_again(world: World) -> None:
+    async def work(bench: Bench, key: Key) -> Result | None:
+        owner = bench.maps.get(*key)
+        if owner is not None and not bench.secrets.list():
+            meta = meta_v1.ObjectMeta(
+                generate_name="s-", namespace="default", owner_references=[controller_reference(owner)]
+            )
+            await bench.context.client.create(core_v1.Secret(metadata=meta))
+        return None
+
+    transport = Deaf(world.app, world.clock)
+    deaf = World(Client(transport, clock=world.clock, user_agent="bench"), world.clock, world.app)
+    bench = Bench(work)
+    async with deaf.running([bench]) as manager:
+        await deaf.quiet(manager)
+        transport.deaf = True
+        await world.make("a")
+        for _ in range(100):  # the key is tried again, and waits for a cache that shows nothing
+            await world.clock.advance(1)
+        assert len((await world.client.list(core_v1.Secret, "default")).items) == 1
+        transport.deaf = False
+        await world.clock.advance(5)
+        await deaf.quiet(manager)
+        assert len((await world.client.list(core_v1.Secret, "default")).items) == 1
+        assert len(bench.keys) > 1, "it has been looked at again"
+    await transport.close()
 
 
 async def test_a_deletion_is_seen_too(world: World) -> None:

@@ -116,6 +116,8 @@ def test_pods_that_a_set_was_asked_to_give_up_are_not_counted_on() -> None:
         replica_set("new", 4, 3),
     )  # its fourth is on its way out
     assert [size for _, size in rollout.old_sizes(d, to, [was])] == [2]
+    to.metadata.generation, to.status.observed_generation = 5, 4  # it may have asked for fewer and given pods up
+    assert rollout.old_sizes(d, to, [was]) == []
 
 
 @given(st.integers(1, 20), st.integers(0, 5), st.integers(0, 5))

@@ -15,13 +15,16 @@ What is not promised: that the cache is up to date with what another client was 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import aclosing
-from typing import Any, Generic, Protocol, TypeVar
+from functools import cache
+from typing import Any, Generic, Protocol, TypeVar, cast
+
+import msgspec
 
 from orlop import logging
 from orlop.api import scheme
 from orlop.api.selectors import LabelSelector
 from orlop.client.client import Client, Event
-from orlop.client.decode import decode, encode
+from orlop.client.decode import Head, decode, encode
 from orlop.client.watcher import Bookmark, Changes, Restarted, Synced, Watcher
 from orlop.tasks import Group
 
@@ -72,6 +75,7 @@ class Informer(Generic[T]):
         self.kind = kind
         self.resource = scheme.of(kind).resource
         self._watcher = Watcher(client, kind, namespace, labels=labels, fields=fields)
+        self._selection = client, labels, fields
         self._items: dict[str, dict[str, T]] = {}
         self._count = 0
         self._indexes: dict[str, _Index[T]] = {}
@@ -144,6 +148,18 @@ class Informer(Generic[T]):
         finally:
             if entry in self._waiting:
                 self._waiting.remove(entry)
+
+    async def behind(self, namespace: str) -> tuple[int, _List[T]]:
+        """What the cache has to learn to be as new as the server is now: a revision to wait for (`seen`), and what it
+        has of objects that are gone (`deleted`). Raises ApiError."""
+        client, labels, fields = self._selection
+        kind = scheme.of(self.kind)
+        scope = namespace if kind.namespaced else None
+        there = await client.list(_head(kind), scope, labels=labels, fields=fields)
+        newest = max((int(item.metadata.resource_version) for item in there.items), default=0)
+        known, at = {item.metadata.uid for item in there.items}, int(there.resource_version or 0)
+        mine = self.items(scope)
+        return newest, [o for o in mine if o.metadata.uid not in known and int(o.metadata.resource_version) <= at]
 
     async def deleted(self, namespace: str, name: str, uid: str) -> None:
         """Returns when the cache no longer has that object, or has it as being deleted."""
@@ -299,6 +315,12 @@ class Informer(Generic[T]):
             handler(*args)
         except Exception:
             _log.exception("a handler failed", extra={"resource": self.resource})
+
+
+@cache
+def _head(kind: scheme.Kind) -> type[Head]:
+    """The smallest projection of a kind."""
+    return cast("type[Head]", msgspec.defstruct("Head", [], bases=(Head,), namespace={"__kind__": kind}))
 
 
 class _Index(Generic[T]):

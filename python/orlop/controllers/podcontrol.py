@@ -41,12 +41,17 @@ async def create(context: Context, owner: Any, pod: core_v1.Pod) -> errors.ApiEr
 
 
 async def delete(context: Context, owner: Any, pod: PodView) -> errors.ApiError | None:
-    """Deletes the pod, or gives the error."""
-    meta = pod.metadata
+    """Deletes the pod as the cache shows it, or gives the error.
+
+    A pod that has changed since is left alone for now: it may have become ready, and another be the one to go.
+    """
+    meta, remove = pod.metadata, context.client.delete
     try:
-        await context.client.delete(core_v1.Pod, meta.name, meta.namespace, uid=meta.uid)
+        await remove(core_v1.Pod, meta.name, meta.namespace, uid=meta.uid, resource_version=meta.resource_version)
     except errors.NotFound:
         return None
+    except errors.Conflict as error:
+        return error
     except errors.ApiError as error:
         context.recorder.event(owner, "Warning", "FailedDelete", f"Error deleting: {error}")
         return error

@@ -54,6 +54,11 @@ def available(sets: Iterable[apps_v1.ReplicaSet]) -> int:
     return sum(rs.status.available_replicas for rs in sets)
 
 
+def is_known(rs: apps_v1.ReplicaSet) -> bool:
+    """Whether the set's status is of what it asks for now: one that asked for fewer meanwhile has given pods up."""
+    return rs.status.observed_generation >= rs.metadata.generation
+
+
 def lasting(sets: Iterable[apps_v1.ReplicaSet]) -> int:
     """Available pods that stay: a set's status may still count those that it has been asked to give up."""
     return sum(min(rs.status.available_replicas, replicas_of(rs)) for rs in sets)
@@ -80,8 +85,9 @@ def old_sizes(d: apps_v1.Deployment, new: apps_v1.ReplicaSet, old: Sets) -> list
 
     First go pods that are not available anyway, from any old set, even where none that is available may go: a rollout
     must not get stuck on a broken revision. Then available ones, oldest set first, down to the least that must stay.
+    Upstream goes by whatever the sets' statuses say; here none is given up on the word of an outdated one.
     """
-    if asked(old) == 0:
+    if asked(old) == 0 or not all(map(is_known, [*old, new])):
         return []
     least = replicas_of(d) - max_unavailable(d)
     # Pods of the new set that are not available yet may not be counted on; nor may those to come.

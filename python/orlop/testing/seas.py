@@ -1,0 +1,163 @@
+"""The way between a component and the API server in rough weather: late, lost, cut off, all by one seed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from orlop.api import errors
+from orlop.client.asgi import ASGITransport
+from orlop.client.transport import Response, Stream, Unreachable
+from orlop.testing.loop import VirtualClock
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weather:
+    """How rough it is. Chances are of 1, times are means in seconds; `CALM` is none of it."""
+
+    delay: float = 0.05
+    """Of a request on its way there, and of its answer on its way back."""
+    lost: float = 0.02
+    """Requests that never arrive."""
+    unanswered: float = 0.02
+    """Answers that never arrive: the request was done."""
+    refused: float = 0.01
+    """Requests that the server is too busy for."""
+    watch: float = 60.0
+    """After which a watch breaks off; 0 never."""
+    held: float = 0.02
+    """Parts of a watch that are held up: until they come, a cache is stale."""
+    held_for: float = 5.0
+    life: float = 120.0
+    """After which a component is killed wherever it is; 0 never."""
+    down: float = 3.0
+    """Until it is started again."""
+
+
+CALM = Weather(delay=0.001, lost=0, unanswered=0, refused=0, watch=0, held=0, life=0)
+
+Done = Callable[[str, str, str, bytes, Response | None, bool], None]
+"""Told of each request that was done: who, method, target, body, answer, whether the answer will be heard. There is no
+answer where the sender was killed meanwhile."""
+
+
+class Sea:
+    """One sea for all: its weather may change."""
+
+    def __init__(self, clock: VirtualClock, weather: Weather, done: Done) -> None:
+        self.clock = clock
+        self.weather = weather
+        self.done = done
+
+    def course(self) -> "Course":
+        return Course(self)
+
+
+class Course:
+    """One request or watch over the sea. Its chance is its own: many are rung at once, in an order that is nobody's."""
+
+    def __init__(self, sea: Sea) -> None:
+        self._clock = sea.clock
+        self._random = sea.clock.fork()
+
+    def comes(self, chance: float) -> bool:
+        return chance > 0 and self._random.random() < chance
+
+    async def wait(self, mean: float) -> None:
+        if mean > 0:
+            await self._clock.sleep(self._random.expovariate(1 / mean))
+
+
+class SeaTransport(ASGITransport):
+    """Requests of one component, over the sea."""
+
+    def __init__(self, app: Any, user: Any, sea: Sea) -> None:
+        super().__init__(app, user)
+        self._sea = sea
+        self._who = user.name
+
+    async def request(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Response:
+        sea, weather, course = self._sea, self._sea.weather, self._sea.course()
+        await course.wait(weather.delay)
+        if course.comes(weather.lost):
+            raise Unreachable(f"{method} {target}: lost on the way", sent=True)
+        if course.comes(weather.refused):
+            raise errors.TooManyRequests("too busy")
+        try:
+            response = await super().request(method, target, headers, body)
+        except asyncio.CancelledError:
+            sea.done(self._who, method, target, body, None, False)
+            raise
+        heard = not course.comes(weather.unanswered)
+        sea.done(self._who, method, target, body, response, heard)
+        await course.wait(weather.delay)
+        if not heard:
+            raise Unreachable(f"{method} {target}: the answer was lost", sent=True)
+        return response
+
+    @asynccontextmanager
+    async def stream(  # type: ignore[override]  # what is given is a stream, of another class
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes
+    ) -> AsyncIterator[Stream]:
+        weather, course = self._sea.weather, self._sea.course()
+        await course.wait(weather.delay)
+        if course.comes(weather.lost):
+            raise Unreachable(f"{method} {target}: lost on the way", sent=False)
+        async with super().stream(method, target, headers, body) as stream:
+            breaker = asyncio.ensure_future(self._break(stream))
+            try:
+                yield _Late(stream, self._sea)
+            finally:
+                breaker.cancel()
+
+    async def _break(self, stream: Stream) -> None:
+        """Cuts a watch off, sooner or later."""
+        sea = self._sea
+        if sea.weather.watch > 0:
+            await sea.course().wait(sea.weather.watch)
+            if sea.weather.watch > 0:
+                stream.abort("connection reset by the sea")
+
+
+class DryTransport(ASGITransport):
+    """Requests of somebody on dry land: they are told of, and nothing happens to them."""
+
+    def __init__(self, app: Any, user: Any, sea: Sea) -> None:
+        super().__init__(app, user)
+        self._sea = sea
+        self._who = user.name
+
+    async def request(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Response:
+        response = await super().request(method, target, headers, body)
+        self._sea.done(self._who, method, target, body, response, True)
+        return response
+
+
+class _Late:
+    """A stream whose parts come in order, and late."""
+
+    def __init__(self, stream: Stream, sea: Sea) -> None:
+        self._stream = stream
+        self._sea = sea
+        self._course = sea.course()
+
+    @property
+    def status(self) -> int:
+        return self._stream.status
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self._stream.headers
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        async for chunk in self._stream.chunks():
+            weather, course = self._sea.weather, self._course
+            await course.wait(weather.held_for if course.comes(weather.held) else weather.delay)
+            yield chunk
+
+    async def read(self) -> bytes:
+        return b"".join([chunk async for chunk in self.chunks()])
+
+    def abort(self, why: str) -> None:
+        self._stream.abort(why)
