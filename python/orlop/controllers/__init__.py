@@ -58,6 +58,7 @@ def all_controllers(options: Options) -> list[Controller]:
     from orlop.controllers.podautoscaler import HorizontalPodAutoscalerController
     from orlop.controllers.podgc import PodGCController
     from orlop.controllers.replicaset import ReplicaSetController, ReplicationControllerController
+    from orlop.controllers.resourceclaim import ResourceClaimController
     from orlop.controllers.resourcequota import ResourceQuotaController
     from orlop.controllers.rootca import RootCAPublisher
     from orlop.controllers.serviceaccounts import ServiceAccountsController
@@ -90,6 +91,7 @@ def all_controllers(options: Options) -> list[Controller]:
         TaintEvictionController(),
         DeviceTaintEvictionController(),
         DisruptionController(),
+        ResourceClaimController(),
         PodGCController(options.terminated_pod_gc_threshold),
         ClusterRoleAggregationController(),
         TokenCleaner(),

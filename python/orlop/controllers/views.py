@@ -74,6 +74,7 @@ class PodSpecView(ApiStruct):
     volumes: list[VolumeView] = field(default_factory=list)
     containers: list[ContainerPortsView] = field(default_factory=list)
     init_containers: list[ContainerPortsView] = field(default_factory=list)
+    resource_claims: list[core_v1.PodResourceClaim] | None = None
 
 
 class PodConditionView(ApiStruct):
@@ -105,6 +106,7 @@ class PodStatusView(ApiStruct):
     conditions: list[PodConditionView] = field(default_factory=list)
     container_statuses: list[ContainerStatusView] = field(default_factory=list)
     init_container_statuses: list[ContainerStatusView] = field(default_factory=list)
+    resource_claim_statuses: list[core_v1.PodResourceClaimStatus] | None = None
 
 
 class PodView(ApiStruct):
