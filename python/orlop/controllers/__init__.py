@@ -66,6 +66,7 @@ def all_controllers(options: Options) -> list[Controller]:
     from orlop.controllers.serviceaddresses import ServiceAddressRepairController, port_range
     from orlop.controllers.servicecidrs import ServiceCIDRController
     from orlop.controllers.statefulset import StatefulSetController
+    from orlop.controllers.storageversionmigration import StorageVersionMigrator
     from orlop.controllers.tainteviction import TaintEvictionController
     from orlop.controllers.ttlafterfinished import TTLAfterFinishedController
 
@@ -96,6 +97,7 @@ def all_controllers(options: Options) -> list[Controller]:
         ClusterRoleAggregationController(),
         TokenCleaner(),
         BootstrapSigner(),
+        StorageVersionMigrator(),
         certificates.CSRApprovingController(),
         certificates.CSRCleanerController(),
         certificates.PodCertificateRequestCleaner(),

@@ -262,6 +262,11 @@ def _rules() -> dict[str, list[PolicyRule]]:
             allow("update", "core", "pods/finalizers"),
             EVENTS,
         ],
+        "storage-version-migrator-controller": [
+            allow("list patch", "*", "*"),
+            allow(READ, "storagemigration.k8s.io", "storageversionmigrations"),
+            allow("update", "storagemigration.k8s.io", "storageversionmigrations/status"),
+        ],
         "taint-eviction-controller": [
             allow(READ, "core", "nodes"),
             allow(f"delete {READ}", "core", "pods"),
