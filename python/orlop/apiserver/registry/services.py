@@ -75,6 +75,9 @@ class Services(Strategy):
 
     def prepare_update(self, new: core_v1.Service, old: core_v1.Service) -> None:
         spec, before = new.spec, old.spec
+        # Who knows the older field alone changes that one alone.
+        if before.cluster_ip and spec.cluster_ip != before.cluster_ip and spec.cluster_ips == before.cluster_ips:
+            spec.cluster_ips = [spec.cluster_ip] if spec.cluster_ip else []
         if needs_ip(new) and needs_ip(old):
             if not spec.cluster_ip:
                 spec.cluster_ip = before.cluster_ip

@@ -1,0 +1,76 @@
+"""Services and what the control plane keeps for them; flow control's objects."""
+
+from typing import Any
+
+from tests.clients.protocol.api import Api, Namespace, pod
+from tests.support.cluster import eventually
+
+
+def test_the_servers_own_service_leads_to_it(api: Api) -> None:
+    service = api.get("/api/v1/namespaces/default/services/kubernetes")
+    assert service["spec"]["clusterIP"].endswith(".0.1")
+    assert service["spec"]["ports"][0]["port"] == 443
+    found = api.get("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/kubernetes")
+    assert found["metadata"]["labels"]["kubernetes.io/service-name"] == "kubernetes"
+    assert found["endpoints"][0]["conditions"]["ready"] is True
+    assert str(found["ports"][0]["port"]) == api.server.rsplit(":", 1)[1]
+
+
+def test_endpoint_slices_hold_a_hundred_at_most(api: Api, ns: Namespace) -> None:
+    spec = {"selector": {"app": "web"}, "ports": [{"port": 80}]}
+    api.post(ns.services, {"metadata": {"name": "web"}, "spec": spec})
+    api.post("/api/v1/nodes", {"metadata": {"name": f"n-{ns.name}"}})  # whose kubelet never comes
+    for i in range(101):
+        body = pod(f"p-{i}", nodeName=f"n-{ns.name}")
+        body["metadata"]["labels"] = {"app": "web"}
+        made = api.post(ns.pods, body)
+        made["status"] |= {
+            "phase": "Running",
+            "podIP": f"10.1.2.{i + 1}",
+            "podIPs": [{"ip": f"10.1.2.{i + 1}"}],
+            "conditions": [{"type": "Ready", "status": "True"}],
+        }
+        api.put(f"{ns.pods}/p-{i}/status", made)
+
+    def slices() -> Any:
+        found = api.get(f"{ns.slices}?labelSelector=kubernetes.io/service-name%3Dweb")["items"]
+        return [len(s["endpoints"]) for s in found]
+
+    eventually("all of them", lambda: sum(slices()) == 101)
+    assert (len(slices()), max(slices()) <= 100) == (2, True)
+    api("DELETE", f"{ns.pods}?gracePeriodSeconds=0")
+    api("DELETE", f"/api/v1/nodes/n-{ns.name}")
+
+
+def test_addresses_are_objects(api: Api, ns: Namespace) -> None:
+    service = api.post(ns.services, {"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}]}})
+    address = f"/apis/networking.k8s.io/v1/ipaddresses/{service['spec']['clusterIP']}"
+    parent = api.get(address)["spec"]["parentRef"]
+    assert parent == {"resource": "services", "namespace": ns.name, "name": "s"}
+    cidrs = api.get("/apis/networking.k8s.io/v1/servicecidrs/kubernetes")["spec"]["cidrs"]
+    assert cidrs == ["10.212.0.0/16"]
+    api("DELETE", f"{ns.services}/s")
+    assert api("GET", address).status_code == 404
+
+
+def test_flow_control_is_configured_by_objects(api: Api, ns: Namespace) -> None:
+    path = "/apis/flowcontrol.apiserver.k8s.io/v1"
+    level = {
+        "metadata": {"name": ns.name},
+        "spec": {"type": "Limited", "limited": {"limitResponse": {"type": "Reject"}}},
+    }
+    made = api.post(f"{path}/prioritylevelconfigurations", level)
+    assert made["spec"]["limited"]["nominalConcurrencyShares"] == 30
+    schema = {
+        "metadata": {"name": ns.name},
+        "spec": {"matchingPrecedence": 9000, "priorityLevelConfiguration": {"name": ns.name}},
+    }
+    made = api.post(f"{path}/flowschemas", schema)
+    made["spec"]["matchingPrecedence"] = 9001
+    assert api.put(f"{path}/flowschemas/{ns.name}", made)["metadata"]["generation"] == 2
+    made = api.merge(
+        f"{path}/flowschemas/{ns.name}/status", {"status": {"conditions": [{"type": "X", "status": "True"}]}}
+    )
+    assert made["status"]["conditions"][0]["type"] == "X"
+    for kind in ("flowschemas", "prioritylevelconfigurations"):
+        assert api("DELETE", f"{path}/{kind}/{ns.name}").is_success
