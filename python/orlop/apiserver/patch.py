@@ -43,6 +43,22 @@ def apply(kind: Kind, type_: str, current: bytes, patch: bytes) -> bytes:
         raise errors.BadRequest(str(error)) from None
 
 
+def shown(type_: str, patch: bytes, patched: bytes) -> str:
+    """What a refusal of an object that was patched shows: a strategic patch as Go prints it, else the result's JSON."""
+    return go_text(msgspec.json.decode(patch)) if type_ == STRATEGIC_PATCH else patched.decode()
+
+
+def go_text(value: Any) -> str:
+    """JSON as Go's `%+v` prints it: `map[a:1 b:[x y]]`, keys in order."""
+    if isinstance(value, dict):
+        return f"map[{' '.join(f'{key}:{go_text(value[key])}' for key in sorted(value))}]"
+    if isinstance(value, list):
+        return f"[{' '.join(map(go_text, value))}]"
+    if value is None:
+        return "<nil>"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _json_patch(current: bytes, patch: bytes) -> bytes:
     try:
         operations = msgspec.json.decode(patch)

@@ -76,6 +76,14 @@ def test_the_kinds_of_patches(api: Api, ns: Namespace) -> None:
     pointed = api("PATCH", path, [{"op": "replace", "path": "/spec/minReadySeconds", "value": 3}], JSON_PATCH)
     assert pointed.status_code == 422  # there is no such field yet
     assert api("PATCH", path, [{"op": "add", "path": "/spec/minReadySeconds", "value": 3}], JSON_PATCH).is_success
+    unknown = {"spec": {"b": [True, None, {"c": "d e"}], "a": 1.5}}
+    wrong = api.refused(422, "PATCH", f"{path}?fieldValidation=Strict", unknown, STRATEGIC_PATCH)
+    assert wrong["message"].startswith(
+        ' "" is invalid: patch: Invalid value: "map[spec:map[a:1.5 b:[true <nil> map[c:d e]]]]": strict decoding error'
+    )
+    assert set(wrong["details"]) == {"causes"}
+    typed = api.refused(422, "PATCH", path, {"spec": {"replicas": "x"}}, MERGE_PATCH)
+    assert ' "" is invalid: patch: Invalid value: "{' in typed["message"]
     status = api.refused(415, "PATCH", path, {}, "application/json")
     for media in (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH):
         assert media in status["message"]

@@ -1,8 +1,7 @@
 """PATCH of an object or its status: the patch is made again on the newer object when another write came between."""
 
+from collections.abc import Callable
 from typing import Any
-
-import msgspec
 
 from orlop import native
 from orlop.api import errors
@@ -16,34 +15,27 @@ from orlop.apiserver.request import Request
 from orlop.apiserver.response import Response
 
 
-def decode_patched(core: Core, request: Request, kind: Kind, value: bytes) -> Any:
-    """The patched JSON as an object: unknown fields are reported as in any body."""
+def decode_patched(core: Core, request: Request, kind: Kind, value: bytes, shown: Callable[[], str]) -> Any:
+    """The patched JSON as an object: unknown fields are reported as in any body, but a Strict refusal is a 422.
+
+    `shown` is what a refusal says was wrong.
+    """
     try:
         served = kind if request.conversion is None else request.conversion.served
         clean, unknown, duplicate = native.wire_decode(served.type_key, "json", value)
     except native.WireError as error:
-        raise errors.invalid(
-            kind.kind, kind.group, request.info.name, [errors.invalid_value("patch", _short(value), str(error))]
-        ) from None
+        raise _refused(shown(), str(error)) from None
     if unknown or duplicate:
-        report(request, kind, [*duplicate, *unknown])
+        problems = [*duplicate, *unknown]
+        if request.param("fieldValidation") == "Strict":
+            raise _refused(shown(), f"strict decoding error: {', '.join(problems)}")
+        body.report(request, kind, problems)
     return core.objects.decode(kind, clean if request.conversion is None else request.conversion.to_stored(clean))
 
 
-def report(request: Request, kind: Kind, problems: list[str]) -> None:
-    """As for bodies, but a Strict refusal of a patch is a 422."""
-    if request.param("fieldValidation") != "Strict":
-        return body.report(request, kind, problems)
-    raise errors.invalid(
-        kind.kind,
-        kind.group,
-        request.info.name,
-        [errors.invalid_value("patch", "", f"strict decoding error: {', '.join(problems)}")],
-    )
-
-
-def _short(value: bytes) -> Any:
-    return msgspec.json.decode(value)
+def _refused(value: str, detail: str) -> errors.ApiError:
+    """Upstream names no kind here: kubectl says "The request is invalid: patch: …"."""
+    return errors.invalid("", "", "", [errors.invalid_value("patch", value, detail)])
 
 
 async def patch(core: Core, request: Request, kind: Kind) -> Response:
@@ -72,7 +64,8 @@ async def patch(core: Core, request: Request, kind: Kind) -> Response:
         current, _ = core.objects.find(kind, namespace, info.name)
         if request.conversion is not None:
             current = request.conversion.to_served(current)
-        new = decode_patched(core, request, kind, patches.apply(served, type_, current, data))
+        patched = patches.apply(served, type_, current, data)
+        new = decode_patched(core, request, kind, patched, lambda: patches.shown(type_, data, patched))
         check_identity(request, kind, new)
         strategy.default(new)
         ownership.note(core, request, strategy, old, new)
