@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strconv"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -220,4 +221,30 @@ func TestEvents(t *testing.T) {
 
 func barePod(spec corev1.PodSpec) *corev1.Pod {
 	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p"}, Spec: spec}
+}
+
+// An answer that says when to come again is asked for again, until it is another.
+func TestRetries(t *testing.T) {
+	ctx, asked := t.Context(), &recorder{}
+	client := kubernetes.NewForConfigOrDie(asked.wrap(config(t)))
+	ns := namespace(t, client)
+	// A revision that is yet to come: 504 with Retry-After while it has not.
+	made, err := client.CoreV1().ConfigMaps(ns).Create(ctx, configMap("m", nil), metav1.CreateOptions{})
+	must(t, err)
+	revision, err := strconv.ParseUint(made.ResourceVersion, 10, 64)
+	must(t, err)
+	ahead := strconv.FormatUint(revision+100, 10)
+	done := make(chan error, 1)
+	go func() {
+		_, err := client.CoreV1().ConfigMaps(ns).List(ctx, metav1.ListOptions{ResourceVersion: ahead})
+		done <- err
+	}()
+	eventually(t, "a second attempt", func(context.Context) (bool, error) {
+		return len(asked.queries("/configmaps")) >= 3, nil // one create, two lists
+	})
+	for i := range 100 {
+		_, err := client.CoreV1().ConfigMaps(ns).Create(ctx, configMap(fmt.Sprintf("n-%d", i), nil), metav1.CreateOptions{})
+		must(t, err)
+	}
+	must(t, <-done)
 }

@@ -80,8 +80,14 @@ def test_a_watch_ends_cleanly_in_the_time_it_asked_for(api: Api, ns: Namespace) 
 
 @pytest.fixture
 async def quick(tmp_path: Path) -> AsyncIterator[tuple[ApiServer, Api]]:
-    """A server that sends bookmarks every tenth of a second."""
-    config = Config(data_dir=tmp_path, store="memory", bookmark_interval=0.1, write_kubeconfig=tmp_path / "kubeconfig")
+    """A server that sends bookmarks every tenth of a second, and whose watches last a second or two."""
+    config = Config(
+        data_dir=tmp_path,
+        store="memory",
+        bookmark_interval=0.1,
+        min_request_timeout=1,
+        write_kubeconfig=tmp_path / "kubeconfig",
+    )
     async with ApiServer(config) as server:
         api = Api(tmp_path / "kubeconfig", tmp_path)
         yield server, api
@@ -101,6 +107,16 @@ async def test_bookmarks_carry_the_revision_on(quick: tuple[ApiServer, Api]) -> 
             assert list(events) == []
 
     await asyncio.to_thread(use)
+
+
+async def test_a_watch_that_names_no_time_ends_by_itself(quick: tuple[ApiServer, Api]) -> None:
+    def use() -> None:
+        with quick[1].http.stream("GET", MAPS, params={"watch": "true"}) as answer:
+            assert list(answer.iter_lines()) == []  # and no error of the transport
+
+    began = time.monotonic()
+    await asyncio.to_thread(use)
+    assert time.monotonic() - began > 0.9  # shorter, client-go would take it for a fault
 
 
 async def test_a_forgotten_revision_is_told_as_410(quick: tuple[ApiServer, Api]) -> None:
