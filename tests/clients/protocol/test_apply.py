@@ -69,10 +69,11 @@ def test_lists_are_merged_by_their_keys(api: Api, ns: Namespace) -> None:
 
 def test_other_writes_own_what_they_change(api: Api, ns: Namespace) -> None:
     api("POST", f"{ns.deployments}?fieldManager=maker", web(image="img"))
-    scale = api.get(f"{ns.deployments}/web/scale")
-    scale["spec"]["replicas"] = 1
-    api("PUT", f"{ns.deployments}/web/scale?fieldManager=scaler", scale)
-    api("PATCH", f"{ns.deployments}/web/status?fieldManager=teller", {"status": {"replicas": 1}}, MERGE_PATCH)
+    for what, manager, body in (
+        ("scale", "scaler", {"spec": {"replicas": 1}}),
+        ("status", "teller", {"status": {"conditions": [{"type": "Mine", "status": "True"}]}}),
+    ):
+        assert api("PATCH", f"{ns.deployments}/web/{what}?fieldManager={manager}", body, MERGE_PATCH).is_success
     found = owners(api.get(f"{ns.deployments}/web"))
     assert {("maker", "Update", ""), ("scaler", "Update", "scale"), ("teller", "Update", "status")} <= set(found)
     refused = api.apply(f"{ns.deployments}/web", web(image="img"), "one")
