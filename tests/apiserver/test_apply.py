@@ -181,12 +181,12 @@ async def test_what_is_refused(api: Api) -> None:
     assert (await apply(api, f"{MAPS}/a", {"kind": "ConfigMap"})).status == 400
     assert (await apply(api, f"{MAPS}/a", b"- a\n")).status == 400
     wrong = await apply(api, f"{MAPS}/a", {**config, "apiVersion": "v2"})
-    assert wrong.message == "Incorrect version specified in apply patch. Specified patch version: v2, expected: v1"
+    assert wrong.message == "invalid object type: /v2, Kind=ConfigMap"
     owned = {**config, "metadata": {"name": "a", "managedFields": [{"manager": "x"}]}}
     assert (await apply(api, f"{MAPS}/a", owned)).message == "metadata.managedFields must be nil"
     unknown = await apply(api, f"{MAPS}/a", {**config, "nope": 1})
     assert unknown.message == (
-        "failed to create typed patch object (default/a; v1, Kind=ConfigMap): .nope: field not declared in schema"
+        "failed to create typed patch object (/a; /v1, Kind=ConfigMap): .nope: field not declared in schema"
     )
     other = await apply(api, f"{MAPS}/a", config_map("b"))
     assert other.status == 400

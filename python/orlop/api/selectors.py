@@ -3,13 +3,14 @@
 The grammar is apimachinery's pkg/labels and pkg/fields: `a=b,c!=d,e in (x,y),f notin (z),g,!h`.
 """
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
 from orlop.api.types import meta_v1
 
-Operator = Literal["=", "!=", "in", "notin", "exists", "!"]
+Operator = Literal["=", "!=", "in", "notin", "exists", "!", ">", "<"]
 
 NAME = re.compile(r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)$")
 PREFIX = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
@@ -18,7 +19,8 @@ MAX_NAME = 63
 MAX_PREFIX = 253
 """Longest prefix of a key (RFC 1123 subdomain)."""
 
-_TOKEN = re.compile(r"\s*(?:(==|=|!=|!|,|\(|\))|([^\s,()=!]+))")
+_TOKEN = re.compile(r"[ \t\r\n]*(?:(==|!=|=|!|,|\(|\)|<|>)|([^ \t\r\n,()=!<>\0]+))")
+_INTEGER = re.compile(r"[+-]?[0-9]+\Z")
 
 
 class Requirement(NamedTuple):
@@ -34,18 +36,33 @@ class Requirement(NamedTuple):
             return present and labels[self.key] in self.values
         if self.operator in ("!=", "notin"):
             return not present or labels[self.key] not in self.values
+        if self.operator in (">", "<"):
+            return present and self._compares(labels[self.key])
         return present if self.operator == "exists" else not present
+
+    def _compares(self, value: str) -> bool:
+        if not _INTEGER.match(value):
+            return False
+        bound = int(next(iter(self.values)))
+        return int(value) > bound if self.operator == ">" else int(value) < bound
 
     def __str__(self) -> str:
         listed = ",".join(sorted(self.values))
+        if not listed:
+            # `in ()` would not be read again; one empty value is equality with it.
+            return f"{self.key}{'!=' if self.operator in ('!=', 'notin') else '='}" if self.values else self._bare
         return {
             "=": f"{self.key}={listed}",
             "!=": f"{self.key}!={listed}",
+            ">": f"{self.key}>{listed}",
+            "<": f"{self.key}<{listed}",
             "in": f"{self.key} in ({listed})",
             "notin": f"{self.key} notin ({listed})",
-            "exists": self.key,
-            "!": f"!{self.key}",
         }[self.operator]
+
+    @property
+    def _bare(self) -> str:
+        return f"!{self.key}" if self.operator == "!" else self.key
 
 
 class LabelSelector(NamedTuple):
@@ -69,13 +86,13 @@ EVERYTHING = LabelSelector()
 NOTHING = LabelSelector(nothing=True)
 
 
-def key_errors(key: str) -> list[str]:
+def key_errors(key: str, what: str = "a qualified name") -> list[str]:
     """What is wrong with a label key, in upstream's words; empty when it is right."""
     prefix, _, name = key.rpartition("/")
     errors = []
     if key.count("/") > 1:
         return [
-            "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
+            f"{what} must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
             "alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
             "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' "
             "(e.g. 'example.com/MyName')"
@@ -118,88 +135,111 @@ def value_errors(value: str) -> list[str]:
     return errors
 
 
+class _Tokens:
+    """A label selector's text, token by token; "" is the end."""
+
+    def __init__(self, text: str) -> None:
+        self._tokens: list[tuple[str, bool]] = []
+        position = 0
+        while (match := _TOKEN.match(text, position)) is not None:
+            self._tokens.append((match.group(1) or match.group(2), match.group(2) is not None))
+            position = match.end()
+        self._at = 0
+
+    @property
+    def next(self) -> str:
+        return self._tokens[self._at][0] if self._at < len(self._tokens) else ""
+
+    @property
+    def is_word(self) -> bool:
+        return self._at < len(self._tokens) and self._tokens[self._at][1]
+
+    def take(self) -> str:
+        text = self.next
+        self._at += 1
+        return text
+
+    def take_value(self) -> str:
+        """A word, or the empty value where there is none."""
+        return self.take() if self.is_word else ""
+
+
 def parse_labels(text: str) -> LabelSelector:
-    """A selector from its text. Raises ValueError naming what could not be parsed."""
-    tokens: list[tuple[str, bool]] = []
-    position = 0
-    stripped = text.rstrip()
-    while position < len(stripped):
-        match = _TOKEN.match(stripped, position)
-        if match is None:
-            raise ValueError(f"unable to parse requirement: found '{stripped[position:]}'")
-        tokens.append((match.group(1) or match.group(2), match.group(2) is not None))
-        position = match.end()
-    if not tokens:
-        return EVERYTHING
-    requirements = []
-    index = 0
+    """A selector from its text. Raises ValueError naming what could not be parsed, in upstream's words."""
+    tokens = _Tokens(text)
+    requirements: list[Requirement] = []
+    while tokens.next:
+        if not tokens.is_word and tokens.next != "!":
+            raise ValueError(f"found '{tokens.next}', expected: !, identifier, or 'end of string'")
+        try:
+            requirements.append(_requirement(tokens))
+        except ValueError as error:
+            raise ValueError(f"unable to parse requirement: {error}") from None
+        if not tokens.next:
+            break
+        if tokens.next != ",":
+            raise ValueError(f"found '{tokens.next}', expected: ',' or 'end of string'")
+        tokens.take()
+        if not tokens.is_word and tokens.next != "!":
+            raise ValueError(f"found '{tokens.next}', expected: identifier after ','")
+    return LabelSelector(tuple(sorted(requirements, key=lambda r: (r.key, r.operator, sorted(r.values)))))
 
-    def peek() -> str:
-        return tokens[index][0] if index < len(tokens) else ""
 
-    def is_word() -> bool:
-        return index < len(tokens) and tokens[index][1]
-
-    while True:
-        negated = peek() == "!"
-        if negated:
-            index += 1
-        if not is_word():
+def _requirement(tokens: _Tokens) -> Requirement:
+    absent = tokens.next == "!"
+    if absent:
+        tokens.take()
+    if not tokens.is_word:
+        raise ValueError(f"found '{tokens.next}', expected: identifier")
+    key = tokens.take()
+    if errors := key_errors(key, "a valid label key"):
+        raise ValueError(f"<nil>: Invalid value: {_quoted(key)}: {'; '.join(errors)}")
+    if absent:
+        return Requirement(key, "!", frozenset())
+    if tokens.next in ("", ","):
+        return Requirement(key, "exists", frozenset())
+    sign = tokens.take()
+    if sign in ("in", "notin"):
+        return _checked(key, "in" if sign == "in" else "notin", _values(tokens))
+    if sign not in ("=", "==", "!=", "<", ">"):
+        raise ValueError(f"found '{sign}', expected: in, notin, =, ==, !=, gt, lt")
+    if not tokens.is_word and tokens.next not in ("", ","):
+        raise ValueError(f"found '{tokens.next}', expected: identifier")
+    value = tokens.take_value()
+    if sign in ("<", ">"):
+        if not _INTEGER.match(value):
             raise ValueError(
-                f"unable to parse requirement: found '{peek()}', expected: !, identifier, or 'end of string'"
+                f"values[0]: Invalid value: {_quoted(value)}: for 'Gt', 'Lt' operators, the value must be an integer"
             )
-        key = peek()
-        index += 1
-        operator: Operator
-        values: set[str] = set()
-        if negated:
-            operator = "!"
-        elif peek() in ("", ","):
-            operator = "exists"
-        elif peek() in ("=", "==", "!="):
-            operator = "!=" if peek() == "!=" else "="
-            index += 1
-            if is_word():
-                values.add(peek())
-                index += 1
-            else:
-                values.add("")
-        elif peek() in ("in", "notin"):
-            operator = "in" if peek() == "in" else "notin"
-            index += 1
-            if peek() != "(":
-                raise ValueError(f"unable to parse requirement: found '{peek()}' expected: '('")
-            index += 1
-            expect_value = True
-            while peek() != ")":
-                if is_word():
-                    values.add(peek())
-                    expect_value = False
-                elif peek() == ",":
-                    if expect_value:
-                        values.add("")
-                    expect_value = True
-                else:
-                    raise ValueError(f"unable to parse requirement: found '{peek()}', expected: ',', ')' or identifier")
-                index += 1
-            if expect_value:
-                values.add("")
-            index += 1
-        else:
-            raise ValueError(f"unable to parse requirement: found '{peek()}', expected: in, notin, =, ==, !=, gt, lt")
-        for error in key_errors(key):
-            raise ValueError(f'unable to parse requirement: <nil>: Invalid value: "{key}": {error}')
-        for value in values:
-            for error in value_errors(value):
-                raise ValueError(f'unable to parse requirement: values[0][{key}]: Invalid value: "{value}": {error}')
-        requirements.append(Requirement(key, operator, frozenset(values)))
-        if index >= len(tokens):
-            return LabelSelector(tuple(sorted(requirements)))
-        if peek() != ",":
-            raise ValueError(f"unable to parse requirement: found '{peek()}', expected: ',' or 'end of string'")
-        index += 1
-        if index >= len(tokens):
-            raise ValueError("unable to parse requirement: found '', expected: identifier after ','")
+        return Requirement(key, ">" if sign == ">" else "<", frozenset([value]))
+    return _checked(key, "!=" if sign == "!=" else "=", [value])
+
+
+def _values(tokens: _Tokens) -> list[str]:
+    if tokens.next != "(":
+        raise ValueError(f"found '{tokens.next}' expected: '('")
+    tokens.take()
+    values = []
+    while True:
+        if not tokens.is_word and tokens.next not in (",", ")"):
+            raise ValueError(f"found '{tokens.next}', expected: ',', ')' or identifier")
+        values.append(tokens.take_value())
+        separator = tokens.take()
+        if separator == ")":
+            return values
+        if separator != ",":
+            raise ValueError(f"found '{separator}', expected: ',' or ')'")
+
+
+def _checked(key: str, operator: Operator, values: list[str]) -> Requirement:
+    for i, value in enumerate(values):
+        if errors := value_errors(value):
+            raise ValueError(f"values[{i}][{key}]: Invalid value: {_quoted(value)}: {'; '.join(errors)}")
+    return Requirement(key, operator, frozenset(values))
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 _STRUCT_OPERATORS: dict[str, Operator] = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!"}
@@ -248,17 +288,48 @@ def escape(value: str) -> str:
     return value.replace("\\", "\\\\").replace(",", "\\,").replace("=", "\\=")
 
 
-_FIELD_TERM = re.compile(r"^((?:[^\\=!,]|\\.)+)(==|!=|=)((?:[^\\=,]|\\.)*)$")
-
-
 def parse_fields(text: str) -> FieldSelector:
     """A selector from its text. Raises ValueError in upstream's words."""
     terms = []
-    for part in re.split(r"(?<!\\),", text):
+    for part in _split(text):
         if not part:
             continue
-        match = _FIELD_TERM.match(part)
-        if match is None:
+        at = min((i for i in (part.find("="), part.find("!=")) if i >= 0), default=-1)
+        if at < 0:
             raise ValueError(f"invalid selector: '{text}'; can't understand '{part}'")
-        terms.append((match.group(1).strip(), match.group(2) != "!=", re.sub(r"\\(.)", r"\1", match.group(3))))
+        sign = next(s for s in ("!=", "==", "=") if part.startswith(s, at))
+        field, value = part[:at], unescape(part[at + len(sign) :])
+        if field or value:  # upstream reads `=` as no condition
+            terms.append((field, sign != "!=", value))
     return FieldSelector(tuple(terms))
+
+
+def _split(text: str) -> Iterable[str]:
+    """The parts between commas that no backslash stands before."""
+    start, escaped = 0, False
+    for i, character in enumerate(text):
+        if escaped:
+            escaped = False
+        elif character == "\\":
+            escaped = True
+        elif character == ",":
+            yield text[start:i]
+            start = i + 1
+    yield text[start:]
+
+
+def unescape(value: str) -> str:
+    """A field value without its backslashes. Raises ValueError for one that stands before anything else."""
+    if "\\" not in value and "=" not in value:
+        return value
+    out, rest = [], iter(value)
+    for character in rest:
+        if character == "=":
+            raise ValueError("invalid field selector: unescaped character in value: =")
+        if character == "\\":
+            following = next(rest, "")
+            if following not in ("\\", ",", "="):
+                raise ValueError(f"invalid field selector: invalid escape sequence: \\{following}")
+            character = following
+        out.append(character)
+    return "".join(out)

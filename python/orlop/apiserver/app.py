@@ -190,6 +190,8 @@ class App:
 
 METHOD = "the server does not allow this method on the requested resource"
 UNKNOWN = "the server could not find the requested resource"
+UNUSABLE = frozenset({".", ".."})
+"""Names that no object has and that a path would be led astray by."""
 IMPERSONATE = b"impersonate-"
 
 
@@ -210,6 +212,16 @@ def handler_of(kind: Kind, request: Request) -> Handler:
         return handler
     if info.rest:
         raise errors.NotFound(UNKNOWN, details=meta_v1.StatusDetails())
+    if request.method == "HEAD":
+        raise errors.MethodNotSupported(METHOD, details=meta_v1.StatusDetails())
+    if kind.namespaced and not info.namespace and kind.stored:
+        if info.name and info.verb not in ("list", "watch"):
+            raise errors.NotFound(UNKNOWN, details=meta_v1.StatusDetails())
+        if info.verb in ("create", "deletecollection"):
+            raise errors.MethodNotSupported(METHOD, details=meta_v1.StatusDetails())
+    if info.name in UNUSABLE:
+        why = f"Name parameter invalid: \"{info.name}\": may not be '{info.name}'"
+        raise errors.BadRequest(why)
     if kind.namespaced is False and info.namespace and info.resource != "namespaces":
         raise errors.NotFound(UNKNOWN, details=meta_v1.StatusDetails())
     if not kind.stored:

@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 
@@ -110,10 +111,17 @@ def _storage_hash(kind: Kind) -> str:
     return b64encode(hashlib.sha256(text.encode()).digest()[:8]).decode()
 
 
+def _unversioned(obj: Any) -> bytes:
+    """The core group's documents are older than apiVersion."""
+    tree = msgspec.to_builtins(obj)
+    del tree["apiVersion"]
+    return msgspec.json.encode(tree)
+
+
 @lru_cache(1)
 def api_versions() -> bytes:
     """/api."""
-    return msgspec.json.encode(
+    return _unversioned(
         meta_v1.APIVersions(
             versions=["v1"],
             server_address_by_client_cidrs=[
@@ -133,7 +141,10 @@ def group_of(name: str, versions: list[str]) -> meta_v1.APIGroup:
 def api_groups() -> bytes:
     """/apis."""
     groups = [group_of(name, versions) for name, versions in _groups().items() if name]
-    return msgspec.json.encode(meta_v1.APIGroupList(groups=groups))
+    tree = msgspec.to_builtins(meta_v1.APIGroupList(groups=groups))
+    for group in tree["groups"]:
+        del group["apiVersion"], group["kind"]
+    return msgspec.json.encode(tree)
 
 
 @lru_cache(64)
@@ -169,7 +180,8 @@ def resources(group: str, version: str) -> bytes:
                 )
             )
     gv = f"{group}/{version}" if group else version
-    return msgspec.json.encode(meta_v1.APIResourceList(group_version=gv, resources=listed))
+    document = meta_v1.APIResourceList(group_version=gv, resources=listed)
+    return msgspec.json.encode(document) if group else _unversioned(document)
 
 
 def _discovered(kind: Kind) -> apidiscovery_v2.APIResourceDiscovery:
@@ -252,6 +264,8 @@ def _with_etag(request: Request, body: bytes, content_type: bytes) -> Response:
 
 def _plain(request: Request, type_key: str, body: bytes) -> Response:
     accepted = negotiate.accept(_without_as(request.header(b"accept")), tables=False)
+    if accepted.media == "protobuf" and not body.startswith(b'{"apiVersion"'):
+        body = b'{"apiVersion":"v1",' + body[1:]
     return Response(200, *encoded(accepted.media, type_key, body))
 
 

@@ -9,7 +9,7 @@ import msgspec
 from orlop import metrics, native
 from orlop.apiserver.core import Core
 from orlop.apiserver.request import Request
-from orlop.apiserver.response import JSON, TEXT, Response
+from orlop.apiserver.response import JSON, NO_SNIFF, TEXT, Response
 from orlop.logging import get as logger
 
 KUBERNETES = ("1", "37")
@@ -77,10 +77,10 @@ def _report(core: Core, path: str, names: tuple[str, ...], verbose: bool, exclud
     word = path.strip("/").split("/")[0]
     if failed:
         log.warning("%s check failed", word, extra={"checks": "; ".join(li for li in lines if li.startswith("[-]"))})
-        return Response(500, ("\n".join(lines) + f"\n{word} check failed\n").encode(), TEXT)
+        return Response(500, ("\n".join(lines) + f"\n{word} check failed\n").encode(), TEXT, NO_SNIFF)
     if verbose:
-        return Response(200, ("\n".join(lines) + f"\n{word} check passed\n").encode(), TEXT)
-    return Response(200, b"ok", TEXT)
+        return Response(200, ("\n".join(lines) + f"\n{word} check passed\n").encode(), TEXT, NO_SNIFF)
+    return Response(200, b"ok", TEXT, NO_SNIFF if len(names) > 1 else ())
 
 
 async def health(core: Core, request: Request) -> Response:

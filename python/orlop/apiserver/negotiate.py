@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from orlop.api import errors
+from orlop.api.types import meta_v1
 
 Media = Literal["json", "yaml", "protobuf"]
 As = Literal["", "Table", "PartialObjectMetadata", "PartialObjectMetadataList", "APIGroupDiscoveryList"]
@@ -18,6 +19,8 @@ PROTOBUF = "application/vnd.kubernetes.protobuf"
 MEDIA: dict[str, Media] = {JSON: "json", YAML: "yaml", PROTOBUF: "protobuf"}
 CONTENT_TYPES: dict[str, bytes] = {m: t.encode() for t, m in MEDIA.items()}
 _WILD = {"*/*": JSON, "application/*": JSON}
+WATCH_TYPES = (f"{JSON};stream=watch", f"{PROTOBUF};stream=watch")
+"""What a collection answers with besides."""
 
 GZIP_MIN = 128 * 1024
 """Bytes from which a body is compressed when the client asks: upstream's defaultGzipThresholdBytes."""
@@ -41,16 +44,23 @@ class Accepted(NamedTuple):
 
 
 _PLAIN = Accepted("json")
+_ROUTED = frozenset({*MEDIA, "*/*"})
+"""One of these must be named: upstream's router looks at the header before the handlers, which know more, do."""
 
 
 @lru_cache(1024)
-def accept(header: str, tables: bool = True) -> Accepted:
-    """The best form that an Accept header allows. Raises NotAcceptable.
+def accept(header: str, tables: bool = True, collection: bool = False) -> Accepted:
+    """The best form that an Accept header allows; of a `collection` the error names streams too. Raises NotAcceptable.
 
     Raised errors are made anew by the caller of the cache: lru_cache keeps no exceptions.
     """
     if not header or header == JSON or header == "*/*":
         return _PLAIN
+    if not any(clause.partition(";")[0].strip() in _ROUTED for clause in header.split(",")):
+        available = ", ".join((*MEDIA, *(WATCH_TYPES if collection else ())))
+        raise errors.NotAcceptable(
+            f"406: Not Acceptable\n\nAvailable representations: {available}", details=meta_v1.StatusDetails()
+        )
     clauses = []
     for order, clause in enumerate(header.split(",")):
         name, *parameters = (part.strip() for part in clause.split(";"))

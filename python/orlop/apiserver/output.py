@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from orlop import native
+from orlop.api import errors
 from orlop.api.scheme import Kind
 from orlop.api.types import meta_v1
 from orlop.apiserver import negotiate, table
@@ -54,14 +55,33 @@ def list_prefix(kind: Kind, metadata: bytes) -> bytes:
 LIST_SUFFIX = b"]}"
 
 
-def table_of(core: Core, request: Request, kind: Kind, items: Sequence[bytes], metadata: bytes = b"{}") -> bytes:
+def table_of(core: Core, request: Request, kind: Kind, items: Sequence[bytes], metadata: bytes, version: str) -> bytes:
     """Objects as a Table, with what `includeObject` asks of each."""
     return table.rows(
         kind,
         items,
         core.clock.now(),
-        include=request.param("includeObject", "Metadata"),
+        include=include_object(request),
         metadata=metadata,
+        version=version,
+    )
+
+
+def include_object(request: Request) -> str:
+    """What a Table's rows carry of their objects. Raises BadRequest."""
+    include = request.param("includeObject") or "Metadata"
+    if include not in table.INCLUDES:
+        raise errors.BadRequest(
+            f'Unable to convert to Table as requested: includeObject: Invalid value: "{include}": must be '
+            "'Metadata', 'Object', 'None', or empty"
+        )
+    return include
+
+
+def not_a_list(kind: Kind, asked: str) -> errors.NotAcceptable:
+    """406 for metadata of a list where there is one object."""
+    return errors.NotAcceptable(
+        f"you requested {asked}, but the requested object is not a list (*{kind.folder}.{kind.kind})"
     )
 
 
@@ -73,7 +93,11 @@ def one(core: Core, request: Request, kind: Kind, value: bytes, accepted: Accept
         return Response(status, value)
     if accepted.as_ == "Table":
         metadata = msgspec.json.encode({"resourceVersion": revision_of(value)})
-        body, content_type = encoded(accepted.media, TABLE_KEY, table_of(core, request, kind, [value], metadata))
+        body, content_type = encoded(
+            accepted.media, TABLE_KEY, table_of(core, request, kind, [value], metadata, accepted.version)
+        )
+    elif accepted.as_ == "PartialObjectMetadataList":
+        raise not_a_list(kind, accepted.as_)
     elif accepted.as_:
         body, content_type = encoded(accepted.media, PARTIAL_KEY, partial(value, accepted.version))
     else:
@@ -88,8 +112,12 @@ def many(
     if request.conversion is not None and accepted.as_ != "Table":
         kind, items = request.conversion.served, [request.conversion.to_served(item) for item in items]
     if accepted.as_ == "Table":
-        body = table_of(core, request, kind, items, metadata)
+        body = table_of(core, request, kind, items, metadata, accepted.version)
         return Response(200, *encoded(accepted.media, TABLE_KEY, body))
+    if accepted.as_ == "PartialObjectMetadata":
+        raise errors.NotAcceptable(
+            f"you requested {accepted.as_}, but the requested object is a list (*{kind.folder}.{kind.list_kind})"
+        )
     if accepted.as_:
         prefix = b'{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/%b","metadata":%b,"items":[' % (
             accepted.version.encode(),

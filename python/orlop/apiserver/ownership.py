@@ -1,7 +1,9 @@
 """Who owns which fields: every write notes in metadata.managedFields what its field manager has set."""
 
+import re
 from typing import Any
 
+import msgspec
 from msgspec import Raw
 
 from orlop import native
@@ -17,6 +19,10 @@ FieldWriter = tuple[str, str, str, str, list[str]]
 """Field manager, apiVersion, subresource, time (RFC 3339), fields that the endpoint leaves alone."""
 NOTHING = meta_v1.ObjectMeta().managed_fields
 """What is not written out."""
+OPERATIONS = ("Apply", "Update")
+FIELDS_TYPE = "FieldsV1"
+RESET = b"[{}]"
+"""What a client sends to have all owners forgotten."""
 UNKNOWN = "unknown"
 """The manager where neither the request nor the user agent names one."""
 
@@ -34,6 +40,29 @@ def writer(core: Core, request: Request, strategy: Strategy) -> FieldWriter:
     )
 
 
+_EMPTY = re.compile(rb'"managedFields"\s*:\s*\[\s*\]')
+
+
+def forget(obj: Any, data: bytes) -> None:
+    """An empty list of entries in the JSON that an update was read from means what `[{}]` means."""
+    if _EMPTY.search(data) is None:
+        return
+    metadata = msgspec.json.decode(data).get("metadata")
+    if isinstance(metadata, dict) and metadata.get("managedFields") == []:
+        obj.metadata.managed_fields = Raw(RESET)
+
+
+def _noted(managed: Raw, old: Any) -> bool:
+    """Whether the entries that a client sends are entries; others count as not sent."""
+    if bytes(managed) == RESET or (old is not None and bytes(managed) == bytes(old.metadata.managed_fields)):
+        return True
+    try:
+        entries = msgspec.json.decode(managed, type=list[meta_v1.ManagedFieldsEntry])
+    except msgspec.DecodeError:
+        return False
+    return all(e.operation in OPERATIONS and e.fields_type in ("", FIELDS_TYPE) for e in entries)
+
+
 def note(core: Core, request: Request, strategy: Strategy, old: Any, new: Any) -> None:
     """Writes into `new` who owns its fields after this create (`old` is None) or update.
 
@@ -42,6 +71,12 @@ def note(core: Core, request: Request, strategy: Strategy, old: Any, new: Any) -
     kind, key = strategy.kind, strategy.kind.type_key
     metadata = new.metadata
     live, data = None, encode(new)
+    if bytes(metadata.managed_fields) == RESET and old is None:
+        metadata.managed_fields = NOTHING
+        return
+    if metadata.managed_fields is not NOTHING and not _noted(metadata.managed_fields, old):
+        metadata.managed_fields = NOTHING if old is None else old.metadata.managed_fields
+        data = encode(new)
     if old is not None:
         live, _ = core.objects.find(kind, metadata.namespace, metadata.name)
     if request.conversion is not None:

@@ -21,6 +21,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 MAX_BODY = 3 * 1024 * 1024
 """Bytes of a request body: upstream's limit for writes (3 MiB)."""
 
+TOO_LARGE = f"Request entity too large: limit is {MAX_BODY}"
+
 INT64_MAX = (1 << 63) - 1
 _INTEGER = re.compile(r"[+-]?[0-9]+\Z")
 
@@ -161,9 +163,10 @@ class Request:
 
     def integer(self, name: str) -> int | None:
         """A whole number of the query. Raises BadRequest in Go's words."""
-        text = self.param(name)
-        if not text:
+        values = self.query.get(name)
+        if not values:
             return None
+        text = values[0]
         if not _INTEGER.match(text):
             raise errors.BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax')
         value = int(text)
@@ -181,7 +184,7 @@ class Request:
             return self._body
         length = self.headers.get(b"content-length")
         if length is not None and length.isdigit() and int(length) > MAX_BODY:
-            raise errors.RequestEntityTooLarge(f"limit is {MAX_BODY}")
+            raise errors.RequestEntityTooLarge(TOO_LARGE)
         message = await self.receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnected
@@ -195,10 +198,10 @@ class Request:
                 parts.append(message.get("body", b""))
                 size += len(parts[-1])
                 if size > MAX_BODY:
-                    raise errors.RequestEntityTooLarge(f"limit is {MAX_BODY}")
+                    raise errors.RequestEntityTooLarge(TOO_LARGE)
             data = b"".join(parts)
         if len(data) > MAX_BODY:
-            raise errors.RequestEntityTooLarge(f"limit is {MAX_BODY}")
+            raise errors.RequestEntityTooLarge(TOO_LARGE)
         self._body = data
         return data
 

@@ -31,6 +31,9 @@ class Response(NamedTuple):
 GZIPPED: tuple[Header, ...] = ((b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding"))
 
 
+NO_SNIFF: tuple[Header, ...] = ((b"x-content-type-options", b"nosniff"),)
+
+
 def accepts_gzip(request: Request) -> bool:
     """Whether the client takes compressed bodies."""
     return b"gzip" in request.headers.get(b"accept-encoding", b"")
@@ -42,7 +45,24 @@ def to_yaml(body: bytes) -> bytes:
     return text.encode()
 
 
-_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+_BASE: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+_STRING = "tag:yaml.org,2002:str"
+
+
+class _DUMPER(_BASE):  # type: ignore[misc]
+    """YAML as Go writes it: lists not indented, double quotes where text would be read as something else."""
+
+
+def _text(dumper: Any, value: str) -> Any:
+    style = None
+    if "\n" in value:
+        style = "|"
+    elif dumper.resolve(yaml.ScalarNode, value, (True, False)) != _STRING:
+        style = '"'
+    return dumper.represent_scalar(_STRING, value, style=style)
+
+
+_DUMPER.add_representer(str, _text)
 
 
 def encoded(media: negotiate.Media, type_key: str, body: bytes) -> tuple[bytes, bytes]:
@@ -64,7 +84,9 @@ def of_status(status: meta_v1.Status, request: Request | None = None) -> Respons
     media: negotiate.Media = "json"
     if request is not None:
         try:
-            media = negotiate.accept(request.header(b"accept")).media
+            accepted = negotiate.accept(request.header(b"accept"))
+            # A Status is neither a table nor metadata: what asks for one gets it in JSON.
+            media = "json" if accepted.as_ else accepted.media
         except ApiError:
             media = "json"
     body, content_type = encoded(media, STATUS_KEY, msgspec.json.encode(status))
@@ -117,12 +139,25 @@ async def send_response(request: Request, response: Response) -> None:
     ]
     if request.warnings:
         headers += warning_headers(request.warnings)
+    if response.content_type == JSON and _pretty(request):
+        body = msgspec.json.format(body, indent=2)
     if len(body) >= negotiate.GZIP_MIN and response.headers is not GZIPPED and accepts_gzip(request):
         body = await gzipped(body)
         headers += GZIPPED
     headers.append((b"content-length", str(len(body)).encode()))
     await request.send({"type": "http.response.start", "status": response.status, "headers": headers})
     await request.send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else body})
+
+
+_PEOPLE = (b"curl", b"Wget", b"Mozilla/5.0")
+"""Agents that people read with: upstream indents for them unless asked not to."""
+
+
+def _pretty(request: Request) -> bool:
+    """Whether JSON is to be indented."""
+    if b"pretty" in request.scope.get("query_string", b"") and "pretty" in request.query:
+        return request.flag("pretty")
+    return request.headers.get(b"user-agent", b"").startswith(_PEOPLE)
 
 
 async def gzipped(body: bytes) -> bytes:

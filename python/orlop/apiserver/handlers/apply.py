@@ -10,7 +10,7 @@ from orlop.api import errors
 from orlop.api.errors import required
 from orlop.api.scheme import Kind
 from orlop.api.types import meta_v1
-from orlop.apiserver import negotiate, output, ownership
+from orlop.apiserver import gojson, negotiate, output, ownership
 from orlop.apiserver.core import Core
 from orlop.apiserver.handlers import body
 from orlop.apiserver.handlers.update import admit, check_identity, checker
@@ -33,44 +33,48 @@ class Config(NamedTuple):
 async def read(core: Core, request: Request, kind: Kind) -> Config:
     """The body, checked. Raises BadRequest for what is no configuration of this kind."""
     try:
-        data = native.wire_to_json("yaml", await request.body())
+        text = await request.body()
+        data = native.wire_to_json("yaml", text) if text.strip() else b"{}"
         tree = msgspec.json.decode(data)
     except (native.WireError, msgspec.DecodeError) as error:
-        raise errors.BadRequest(f"error decoding YAML: {error}") from None
+        raise errors.BadRequest(f"error decoding patch: error converting YAML to JSON: {error}") from None
+    if tree is None:
+        tree = {}
     if not isinstance(tree, dict):
-        raise errors.BadRequest("error decoding YAML: the configuration must be an object")
-    version, name = tree.get("apiVersion") or "", tree.get("kind") or ""
-    if not version or not name:
-        missing = "Kind" if not name else "apiVersion"
-        raise errors.BadRequest(f"Object '{missing}' is missing in '{data.decode()}'")
-    if name != kind.kind:
-        raise errors.BadRequest(f"the kind in the data ({name}) does not match the expected kind ({kind.kind})")
-    if version != kind.api_version:
         raise errors.BadRequest(
-            f"Incorrect version specified in apply patch. Specified patch version: {version}, expected: "
-            f"{kind.api_version}"
+            f"error decoding patch: error unmarshaling JSON: while decoding JSON: {gojson.not_a_map(tree)}"
         )
-    metadata = tree.get("metadata") or {}
-    if isinstance(metadata, dict) and metadata.get("managedFields"):
+    if (tree.get("apiVersion"), tree.get("kind")) != (kind.api_version, kind.kind):
+        raise errors.BadRequest(f"invalid object type: {_go_kind(tree.get('apiVersion'), tree.get('kind'))}")
+    metadata = tree.get("metadata")
+    if not isinstance(metadata, dict):
+        metadata = {}
+    if metadata.get("managedFields") is not None:
         raise errors.BadRequest("metadata.managedFields must be nil")
-    _known(request, kind, data)
+    _known(request, kind, text, metadata)
     return Config(data, tree)
 
 
-def _known(request: Request, kind: Kind, data: bytes) -> None:
+def _go_kind(api_version: Any, kind: Any) -> str:
+    """A group, version and kind as Go prints them."""
+    group, _, version = str(api_version or "").rpartition("/")
+    return f"{group}/{version}, Kind={kind or ''}"
+
+
+def _known(request: Request, kind: Kind, text: bytes, metadata: dict[str, Any]) -> None:
     """Every field must be one of the type: ownership of others could not be told."""
-    info = request.info
-    where = f"{info.namespace}/{info.name}" if info.namespace else info.name
-    start = f"failed to create typed patch object ({where}; {kind.api_version}, Kind={kind.kind}): "
+    where = f"{metadata.get('namespace') or ''}/{metadata.get('name') or ''}"
+    start = f"failed to create typed patch object ({where}; {_go_kind(kind.api_version, kind.kind)}): "
     try:
-        _, unknown, duplicate = native.wire_decode(kind.type_key, "json", data)
+        _, unknown, duplicate = native.wire_decode(kind.type_key, "yaml", text)
     except native.WireError as error:
         raise errors.ApiError(f"{start}{error}", code=500, reason="") from None
     if unknown:
-        paths = [text.removeprefix("unknown field ").strip('"') for text in unknown]
-        listed = "\n".join(f".{path}: field not declared in schema" for path in paths)
-        shown = listed if len(paths) == 1 else f"errors:\n  {listed}"
-        raise errors.ApiError(f"{start}{shown}", code=500, reason="")
+        # Upstream stops at the first that it comes upon.
+        path = min(problem.removeprefix("unknown field ").strip('"') for problem in unknown)
+        raise errors.ApiError(f"{start}.{path}: field not declared in schema", code=500, reason="")
+    if duplicate and request.param("fieldValidation") == "Strict":
+        raise errors.BadRequest(f"error strict decoding patch: error converting YAML to JSON: {', '.join(duplicate)}")
     if duplicate:
         body.report(request, kind, duplicate)
 
@@ -96,10 +100,8 @@ def conflict(conflicts: list[tuple[str, str]]) -> errors.Conflict:
 async def apply(core: Core, request: Request, kind: Kind) -> Response:
     """200 with the object, 201 if it was made by this. Raises Conflict, and what an update raises."""
     accepted = negotiate.accept(request.header(b"accept"))
-    if not request.param("fieldManager"):
-        missing = required("fieldManager", "is required for apply patch")
-        raise errors.invalid("PatchOptions", "meta.k8s.io", "", [missing])
-    dry_run = body.options(request, "PatchOptions")
+    missing = [] if request.param("fieldManager") else [required("fieldManager", "is required for apply patch")]
+    dry_run = body.options(request, "PatchOptions", missing)
     strategy = core.strategies[kind.type_key]
     served = kind if request.conversion is None else request.conversion.served
     config = await read(core, request, served)
@@ -135,6 +137,7 @@ async def apply(core: Core, request: Request, kind: Kind) -> Response:
         dry_run=dry_run,
         check=checker(core, request, kind, dry_run),
         create=True,
+        precondition=False,
     )
     return output.one(core, request, kind, stored, accepted, 201 if created else 200)
 

@@ -1,5 +1,6 @@
 """From a request's body to a typed object, and the options that all writes share."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from orlop import native
@@ -18,22 +19,26 @@ SCHEME = "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30"
 """How upstream's errors name the list of known kinds."""
 
 
-def options(request: Request, kind: str) -> bool:
+def options(request: Request, kind: str, more: Sequence[FieldError] = ()) -> bool:
     """Checks dryRun, fieldManager and fieldValidation of a write; returns whether it is a dry run.
 
-    `kind` is CreateOptions, UpdateOptions, PatchOptions or DeleteOptions. Raises Invalid.
+    `kind` is CreateOptions, UpdateOptions or PatchOptions, `more` what is wrong with options of that kind alone.
+    Raises Invalid.
     """
-    if not request.scope.get("query_string"):
+    if not request.scope.get("query_string") and not more:
         return False
-    wrong: list[FieldError] = []
+    wrong: list[FieldError] = list(more)
     dry_run = request.query.get("dryRun", [])
-    if any(v != "All" for v in dry_run):
-        wrong.append(not_supported("dryRun", dry_run, ["All"]))
     manager = request.param("fieldManager")
     if len(manager.encode()) > MANAGER_MAX:
         wrong.append(FieldError("FieldValueTooLong", "fieldManager", None, f"may not be more than {MANAGER_MAX} bytes"))
-    if not manager.isprintable():
-        wrong.append(invalid_value("fieldManager", manager, "should only contain printable characters"))
+    for i, character in enumerate(manager):
+        if not character.isprintable():
+            why = f"invalid character U+{ord(character):04X} (at position {len(manager[:i].encode())})"
+            wrong.append(invalid_value("fieldManager", manager, why))
+            break
+    if any(v != "All" for v in dry_run):
+        wrong.append(not_supported("dryRun", dry_run, ["All"]))
     if request.param("fieldValidation") not in FIELD_VALIDATION:
         wrong.append(not_supported("fieldValidation", request.param("fieldValidation"), FIELD_VALIDATION))
     if wrong:
@@ -65,21 +70,45 @@ def to_json(request: Request, kind: Kind, media: negotiate.Media, body: bytes) -
     try:
         api_version, name = native.wire_peek(media, body)
     except native.WireError as error:
-        raise errors.BadRequest(
-            f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get version/kind; {error}"
-        ) from None
+        raise unrecognized(kind, str(error), media, body) from None
     conversion = request.conversion
     served = kind if conversion is None else conversion.served
+    if api_version.count("/") > 1:
+        raise unrecognized(kind, BAD_VERSION + api_version, media, body)
     check_type(served, api_version, name)
     try:
         value, unknown, duplicate = native.wire_decode(served.type_key, media, body)
     except native.WireError as error:
+        if str(error).startswith(UNTYPED):
+            raise unrecognized(kind, str(error), media, body) from None
         raise errors.BadRequest(
             f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {error}'
         ) from None
     if unknown or duplicate:
         report(request, kind, [*duplicate, *unknown])
     return value if conversion is None else conversion.to_stored(value)
+
+
+UNTYPED = "couldn't get version/kind; "
+BAD_VERSION = "unexpected GroupVersion string: "
+_SHOWN = 30
+"""Bytes of a body that an error shows."""
+
+
+def unrecognized(kind: Kind, why: str, media: negotiate.Media, body: bytes) -> errors.BadRequest:
+    """A body of which not even the kind can be read."""
+    if media == "json" and not why.startswith((UNTYPED, BAD_VERSION)):
+        why = f"{UNTYPED}json parse error: {why}"
+    return errors.BadRequest(
+        f"the object provided is unrecognized (must be of type {kind.kind}): {why} ({_summary(body)})"
+    )
+
+
+def _summary(body: bytes) -> str:
+    if not body:
+        return "<empty>"
+    short, more = body[:_SHOWN], " ..." if len(body) > _SHOWN else ""
+    return (short.decode(errors="replace") if body.startswith(b"{") else short.hex()) + more
 
 
 def check_type(kind: Kind, api_version: str, name: str) -> None:
@@ -106,6 +135,9 @@ def check_type(kind: Kind, api_version: str, name: str) -> None:
     )
 
 
+YAML_ERRORS = "yaml: unmarshal errors:\n"
+
+
 def report(request: Request, kind: Kind, problems: list[str]) -> None:
     """Unknown and duplicate fields, as fieldValidation asks: nothing, warnings (the default) or BadRequest."""
     mode = request.param("fieldValidation") or "Warn"
@@ -116,4 +148,5 @@ def report(request: Request, kind: Kind, problems: list[str]) -> None:
         )
     if mode == "Warn":
         for problem in problems:
-            request.warn(problem)
+            for line in problem.removeprefix(YAML_ERRORS).splitlines():
+                request.warn(line.strip())

@@ -1,12 +1,12 @@
 """Continue tokens: where a list in pages goes on, in upstream's form (k8s.io/apiserver's pkg/storage/continue.go)."""
 
-import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import NamedTuple
 
 import msgspec
 
 from orlop.api import errors
+from orlop.apiserver import gojson
 
 INCONSISTENT = -1
 """A token's revision that means: go on from the key, at whatever is there now."""
@@ -40,15 +40,13 @@ def encode_token(token: Token, namespace: str | None) -> str:
 def decode_token(text: str, namespace: str | None) -> Token:
     """What a continue token says. Raises BadRequest in upstream's words."""
     try:
-        data = urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except (binascii.Error, ValueError):
-        raise errors.BadRequest(f"{BAD_TOKEN}illegal base64 data at input byte {_illegal_byte(text)}") from None
-    try:
-        token = msgspec.json.decode(data, type=_TokenJSON)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        if (illegal := _illegal_byte(text)) is not None:
+            raise ValueError(f"illegal base64 data at input byte {illegal}")
+        token = _parsed(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except ValueError as error:
         raise errors.BadRequest(f"{BAD_TOKEN}{error}") from None
     if token.v != TOKEN_VERSION:
-        raise errors.BadRequest(f'{BAD_TOKEN}server does not recognize this encoded version "{token.v}"')
+        raise errors.BadRequest(f"{BAD_TOKEN}server does not recognize this encoded version {token.v}")
     if token.rv == 0:
         raise errors.BadRequest(f"{BAD_TOKEN}incorrect encoded start resourceVersion (version meta.k8s.io/v1)")
     if not token.start:
@@ -62,6 +60,33 @@ def decode_token(text: str, namespace: str | None) -> Token:
     return Token(token.rv, first, rest) if slash else Token(token.rv, "", first)
 
 
-def _illegal_byte(text: str) -> int:
-    legal = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-    return next((i for i, c in enumerate(text) if c not in legal), len(text) // 4 * 4)
+def _parsed(data: bytes) -> _TokenJSON:
+    """The JSON of a token; fields of wrong types are named as Go names them. Raises ValueError."""
+    try:
+        tree = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        if not data.strip():
+            raise ValueError("unexpected end of JSON input") from None
+        raise ValueError(f"invalid character {gojson.character(data)} looking for beginning of value") from None
+    if tree is None:
+        return _TokenJSON()
+    if not isinstance(tree, dict):
+        raise ValueError(f"json: cannot unmarshal {gojson.type_of(tree)} into Go value of type storage.continueToken")
+    for name, type_ in (("v", str), ("rv", int), ("start", str)):
+        value = tree.get(name)
+        if value is not None and type(value) is not type_:
+            go = "int64" if type_ is int else "string"
+            what = f"number {value}" if type_ is int and isinstance(value, float) else gojson.type_of(value)
+            raise ValueError(f"json: cannot unmarshal {what} into Go struct field continueToken.{name} of type {go}")
+    return _TokenJSON(tree.get("v") or "", tree.get("rv") or 0, tree.get("start") or "")
+
+
+_LEGAL = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+
+
+def _illegal_byte(text: str) -> int | None:
+    """Where base64 without padding breaks off, counted in bytes; None where it does not."""
+    for i, character in enumerate(text):
+        if character not in _LEGAL:
+            return len(text[:i].encode())
+    return len(text) - 1 if len(text) % 4 == 1 else None

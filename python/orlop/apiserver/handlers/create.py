@@ -21,14 +21,14 @@ async def create(core: Core, request: Request, kind: Kind) -> Response:
     info = request.info
     metadata = obj.metadata
     if kind.namespaced:
-        if not info.namespace:
-            raise errors.BadRequest("an empty namespace may not be set during creation")
         if not metadata.namespace:
             metadata.namespace = info.namespace
         elif metadata.namespace != info.namespace:
             raise errors.BadRequest(NAMESPACE_MISMATCH)
     elif metadata.namespace:
         raise errors.BadRequest(NAMESPACE_MISMATCH)
+    if metadata.deletion_timestamp is not None or metadata.deletion_grace_period_seconds is not None:
+        metadata.deletion_timestamp = metadata.deletion_grace_period_seconds = None
     metadata.resource_version = _no_revision(metadata.resource_version)
     strategy.default(obj)
     strategy.made_by(obj, request.user)

@@ -28,9 +28,12 @@ async def delete_options(request: Request) -> meta_v1.DeleteOptions:
             value, _, _ = native.wire_decode(OPTIONS_KEY, media, data)
             options = msgspec.json.decode(value, type=meta_v1.DeleteOptions)
         except (native.WireError, msgspec.DecodeError) as error:
-            raise errors.BadRequest(f"could not decode DeleteOptions: {error}") from None
+            raise errors.BadRequest(str(error)) from None
         if options.kind not in ("DeleteOptions", ""):
-            raise errors.BadRequest(f"decoded object cannot be converted to DeleteOptions: {options.kind}")
+            raise errors.BadRequest(
+                f'no kind "{options.kind}" is registered for version "{options.api_version or "v1"}" in scheme '
+                f'"{body.SCHEME}"'
+            )
     else:
         options = meta_v1.DeleteOptions(
             grace_period_seconds=request.integer("gracePeriodSeconds"),

@@ -65,7 +65,8 @@ def read_options(core: Core, request: Request, kind: Kind, watch: bool = False) 
             options = options._replace(fields=request.conversion.selector(options.fields))
         except ValueError as error:
             raise errors.BadRequest(str(error)) from None
-    _check_selectors(core, kind, options)
+    options = _read_selectors(core, kind, options)
+    request.integer("timeoutSeconds")
     initial = request.query.get("sendInitialEvents")
     wrong = _watch_errors(options, initial) if watch else _list_errors(options, initial)
     if wrong:
@@ -76,17 +77,20 @@ def read_options(core: Core, request: Request, kind: Kind, watch: bool = False) 
 _NO_OPTIONS = Options("", "", "", "", 0, "")
 
 
-def _check_selectors(core: Core, kind: Kind, options: Options) -> None:
+def _read_selectors(core: Core, kind: Kind, options: Options) -> Options:
+    """The options with both selectors in the one form that the hub reads."""
+    if not options.labels and not options.fields:
+        return options
     try:
-        if options.labels:
-            selectors.parse_labels(options.labels)
-        if options.fields:
-            known = {"metadata.name", "metadata.namespace", *(n for n, _ in core.strategies[kind.type_key].fields)}
-            for field in selectors.parse_fields(options.fields).fields:
-                if field not in known:
-                    raise errors.BadRequest(_unknown_field(kind, field))
+        labels = str(selectors.parse_labels(options.labels))
+        fields = selectors.parse_fields(options.fields)
     except ValueError as error:
         raise errors.BadRequest(str(error)) from None
+    known = {"metadata.name", "metadata.namespace", *(n for n, _ in core.strategies[kind.type_key].fields)}
+    for field in fields.fields:
+        if field not in known:
+            raise errors.BadRequest(_unknown_field(kind, field))
+    return options._replace(labels=labels, fields=str(fields))
 
 
 def _unknown_field(kind: Kind, field: str) -> str:
@@ -126,8 +130,8 @@ def _watch_errors(options: Options, initial: list[str] | None) -> list[FieldErro
             )
         if options.match != "NotOlderThan":
             wrong.append(not_supported(path, options.match, ["NotOlderThan"]))
-        if options.continue_:
-            wrong.append(forbidden_field(path, "resourceVersionMatch is forbidden when continue is provided"))
+    if options.continue_:
+        wrong.append(forbidden_field(path, "resourceVersionMatch is forbidden when continue is provided"))
     return wrong
 
 
@@ -176,12 +180,13 @@ def too_large(revision: int, current: int) -> errors.Timeout:
 
 async def list_(core: Core, request: Request, kind: Kind) -> Response | None:
     """A list, or a page of one."""
-    accepted = negotiate.accept(request.header(b"accept"))
+    accepted = negotiate.accept(request.header(b"accept"), collection=True)
     options = read_options(core, request, kind)
     namespace = request.info.namespace or None if kind.namespaced else None
     if options.continue_:
         return await _page(core, request, kind, namespace, options, accepted)
-    if options.match == "Exact":
+    if options.match == "Exact" or (options.limit and options.revision not in ("", "0") and not options.match):
+        # A limit with a revision and no match means Exact: that is how pages were asked for before there was a match.
         revision = await wait_for(core, options.revision)
         return await _at(core, request, kind, namespace, options, accepted, revision, None)
     await wait_for(core, options.revision)
@@ -216,11 +221,13 @@ async def _page(
     options: Options,
     accepted: negotiate.Accepted,
 ) -> Response:
+    token = decode_token(options.continue_, namespace)
     if options.revision not in ("", "0"):
         raise errors.BadRequest("specifying resource version is not allowed when using continue")
-    token = decode_token(options.continue_, namespace)
     after = Key(kind.resource, token.namespace, token.name)
-    revision = core.hub.revision if token.revision == INCONSISTENT else token.revision
+    revision = core.hub.revision if token.revision < 0 else await wait_for(core, str(token.revision))
+    if options.revision == "0":
+        options = options._replace(limit=0)
     return await _at(core, request, kind, namespace, options, accepted, revision, after)
 
 

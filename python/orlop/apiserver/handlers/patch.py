@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from orlop import native
 from orlop.api import errors
 from orlop.api.scheme import Kind
@@ -15,27 +17,56 @@ from orlop.apiserver.request import Request
 from orlop.apiserver.response import Response
 
 
-def decode_patched(core: Core, request: Request, kind: Kind, value: bytes, shown: Callable[[], str]) -> Any:
-    """The patched JSON as an object: unknown fields are reported as in any body, but a Strict refusal is a 422.
+def decode_patched(
+    core: Core, request: Request, kind: Kind, value: bytes, duplicate: list[str], shown: Callable[[], str]
+) -> Any:
+    """The patched JSON as an object: unknown and duplicate fields are reported as in any body.
 
     `shown` is what a refusal says was wrong.
     """
+    served = kind if request.conversion is None else request.conversion.served
     try:
-        served = kind if request.conversion is None else request.conversion.served
-        clean, unknown, duplicate = native.wire_decode(served.type_key, "json", value)
+        api_version, name = native.wire_peek("json", value)
+        clean, unknown, _ = native.wire_decode(served.type_key, "json", value)
     except native.WireError as error:
-        raise _refused(shown(), str(error)) from None
-    if unknown or duplicate:
-        problems = [*duplicate, *unknown]
-        if request.param("fieldValidation") == "Strict":
-            raise _refused(shown(), f"strict decoding error: {', '.join(problems)}")
-        body.report(request, kind, problems)
+        raise refused(shown(), str(error)) from None
+    if (api_version, name) != (served.api_version, served.kind):
+        clean = _retyped(served, clean, api_version, name, shown)
+    problems = [*duplicate, *unknown]
+    if problems:
+        report(request, kind, problems, shown)
     return core.objects.decode(kind, clean if request.conversion is None else request.conversion.to_stored(clean))
 
 
-def _refused(value: str, detail: str) -> errors.ApiError:
-    """Upstream names no kind here: kubectl says "The request is invalid: patch: …"."""
-    return errors.invalid("", "", "", [errors.invalid_value("patch", value, detail)])
+def report(request: Request, kind: Kind, problems: list[str], shown: Callable[[], str]) -> None:
+    """As for bodies, but a Strict refusal of a patch is a 422."""
+    if request.param("fieldValidation") != "Strict":
+        return body.report(request, kind, problems)
+    raise refused(shown(), f"strict decoding error: {', '.join(problems)}")
+
+
+def refused(value: str, why: str) -> errors.Invalid:
+    """422 for what a patch makes of an object. Upstream names none: kubectl says "The request is invalid"."""
+    return errors.invalid("", "", "", [errors.invalid_value("patch", value, why)])
+
+
+def _retyped(kind: Kind, clean: bytes, api_version: str, name: str, shown: Callable[[], str]) -> bytes:
+    """A patch cannot make another kind of an object; one that empties kind or apiVersion is put right."""
+    try:
+        body.check_type(kind, api_version, name)
+    except errors.BadRequest as error:
+        raise refused(shown(), error.message) from None
+    tree: dict[str, msgspec.Raw] = msgspec.json.decode(clean, type=dict[str, msgspec.Raw])
+    tree["apiVersion"] = msgspec.Raw(msgspec.json.encode(kind.api_version))
+    tree["kind"] = msgspec.Raw(msgspec.json.encode(kind.kind))
+    return msgspec.json.encode(tree)
+
+
+def patch_options(request: Request) -> list[errors.FieldError]:
+    """What is wrong with the options of a patch that is no apply."""
+    if "force" not in request.query:
+        return []
+    return [errors.forbidden_field("force", "may not be specified for non-apply patch")]
 
 
 async def patch(core: Core, request: Request, kind: Kind) -> Response:
@@ -44,19 +75,13 @@ async def patch(core: Core, request: Request, kind: Kind) -> Response:
     type_ = patches.patch_type(request.header(b"content-type"))
     if type_ == patches.APPLY_PATCH:
         return await apply(core, request, kind)
-    dry_run = body.options(request, "PatchOptions")
-    if request.flag("force"):
-        raise errors.invalid(
-            "PatchOptions",
-            "meta.k8s.io",
-            "",
-            [errors.forbidden_field("force", "may not be specified for non-apply patch")],
-        )
+    dry_run = body.options(request, "PatchOptions", patch_options(request))
     strategy = core.strategies[kind.type_key]
     info = request.info
     data = await request.body()
     served = kind if request.conversion is None else request.conversion.served
     namespace = info.namespace if kind.namespaced else ""
+    duplicate = patches.duplicates(served, type_, data)
 
     async def change(old: Any) -> Any:
         if old is None:
@@ -65,8 +90,9 @@ async def patch(core: Core, request: Request, kind: Kind) -> Response:
         if request.conversion is not None:
             current = request.conversion.to_served(current)
         patched = patches.apply(served, type_, current, data)
-        new = decode_patched(core, request, kind, patched, lambda: patches.shown(type_, data, patched))
+        new = decode_patched(core, request, kind, patched, duplicate, lambda: patches.shown(type_, data, patched))
         check_identity(request, kind, new)
+        ownership.forget(new, patched)
         strategy.default(new)
         ownership.note(core, request, strategy, old, new)
         await admit(core, request, kind, new, old, dry_run)
@@ -81,5 +107,6 @@ async def patch(core: Core, request: Request, kind: Kind) -> Response:
         subresource=info.subresource,
         dry_run=dry_run,
         check=checker(core, request, kind, dry_run),
+        precondition=False,
     )
     return output.one(core, request, kind, stored, accepted)

@@ -15,11 +15,13 @@ from orlop.apiserver.response import Response
 
 
 def check_identity(request: Request, kind: Kind, obj: Any) -> None:
-    """The name and namespace of the body must be those of the path; left out they are filled in."""
+    """The name and namespace of the body must be those of the path; a namespace left out is filled in."""
     info, metadata = request.info, obj.metadata
     if not metadata.name:
-        metadata.name = info.name
-    elif metadata.name != info.name:
+        raise errors.BadRequest(
+            f"the name of the object ({info.name} based on URL) was undeterminable: name must be provided"
+        )
+    if metadata.name != info.name:
         raise errors.BadRequest(
             f"the name of the object ({metadata.name}) does not match the name on the URL ({info.name})"
         )
@@ -76,11 +78,14 @@ async def update(core: Core, request: Request, kind: Kind) -> Response:
     strategy = core.strategies[kind.type_key]
     info = request.info
     media = negotiate.body_media(request.header(b"content-type"))
-    value = body.to_json(request, kind, media, await request.body())
+    data = await request.body()
+    value = body.to_json(request, kind, media, data)
 
     async def change(old: Any) -> Any:
         new = core.objects.decode(kind, value)
         check_identity(request, kind, new)
+        if media == "json":
+            ownership.forget(new, data)
         strategy.default(new)
         ownership.note(core, request, strategy, old, new)
         await admit(core, request, kind, new, old, dry_run)

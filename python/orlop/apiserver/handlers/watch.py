@@ -8,12 +8,13 @@ import msgspec
 from orlop import native
 from orlop.api import errors
 from orlop.api.scheme import Kind
+from orlop.api.selectors import escape
 from orlop.apiserver import negotiate, output, table
 from orlop.apiserver.core import Core
 from orlop.apiserver.front import delivery_of
 from orlop.apiserver.front.delivery import Form
 from orlop.apiserver.handlers.client import Client, Messages
-from orlop.apiserver.handlers.list import parse_revision, read_options, send_initial_events, wait_for
+from orlop.apiserver.handlers.list import Options, parse_revision, read_options, send_initial_events, wait_for
 from orlop.apiserver.request import Request
 from orlop.apiserver.response import JSON, STATUS_KEY, end_stream, start_stream
 from orlop.apiserver.upgrade import wanted
@@ -31,14 +32,13 @@ TOO_OLD = "too old resource version: {} ({})"
 
 async def watch(core: Core, request: Request, kind: Kind) -> None:
     """Streams events. A revision that is gone gives one ERROR event with a 410 Status, as upstream's cacher."""
-    accepted = negotiate.accept(request.header(b"accept"))
-    options = read_options(core, request, kind, watch=True)
+    accepted = negotiate.accept(request.header(b"accept"), collection=True)
+    options = _limited(request, read_options(core, request, kind, watch=True))
     asked = request.integer("timeoutSeconds")
     least = core.config.min_request_timeout
     seconds = asked if asked else least * (1.0 + core.clock.random.random())
     initial = send_initial_events(request)
-    # A stream that begins with what is there begins with nothing older than it was asked for.
-    revision = await wait_for(core, options.revision) if initial else parse_revision(options.revision)
+    revision = parse_revision(options.revision)
     bookmarks = request.flag("allowWatchBookmarks")
     namespace = request.info.namespace or None if kind.namespaced else None
     # Without a revision (or with 0) a watch begins with what is there; so it does with sendInitialEvents.
@@ -53,6 +53,9 @@ async def watch(core: Core, request: Request, kind: Kind) -> None:
         client = Messages(request, socket, text=accepted.media == "json")
     await client.start()
     try:
+        if initial:
+            # A stream that begins with what is there begins with nothing older than it was asked for.
+            await wait_for(core, options.revision)
         watcher = core.hub.watch(
             kind.resource,
             namespace,
@@ -64,7 +67,11 @@ async def watch(core: Core, request: Request, kind: Kind) -> None:
             initial is not None,
         )
     except native.Expired:
-        await client.send([_error(accepted, TOO_OLD.format(revision, core.hub.revision))])
+        await client.send([_error(accepted, errors.Expired(TOO_OLD.format(revision, core.hub.revision)))])
+        await client.end()
+        return
+    except errors.Timeout as error:
+        await client.send([_error(accepted, error)])
         await client.end()
         return
     await client.send([b""])
@@ -77,6 +84,16 @@ async def watch(core: Core, request: Request, kind: Kind) -> None:
         watcher.close()
         core.waker.forget(watcher.id)
     await client.end()
+
+
+def _limited(request: Request, options: Options) -> Options:
+    """`watch/…/NAME` is a watch of that one object. Raises BadRequest where the selector names another."""
+    name = request.info.name
+    if not name or f"metadata.name={name}" in options.fields.split(","):
+        return options
+    if "metadata.name=" in options.fields:
+        raise errors.BadRequest("fieldSelector metadata.name doesn't match requested name")
+    return options._replace(fields=",".join(f for f in (options.fields, f"metadata.name={escape(name)}") if f))
 
 
 class _Stream:
@@ -168,6 +185,7 @@ def _renderer(core: Core, request: Request, kind: Kind, accepted: negotiate.Acce
             f"{negotiate.PROTOBUF};stream=watch"
         )
     first = True
+    include = output.include_object(request) if accepted.as_ == "Table" else ""
 
     def body(type_: str, value: bytes) -> tuple[str, bytes]:
         nonlocal first
@@ -176,7 +194,8 @@ def _renderer(core: Core, request: Request, kind: Kind, accepted: negotiate.Acce
                 kind,
                 [] if type_ == "BOOKMARK" else [value],
                 core.clock.now(),
-                include=request.param("includeObject", "Metadata"),
+                include=include,
+                version=accepted.version,
                 metadata=_list_meta(value),
                 columns=first,
             )
@@ -201,8 +220,8 @@ def _list_meta(value: bytes) -> bytes:
     return b'{"resourceVersion":"%b"}' % output.revision_of(value).encode()
 
 
-def _error(accepted: negotiate.Accepted, message: str) -> bytes:
-    status = msgspec.json.encode(errors.Expired(message).status)
+def _error(accepted: negotiate.Accepted, error: errors.ApiError) -> bytes:
+    status = msgspec.json.encode(error.status)
     if accepted.media == "protobuf":
         return native.wire_watch_frame_protobuf("ERROR", STATUS_KEY, status)
     return b'{"type":"ERROR","object":%b}\n' % status

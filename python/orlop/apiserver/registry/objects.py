@@ -192,7 +192,6 @@ class Objects:
         metadata.deletion_timestamp = None
         metadata.deletion_grace_period_seconds = None
         metadata.self_link = ""
-        metadata.generation = 0
         generated = bool(metadata.generate_name) and not metadata.name
         if generated:
             metadata.name = self.generate_name(metadata.generate_name)
@@ -282,10 +281,12 @@ class Objects:
         dry_run: bool = False,
         check: Check | None = None,
         create: bool = False,
+        precondition: bool = True,
     ) -> tuple[bytes, bool]:
         """Stores what `change` makes of an object; returns its bytes and whether it was created by this.
 
-        With `create` any kind's object is made if it is not there (server-side apply).
+        With `create` any kind's object is made if it is not there (server-side apply). With `precondition` the new
+        object's uid must be the old one's, else the write is for another object (a PUT); in a patch it is a field.
 
         A change that changes nothing writes nothing. Raises NotFound, Conflict, Invalid, and what admission raises.
         """
@@ -298,13 +299,15 @@ class Objects:
                 if not (strategy.create_on_update or create) or subresource:
                     raise errors.not_found(kind.plural, kind.group, name)
                 new = await change(None)
-                if new.metadata.resource_version not in ("", "0"):
-                    raise errors.conflict(kind.plural, kind.group, name, _gone(kind, key, new.metadata))
+                if precondition and new.metadata.uid:
+                    raise errors.conflict(kind.plural, kind.group, name, _other(key, new.metadata.uid, ""))
                 return await self.create(strategy, new, by=by, dry_run=dry_run, check=check), True
             value, revision = found
             old = self.decode(kind, value)
             new = await change(old)
-            self._match(strategy, key, new.metadata, old.metadata, revision)
+            if precondition and new.metadata.uid and new.metadata.uid != old.metadata.uid:
+                raise errors.conflict(kind.plural, kind.group, name, _other(key, new.metadata.uid, old.metadata.uid))
+            self._match(strategy, key, new.metadata, revision)
             if wrong := before(new, old):
                 raise errors.invalid(kind.kind, kind.group, name, wrong)
             if check is not None:
@@ -331,13 +334,8 @@ class Objects:
             return join(parts, revision), False
         raise errors.conflict(kind.plural, kind.group, name, errors.MODIFIED)
 
-    def _match(
-        self, strategy: Strategy, key: Key, new: meta_v1.ObjectMeta, old: meta_v1.ObjectMeta, revision: int
-    ) -> None:
+    def _match(self, strategy: Strategy, key: Key, new: meta_v1.ObjectMeta, revision: int) -> None:
         kind = strategy.kind
-        if new.uid and new.uid != old.uid:
-            why = f"Precondition failed: UID in precondition: {new.uid}, UID in object meta: {old.uid}"
-            raise errors.conflict(kind.plural, kind.group, key.name, _storage_error(key, why))
         if new.resource_version in ("", "0"):
             if not strategy.unconditional_update:
                 raise errors.invalid(
@@ -435,13 +433,11 @@ def _only_later(made: bytes, new: meta_v1.ObjectMeta, value: bytes, old: meta_v1
     return made[at + len(ours) :] == value[at + len(theirs) :] and _TIME.sub(b"", ours) == _TIME.sub(b"", theirs)
 
 
-def _storage_error(key: Key, why: str) -> str:
+def _other(key: Key, wanted: str, found: str) -> str:
+    """Why a write that is meant for another object is refused."""
     path = "/".join(part for part in ("/registry", key.resource, key.namespace, key.name) if part)
+    why = f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}"
     return f"StorageError: invalid object, Code: 4, Key: {path}, ResourceVersion: 0, AdditionalErrorMsg: {why}"
-
-
-def _gone(kind: Kind, key: Key, metadata: meta_v1.ObjectMeta) -> str:
-    return _storage_error(key, f"Precondition failed: UID in precondition: {metadata.uid}, UID in object meta: ")
 
 
 def _not_a_number(text: str) -> str:

@@ -171,8 +171,9 @@ def _carry_meta(new: meta_v1.ObjectMeta, old: meta_v1.ObjectMeta) -> None:
     new.generation = old.generation
     if not new.uid:
         new.uid = old.uid
-    if not new.creation_timestamp:
-        new.creation_timestamp = old.creation_timestamp
-    new.deletion_timestamp = old.deletion_timestamp
-    new.deletion_grace_period_seconds = old.deletion_grace_period_seconds
+    new.creation_timestamp = old.creation_timestamp
+    if old.deletion_timestamp is not None:
+        new.deletion_timestamp = old.deletion_timestamp
+    if new.deletion_grace_period_seconds is None:
+        new.deletion_grace_period_seconds = old.deletion_grace_period_seconds
     new.self_link = ""

@@ -5,7 +5,7 @@ descriptions are our own. The server renders the wide form always; a client hide
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -27,6 +27,7 @@ from orlop.apiserver.table.default import DEFAULT
 from orlop.apiserver.table.printer import Condition, Metadata, Printer
 
 Include = Literal["None", "Metadata", "Object"]
+INCLUDES: tuple[Include, ...] = get_args(Include)
 """What a row carries of its object, as `includeObject` asks."""
 
 PRINTERS: dict[str, Printer[Any]] = {
@@ -100,7 +101,7 @@ class _Row(msgspec.Struct, gc=False, omit_defaults=True):
     object: msgspec.Raw = msgspec.field(default_factory=lambda: _NOTHING)
 
 
-_PARTIAL = b'{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":%b}'
+_PARTIAL = b'{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/%b","metadata":%b}'
 _metadata = msgspec.json.Decoder(Metadata).decode
 
 
@@ -112,30 +113,35 @@ def rows(
     include: str = "Metadata",
     metadata: bytes = b"{}",
     columns: bool = True,
+    version: str = "v1",
 ) -> bytes:
-    """A meta.k8s.io/v1 Table in JSON of `objects` (stored JSON) as they are at `now` (seconds since 1970).
+    """A meta.k8s.io Table in JSON of `objects` (stored JSON) as they are at `now` (seconds since 1970).
 
     `include` is an `Include`; `metadata` is the table's ListMeta in JSON. Without `columns` the definitions are left
     out, as a watch does after its first event.
     """
     printer = PRINTERS.get(kind.resource, DEFAULT)
-    body = msgspec.json.encode([_row(printer, value, now, include) for value in objects])
+    gv = version.encode()
+    body = msgspec.json.encode([_row(printer, value, now, include, gv) for value in objects])
     definitions = printer.definitions if columns else b"null"
-    return b'{"kind":"Table","apiVersion":"meta.k8s.io/v1","metadata":%b,"columnDefinitions":%b,"rows":%b}' % (
+    return b'{"kind":"Table","apiVersion":"meta.k8s.io/%b","metadata":%b,"columnDefinitions":%b,"rows":%b}' % (
+        gv,
         metadata,
         definitions,
         body,
     )
 
 
-def _row(printer: Printer[Any], value: bytes, now: float, include: str) -> _Row:
+def _row(printer: Printer[Any], value: bytes, now: float, include: str, version: bytes) -> _Row:
     part = printer.decode(value)
     row = _Row(printer.cells(part, _metadata(part.metadata), now))
     conditions: Sequence[Condition] = printer.conditions(part)
     if conditions:
         row.conditions = [condition._asdict() for condition in conditions]
     if include == "Metadata":
-        row.object = msgspec.Raw(_PARTIAL % bytes(part.metadata))
+        row.object = msgspec.Raw(_PARTIAL % (version, bytes(part.metadata)))
     elif include == "Object":
         row.object = msgspec.Raw(value)
+    else:
+        row.object = msgspec.Raw(b"null")
     return row

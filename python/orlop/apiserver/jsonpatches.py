@@ -1,0 +1,174 @@
+"""JSON Patch (RFC 6902) as Kubernetes applies it.
+
+The API server uses evanphx/json-patch v4, which departs from the RFC where clients have come to rely on it: an index
+may count from the end, `replace` of a missing member adds it, `copy` of one makes null, a missing `value` is null, and
+the text before a path's first slash is not looked at. No library does that, so it is written out here.
+"""
+
+import copy
+from typing import Any
+
+import msgspec
+
+from orlop.api import errors
+from orlop.api.types import meta_v1
+from orlop.apiserver import gojson
+
+MAX_OPERATIONS = 10_000
+"""Operations of one JSON patch, as upstream."""
+
+MALFORMED = "invalid JSON patch"
+_GO_PATCH = "[]handlers.jsonPatchOp"
+_GO_OPERATION = "handlers.jsonPatchOp"
+
+Node = Any
+"""A JSON value; where a path leads it is a dict or a list."""
+
+
+class DoesNotApply(Exception):
+    """An operation cannot be done on this document."""
+
+
+def apply(current: bytes, patch: bytes) -> bytes:
+    """What the patch makes of a document. Raises BadRequest, RequestEntityTooLarge, and Invalid where it does not
+    apply."""
+    operations = _operations(patch)
+    if not operations:
+        return current
+    document = msgspec.json.decode(current)
+    try:
+        for operation in operations:
+            document = _done(document, operation)
+    except (DoesNotApply, RecursionError) as error:
+        # Which operation failed upstream does not tell either.
+        raise errors.ApiError(
+            "the server rejected our request due to an error in our request",
+            code=422,
+            reason="Invalid",
+            details=meta_v1.StatusDetails(),
+        ) from error
+    return msgspec.json.encode(document)
+
+
+def _operations(patch: bytes) -> list[dict[str, Any]]:
+    try:
+        operations = msgspec.json.decode(patch)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise errors.BadRequest(MALFORMED) from None
+    if operations is None:
+        return []
+    wrong = _GO_PATCH if not isinstance(operations, list) else ""
+    if not wrong and any(not isinstance(o, dict) and o is not None for o in operations):
+        operations = next(o for o in operations if not isinstance(o, dict) and o is not None)
+        wrong = _GO_OPERATION
+    if wrong:
+        what = gojson.type_of(operations)
+        raise errors.BadRequest(f"error decoding patch: json: cannot unmarshal {what} into Go value of type {wrong}")
+    if len(operations) > MAX_OPERATIONS:
+        raise errors.RequestEntityTooLarge(
+            f"Request entity too large: The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got "
+            f"{len(operations)}"
+        )
+    return [o or {} for o in operations]
+
+
+def _done(document: Node, operation: dict[str, Any]) -> Node:
+    """The document after one operation."""
+    op = operation.get("op")
+    path = _path(operation, "path")
+    value = operation.get("value")
+    if op == "replace" and path == "":
+        if not isinstance(value, dict | list):
+            raise DoesNotApply
+        return value
+    if op in ("move", "copy"):
+        source, from_ = _place(document, _path(operation, "from"))
+        value = _get(source, from_)
+        if op == "move":
+            _remove(source, from_)
+        else:
+            value = copy.deepcopy(value)
+    place, key = _place(document, path)
+    if op in ("add", "move", "copy"):
+        _add(place, key, value)
+    elif op == "remove":
+        _remove(place, key)
+    elif op == "replace":
+        _get(place, key)
+        _set(place, key, value)
+    elif op == "test":
+        if not _equal(_get(place, key), value):
+            raise DoesNotApply
+    else:
+        raise DoesNotApply
+    return document
+
+
+def _path(operation: dict[str, Any], name: str) -> str:
+    path = operation.get(name)
+    if not isinstance(path, str):
+        raise DoesNotApply
+    return path
+
+
+def _place(document: Node, path: str) -> tuple[Node, str]:
+    """The dict or list that a path's last part is a key of."""
+    _, *parts = (part.replace("~1", "/").replace("~0", "~") for part in path.split("/"))
+    if not parts or not isinstance(document, dict | list):
+        raise DoesNotApply
+    for part in parts[:-1]:
+        document = _get(document, part)
+        if not isinstance(document, dict | list):
+            raise DoesNotApply
+    return document, parts[-1]
+
+
+def _index(key: str, length: int) -> int:
+    """An index of a list of this length, which may count from the end."""
+    try:
+        index = int(key) if key.isascii() and key.lstrip("+-").isdigit() else None
+    except ValueError:
+        index = None
+    if index is None or not -length <= index < length:
+        raise DoesNotApply
+    return index + length if index < 0 else index
+
+
+def _get(place: Node, key: str) -> Node:
+    return place.get(key) if isinstance(place, dict) else place[_index(key, len(place))]
+
+
+def _set(place: Node, key: str, value: Node) -> None:
+    if isinstance(place, dict):
+        place[key] = value
+    else:
+        place[_index(key, len(place))] = value
+
+
+def _add(place: Node, key: str, value: Node) -> None:
+    if isinstance(place, dict):
+        place[key] = value
+    elif key == "-":
+        place.append(value)
+    else:
+        place.insert(_index(key, len(place) + 1), value)
+
+
+def _remove(place: Node, key: str) -> None:
+    if isinstance(place, dict):
+        if key not in place:
+            raise DoesNotApply
+        del place[key]
+    else:
+        del place[_index(key, len(place))]
+
+
+def _equal(one: Node, other: Node) -> bool:
+    """Equality of JSON: `true` is not 1."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_equal(v, other[k]) for k, v in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_equal, one, other))
+    return bool(one == other)
