@@ -164,6 +164,16 @@ async def test_a_reader_of_exec_opens_no_stream(api: Api) -> None:
     assert 'User "reader" cannot create resource "pods/exec"' in str(refused.value)
 
 
+async def test_a_replication_controller_scales(api: Api) -> None:
+    controllers = "/api/v1/namespaces/default/replicationcontrollers"
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": pod()["spec"]}
+    await api.made(controllers, {"metadata": {"name": "r"}, "spec": {"selector": {"a": "b"}, "template": template}})
+    assert (await api("GET", f"{controllers}/r/scale")).body["status"] == {"replicas": 0, "selector": "a=b"}
+    change = {"spec": {"replicas": 2}}
+    scaled = await api("PATCH", f"{controllers}/r/scale", change, "application/merge-patch+json")
+    assert scaled.body["spec"] == {"replicas": 2}
+
+
 AUTOSCALERS = "/apis/autoscaling/{}/namespaces/default/horizontalpodautoscalers"
 
 

@@ -222,7 +222,7 @@ def handler_of(kind: Kind, request: Request) -> Handler:
     if info.name in UNUSABLE:
         why = f"Name parameter invalid: \"{info.name}\": may not be '{info.name}'"
         raise errors.BadRequest(why)
-    if kind.namespaced is False and info.namespace and info.resource != "namespaces":
+    if not kind.namespaced and info.namespace and (info.resource != "namespaces" or info.name != info.namespace):
         raise errors.NotFound(UNKNOWN, details=meta_v1.StatusDetails())
     if not kind.stored:
         return _answered(kind, info.verb)

@@ -12,6 +12,7 @@ ANNOTATIONS_MAX = 256 * 1024
 ORPHAN = "orphan"
 FOREGROUND = "foregroundDeletion"
 STANDARD_FINALIZERS = frozenset({"kubernetes", ORPHAN, FOREGROUND})
+EMPTY = "must not be empty"
 EVENT_KIND_OWNERS = frozenset({("v1", "Event")})
 
 
@@ -75,7 +76,7 @@ def validate_labels(labels: dict[str, str], path: str) -> list[FieldError]:
     else:
         return errors
     for key, value in sorted(labels.items()):
-        errors += [invalid_value(path, key, message) for message in key_errors(key)]
+        errors += [invalid_value(path, key, message) for message in selectors.key_errors(key, "a valid label key")]
         errors += [invalid_value(path, value, message) for message in value_errors(value)]
     return errors
 
@@ -96,35 +97,30 @@ def _owners(owners: list[meta_v1.OwnerReference]) -> list[FieldError]:
     errors = []
     path = "metadata.ownerReferences"
     controller = ""
-    for owner in owners:
-        if not owner.api_version.rpartition("/")[2]:
-            errors.append(invalid_value(f"{path}.apiVersion", owner.api_version, "version must not be empty"))
-        if not owner.kind:
-            errors.append(invalid_value(f"{path}.kind", owner.kind, "kind must not be empty"))
-        if not owner.name:
-            errors.append(invalid_value(f"{path}.name", owner.name, "name must not be empty"))
-        if not owner.uid:
-            errors.append(invalid_value(f"{path}.uid", owner.uid, "uid must not be empty"))
-        if (owner.api_version, owner.kind) in EVENT_KIND_OWNERS:
+    for i, owner in enumerate(owners):
+        where = f"{path}[{i}]"
+        if not owner.api_version:
+            errors.append(required(f"{where}.apiVersion", EMPTY))
+        elif owner.api_version.count("/") > 1 or "" in owner.api_version.split("/"):
             errors.append(
-                invalid_value(
-                    path,
-                    owner.kind,
-                    f"/{owner.api_version}, Kind={owner.kind} is disallowed from being an owner",
-                )
+                invalid_value(f"{where}.apiVersion", owner.api_version, "must be <group>/<version> or <version>")
             )
-        if owner.controller:
-            if controller:
-                errors.append(
-                    invalid_value(
-                        path,
-                        owners,
-                        'Only one reference can have Controller set to true. Found "true" in references for '
-                        f"{controller} and {owner.name}",
-                    )
-                )
-            else:
-                controller = owner.name
+        for field, value in (("kind", owner.kind), ("name", owner.name), ("uid", owner.uid)):
+            if not value:
+                errors.append(required(f"{where}.{field}", EMPTY))
+        if (owner.api_version, owner.kind) in EVENT_KIND_OWNERS:
+            why = f"/{owner.api_version}, Kind={owner.kind} is disallowed from being an owner"
+            errors.append(invalid_value(where, owner, why))
+        if not owner.controller:
+            continue
+        if controller:
+            why = (
+                'Only one reference can have Controller set to true. Found "true" in references for '
+                f"{controller} and {owner.kind}/{owner.name}"
+            )
+            errors.append(invalid_value(path, owners, why))
+        else:
+            controller = f"{owner.kind}/{owner.name}"
     return errors
 
 

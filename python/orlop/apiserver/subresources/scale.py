@@ -21,8 +21,10 @@ SCALE = Kind(group="autoscaling", version="v1", kind="Scale", plural="scales", f
 
 
 def scale_of(obj: Any) -> autoscaling_v1.Scale:
-    """The Scale of a Deployment or ReplicaSet."""
+    """The Scale of a workload. A ReplicationController's selector is a map, the others' a LabelSelector."""
     old = obj.metadata
+    chosen = obj.spec.selector
+    selector = selectors.from_map(chosen) if isinstance(chosen, dict) else selectors.from_struct(chosen)
     return autoscaling_v1.Scale(
         metadata=meta_v1.ObjectMeta(
             name=old.name,
@@ -32,9 +34,7 @@ def scale_of(obj: Any) -> autoscaling_v1.Scale:
             creation_timestamp=old.creation_timestamp,
         ),
         spec=autoscaling_v1.ScaleSpec(replicas=obj.spec.replicas or 0),
-        status=autoscaling_v1.ScaleStatus(
-            replicas=obj.status.replicas, selector=str(selectors.from_struct(obj.spec.selector))
-        ),
+        status=autoscaling_v1.ScaleStatus(replicas=obj.status.replicas, selector=str(selector)),
     )
 
 
