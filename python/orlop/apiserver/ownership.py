@@ -45,7 +45,7 @@ _EMPTY = re.compile(rb'"managedFields"\s*:\s*\[\s*\]')
 
 def forget(obj: Any, data: bytes) -> None:
     """An empty list of entries in the JSON that an update was read from means what `[{}]` means."""
-    if _EMPTY.search(data) is None:
+    if b'"managedFields"' not in data or _EMPTY.search(data) is None:
         return
     metadata = msgspec.json.decode(data).get("metadata")
     if isinstance(metadata, dict) and metadata.get("managedFields") == []:

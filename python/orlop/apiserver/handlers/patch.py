@@ -26,12 +26,11 @@ def decode_patched(
     """
     served = kind if request.conversion is None else request.conversion.served
     try:
-        api_version, name = native.wire_peek("json", value)
         clean, unknown, _ = native.wire_decode(served.type_key, "json", value)
     except native.WireError as error:
         raise refused(shown(), str(error)) from None
-    if (api_version, name) != (served.api_version, served.kind):
-        clean = _retyped(served, clean, api_version, name, shown)
+    if not clean.startswith(b'{"apiVersion":"%b","kind":"%b"' % (served.api_version.encode(), served.kind.encode())):
+        clean = _retyped(served, value, clean, shown)
     problems = [*duplicate, *unknown]
     if problems:
         report(request, kind, problems, shown)
@@ -50,10 +49,10 @@ def refused(value: str, why: str) -> errors.Invalid:
     return errors.invalid("", "", "", [errors.invalid_value("patch", value, why)])
 
 
-def _retyped(kind: Kind, clean: bytes, api_version: str, name: str, shown: Callable[[], str]) -> bytes:
+def _retyped(kind: Kind, value: bytes, clean: bytes, shown: Callable[[], str]) -> bytes:
     """A patch cannot make another kind of an object; one that empties kind or apiVersion is put right."""
     try:
-        body.check_type(kind, api_version, name)
+        body.check_type(kind, *native.wire_peek("json", value))
     except errors.BadRequest as error:
         raise refused(shown(), error.message) from None
     tree: dict[str, msgspec.Raw] = msgspec.json.decode(clean, type=dict[str, msgspec.Raw])
