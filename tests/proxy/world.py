@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from pyroute2 import netns
+from orlop.kubelet.network.netns import enter
 
 T = TypeVar("T")
 POD_CIDR = "10.244.0.0/24"
@@ -38,7 +38,7 @@ class Namespace:
         self.prefix = ("ip", "netns", "exec", self.name)
         self.addresses: list[str] = []
         ip("netns", "add", self.name)
-        self._thread = ThreadPoolExecutor(1, initializer=netns.setns, initargs=(self.name,))
+        self._thread = ThreadPoolExecutor(1, initializer=enter, initargs=(f"/run/netns/{self.name}",))
 
     def run(self, work: Callable[..., T], *args: Any) -> T:
         """Runs `work` inside."""

@@ -12,9 +12,6 @@ from contextlib import contextmanager
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
-from pyroute2 import IPRoute, netns as spaces
-from pyroute2.netlink.exceptions import NetlinkError
-
 from orlop import logging
 from orlop.cluster.nodes import RealNode
 from orlop.cluster.settings import Settings, SettingsError
@@ -22,7 +19,8 @@ from orlop.kubelet.dns import host_config
 from orlop.kubelet.network import firewall, links
 from orlop.kubelet.network.base import NetworkError
 from orlop.kubelet.network.ipam import Pool
-from orlop.kubelet.network.netns import enter, inside
+from orlop.kubelet.network.netlink import Netlink
+from orlop.kubelet.network.netns import create, enter, inside, remove
 
 INTERFACE = "eth0"
 """A node's end of its cable."""
@@ -85,38 +83,34 @@ async def _rules(name: str, pools: Sequence[Pool], pod_cidrs: Sequence[str], ver
 def ensure_node(settings: Settings, node: RealNode) -> None:
     """The node's namespace with its cable plugged in. Raises NetworkError."""
     name = cable_name(node)
-    with _turn(settings), IPRoute() as netlink:
+    with _turn(settings), Netlink() as netlink:
         try:
             if not _alive(node.netns_path):
                 _remove_space(node)
-                spaces.create(node.netns)
+                create(node.netns_path)
                 links.remove(name)
-            if not netlink.link_lookup(ifname=name):
-                peer = {"ifname": INTERFACE, "net_ns_fd": node.netns_path}
-                netlink.link("add", ifname=name, kind="veth", peer=peer)
-            [index] = netlink.link_lookup(ifname=name)
-            [bridge] = netlink.get_links(ifname=uplink_name(settings))
-            mtu = int(bridge.get_attr("IFLA_MTU"))
-            netlink.link("set", index=index, master=bridge["index"], mtu=mtu, state="up", ifalias=node.netns)
+            if netlink.link(name) is None:
+                netlink.add_veth(name, INTERFACE, node.netns_path)
+            index = netlink.need(name).index
+            bridge = netlink.need(uplink_name(settings))
+            netlink.set_link(index, master=bridge.index, mtu=bridge.mtu, up=True, alias=node.netns)
             links.set_hairpin(netlink, index)
-            inside(node.netns_path, lambda: _configure(settings, node, mtu))
-        except (NetlinkError, OSError) as error:
+            inside(node.netns_path, lambda: _configure(settings, node, bridge.mtu))
+        except OSError as error:
             raise NetworkError(f"cannot set up the network of node {node.name}: {error}") from error
 
 
 def _configure(settings: Settings, node: RealNode, mtu: int) -> None:
-    with IPRoute() as netlink:
-        [lo] = netlink.link_lookup(ifname="lo")
-        netlink.link("set", index=lo, state="up")
-        [index] = netlink.link_lookup(ifname=INTERFACE)
+    with Netlink() as netlink:
+        netlink.set_link(netlink.need("lo").index, up=True)
+        index = netlink.need(INTERFACE).index
         links.skip_detection(INTERFACE)
         links.refuse_redirects(INTERFACE)
-        netlink.link("set", index=index, mtu=mtu, state="up")
+        netlink.set_link(index, mtu=mtu, up=True)
         for address, cidr in zip(node.addresses, settings.node_cidrs, strict=True):
             network = ip_network(cidr)
             links.add_address(netlink, index, address, network.prefixlen)
-            family = links.family_of(network.version)
-            netlink.route("replace", dst="default", gateway=str(network[1]), oif=index, family=family)
+            netlink.add_route(index, gateway=str(network[1]), replace=True)
 
 
 def enter_node(node: RealNode) -> None:
@@ -126,17 +120,17 @@ def enter_node(node: RealNode) -> None:
 
 def cut(node: RealNode) -> None:
     """Pulls the node's cable; `heal` plugs it in again."""
-    _set_cable(node, "down")
+    _set_cable(node, False)
 
 
 def heal(node: RealNode) -> None:
-    _set_cable(node, "up")
+    _set_cable(node, True)
 
 
-def _set_cable(node: RealNode, state: str) -> None:
-    with IPRoute() as netlink:
-        for index in netlink.link_lookup(ifname=cable_name(node)):
-            netlink.link("set", index=index, state=state)
+def _set_cable(node: RealNode, up: bool) -> None:
+    with Netlink() as netlink:
+        if (cable := netlink.link(cable_name(node))) is not None:
+            netlink.set_link(cable.index, up=up)
 
 
 def remove_node(node: RealNode) -> None:
@@ -193,7 +187,7 @@ def _alive(path: str) -> bool:
 
 def _remove_space(node: RealNode) -> None:
     if Path(node.netns_path).exists():
-        spaces.remove(node.netns)
+        remove(node.netns_path)
 
 
 @contextmanager

@@ -2,28 +2,19 @@
 
 import hashlib
 import ipaddress
-import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
-
 from orlop.kubelet.network.base import NetworkError
 from orlop.kubelet.network.ipam import Pool
+from orlop.kubelet.network.netlink import MAIN_TABLE, SCOPE_LINK, Netlink
 from orlop.kubelet.network.netns import inside
 
 POD_INTERFACE = "eth0"
 DEFAULT_MTU = 1500
 LONGEST_SCOPE = 10
 """A link's name has at most 15 characters (IFNAMSIZ), some of which its rules' names need."""
-IFA_F_NODAD = 0x02
-"""An address nobody else can have needs no second of duplicate detection (IPv6)."""
-
-_EEXIST = 17
-_MAIN_TABLE = 254
-_SCOPE_LINK = 253
 
 
 def veth_name(sandbox_id: str) -> str:
@@ -43,47 +34,42 @@ def scoped_name(prefix: str, scope: str) -> str:
     return f"{prefix}-{hashlib.sha256(scope.encode()).hexdigest()[:LONGEST_SCOPE]}"
 
 
-def family_of(version: int) -> int:
-    """The socket family of IP version 4 or 6."""
-    return int(socket.AF_INET if version == 4 else socket.AF_INET6)
-
-
 def default_mtu() -> int:
     """The MTU of the link that leads out of the machine, so that no packet of a pod needs to be cut there."""
-    with IPRoute() as netlink:
-        for route in netlink.get_default_routes():
-            if (index := route.get_attr("RTA_OIF")) is not None:
-                for link in netlink.get_links(index):
-                    return int(link.get_attr("IFLA_MTU"))
+    with Netlink() as netlink:
+        out = {route.link for route in netlink.routes() if not route.destination and route.table == MAIN_TABLE}
+        for link in netlink.links():
+            if link.index in out:
+                return link.mtu
     return DEFAULT_MTU
 
 
 def conflict(pools: Sequence[Pool], bridge: str) -> str:
     """Which other link already has (part of) these ranges; "" when none has."""
-    with IPRoute() as netlink:
-        names = {link["index"]: link.get_attr("IFLA_IFNAME") for link in netlink.get_links()}
-        for route in netlink.get_routes():
-            target, link = route.get_attr("RTA_DST"), names.get(route.get_attr("RTA_OIF"), "")
-            if target is None or link in ("", bridge) or route["table"] != _MAIN_TABLE:
+    with Netlink() as netlink:
+        names = {link.index: link.name for link in netlink.links()}
+        for route in netlink.routes():
+            link = names.get(route.link, "")
+            if not route.destination or link in ("", bridge) or route.table != MAIN_TABLE:
                 continue
-            taken = ipaddress.ip_network(f"{target}/{route['dst_len']}", strict=False)
+            taken = ipaddress.ip_network(route.destination, strict=False)
             for pool in pools:
                 if taken.version != pool.network.version or not taken.overlaps(pool.network):
                     continue
-                if route["scope"] == _SCOPE_LINK or taken.prefixlen >= pool.network.prefixlen:
+                if route.scope == SCOPE_LINK or taken.prefixlen >= pool.network.prefixlen:
                     return f"{pool.cidr} overlaps {taken} on {link}"
     return ""
 
 
 def ensure_bridge(name: str, pools: Sequence[Pool], mtu: int) -> None:
     """The bridge, up, with the gateway address of each pool."""
-    with IPRoute() as netlink:
-        if not netlink.link_lookup(ifname=name):
+    with Netlink() as netlink:
+        if netlink.link(name) is None:
             # A fixed hardware address: else it would follow those of the cables as they come and go.
-            netlink.link("add", ifname=name, kind="bridge", address=_hardware_address(pools[0]))
-        [index] = netlink.link_lookup(ifname=name)
+            netlink.add_bridge(name, _hardware_address(pools[0]))
+        index = netlink.need(name).index
         skip_detection(name)
-        netlink.link("set", index=index, mtu=mtu, state="up")
+        netlink.set_link(index, mtu=mtu, up=True)
         for pool in pools:
             add_address(netlink, index, str(pool.gateway), pool.network.prefixlen)
     conf = Path("/proc/sys/net/ipv4/conf") / name
@@ -108,63 +94,56 @@ def plumb(sandbox_id: str, netns: str, bridge: str, addresses: Sequence[tuple[st
     """
     name = veth_name(sandbox_id)
     try:
-        with IPRoute() as netlink:
-            if stale := netlink.link_lookup(ifname=name):
-                netlink.link("del", index=stale[0])
-            peer = {"ifname": POD_INTERFACE, "net_ns_fd": netns, "mtu": mtu}
-            netlink.link("add", ifname=name, kind="veth", peer=peer)
-            [index] = netlink.link_lookup(ifname=name)
-            [master] = netlink.link_lookup(ifname=bridge)
-            netlink.link("set", index=index, master=master, mtu=mtu, state="up")
+        with Netlink() as netlink:
+            if (stale := netlink.link(name)) is not None:
+                netlink.delete_link(stale.index)
+            netlink.add_veth(name, POD_INTERFACE, netns, mtu)
+            index = netlink.need(name).index
+            netlink.set_link(index, master=netlink.need(bridge).index, mtu=mtu, up=True)
             set_hairpin(netlink, index)
         return inside(netns, lambda: _configure_pod(addresses))
-    except (NetlinkError, OSError) as error:
+    except OSError as error:
         unplug(sandbox_id)
         raise NetworkError(f"cannot connect {netns} to {bridge}: {error}") from error
 
 
 def _configure_pod(addresses: Sequence[tuple[str, Pool]]) -> str:
-    with IPRoute() as netlink:
-        [lo] = netlink.link_lookup(ifname="lo")
-        netlink.link("set", index=lo, state="up")
-        [index] = netlink.link_lookup(ifname=POD_INTERFACE)
+    with Netlink() as netlink:
+        netlink.set_link(netlink.need("lo").index, up=True)
+        index = netlink.need(POD_INTERFACE).index
         if any(pool.network.version == 6 for _, pool in addresses):
             _enable_ipv6()
         skip_detection(POD_INTERFACE)
-        netlink.link("set", index=index, state="up")
+        netlink.set_link(index, up=True)
         # The gateway answers for the neighbours; hints that they are on the same link would lead around it.
         refuse_redirects(POD_INTERFACE)
         for address, pool in addresses:
-            gateway, version = str(pool.gateway), family_of(pool.network.version)
+            gateway = str(pool.gateway)
             add_address(netlink, index, address, pool.network.max_prefixlen)
-            netlink.route(
-                "add", dst=f"{gateway}/{pool.network.max_prefixlen}", oif=index, scope=_SCOPE_LINK, family=version
-            )
-            netlink.route("add", dst="default", gateway=gateway, oif=index, family=version)
-        [link] = netlink.get_links(index)
-        return str(link.get_attr("IFLA_ADDRESS"))
+            netlink.add_route(index, f"{gateway}/{pool.network.max_prefixlen}", scope=SCOPE_LINK)
+            netlink.add_route(index, gateway=gateway)
+        return netlink.need(POD_INTERFACE).address
 
 
 def replug(sandbox_ids: Sequence[str], bridge: str) -> None:
     """Puts cables that lost their bridge (somebody deleted it) back on."""
-    with IPRoute() as netlink:
-        [master] = netlink.link_lookup(ifname=bridge)
-        for sandbox_id in sandbox_ids:
-            for index in netlink.link_lookup(ifname=veth_name(sandbox_id)):
-                [link] = netlink.get_links(index)
-                if link.get_attr("IFLA_MASTER") != master:
-                    netlink.link("set", index=index, master=master)
-                    set_hairpin(netlink, index)
+    with Netlink() as netlink:
+        master = netlink.need(bridge).index
+        names = {veth_name(sandbox_id) for sandbox_id in sandbox_ids}
+        for link in netlink.links():
+            if link.name in names and link.master != master:
+                netlink.set_link(link.index, master=master)
+                set_hairpin(netlink, link.index)
 
 
 def pod_addresses(netns: str) -> tuple[str, ...]:
     """The addresses `plumb` gave, read back; empty when there is no interface. Raises NetworkError."""
 
     def read() -> tuple[str, ...]:
-        with IPRoute() as netlink:
-            found = netlink.link_lookup(ifname=POD_INTERFACE)
-            rows = netlink.get_addr(index=found[0]) if found else []
-            return tuple(str(row.get_attr("IFA_ADDRESS")) for row in rows if row["scope"] == 0)
+        with Netlink() as netlink:
+            found = netlink.link(POD_INTERFACE)
+            rows = netlink.addresses(found.index) if found is not None else []
+            return tuple(row.address for row in rows if row.scope == 0)
 
     return inside(netns, read)
 
@@ -176,32 +155,30 @@ def unplug(sandbox_id: str) -> None:
 
 def remove(name: str) -> None:
     """Takes a link away; fine when there is none."""
-    with IPRoute() as netlink, suppress(NetlinkError):
-        for index in netlink.link_lookup(ifname=name):
-            netlink.link("del", index=index)
+    with Netlink() as netlink, suppress(OSError):
+        if (found := netlink.link(name)) is not None:
+            netlink.delete_link(found.index)
 
 
 def cables(bridge: str) -> list[str]:
     """The names of the links on the bridge."""
-    with IPRoute() as netlink:
-        found = netlink.link_lookup(ifname=bridge)
-        return [str(link.get_attr("IFLA_IFNAME")) for link in netlink.get_links(master=found[0])] if found else []
+    with Netlink() as netlink:
+        found = netlink.link(bridge)
+        return [link.name for link in netlink.links() if link.master == found.index] if found is not None else []
 
 
-def set_hairpin(netlink: IPRoute, index: int) -> None:
+def set_hairpin(netlink: Netlink, index: int) -> None:
     """What came from this port of a bridge may go out there again: through a service or host port, to itself.
 
     Where bridge-nf-call is on the bridge itself turns such packets round. By netlink: /sys may show another namespace.
     """
-    netlink.brport("set", index=index, mode=1)
+    netlink.set_hairpin(index)
 
 
-def add_address(netlink: IPRoute, index: int, address: str, prefix: int) -> None:
-    try:
-        netlink.addr("add", index=index, address=address, prefixlen=prefix, flags=IFA_F_NODAD if ":" in address else 0)
-    except NetlinkError as error:
-        if error.code != _EEXIST:
-            raise
+def add_address(netlink: Netlink, index: int, address: str, prefix: int) -> None:
+    """Gives a link an address; fine where it has it."""
+    with suppress(FileExistsError):
+        netlink.add_address(index, address, prefix)
 
 
 def _enable_ipv6() -> None:

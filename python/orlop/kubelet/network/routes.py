@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
 
 from orlop import logging
 from orlop.api.types import core_v1
@@ -19,7 +17,7 @@ from orlop.api.types.base import ApiStruct
 from orlop.client.client import Client
 from orlop.client.decode import Meta
 from orlop.client.informer import Informer
-from orlop.kubelet.network import links
+from orlop.kubelet.network.netlink import Netlink
 from orlop.tasks import run_all
 
 PROTOCOL = 79
@@ -85,20 +83,16 @@ class NodeRoutes:
 
 def program(link: str, wanted: dict[str, str]) -> None:
     """Makes our routes over `link` those of `wanted` (CIDR → next hop). Blocks; raises OSError."""
-    with IPRoute() as netlink:
-        [index] = netlink.link_lookup(ifname=link)
+    with Netlink() as netlink:
+        index = netlink.need(link).index
         try:
-            for version in (4, 6):
-                family = links.family_of(version)
-                present = {}
-                for route in netlink.get_routes(family=family, oif=index, proto=PROTOCOL):
-                    present[f"{route.get_attr('RTA_DST')}/{route['dst_len']}"] = route.get_attr("RTA_GATEWAY")
-                mine = {cidr: hop for cidr, hop in wanted.items() if ipaddress.ip_network(cidr).version == version}
-                for cidr in present.keys() - mine.keys():
-                    netlink.route("del", dst=cidr, oif=index, proto=PROTOCOL, family=family)
-                for cidr, hop in mine.items():
-                    if present.get(cidr) != hop:
-                        netlink.route("replace", dst=cidr, gateway=hop, oif=index, proto=PROTOCOL, family=family)
-                        log.debug("route to the pods of a node", extra={"cidr": cidr, "via": hop})
-        except NetlinkError as error:
-            raise OSError(error.code, f"cannot set a route over {link}: {error}") from error
+            ours = [r for r in netlink.routes() if r.link == index and r.protocol == PROTOCOL]
+            present = {route.destination: route.gateway for route in ours}
+            for cidr in present.keys() - wanted.keys():
+                netlink.delete_route(index, cidr, protocol=PROTOCOL)
+            for cidr, hop in wanted.items():
+                if present.get(cidr) != hop:
+                    netlink.add_route(index, cidr, hop, protocol=PROTOCOL, replace=True)
+                    log.debug("route to the pods of a node", extra={"cidr": cidr, "via": hop})
+        except OSError as error:
+            raise OSError(error.errno, f"cannot set a route over {link}: {error.strerror}") from error
