@@ -72,6 +72,24 @@ def wire_describe(type_key: str, /) -> bytes | None:
     map (atomic, granular), patch (merge, replace), retainKeys, mergeKey and default (JSON text). None: no such type.
     """
 
+# --- es256 --------------------------------------------------------------------------------------
+
+@final
+class Es256Key:
+    """A P-256 key that signs and verifies tokens (ES256: RFC 7518, 3.4)."""
+
+    def __new__(cls, pem: bytes) -> Es256Key:
+        """Raises ValueError for anything but a P-256 private key in PEM with PKCS #8."""
+
+    @property
+    def public(self) -> bytes:
+        """The public key: a point, uncompressed (SEC 1, 2.3.3), 65 bytes."""
+
+    def sign(self, message: bytes) -> bytes:
+        """64 bytes. Raises OSError where the system gives no random numbers."""
+
+    def verify(self, message: bytes, signature: bytes) -> bool: ...
+
 # --- hub ----------------------------------------------------------------------------------------
 
 class Expired(Exception):

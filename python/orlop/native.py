@@ -2,6 +2,7 @@
 
 from orlop._core import (
     Decision as Decision,
+    Es256Key as Es256Key,
     Expired as Expired,
     ForwardChanges as ForwardChanges,
     ForwardTable as ForwardTable,

@@ -29,7 +29,7 @@ class ServiceAccountTokensController(Controller):
     def __init__(self, key: bytes, root_ca: bytes) -> None:
         """`key`: the private key that the API server trusts, PEM."""
         self._pem = key
-        self._key: signing.TokenKey | None = None
+        self._key: signing.Signer | None = None
         self.root_ca = root_ca
 
     def setup(self, builder: Builder) -> None:
@@ -92,8 +92,7 @@ class ServiceAccountTokensController(Controller):
         if self._key is None:
             self._key = signing.load(self._pem)
         namespace, name = secret.metadata.namespace, account.metadata.name
-        return signing.sign(
-            self._key,
+        return self._key.sign(
             {
                 "iss": ISSUER,
                 f"{CLAIM}namespace": namespace,

@@ -2,6 +2,7 @@
 
 mod detach;
 mod error;
+mod es256;
 mod event;
 mod forward;
 mod front;
@@ -16,6 +17,7 @@ use pyo3::prelude::*;
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     error::register(module)?;
+    es256::register(module)?;
     wire::register(module)?;
     hub::register(module)?;
     sched::register(module)?;

@@ -1,7 +1,8 @@
 import jwt
 import msgspec
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from orlop.api import errors
@@ -128,7 +129,7 @@ def legacy(**more):
         "sub": "system:serviceaccount:default:app",
         **more,
     }
-    return signing.sign(signing.load(KEY), claims)
+    return signing.load(KEY).sign(claims)
 
 
 def kept(token):
@@ -174,25 +175,64 @@ def test_others_tokens_are_not_ours(tokens, hub, clock):
     assert tokens.authenticate(unsigned) is None
 
 
-def test_rsa_keys_of_one_s_own_sign_too(hub, clock):
+OWN = {
+    "RS256": lambda: rsa.generate_private_key(65537, 2048),
+    "ES256": lambda: ec.generate_private_key(ec.SECP256R1()),
+    "ES384": lambda: ec.generate_private_key(ec.SECP384R1()),
+    "ES512": lambda: ec.generate_private_key(ec.SECP521R1()),
+}
+
+
+@pytest.mark.parametrize("algorithm", OWN)
+@pytest.mark.parametrize("form", [PrivateFormat.TraditionalOpenSSL, PrivateFormat.PKCS8])
+def test_keys_of_one_s_own_sign_too_and_anyone_can_verify(hub, clock, algorithm, form):
     hub.put(account())
-    key = rsa.generate_private_key(65537, 2048)
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+    pem = OWN[algorithm]().private_bytes(Encoding.PEM, form, NoEncryption())
     tokens = ServiceAccountTokens(pem, hub, clock)
     token = sign(tokens, bound={})
-    assert jwt.get_unverified_header(token)["alg"] == "RS256"
     assert tokens.authenticate(token)
-
-
-def test_anyone_can_verify_with_the_published_key(tokens):
+    assert tokens.authenticate(sign(ServiceAccountTokens(KEY, hub, clock), bound={})) is None
     keys = jwt.PyJWKSet.from_json(tokens.key_set().decode())
-    token = sign(tokens)
     header = jwt.get_unverified_header(token)
-    claims = jwt.decode(token, keys[header["kid"]].key, ["ES256"], audience=ISSUER, options={"verify_exp": False})
+    assert header["alg"] == algorithm
+    claims = jwt.decode(token, keys[header["kid"]].key, [algorithm], audience=ISSUER, options={"verify_exp": False})
     assert claims["sub"] == "system:serviceaccount:default:app"
     document = msgspec.json.decode(tokens.openid_configuration())
     assert document["jwks_uri"] == f"{ISSUER}/openid/v1/jwks"
-    assert document["id_token_signing_alg_values_supported"] == ["ES256"]
+    assert document["id_token_signing_alg_values_supported"] == [algorithm]
+
+
+def test_a_key_has_one_name_whoever_signs(monkeypatch):
+    """Tokens of before an update go on to count."""
+    own = signing.load(KEY)
+    monkeypatch.setattr(signing, "Es256Key", refuse)
+    library = signing.load(KEY)
+    assert type(own) is not type(library)
+    assert (own.key_id, own.algorithm, own.public()) == (library.key_id, library.algorithm, library.public())
+    for one, other in ((own, library), (library, own)):
+        assert msgspec.json.decode(other.verify(one.sign({"sub": "x"}))) == {"sub": "x"}
+
+
+def refuse(pem):
+    raise ValueError
+
+
+def test_what_a_head_may_not_say_is_refused():
+    own = signing.load(KEY)
+    key = serialization.load_pem_private_key(KEY, None)
+    assert own.verify(jwt.encode({}, key, "ES256")) == b"{}", "a token without a key's name"
+    assert own.verify(jwt.encode({}, key, "ES256", headers={"kid": "another"})) is None
+    assert own.verify(jwt.encode({}, key, "ES256", headers={"crit": ["x"], "x": 1})) is None
+    assert own.verify(jwt.encode({}, "secret" * 8, "HS256")) is None
+    for spoilt in (
+        "..",
+        "a.b.c",
+        "\u00e4.\u00e4.\u00e4",
+        own.sign({}) + "A",
+        own.sign({})[1:],
+        own.sign({}).replace(".", ""),
+    ):
+        assert own.verify(spoilt) is None
 
 
 @pytest.fixture
