@@ -1,6 +1,7 @@
 """/openapi/v2 and /openapi/v3, and the issuer's discovery documents. `openapi.py` builds the former."""
 
 import hashlib
+import zlib
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
 
@@ -17,43 +18,42 @@ IMMUTABLE = b"public, immutable"
 """A document asked for by its hash never changes."""
 
 
+# Documents are kept compressed, a tenth of their several MiB, and what they were built from is not kept: a client
+# reads them once and keeps them itself.
+
+
 @lru_cache(1)
 def _v2() -> bytes:
     from orlop.apiserver import openapi
 
-    return openapi.document_v2(scheme.KINDS)
+    with openapi.building():
+        return zlib.compress(openapi.document_v2(scheme.KINDS))
 
 
 @lru_cache(1)
 def _v2_protobuf() -> bytes:
     from orlop.apiserver import openapi
 
-    return openapi.document_v2_protobuf(scheme.KINDS)
-
-
-@lru_cache(64)
-def _v3(group: str, version: str) -> bytes | None:
-    from orlop.apiserver import openapi
-
-    kinds = [k for k in scheme.KINDS if (k.group, k.version) == (group, version)]
-    return openapi.document_v3(group, version, kinds) if kinds else None
-
-
-@lru_cache(64)
-def _hash(group: str, version: str) -> str:
-    return hashlib.sha512(_v3(group, version) or b"").hexdigest().upper()
+    with openapi.building():
+        return zlib.compress(openapi.document_v2_protobuf(scheme.KINDS))
 
 
 @lru_cache(1)
-def _root() -> bytes:
+def _v3() -> tuple[bytes, dict[tuple[str, str], tuple[str, bytes]]]:
+    """The root, which has the hash of every document, and each document with its hash."""
     from orlop.apiserver import openapi
 
-    return openapi.root_v3({gv: _hash(*gv) for gv in scheme.group_versions()})
+    kept = {}
+    for gv in scheme.group_versions():
+        with openapi.building():  # each apart: all at once would take twice the memory for half the time
+            document = openapi.document_v3(*gv, [k for k in scheme.KINDS if (k.group, k.version) == gv])
+        kept[gv] = hashlib.sha512(document).hexdigest().upper(), zlib.compress(document)
+    return openapi.root_v3({gv: hash_ for gv, (hash_, _) in kept.items()}), kept
 
 
 @scheme.on_change
 def _forget() -> None:
-    for made in (_v2, _v2_protobuf, _v3, _hash, _root):
+    for made in (_v2, _v2_protobuf, _v3):
         made.cache_clear()
 
 
@@ -71,32 +71,32 @@ async def v2(core: Core, request: Request) -> Response:
     """GET /openapi/v2: protobuf for who asks for it first."""
     accepted = request.headers.get(b"accept", b"").decode("latin-1").split(",")
     if accepted[0].split(";")[0].strip() in (V2_PROTOBUF, V2_PROTOBUF_TYPE.decode()):
-        return _etagged(request, _v2_protobuf(), media=V2_PROTOBUF_TYPE)
-    return _etagged(request, _v2())
+        return _etagged(request, zlib.decompress(_v2_protobuf()), media=V2_PROTOBUF_TYPE)
+    return _etagged(request, zlib.decompress(_v2()))
 
 
 async def v3_root(core: Core, request: Request) -> Response:
     """GET /openapi/v3."""
-    return _etagged(request, _root())
+    return _etagged(request, _v3()[0])
 
 
 async def v3(core: Core, request: Request) -> Response:
     """GET /openapi/v3/apis/GROUP/VERSION."""
     parts = request.scope["path"].removeprefix("/openapi/v3/").strip("/").split("/")
-    body = None
+    found = None
     if parts[0] == "api" and len(parts) == 2:
-        body = _v3("", parts[1])
+        found = _v3()[1].get(("", parts[1]))
     elif parts[0] == "apis" and len(parts) == 3:
-        body = _v3(parts[1], parts[2])
-    if body is None:
+        found = _v3()[1].get((parts[1], parts[2]))
+    if found is None:
         return Response(404, b"404 page not found\n", TEXT)
-    asked = request.param("hash")
-    if not asked:
-        return _etagged(request, body)
-    current = _hash("" if parts[0] == "api" else parts[1], parts[-1])
-    if asked != current:  # what a client has kept is of the past: it is led to what is now
-        return Response(301, b"", TEXT, ((b"location", f"{request.scope['path']}?hash={current}".encode()),))
-    return _etagged(request, body, ((b"cache-control", IMMUTABLE),))
+    current, compressed = found
+    extra: tuple[tuple[bytes, bytes], ...] = ()
+    if asked := request.param("hash"):
+        if asked != current:  # what a client has kept is of the past: it is led to what is now
+            return Response(301, b"", TEXT, ((b"location", f"{request.scope['path']}?hash={current}".encode()),))
+        extra = ((b"cache-control", IMMUTABLE),)
+    return _etagged(request, zlib.decompress(compressed), extra)
 
 
 async def openid_configuration(core: Core, request: Request) -> Response:

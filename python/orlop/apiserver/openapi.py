@@ -4,7 +4,8 @@ They are built from the rows of the scheme and the wire's field table at the fir
 The shape is upstream's: https://kubernetes.io/docs/concepts/overview/kubernetes-api/#openapi-interface-definition
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -13,7 +14,7 @@ import msgspec
 from orlop.api.scheme import Kind
 from orlop.apiserver import openapi_protobuf
 from orlop.apiserver.openapi_paths import STATUS_KEY, Paths, types_of
-from orlop.apiserver.openapi_schemas import PATCH, Dialect, Schema, name_of
+from orlop.apiserver.openapi_schemas import PATCH, Dialect, Schema, described, name_of, words
 
 INFO = {"title": "Kubernetes", "version": "v1.37.0"}
 BEARER = {
@@ -24,6 +25,16 @@ BEARER = {
         "type": "apiKey",
     }
 }
+
+
+@contextmanager
+def building() -> Iterator[None]:
+    """Within it, documents are built; then what they share is forgotten."""
+    try:
+        yield
+    finally:
+        for made in (_dialect, words, described):
+            made.cache_clear()
 
 
 @lru_cache(2)
