@@ -13,7 +13,7 @@ export ORLOP_CHECKOUT := $(CURDIR)
 export RUSTFLAGS ?= -D warnings
 LOCKED := flock "$(CARGO_TARGET_DIR)/.orlop-build"
 
-.PHONY: help tools shim build wheel up down test lint unit bench campaign clean
+.PHONY: help tools shim build wheel up down test lint unit bench bench-check campaign clean
 
 help: ## list these commands
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -55,6 +55,9 @@ lint: build ## formatting, lint, types, import order, clippy
 
 bench: build ## the figures, with machine and versions
 	scripts/bench
+
+bench-check: build ## whether every benchmark still works: small sizes, no figure of which counts
+	scripts/bench-check
 
 campaign: build ## the tests that look for rare faults, at length (CAMPAIGN=10 times as long)
 	ORLOP_CAMPAIGN=$(or $(CAMPAIGN),10) $(BIN)/python -m pytest -q -m campaign

@@ -7,6 +7,14 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+SCALE = float(os.environ.get("ORLOP_BENCH_SCALE", "1"))
+"""All sizes times this: a figure counts at 1; far below it, a run shows that the benchmark still works."""
+
+
+def scaled(size: int, least: int = 1) -> int:
+    """A size of this run."""
+    return max(least, int(size * SCALE))
+
 
 def line() -> str:
     """CPU, cores, memory, kernel and versions in one line."""

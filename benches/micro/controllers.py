@@ -10,7 +10,7 @@ from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
 
-from machine import describe
+from machine import describe, scaled
 
 from orlop.api.types import apps_v1, core_v1, meta_v1
 from orlop.apiserver.auth.user import User
@@ -23,9 +23,9 @@ from orlop.control import Manager
 from orlop.controllers import Options, all_controllers
 from orlop.controllers.views import PodView
 
-PODS = 2000
+PODS = scaled(2000)
 CLIENTS = 16
-REPLICAS = 1000
+REPLICAS = scaled(1000)
 ADMIN = User("kubernetes-admin", ("system:masters", "system:authenticated"))
 MANAGER = User("system:kube-controller-manager", ("system:authenticated",))
 

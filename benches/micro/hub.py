@@ -17,7 +17,7 @@ from benches import machine
 from orlop.native import Hub, Watcher
 
 FILLER = b"x" * 2560
-RUNS = 5
+RUNS = machine.scaled(5)
 Row = tuple[str, str, str, int, int, bytes]
 
 
@@ -99,14 +99,17 @@ def lists(objects: int) -> None:
 def main() -> None:
     print("world: the hub alone, objects of 2.7 KB; every watcher's bytes counted, every list compared in size")
     print(machine.line())
-    for watchers, events, batch in ((10, 10_000, 1), (500, 200, 1), (500, 200, 20), (10_000, 20, 1), (10_000, 20, 10)):
+    worlds = ((10, 10_000, 1), (500, 200, 1), (500, 200, 20), (10_000, 20, 1), (10_000, 20, 10))
+    for watchers, events, batch in (
+        (machine.scaled(w, least=10), machine.scaled(e, least=20), b) for w, e, b in worlds
+    ):
         rates = [deliver(watchers, events, batch) for _ in range(RUNS)]
-        world = f"{watchers:6,} watchers x {events:6,} events, {batch:2} at a time"
-        print(f"{world}: {spread(rates, 0)} deliveries per CPU second")
-    for nodes in (10, 1000, 5000):
-        costs = [kubelets(nodes, 5000) for _ in range(RUNS)]
+        what = f"{watchers:6,} watchers x {events:6,} events, {batch:2} at a time"
+        print(f"{what}: {spread(rates, 0)} deliveries per CPU second")
+    for nodes in (10, machine.scaled(1000, least=10), machine.scaled(5000, least=10)):
+        costs = [kubelets(nodes, machine.scaled(5000, least=20)) for _ in range(RUNS)]
         print(f"an event for one of {nodes:,} watchers by node: {spread(costs)} µs CPU")
-    lists(10_000)
+    lists(machine.scaled(10_000))
 
 
 if __name__ == "__main__":

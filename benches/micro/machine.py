@@ -3,6 +3,12 @@
 import os
 import platform
 import subprocess
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from benches.machine import scaled as scaled
 
 
 def describe(**versions: str) -> str:

@@ -5,11 +5,11 @@ import timeit
 from typing import Any
 
 import msgspec
-from machine import describe
+from machine import describe, scaled
 
 from orlop import native
 
-TIMES = 5_000
+TIMES = scaled(5_000)
 NOW = "2026-01-01T00:00:00Z"
 MANAGER = ("kube-controller-manager", "v1", "", NOW, ["status"])
 KUBELET = ("kubelet", "v1", "status", NOW, ["spec"])

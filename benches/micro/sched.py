@@ -11,11 +11,11 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from machine import describe
+from machine import describe, scaled
 
 from orlop.native import SchedulerCore
 
-NODES = 5000
+NODES = scaled(5000, least=50)
 ZONES = 3
 BATCH = 256
 ALLOCATABLE = {"cpu": 32_000, "memory": 256 * 2**30, "pods": 500}
@@ -32,10 +32,10 @@ class World:
 
 
 WORLDS = [
-    World("equal pods", 50_000),
-    World("replicas of one owner, spread over hosts and zones", 50_000, replicas=True),
-    World("every pod different", 10_000, different=True),
-    World("every pod different, replicas of one owner", 10_000, different=True, replicas=True),
+    World("equal pods", scaled(50_000)),
+    World("replicas of one owner, spread over hosts and zones", scaled(50_000), replicas=True),
+    World("every pod different", scaled(10_000), different=True),
+    World("every pod different, replicas of one owner", scaled(10_000), different=True, replicas=True),
 ]
 
 

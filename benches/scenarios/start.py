@@ -24,7 +24,7 @@ from orlop.cluster.settings import free_port
 
 RUNS = int(os.environ.get("ORLOP_BENCH_RUNS", "5"))
 IDLE_SECONDS = float(os.environ.get("ORLOP_BENCH_IDLE", "30"))
-SETTLE_SECONDS = 10.0
+SETTLE_SECONDS = min(10.0, IDLE_SECONDS)
 KUBECTL = Path(sys.executable).parent / "kubectl"
 ORLOP = [sys.executable, "-m", "orlop.cli.main"]
 

@@ -25,7 +25,6 @@ from orlop.store.lmdb import LmdbStore
 
 OBJECT = Parts(b'{"kind":"Pod","metadata":{"resourceVersion":"', b'"},"spec":"' + b"x" * 2650 + b'"}')
 BY = Attribution("system:node:n1", "kubelet", "0b7d1f4e-6f0c-4e0e-9d5a-3f1c2a9b8e77")
-SCALE = float(os.environ.get("ORLOP_BENCH_SCALE", "1"))
 SIZES = ((1, 2000), (32, 40_000), (1000, 80_000))
 BAR = 3.0
 """Commit times that a write may take from the queue to its answer, at the 99th percentile."""
@@ -117,7 +116,7 @@ async def creates(folder: Path, in_flight: int, total: int) -> None:
 
 async def updates(folder: Path, compacting: bool) -> Result:
     """32 writers who change 1,000 objects, with 100,000 old versions to be forgotten meanwhile."""
-    objects, old, total = 1000, int(100_000 * SCALE), int(40_000 * SCALE)
+    objects, old, total = 1000, machine.scaled(100_000, least=2000), machine.scaled(40_000, least=2000)
     store = LmdbStore(str(folder / f"updates-{compacting}"), SystemClock())
     await store.open()
     await run(store, 1000, old, objects)
@@ -153,7 +152,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="orlop-bench-") as name:
         folder = Path(name)
         for in_flight, total in SIZES:
-            asyncio.run(creates(folder, in_flight, max(in_flight, int(total * SCALE))))
+            asyncio.run(creates(folder, in_flight, machine.scaled(total, least=in_flight)))
         without, beside = asyncio.run(updates(folder, False)), asyncio.run(updates(folder, True))
         print(f"p99 of a write beside compaction: {beside.p99 / without.p99:.2f} times that without")
 
