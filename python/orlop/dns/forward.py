@@ -7,12 +7,7 @@ asks us) therefore waits for itself instead of circling; the resolver is then kn
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple
-
-import dns.flags
-import dns.message
-import dns.rcode
-import dns.rrset
+from typing import TYPE_CHECKING, NamedTuple
 
 from orlop import logging
 from orlop.clock import Clock
@@ -20,6 +15,10 @@ from orlop.dns import names, wire
 from orlop.dns.metrics import Metrics
 from orlop.dns.upstream import Failed, Server, ask
 from orlop.dns.wire import Query, Record
+
+if TYPE_CHECKING:
+    import dns.message
+    import dns.rrset
 
 TRY_SECONDS = (1.0, 1.5, 2.0)
 """How long each try waits. Together less than the 5 s after which a client's C library asks again."""
@@ -142,10 +141,12 @@ class Forwarder:
                 self._metrics.forward(server, "timeout", self._clock.monotonic() - began)
                 _log.warning("no answer to %s: %s", names.text(name), failed)
                 continue
+            import dns.rcode  # its package is loaded: it has read the message
+
             rcode = message.rcode()
             self._metrics.forward(server, dns.rcode.to_text(rcode), self._clock.monotonic() - began)
             outcome = self._read(message)
-            if rcode in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+            if rcode in (wire.NOERROR, wire.NXDOMAIN):
                 self._failed_at.pop(server, None)
                 return outcome
             unwilling = unwilling or outcome
@@ -197,7 +198,7 @@ class Forwarder:
         now = self._clock.monotonic()
         return Outcome(wire.SERVFAIL, 0, (), (), (), now, now + FAILURE_TTL)
 
-    def _read(self, message: dns.message.Message) -> Outcome:
+    def _read(self, message: "dns.message.Message") -> Outcome:
         now = self._clock.monotonic()
         answer, authority, additional = map(_records, (message.answer, message.authority, message.additional))
         rcode = int(message.rcode())
@@ -219,7 +220,7 @@ def lifetime(rcode: int, answer: Sequence[Record], authority: Sequence[Record]) 
     return 0
 
 
-def _records(section: Sequence[dns.rrset.RRset]) -> tuple[Record, ...]:
+def _records(section: Sequence["dns.rrset.RRset"]) -> tuple[Record, ...]:
     return tuple(
         Record(rrset.name.to_wire() or names.ROOT, int(rrset.rdtype), int(rrset.ttl), rdata.to_wire() or b"")
         for rrset in section
