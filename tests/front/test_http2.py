@@ -222,6 +222,34 @@ async def raw(served: Served) -> Raw:
     return Raw(*await asyncio.open_connection("127.0.0.1", served.port, ssl=context))
 
 
+async def test_an_answer_to_a_body_that_nobody_reads_arrives_whole(serve: Serve) -> None:
+    """Who is refused at once is still told why; the reset that stops its body comes after (RFC 9113, 8.1)."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await reply(send, b"no" * 5000)
+
+    async with serve(app) as served:
+        one = await raw(served)
+        for number in range(1, 41, 2):
+            fields = [(":method", "POST"), *FIELDS[1:], ("content-length", "1000000")]
+            one.connection.send_headers(number, fields)
+            one.connection.send_data(number, b"x" * 1000)
+            one.flush()
+            seen: list[tuple[str, int]] = []
+            body = b""
+            async for event in one.events():
+                if isinstance(event, h2.events.DataReceived):
+                    body += event.data
+                elif isinstance(event, h2.events.StreamEnded):
+                    seen.append(("ended", number))
+                elif isinstance(event, h2.events.StreamReset):
+                    seen.append(("reset", event.error_code))
+                    break
+            assert (body, seen) == (b"no" * 5000, [("ended", number), ("reset", 0)])
+            one.connection.increment_flow_control_window(10_000)
+        one.writer.close()
+
+
 async def test_rapid_resets_end_the_connection(serve: Serve) -> None:
     async with serve(echo) as served:
         one = await raw(served)

@@ -220,12 +220,9 @@ impl Future for Exchange {
                 Some(send) => send.send_reset(Reason::INTERNAL_ERROR),
                 None => this.respond.send_reset(Reason::INTERNAL_ERROR),
             }
-        } else if this.receive.is_some() {
-            // The rest of a body that nobody read: RFC 9113, 8.1.
-            if let Some(send) = &mut this.send {
-                send.send_reset(Reason::NO_ERROR);
-            }
         }
+        // Of a body that nobody read, h2 wants no more once the answer is out: it resets the stream with NO_ERROR when
+        // this is dropped (RFC 9113, 8.1). Reset from here, the stream would lose what of the answer still waits.
         this.current = None;
         this.outbox.lost();
         Poll::Ready(())
