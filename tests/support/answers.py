@@ -83,8 +83,10 @@ def _object(obj: dict[str, Any], kept: dict[str, str], owners: bool) -> Any:
     if obj.get("kind") == "Status":
         return _even(obj, kept)
     metadata = {k: v for k, v in obj.get("metadata", {}).items() if k not in _DROPPED}
-    if not owners:
-        metadata.pop("managedFields", None)
+    entries = metadata.pop("managedFields", None)
+    if owners and entries:
+        # They are in the order of their times, which are a second apart or not.
+        metadata["managedFields"] = sorted(entries, key=lambda e: (e["manager"], e["operation"]))
     return _even({**{k: v for k, v in obj.items() if k != "metadata"}, "metadata": metadata}, kept)
 
 
