@@ -85,10 +85,9 @@ fn build(
         send_message(theirs, &Message::Process(pid.as_raw()), None);
     }
     // Its first process waits in its groups. What libcontainer leaves undone in version 2 is done before it goes on.
-    let spec = Spec::load("config.json").map_err(|e| chain(&e))?;
-    cgroups::without_swap(&options.cgroup, &spec)?;
+    cgroups::without_swap(&options.cgroup, spec)?;
     if options.guard_devices {
-        devices::guard(&options.cgroup, &spec)?;
+        devices::guard(&options.cgroup, spec)?;
     }
     container.start().map_err(describe)
 }
