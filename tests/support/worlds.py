@@ -154,6 +154,7 @@ async def server() -> AsyncIterator[tuple[Any, FakeClock]]:
     with tempfile.TemporaryDirectory() as folder:
         config = Config(data_dir=Path(folder), secure_port=None, store="memory")
         async with ApiServer(config, clock) as api:
+            clock.random.seed(0)  # names and uids do not depend on how many objects a server makes for itself
             yield api.app, clock
 
 
