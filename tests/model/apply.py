@@ -278,13 +278,14 @@ class Model:
             self.owners[("before-first-apply", "Update")] = owned(added | modified, ())
         merged = merge(self.kind, old, config)
         me = (manager, "Apply")
-        mine = owned(field_set(self.kind, config), ())
+        applied = field_set(self.kind, config)
+        mine = owned(applied, ())
         others = {owner: paths for owner, paths in self.owners.items() if owner != me}
         new = merged
         if last := self.owners.get(me):
             last = named(self.kind, last)
             pruned = remove(self.kind, merged, last)
-            claimed = named(self.kind, mine.union(*others.values()))
+            claimed = named(self.kind, applied.union(*others.values()))  # with the name, which nobody owns
             everything = named(self.kind, field_set(self.kind, merged))
             pruned = remove(self.kind, merged, everything - (named(self.kind, field_set(self.kind, pruned)) | claimed))
             kept = named(self.kind, field_set(self.kind, pruned))

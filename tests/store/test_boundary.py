@@ -13,6 +13,9 @@ KNOWN = {
     "apiserver/health.py": "upstream's name of the check of the store, which clients ask for",
     "apiserver/expiry.py": "a docstring on what upstream does",
     "apiserver/components.py": "upstream's name of the store in ComponentStatus",
+    "cli/envtest.py": "the name of a program that stands in for it",
+    "cli/standins/etcd.py": "what stands in for it",
+    "cli/standins/kube_apiserver.py": "upstream's flags",
     "kubelet/runtime/native/images/host.py": "a folder of the machine that no container may see",
 }
 

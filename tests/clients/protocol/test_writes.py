@@ -73,7 +73,7 @@ def test_the_kinds_of_patches(api: Api, ns: Namespace) -> None:
     assert [c["name"] for c in merged["spec"]["template"]["spec"]["containers"]] == ["side", "c"]
     replaced = api("PATCH", path, patch, MERGE_PATCH).json()
     assert [c["name"] for c in replaced["spec"]["template"]["spec"]["containers"]] == ["side"]
-    pointed = api("PATCH", path, [{"op": "replace", "path": "/spec/minReadySeconds", "value": 3}], JSON_PATCH)
+    pointed = api("PATCH", path, [{"op": "remove", "path": "/spec/minReadySeconds"}], JSON_PATCH)
     assert pointed.status_code == 422  # there is no such field yet
     assert api("PATCH", path, [{"op": "add", "path": "/spec/minReadySeconds", "value": 3}], JSON_PATCH).is_success
     unknown = {"spec": {"b": [True, None, {"c": "d e"}], "a": 1.5}}
@@ -85,8 +85,7 @@ def test_the_kinds_of_patches(api: Api, ns: Namespace) -> None:
     typed = api.refused(422, "PATCH", path, {"spec": {"replicas": "x"}}, MERGE_PATCH)
     assert ' "" is invalid: patch: Invalid value: "{' in typed["message"]
     status = api.refused(415, "PATCH", path, {}, "application/json")
-    for media in (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH):
-        assert media in status["message"]
+    assert status["reason"] == "UnsupportedMediaType"
 
 
 def test_generations_count_changes_of_the_spec(api: Api, ns: Namespace) -> None:

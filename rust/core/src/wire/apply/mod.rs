@@ -340,7 +340,8 @@ fn attempt<'a>(
     force: bool,
 ) -> Attempt<'a> {
     let merged = merge::merge(kind, old, config);
-    let mut set = filter(&field_set(kind, config), writer.ignored);
+    let applied = filter(&field_set(kind, config), writer.ignored);
+    let mut set = applied.clone();
     strip(&mut set);
     let mut mine = writer.entry(true, fields_of(&set));
     let at = entries.iter().position(|e| e.same(&mine));
@@ -348,7 +349,8 @@ fn attempt<'a>(
     let others: Vec<Set<'a>> = entries.iter().map(Entry::set).collect();
     let new = match &last {
         Some(last) if !last.fields.is_empty() && last.fields != mine.fields => {
-            prune(kind, &merged, &last.set(), &set, &others)
+            // Every configuration has a name, though nobody owns it: metadata itself always stays.
+            prune(kind, &merged, &last.set(), &applied, &others)
         }
         _ => merged,
     };
@@ -531,5 +533,23 @@ mod tests {
         let live = live.unwrap();
         assert_eq!(live.matches(r#""manager":"#).count(), 10, "{live}");
         assert!(live.contains("ancient-changes"), "{live}");
+    }
+
+    #[test]
+    fn who_gives_up_all_it_had_in_metadata_leaves_the_rest_of_it() {
+        let mut mine = entry("m", r#"{"f:metadata":{"f:labels":{"f:l":{}}}}"#);
+        mine = mine.replace("Update", "Apply");
+        let live = format!(
+            r#"{{"metadata":{{"name":"n","namespace":"s","labels":{{"l":"v"}},"managedFields":[{mine}]}}}}"#
+        );
+        let config = r#"{"metadata":{"name":"n"},"data":{"a":"1"}}"#.as_bytes();
+        let writer = writer("m", "t");
+        match apply(MAP, Some(live.as_bytes()), config, &writer, false).unwrap() {
+            Applied::Done { object, .. } => assert_eq!(
+                String::from_utf8(object).unwrap(),
+                r#"{"metadata":{"name":"n","namespace":"s"},"data":{"a":"1"}}"#
+            ),
+            Applied::Conflicts(all) => panic!("{all:?}"),
+        }
     }
 }
