@@ -111,7 +111,7 @@ def test_killed_at_any_moment_of_pods_lives(cluster: UpCluster, namespace: str, 
     assert before.items() <= after.items(), "what had nothing to do with it goes on"
     eventually("nothing is left of what ended", lambda: on_nodes(cluster, namespace) == after.keys(), 60)
     pods = web.pods()
-    assert len({address for address, _ in pods.values()}) == 4
+    assert len({address for address, _ in pods.values()}) == 4, pods
     client = next(iter(pods))
     assert [name for name, _ in web.ask(client, *((address, 8080) for address, _ in pods.values()))] == list(pods)
     cluster_ip, _ = web.service()
