@@ -41,6 +41,11 @@ def works(cluster: UpCluster) -> bool:
     return all(child["ready"] for child in cluster.state()["children"].values())
 
 
+def taints(cluster: UpCluster) -> list[dict[str, Any]]:
+    """Of all nodes."""
+    return [taint for node in cluster.get("nodes")["items"] for taint in node["spec"].get("taints", ())]
+
+
 def containers_of(cluster: UpCluster, namespace: str) -> dict[str, tuple[str, int]]:
     """Pod uid → (container id, restarts), of what is not about to end; ("", 0) before its first container."""
     found: dict[str, tuple[str, int]] = {}
@@ -105,13 +110,14 @@ def test_killed_at_any_moment_of_pods_lives(cluster: UpCluster, namespace: str, 
         kill(cluster, component)
     insist(lambda: web.kubectl("scale", "deployment/web", "--replicas=4"))
     eventually("all work again", lambda: works(cluster), 60)
+    eventually("no node seems lost, so that no pod is evicted any more", lambda: not taints(cluster), 60)
     web.rolled_out()
     eventually("four run and no other", lambda: len(web.pods()) == 4 == len(containers_of(cluster, namespace)) - 1, 60)
     after = containers_of(cluster, namespace)
     assert before.items() <= after.items(), "what had nothing to do with it goes on"
     eventually("nothing is left of what ended", lambda: on_nodes(cluster, namespace) == after.keys(), 60)
     pods = web.pods()
-    assert len({address for address, _ in pods.values()}) == 4, pods
+    assert len(pods) == 4 == len({address for address, _ in pods.values()}), pods
     client = next(iter(pods))
     assert [name for name, _ in web.ask(client, *((address, 8080) for address, _ in pods.values()))] == list(pods)
     cluster_ip, _ = web.service()

@@ -547,7 +547,7 @@ mod tests {
         match apply(MAP, Some(live.as_bytes()), config, &writer, false).unwrap() {
             Applied::Done { object, .. } => assert_eq!(
                 String::from_utf8(object).unwrap(),
-                r#"{"metadata":{"name":"n","namespace":"s"},"data":{"a":"1"}}"#
+                r#"{"data":{"a":"1"},"metadata":{"name":"n","namespace":"s"}}"#
             ),
             Applied::Conflicts(all) => panic!("{all:?}"),
         }
