@@ -9,7 +9,12 @@ mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /dev/pts
 mount -t mqueue mqueue /dev/mqueue
 # The machine's own are read without their mounts: whatever lies below them is not the machine's state.
 mkdir -p /var/lib/orlop
+# But for the command's own directory, which may be below one of them.
+directory=$(cat /vm/directory)
+mkdir -p /kept && mount --bind "$directory" /kept
 for folder in /dev/shm /run /tmp /var/tmp /var/lib/orlop; do mount -t tmpfs -o mode=1777 memory "$folder"; done
+[ -d "$directory" ] || { mkdir -p "$directory" && mount --bind /kept "$directory"; }
+umount /kept
 mkdir -p /run/lock /run/netns
 for controller in cpu cpuset memory pids io hugetlb; do echo "+$controller" >/sys/fs/cgroup/cgroup.subtree_control; done
 hostname vm

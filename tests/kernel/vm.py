@@ -121,6 +121,7 @@ def _write_command(
     lines += [] if interactive else ["stty raw"]
     lines += [f"cd {shlex.quote(str(directory))}", f"exec {shlex.join(command)}"]
     (share / "command").write_text("\n".join(lines) + "\n")
+    (share / "directory").write_text(f"{directory}\n")
     shutil.copy(HERE / "inside.sh", share / "inside.sh")
 
 
