@@ -263,6 +263,21 @@ def from_map(labels: Mapping[str, str]) -> LabelSelector:
     return LabelSelector(tuple(sorted(Requirement(k, "=", frozenset([v])) for k, v in labels.items())))
 
 
+def go_text(selector: meta_v1.LabelSelector | None) -> str:
+    """A LabelSelector as Go's generated String() prints it: users know events and conditions by these words."""
+    if selector is None:
+        return "nil"
+    labels = "".join(f"{name}: {value}," for name, value in sorted(selector.match_labels.items()))
+    expressions = "".join(
+        f"LabelSelectorRequirement{{Key:{e.key},Operator:{e.operator},Values:[{' '.join(e.values)}],}},"
+        for e in selector.match_expressions
+    )
+    return (
+        f"&LabelSelector{{MatchLabels:map[string]string{{{labels}}},"
+        f"MatchExpressions:[]LabelSelectorRequirement{{{expressions}}},}}"
+    )
+
+
 class FieldSelector(NamedTuple):
     """Conditions `(field, equal, value)`, all of which must hold."""
 

@@ -6,7 +6,7 @@ Upstream: component-helpers/storage/volume and storage/ephemeral, component-help
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Protocol
 
-from orlop.api import selectors
+from orlop.api import nodeselectors, selectors
 from orlop.api.quantity import parse
 from orlop.api.types import core_v1, storage_v1
 
@@ -80,6 +80,28 @@ def is_bound_to(volume: core_v1.PersistentVolume, claim: core_v1.PersistentVolum
         and (ref.namespace, ref.name) == (meta.namespace, meta.name)
         and (not ref.uid or ref.uid == meta.uid)
     )
+
+
+def reference_to(claim: core_v1.PersistentVolumeClaim) -> core_v1.ObjectReference:
+    """What a volume's claimRef says of the claim."""
+    meta = claim.metadata
+    return core_v1.ObjectReference(
+        api_version="v1",
+        kind="PersistentVolumeClaim",
+        namespace=meta.namespace,
+        name=meta.name,
+        uid=meta.uid,
+        resource_version=meta.resource_version,
+    )
+
+
+def reserve(volume: core_v1.PersistentVolume, claim: core_v1.PersistentVolumeClaim) -> None:
+    """Promises the volume, which is changed, to the claim. Upstream: volume.GetBindVolumeToClaim."""
+    ref, meta = volume.spec.claim_ref, claim.metadata
+    if not is_bound_to(volume, claim):
+        volume.metadata.annotations.setdefault(BOUND_BY_CONTROLLER, "yes")
+    if ref is None or (ref.namespace, ref.name, ref.uid) != (meta.namespace, meta.name, meta.uid):
+        volume.spec.claim_ref = reference_to(claim)
 
 
 def is_fully_bound(claim: core_v1.PersistentVolumeClaim) -> bool:
@@ -163,37 +185,7 @@ def find_volume(
 def usable_on(volume: core_v1.PersistentVolume, labels: Mapping[str, str], name: str) -> bool:
     """Whether the volume's node affinity allows a node with these labels."""
     affinity = volume.spec.node_affinity
-    return affinity is None or affinity.required is None or selects(affinity.required, labels, name)
-
-
-def selects(selector: core_v1.NodeSelector, labels: Mapping[str, str], name: str) -> bool:
-    """Whether one of a node selector's terms matches; a term without requirements matches nothing."""
-    return any(
-        (term.match_expressions or term.match_fields)
-        and all(_requires(r, labels) for r in term.match_expressions)
-        and all(_requires(r, {"metadata.name": name}) for r in term.match_fields)
-        for term in selector.node_selector_terms
-    )
-
-
-def _requires(requirement: core_v1.NodeSelectorRequirement, labels: Mapping[str, str]) -> bool:
-    value = labels.get(requirement.key)
-    match requirement.operator:
-        case "In":
-            return value in requirement.values if value is not None else False
-        case "NotIn":
-            return value not in requirement.values
-        case "Exists":
-            return value is not None
-        case "DoesNotExist":
-            return value is None
-        case "Gt" | "Lt":
-            try:
-                have, limit = int(value or ""), int(requirement.values[0])
-            except (ValueError, IndexError):
-                return False
-            return have > limit if requirement.operator == "Gt" else have < limit
-    return False
+    return affinity is None or affinity.required is None or nodeselectors.selects(affinity.required, labels, name)
 
 
 def topology_allows(found: storage_v1.StorageClass, labels: Mapping[str, str]) -> bool:

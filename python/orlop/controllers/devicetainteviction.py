@@ -5,14 +5,12 @@ by anybody with a DeviceTaintRule.
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 
-from orlop.api import errors
 from orlop.api.types import core_v1, resource_v1
-from orlop.clock import parse_time, rfc3339
+from orlop.clock import parse_time
 from orlop.control.builder import Builder
 from orlop.control.controller import Controller, Key, Result, key_of
-from orlop.controllers import pods
+from orlop.controllers import evictions, pods
 from orlop.controllers.views import PodView
 
 REASON = "DeviceTaintManagerEviction"
@@ -107,22 +105,9 @@ class DeviceTaintEvictionController(Controller):
                 yield rule.spec.taint
 
     async def _evict(self, key: Key, pod: PodView) -> None:
-        m = pod.metadata
         self.context.recorder.event(pod, "Normal", REASON, "Marking for deletion")
-        disruption = {
-            "type": "DisruptionTarget",
-            "observedGeneration": m.generation,
-            "status": "True",
-            "reason": "DeletionByDeviceTaintManager",
-            "message": "Device Taint manager: deleting due to NoExecute taint",
-            "lastTransitionTime": rfc3339(self.context.clock.now()),
-        }
-        patch = {"metadata": {"uid": m.uid}, "status": {"conditions": [disruption]}}
-        with suppress(errors.NotFound, errors.Conflict):  # gone already, or another pod of that name
-            await self.context.client.patch(
-                core_v1.Pod, m.name, m.namespace, patch, type="strategic", subresource="status"
-            )
-            await self.context.client.delete(core_v1.Pod, m.name, m.namespace, uid=m.uid)
+        message = "Device Taint manager: deleting due to NoExecute taint"
+        await evictions.evict(self.context, pod, "DeletionByDeviceTaintManager", message)
         self.waiting.pop(key, None)
 
 
@@ -133,22 +118,11 @@ def leaves_at(
     if taint.effect != NO_EXECUTE:
         return None
     since = parse_time(taint.time_added) if taint.time_added else now
-    matching = [t for t in tolerations if _tolerates(t, taint)]
+    matching = [t for t in tolerations if evictions.tolerates(t, taint)]
     if not matching:
         return since
     limits = [t.toleration_seconds for t in matching if t.toleration_seconds is not None]
     return since + max(0, min(limits)) if limits else None
-
-
-def _tolerates(toleration: resource_v1.DeviceToleration, taint: resource_v1.DeviceTaint) -> bool:
-    """k8s.io/dynamic-resource-allocation/resourceclaim, ToleratesTaint."""
-    if toleration.effect and toleration.effect != taint.effect:
-        return False
-    if toleration.key and toleration.key != taint.key:
-        return False
-    if toleration.operator == "Exists":
-        return True
-    return toleration.operator in ("", "Equal") and toleration.value == taint.value
 
 
 def _pool(slice_: resource_v1.ResourceSlice) -> str:

@@ -76,12 +76,13 @@ class DisruptionController(Controller):
             event(budget, "Warning", "CalculateExpectedPodCountFailed", message)
             raise
         if unmanaged:
+            shown = selectors.go_text(budget.spec.selector)
             event(
                 budget,
                 "Warning",
                 "UnmanagedPods",
-                f"Pods selected by this PodDisruptionBudget (selector: {_shown(budget.spec.selector)}) were found to "
-                "be unmanaged. As a result, the status of the PDB cannot be calculated correctly, which may result in "
+                f"Pods selected by this PodDisruptionBudget (selector: {shown}) were found to be unmanaged. As a "
+                "result, the status of the PDB cannot be calculated correctly, which may result in "
                 'undefined behavior. To account for these pods please set ".spec.minAvailable" field of the PDB to an '
                 "integer value.",
             )
@@ -247,18 +248,3 @@ def scaled(value: int | str, total: int) -> int:
 
 def _replicas(value: int | None) -> int:
     return 1 if value is None else value
-
-
-def _shown(selector: meta_v1.LabelSelector | None) -> str:
-    """A selector as Go prints it."""
-    if selector is None:
-        return "nil"
-    labels = "".join(f"{name}: {value}," for name, value in sorted(selector.match_labels.items()))
-    expressions = "".join(
-        f"LabelSelectorRequirement{{Key:{e.key},Operator:{e.operator},Values:[{' '.join(e.values)}],}},"
-        for e in selector.match_expressions
-    )
-    return (
-        f"&LabelSelector{{MatchLabels:map[string]string{{{labels}}},"
-        f"MatchExpressions:[]LabelSelectorRequirement{{{expressions}}},}}"
-    )

@@ -197,7 +197,6 @@ def _volume(name: str, claim: Claim, storage_class: storage_v1.StorageClass, nod
     path = str(PurePosixPath(root or FOREIGN_ROOT) / name)
     hostname = node.metadata.labels.get(HOSTNAME, node.metadata.name)
     requirement = core_v1.NodeSelectorRequirement(key=HOSTNAME, operator="In", values=[hostname])
-    meta = claim.metadata
     return Volume(
         metadata=meta_v1.ObjectMeta(
             name=name,
@@ -212,14 +211,7 @@ def _volume(name: str, claim: Claim, storage_class: storage_v1.StorageClass, nod
             mount_options=list(storage_class.mount_options),
             local=core_v1.LocalVolumeSource(path=path) if root else None,
             host_path=None if root else core_v1.HostPathVolumeSource(path=path, type="DirectoryOrCreate"),
-            claim_ref=core_v1.ObjectReference(
-                api_version="v1",
-                kind="PersistentVolumeClaim",
-                namespace=meta.namespace,
-                name=meta.name,
-                uid=meta.uid,
-                resource_version=meta.resource_version,
-            ),
+            claim_ref=rules.reference_to(claim),
             node_affinity=core_v1.VolumeNodeAffinity(
                 required=core_v1.NodeSelector(
                     node_selector_terms=[core_v1.NodeSelectorTerm(match_expressions=[requirement])]

@@ -5,9 +5,10 @@ from collections.abc import Collection
 
 from orlop.api import errors
 from orlop.api.types import core_v1
-from orlop.clock import parse_time, rfc3339
+from orlop.clock import parse_time
 from orlop.control.builder import Builder
 from orlop.control.controller import Controller, Key, Result
+from orlop.controllers import evictions
 from orlop.controllers.pods import is_terminal
 from orlop.controllers.views import PodView
 
@@ -127,25 +128,8 @@ class PodGCController(Controller):
         """Its owner must see that it has failed before it is gone."""
         status: dict[str, object] = {"phase": "Failed"}
         if why is not None:
-            now = rfc3339(self.context.clock.now())
-            status["conditions"] = [
-                {
-                    "type": "DisruptionTarget",
-                    "observedGeneration": pod.metadata.generation,
-                    "status": "True",
-                    "reason": why[0],
-                    "message": why[1],
-                    "lastTransitionTime": now,
-                }
-            ]
-        await self.context.client.patch(
-            core_v1.Pod,
-            pod.metadata.name,
-            pod.metadata.namespace,
-            {"metadata": {"uid": pod.metadata.uid}, "status": status},
-            type="strategic",
-            subresource="status",
-        )
+            status["conditions"] = [evictions.disruption_target(pod, *why, self.context.clock.now())]
+        await evictions.patch_status(self.context, pod, status)
 
 
 def _is_evicted(pod: PodView) -> bool:

@@ -5,11 +5,11 @@ Upstream: pkg/controller/tainteviction.
 
 from typing import NamedTuple
 
-from orlop.api import errors
 from orlop.api.types import core_v1
-from orlop.clock import parse_time, rfc3339
+from orlop.clock import parse_time
 from orlop.control.builder import Builder
 from orlop.control.controller import Controller, Key, Result
+from orlop.controllers import evictions
 from orlop.controllers.views import PodView
 
 REASON = "TaintManagerEviction"
@@ -88,24 +88,9 @@ class TaintEvictionController(Controller):
             self.context.recorder.event(waiting.pod, "Normal", REASON, f"Cancelling deletion of Pod {key}")
 
     async def _evict(self, key: Key, pod: PodView) -> None:
-        m = pod.metadata
         self.context.recorder.event(pod, "Normal", REASON, f"Marking for deletion Pod {key}")
-        disruption = {
-            "type": "DisruptionTarget",
-            "observedGeneration": m.generation,
-            "status": "True",
-            "reason": "DeletionByTaintManager",
-            "message": "Taint manager: deleting due to NoExecute taint",
-            "lastTransitionTime": rfc3339(self.context.clock.now()),
-        }
-        patch = {"metadata": {"uid": m.uid}, "status": {"conditions": [disruption]}}
-        try:
-            await self.context.client.patch(
-                core_v1.Pod, m.name, m.namespace, patch, type="strategic", subresource="status"
-            )
-            await self.context.client.delete(core_v1.Pod, m.name, m.namespace, uid=m.uid)
-        except (errors.NotFound, errors.Conflict):
-            pass  # gone already, or another pod of that name
+        message = "Taint manager: deleting due to NoExecute taint"
+        await evictions.evict(self.context, pod, "DeletionByTaintManager", message)
         self.waiting.pop(key, None)
 
 
@@ -121,20 +106,9 @@ def tolerated_for(tolerations: list[core_v1.Toleration], taints: list[core_v1.Ta
     """
     limits = []
     for taint in taints:
-        toleration = next((t for t in tolerations if tolerates(t, taint)), None)
+        toleration = next((t for t in tolerations if evictions.tolerates(t, taint)), None)
         if toleration is None:
             return 0.0
         if toleration.toleration_seconds is not None:
             limits.append(max(0.0, float(toleration.toleration_seconds)))
     return min(limits, default=None)
-
-
-def tolerates(toleration: core_v1.Toleration, taint: core_v1.Taint) -> bool:
-    """k8s.io/api core/v1, Toleration.ToleratesTaint."""
-    if toleration.effect and toleration.effect != taint.effect:
-        return False
-    if toleration.key and toleration.key != taint.key:
-        return False
-    if toleration.operator == "Exists":
-        return True
-    return toleration.operator in ("", "Equal") and toleration.value == taint.value

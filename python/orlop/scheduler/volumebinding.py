@@ -258,17 +258,7 @@ def _reserved_index(volume: Volume) -> list[str]:
 def bound_to(volume: Volume, claim: Claim) -> Volume:
     """The volume as it is when it is promised to the claim."""
     planned = copy(volume)
-    if not rules.is_bound_to(volume, claim):
-        planned.metadata.annotations.setdefault(rules.BOUND_BY_CONTROLLER, "yes")
-    meta = claim.metadata
-    planned.spec.claim_ref = core_v1.ObjectReference(
-        api_version="v1",
-        kind="PersistentVolumeClaim",
-        namespace=meta.namespace,
-        name=meta.name,
-        uid=meta.uid,
-        resource_version=meta.resource_version,
-    )
+    rules.reserve(planned, claim)
     return planned
 
 

@@ -2,9 +2,8 @@
 
 from orlop.api.types import authorization_v1, certificates_v1
 from orlop.client import copy
-from orlop.clock import rfc3339
 from orlop.control import Builder, Controller, Key, Result
-from orlop.controllers.certificates.requests import KUBELET_CLIENT, Asked, check_kubelet_client, has
+from orlop.controllers.certificates.requests import KUBELET_CLIENT, Asked, add_condition, check_kubelet_client, has
 
 REVIEW = "Auto approving {kind} after SubjectAccessReview."
 KINDS = (
@@ -59,15 +58,5 @@ class CSRApprovingController(Controller):
         return (await self.context.client.create(review)).status.allowed
 
     async def _approve(self, csr: certificates_v1.CertificateSigningRequest, words: str) -> None:
-        now = rfc3339(self.context.clock.now())
-        csr.status.conditions.append(
-            certificates_v1.CertificateSigningRequestCondition(
-                type="Approved",
-                status="True",
-                reason="AutoApproved",
-                message=words,
-                last_update_time=now,
-                last_transition_time=now,
-            )
-        )
+        add_condition(csr, "Approved", "AutoApproved", words, self.context.clock.now())
         await self.context.client.update(csr, subresource="approval")

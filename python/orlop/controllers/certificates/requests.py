@@ -4,6 +4,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from orlop.api.types import certificates_v1
+from orlop.clock import rfc3339
 from orlop.pki.identities import NODE_USER_PREFIX, NODES_GROUP
 
 if TYPE_CHECKING:
@@ -18,6 +19,23 @@ SIGNERS = frozenset({CLIENT, KUBELET_CLIENT, KUBELET_SERVING, LEGACY_UNKNOWN})
 _CLIENT_USAGES = ({"client auth", "digital signature"}, {"client auth", "digital signature", "key encipherment"})
 _SERVING_USAGES = ({"digital signature", "server auth"}, {"digital signature", "key encipherment", "server auth"})
 """Key encipherment is for RSA keys alone."""
+
+
+def add_condition(
+    csr: certificates_v1.CertificateSigningRequest, type_: str, reason: str, message: str, now: float
+) -> None:
+    """Says of the request, which is changed, what was decided just now."""
+    moment = rfc3339(now)
+    csr.status.conditions.append(
+        certificates_v1.CertificateSigningRequestCondition(
+            type=type_,
+            status="True",
+            reason=reason,
+            message=message,
+            last_update_time=moment,
+            last_transition_time=moment,
+        )
+    )
 
 
 class Refused(ValueError):

@@ -4,9 +4,8 @@ from typing import TYPE_CHECKING
 
 from orlop.api.types import certificates_v1
 from orlop.client import copy
-from orlop.clock import rfc3339
 from orlop.control import Builder, Controller, Key, Result
-from orlop.controllers.certificates.requests import SIGNERS, Asked, Refused, check, has
+from orlop.controllers.certificates.requests import SIGNERS, Asked, Refused, add_condition, check, has
 
 if TYPE_CHECKING:
     from orlop.pki.authority import Authority
@@ -41,17 +40,7 @@ class CSRSigningController(Controller):
         try:
             check(spec.signer_name, Asked.parse(spec.request), spec.usages)
         except Refused as refused:
-            now = rfc3339(self.context.clock.now())
-            csr.status.conditions.append(
-                certificates_v1.CertificateSigningRequestCondition(
-                    type="Failed",
-                    status="True",
-                    reason="SignerValidationFailure",
-                    message=str(refused),
-                    last_update_time=now,
-                    last_transition_time=now,
-                )
-            )
+            add_condition(csr, "Failed", "SignerValidationFailure", str(refused), self.context.clock.now())
         else:
             csr.status.certificate = self._sign(spec)
         await self.context.client.update_status(csr)

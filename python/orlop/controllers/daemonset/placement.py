@@ -7,16 +7,17 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from orlop.api import nodeselectors
+from orlop.api.nodeselectors import NODE_FIELD
 from orlop.api.types import apps_v1, core_v1
 from orlop.client import copy
+from orlop.controllers.evictions import tolerates
 from orlop.controllers.history import REVISION_HASH
 from orlop.controllers.podcontrol import pod_of
-from orlop.controllers.tainteviction import tolerates
 from orlop.controllers.views import PodView
 
 GENERATION_ANNOTATION = "deprecated.daemonset.template.generation"
 GENERATION_LABEL = "pod-template-generation"
-NODE_FIELD = "metadata.name"
 
 _NO_EXECUTE = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 _NO_SCHEDULE = (
@@ -66,36 +67,7 @@ def matches_affinity(spec: core_v1.PodSpec, node: core_v1.Node) -> bool:
         return False
     affinity = spec.affinity.node_affinity if spec.affinity is not None else None
     required = affinity.required_during_scheduling_ignored_during_execution if affinity is not None else None
-    return required is None or any(_term_matches(term, node) for term in required.node_selector_terms)
-
-
-def _term_matches(term: core_v1.NodeSelectorTerm, node: core_v1.Node) -> bool:
-    if not term.match_expressions and not term.match_fields:
-        return False  # an empty term matches no node
-    fields = {NODE_FIELD: node.metadata.name}
-    return all(_matches(r, node.metadata.labels) for r in term.match_expressions) and all(
-        _matches(r, fields) for r in term.match_fields
-    )
-
-
-def _matches(requirement: core_v1.NodeSelectorRequirement, labels: dict[str, str]) -> bool:
-    value = labels.get(requirement.key)
-    match requirement.operator:
-        case "In":
-            return value in requirement.values
-        case "NotIn":
-            return value not in requirement.values
-        case "Exists":
-            return value is not None
-        case "DoesNotExist":
-            return value is None
-        case "Gt" | "Lt":
-            try:
-                number, bound = int(value or ""), int(requirement.values[0])
-            except (ValueError, IndexError):
-                return False
-            return number > bound if requirement.operator == "Gt" else number < bound
-    return False
+    return required is None or nodeselectors.selects(required, node.metadata.labels, node.metadata.name)
 
 
 def pod_for(ds: apps_v1.DaemonSet, hash_: str, node: str) -> core_v1.Pod:

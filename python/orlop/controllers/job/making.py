@@ -1,6 +1,5 @@
 """Making and deleting a Job's pods."""
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -8,7 +7,8 @@ from orlop.api import errors
 from orlop.api.types import batch_v1, core_v1, meta_v1
 from orlop.client import copy
 from orlop.control import Context, controller_reference
-from orlop.controllers import pods as podlib
+from orlop.controllers import podcontrol, pods as podlib
+from orlop.controllers.batches import slow_start, together
 from orlop.controllers.job.indexes import INDEX, index_of, indexes_of
 from orlop.controllers.job.state import (
     FAILURES,
@@ -22,7 +22,6 @@ from orlop.controllers.job.state import (
     replaces_only_failed,
     wait_of_index,
 )
-from orlop.controllers.podcontrol import NAMESPACE_TERMINATING, has_cause
 from orlop.controllers.views import PodView
 
 BURST = 500
@@ -107,7 +106,7 @@ async def untrack(context: Context, pod: PodView) -> None:
 
 async def delete(context: Context, state: State, pods: Sequence[PodView], *, uncounted: bool) -> errors.ApiError | None:
     """Deletes them; with `uncounted` they are let go uncounted. Gives the first error."""
-    results = await asyncio.gather(*(_delete_one(context, state.job, pod, uncounted) for pod in pods))
+    results = await together([_delete_one(context, state.job, pod, uncounted) for pod in pods])
     gone = [pod for pod, error in zip(pods, results, strict=True) if error is None]
     state.active -= len(gone)
     state.terminating += len(gone)
@@ -131,31 +130,15 @@ async def _delete_one(context: Context, job: batch_v1.Job, pod: PodView, uncount
 
 
 async def _create(context: Context, state: State, indexes: Sequence[int | None]) -> errors.ApiError | None:
-    """One pod for each, in batches that double while all goes well."""
-    size = 1
-    left = list(indexes)
-    while left:
-        batch, left = left[:size], left[size:]
-        pods = (pod_of(state.job, index, state.held.get(index) if index is not None else None) for index in batch)
-        results = await asyncio.gather(*(_create_one(context, state.job, pod) for pod in pods))
-        state.active += sum(error is None for error in results)
-        for error in results:
-            if error is not None:
-                return error
-        size *= 2
-    return None
+    """One pod for each."""
 
-
-async def _create_one(context: Context, job: batch_v1.Job, pod: core_v1.Pod) -> errors.ApiError | None:
-    try:
-        created = await context.client.create(pod)
-    except errors.ApiError as error:
-        if has_cause(error, NAMESPACE_TERMINATING):
-            return None  # no pod can be made here any more, and none needs to be
-        context.recorder.event(job, "Warning", "FailedCreate", f"Error creating: {error}")
+    async def one(index: int | None) -> errors.ApiError | None:
+        pod = pod_of(state.job, index, state.held.get(index) if index is not None else None)
+        error = await podcontrol.create(context, state.job, pod)
+        state.active += error is None
         return error
-    context.recorder.event(job, "Normal", "SuccessfulCreate", f"Created pod: {created.metadata.name}")
-    return None
+
+    return await slow_start(indexes, one)
 
 
 def pod_of(job: batch_v1.Job, index: int | None, replaced: PodView | None = None) -> core_v1.Pod:

@@ -38,19 +38,8 @@ class Binding:
         await self.claim_phase(claim, "Bound", volume)
 
     async def _reserve(self, volume: Volume, claim: Claim) -> Volume:
-        ref, meta = volume.spec.claim_ref, claim.metadata
         wanted = copy(volume)
-        if not rules.is_bound_to(volume, claim):
-            wanted.metadata.annotations.setdefault(rules.BOUND_BY_CONTROLLER, "yes")
-        if ref is None or (ref.namespace, ref.name, ref.uid) != (meta.namespace, meta.name, meta.uid):
-            wanted.spec.claim_ref = core_v1.ObjectReference(
-                api_version="v1",
-                kind="PersistentVolumeClaim",
-                namespace=meta.namespace,
-                name=meta.name,
-                uid=meta.uid,
-                resource_version=meta.resource_version,
-            )
+        rules.reserve(wanted, claim)
         return volume if wanted == volume else self._volumes.wrote(await self._client.update(wanted))
 
     async def _name(self, claim: Claim, volume: Volume) -> Claim:

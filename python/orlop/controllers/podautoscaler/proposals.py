@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from orlop.api import quantity, scheme, selectors
-from orlop.api.types import autoscaling_v2, meta_v1
+from orlop.api.types import autoscaling_v2
 from orlop.controllers.podautoscaler import calculator
 from orlop.controllers.podautoscaler.calculator import LoadedPod, Tolerance, Usage
 from orlop.controllers.podautoscaler.metrics import MetricsClient, MetricsError, custom_path
@@ -148,7 +148,7 @@ class Proposals:
             try:
                 values = await self._metrics.external(name, target.namespace, _selector(source.metric))
             except MetricsError as error:
-                where = f"{target.namespace}/{name}/{_go(source.metric.selector)}"
+                where = f"{target.namespace}/{name}/{selectors.go_text(source.metric.selector)}"
                 raise MetricsError(f"unable to get external metric {where}: {error}") from error
             usage, words = _whole_or_share(sum(values), source.target, target, tolerance)
         except MetricsError as error:
@@ -197,19 +197,4 @@ def _selector(metric: autoscaling_v2.MetricIdentifier) -> str:
 
 
 def _outside(metric: autoscaling_v2.MetricIdentifier) -> str:
-    return f"external metric {metric.name}({_go(metric.selector)})"
-
-
-def _go(selector: meta_v1.LabelSelector | None) -> str:
-    """A selector as Go prints one: users know events by these words."""
-    if selector is None:
-        return "nil"
-    labels = "".join(f"{key}: {value}," for key, value in sorted(selector.match_labels.items()))
-    requirements = "".join(
-        f"LabelSelectorRequirement{{Key:{r.key},Operator:{r.operator},Values:[{' '.join(r.values)}],}},"
-        for r in selector.match_expressions
-    )
-    return (
-        f"&LabelSelector{{MatchLabels:map[string]string{{{labels}}},"
-        f"MatchExpressions:[]LabelSelectorRequirement{{{requirements}}},}}"
-    )
+    return f"external metric {metric.name}({selectors.go_text(metric.selector)})"
