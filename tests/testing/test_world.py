@@ -7,10 +7,10 @@ import pytest
 
 from orlop.api.types import apps_v1, core_v1, meta_v1
 from orlop.control import Builder, Controller, Key, Result
-from orlop.testing import CALM, World, simulate
+from orlop.testing import NO_FAULTS, World, simulate
 from orlop.testing.loop import Stalled, VirtualClock, VirtualLoop
 from orlop.testing.world import Broken
-from tests.testing.voyage import Voyage
+from tests.testing.history import History
 
 
 def run(work: object) -> None:
@@ -49,7 +49,7 @@ def test_waiting_for_nothing_is_told() -> None:
 
 async def rollout(world: World) -> None:
     """A Deployment made, changed and at rest."""
-    web = Voyage(world).deployment("web")
+    web = History(world).deployment("web")
     web.spec.replicas = 3
     await world.client.create(web)
     await world.sleep(20)
@@ -84,7 +84,7 @@ def test_what_must_not_be_ends_the_world_and_tells_the_seed() -> None:
         return [Vandal()]
 
     with pytest.raises(Broken, match="Deployment default/web: 0 pods are ready") as caught:
-        simulate(rollout, 3, nodes=1, weather=CALM, controllers=own)
+        simulate(rollout, 3, nodes=1, faults=NO_FAULTS, controllers=own)
     assert "seed 3" in caught.value.__notes__[0]
     assert "DELETE /api/v1/namespaces/default/pods/web-" in caught.value.__notes__[1]
 
@@ -105,12 +105,12 @@ class Greeter(Controller):
         return None
 
 
-def test_controllers_of_ones_own_in_rough_weather() -> None:
+def test_controllers_of_ones_own_under_faults() -> None:
     async def greeted(world: World) -> None:
         for name in ("a", "b", "c"):
             await world.client.create(core_v1.Namespace(metadata=meta_v1.ObjectMeta(name=name)))
             await world.sleep(5)
-        await world.calm()
+        await world.heal()
 
         async def all_are() -> bool:
             maps = (await world.client.list(core_v1.ConfigMap)).items

@@ -6,8 +6,8 @@ gives the same history, to the request; another gives another. Minutes of the cl
 ```python
 async def scenario(world: World) -> None:
     await world.client.create(deployment)
-    await world.sleep(120)          # in rough weather
-    await world.calm()              # nothing gets lost any more
+    await world.sleep(120)          # with faults
+    await world.heal()              # nothing gets lost any more
     await world.until("all pods are ready", lambda: ready(world))
 
 
@@ -30,8 +30,8 @@ from orlop import logging, tasks
 from orlop.client.client import Client
 from orlop.client.transport import Response
 from orlop.control import Controller
+from orlop.testing.faults import NO_FAULTS, Done, Faults, FaultyTransport, Network, ObservedTransport
 from orlop.testing.loop import VirtualClock, VirtualLoop
-from orlop.testing.seas import CALM, Done, DryTransport, Sea, SeaTransport, Weather
 
 TOLD = 60
 """Requests that a failure tells of: the last before it."""
@@ -52,10 +52,10 @@ class World:
     """What a scenario works with. Made by `simulate`."""
 
     def __init__(
-        self, clock: VirtualClock, *, nodes: int, weather: Weather, controllers: Make | None, watch_over: bool
+        self, clock: VirtualClock, *, nodes: int, faults: Faults, controllers: Make | None, watch_over: bool
     ) -> None:
         self.clock = clock
-        self.seas = Sea(clock, CALM, self._done)
+        self.network = Network(clock, NO_FAULTS, self._done)
         self.history = hashlib.sha256()
         """Of every request that was done."""
         self.last: deque[str] = deque(maxlen=TOLD)
@@ -65,7 +65,7 @@ class World:
         self.runtimes: dict[str, Any] = {}
         """The simulated runtime of each node, which knows what really runs there."""
         self.nodes = [f"node-{i}" for i in range(nodes)]
-        self._weather = weather
+        self._faults = faults
         self._make = controllers
         self._watch_over = watch_over
         self._stack = AsyncExitStack()
@@ -76,16 +76,16 @@ class World:
 
     @property
     def client(self) -> Client:
-        """A user's client, on dry land: nothing of it gets lost."""
+        """A user's client, which sees no faults: nothing of it gets lost."""
         return self._client
 
     async def sleep(self, seconds: float) -> None:
         """Lets the cluster work for so long."""
         await self.clock.sleep(seconds)
 
-    async def calm(self) -> None:
+    async def heal(self) -> None:
         """From now on nothing is late or lost, and who is away comes back."""
-        self.seas.weather = CALM
+        self.network.faults = NO_FAULTS
         for event in self._away.values():
             event.set()
 
@@ -98,10 +98,10 @@ class World:
             await self.clock.sleep(POLL)
 
     async def settle(self, seconds: float = 1200) -> None:
-        """Calms the sea, and returns when nothing is left to do (`settled.unsettled`). Raises AssertionError."""
+        """Heals the network, and returns when nothing is left to do (`settled.unsettled`). Raises AssertionError."""
         from orlop.testing.settled import unsettled
 
-        await self.calm()
+        await self.heal()
         end = self.clock.monotonic() + seconds
         while left := await unsettled(self.client):
             if self.clock.monotonic() > end:
@@ -125,7 +125,7 @@ class World:
     async def run(self, scenario: Callable[["World"], Coroutine[Any, Any, None]]) -> None:
         async with self._stack:
             await self._start()
-            self.seas.weather = self._weather
+            self.network.faults = self._faults
 
             async def watched() -> None:
                 await self._broken
@@ -139,12 +139,12 @@ class World:
         self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="orlop-")))
         config = Config(data_dir=self._folder, store="memory", secure_port=None)
         self._server = await self._stack.enter_async_context(ApiServer(config, self.clock))
-        self._client = self._dry("kubernetes-admin", "system:masters")
+        self._client = self._observed("kubernetes-admin", "system:masters")
         group = await self._stack.enter_async_context(tasks.Group(self._failed))
         if self._watch_over:
             from orlop.testing.invariants import Invariants
 
-            group.start("invariants", Invariants(self, self._dry("watchman", "system:masters")).run())
+            group.start("invariants", Invariants(self, self._observed("watchman", "system:masters")).run())
         self._keep(group, "controllers", self._controllers)
         self._keep(group, "scheduler", self._scheduler)
         for name in self.nodes:
@@ -171,18 +171,18 @@ class World:
             if life in done and not life.cancelled() and (error := life.exception()) is not None:
                 _log.debug("a component ended", extra={"component": name, "error": repr(error)})
             self._note(f"{name} ends")
-            if (down := self.seas.weather.down) > 0:
+            if (down := self.network.faults.down) > 0:
                 await self.clock.sleep(chance.expovariate(1 / down))
 
     async def _end_of(self, name: str) -> None:
-        """Returns when the life is to end: it is sent away, or its time has come and the weather is still rough."""
+        """Returns when the life is to end: it is sent away, or its time has come and there are still faults."""
         away = asyncio.ensure_future(self._gone(name))
         try:
             while True:
-                mean = self.seas.weather.life
+                mean = self.network.faults.life
                 seconds = self.clock.random.expovariate(1 / mean) if mean > 0 else POLL * 3600
                 done, _ = await asyncio.wait({away}, timeout=seconds)
-                if done or self.seas.weather.life > 0:
+                if done or self.network.faults.life > 0:
                     return
         finally:
             away.cancel()
@@ -227,8 +227,8 @@ class World:
     def _at_sea(self, user: str, *groups: str) -> "_Boat":
         return _Boat(self, user, groups)
 
-    def _dry(self, user: str, *groups: str) -> Client:
-        transport = DryTransport(self._server.app, identity(user, *groups), self.seas)
+    def _observed(self, user: str, *groups: str) -> Client:
+        transport = ObservedTransport(self._server.app, identity(user, *groups), self.network)
         self._stack.push_async_callback(transport.close)
         return Client(transport, clock=self.clock, user_agent=user)
 
@@ -259,7 +259,7 @@ class _Boat:
     """A client for one life of a component: with it ends all that it was about to do."""
 
     def __init__(self, world: World, user: str, groups: Sequence[str]) -> None:
-        self._transport = SeaTransport(world._server.app, identity(user, *groups), world.seas)
+        self._transport = FaultyTransport(world._server.app, identity(user, *groups), world.network)
         self._client = Client(self._transport, clock=world.clock, user_agent=user)
 
     async def __aenter__(self) -> Client:
@@ -280,7 +280,7 @@ def simulate(
     seed: int,
     *,
     nodes: int = 3,
-    weather: Weather | None = None,
+    faults: Faults | None = None,
     controllers: Make | None = None,
     invariants: bool = True,
 ) -> str:
@@ -295,8 +295,8 @@ def simulate(
     async def main() -> str:
         nonlocal world
         clock = VirtualClock(asyncio.get_running_loop(), seed)
-        rough = Weather() if weather is None else weather
-        world = World(clock, nodes=nodes, weather=rough, controllers=controllers, watch_over=invariants)
+        chosen = Faults() if faults is None else faults
+        world = World(clock, nodes=nodes, faults=chosen, controllers=controllers, watch_over=invariants)
         await world.run(scenario)
         return world.history.hexdigest()
 

@@ -24,7 +24,7 @@ def template(labels: dict[str, str], image: str = "app:1", stage: str = "", **sp
     )
 
 
-class Voyage:
+class History:
     """One history. Every step is something that anybody may do at any time."""
 
     def __init__(self, world: World) -> None:
@@ -35,7 +35,7 @@ class Voyage:
         self.gone: set[str] = set()
         """Nodes that are away."""
 
-    async def sail(self, steps: int) -> None:
+    async def play(self, steps: int) -> None:
         await self.provide()
         doings: list[Callable[[], Awaitable[None]]] = [
             self.roll,
@@ -195,7 +195,7 @@ class Voyage:
             guest.metadata.namespace = "guest"
             await self.client.create(guest)
 
-    async def land(self) -> None:
+    async def end(self) -> None:
         """All that was suspended or away goes on."""
         for job in (await self.client.list(batch_v1.Job, "default")).items:
             if job.spec.suspend:

@@ -1,4 +1,4 @@
-"""The way between a component and the API server in rough weather: late, lost, cut off, all by one seed."""
+"""The way between a component and the API server and its faults: late, lost, cut off, all by one seed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -13,8 +13,8 @@ from orlop.testing.loop import VirtualClock
 
 
 @dataclass(frozen=True, kw_only=True)
-class Weather:
-    """How rough it is. Chances are of 1, times are means in seconds; `CALM` is none of it."""
+class Faults:
+    """How bad it is. Chances are of 1, times are means in seconds; `NO_FAULTS` is none of it."""
 
     delay: float = 0.05
     """Of a request on its way there, and of its answer on its way back."""
@@ -35,33 +35,33 @@ class Weather:
     """Until it is started again."""
 
 
-CALM = Weather(delay=0.001, lost=0, unanswered=0, refused=0, watch=0, held=0, life=0)
+NO_FAULTS = Faults(delay=0.001, lost=0, unanswered=0, refused=0, watch=0, held=0, life=0)
 
 Done = Callable[[str, str, str, bytes, Response | None, bool], None]
 """Told of each request that was done: who, method, target, body, answer, whether the answer will be heard. There is no
 answer where the sender was killed meanwhile."""
 
 
-class Sea:
-    """One sea for all: its weather may change."""
+class Network:
+    """One for all components: its faults may change."""
 
-    def __init__(self, clock: VirtualClock, weather: Weather, done: Done) -> None:
+    def __init__(self, clock: VirtualClock, faults: Faults, done: Done) -> None:
         self.clock = clock
-        self.weather = weather
+        self.faults = faults
         self.done = done
 
-    def course(self) -> "Course":
-        return Course(self)
+    def chances(self) -> "Chances":
+        return Chances(self)
 
 
-class Course:
-    """One request or watch over the sea. Its chance is its own: many are rung at once, in an order that is nobody's."""
+class Chances:
+    """One request or watch through it. Its randomness is its own: many begin at once, in an order that is nobody's."""
 
-    def __init__(self, sea: Sea) -> None:
-        self._clock = sea.clock
-        self._random = sea.clock.fork()
+    def __init__(self, network: Network) -> None:
+        self._clock = network.clock
+        self._random = network.clock.fork()
 
-    def comes(self, chance: float) -> bool:
+    def happens(self, chance: float) -> bool:
         return chance > 0 and self._random.random() < chance
 
     async def wait(self, mean: float) -> None:
@@ -69,29 +69,29 @@ class Course:
             await self._clock.sleep(self._random.expovariate(1 / mean))
 
 
-class SeaTransport(ASGITransport):
-    """Requests of one component, over the sea."""
+class FaultyTransport(ASGITransport):
+    """Requests of one component, through the network."""
 
-    def __init__(self, app: Any, user: Any, sea: Sea) -> None:
+    def __init__(self, app: Any, user: Any, network: Network) -> None:
         super().__init__(app, user)
-        self._sea = sea
+        self._network = network
         self._who = user.name
 
     async def request(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Response:
-        sea, weather, course = self._sea, self._sea.weather, self._sea.course()
-        await course.wait(weather.delay)
-        if course.comes(weather.lost):
+        network, faults, chances = self._network, self._network.faults, self._network.chances()
+        await chances.wait(faults.delay)
+        if chances.happens(faults.lost):
             raise Unreachable(f"{method} {target}: lost on the way", sent=True)
-        if course.comes(weather.refused):
+        if chances.happens(faults.refused):
             raise errors.TooManyRequests("too busy")
         try:
             response = await super().request(method, target, headers, body)
         except asyncio.CancelledError:
-            sea.done(self._who, method, target, body, None, False)
+            network.done(self._who, method, target, body, None, False)
             raise
-        heard = not course.comes(weather.unanswered)
-        sea.done(self._who, method, target, body, response, heard)
-        await course.wait(weather.delay)
+        heard = not chances.happens(faults.unanswered)
+        network.done(self._who, method, target, body, response, heard)
+        await chances.wait(faults.delay)
         if not heard:
             raise Unreachable(f"{method} {target}: the answer was lost", sent=True)
         return response
@@ -100,47 +100,47 @@ class SeaTransport(ASGITransport):
     async def stream(  # type: ignore[override]  # what is given is a stream, of another class
         self, method: str, target: str, headers: Mapping[str, str], body: bytes
     ) -> AsyncIterator[Stream]:
-        weather, course = self._sea.weather, self._sea.course()
-        await course.wait(weather.delay)
-        if course.comes(weather.lost):
+        faults, chances = self._network.faults, self._network.chances()
+        await chances.wait(faults.delay)
+        if chances.happens(faults.lost):
             raise Unreachable(f"{method} {target}: lost on the way", sent=False)
         async with super().stream(method, target, headers, body) as stream:
             breaker = asyncio.ensure_future(self._break(stream))
             try:
-                yield _Late(stream, self._sea)
+                yield _Late(stream, self._network)
             finally:
                 breaker.cancel()
 
     async def _break(self, stream: Stream) -> None:
         """Cuts a watch off, sooner or later."""
-        sea = self._sea
-        if sea.weather.watch > 0:
-            await sea.course().wait(sea.weather.watch)
-            if sea.weather.watch > 0:
-                stream.abort("connection reset by the sea")
+        network = self._network
+        if network.faults.watch > 0:
+            await network.chances().wait(network.faults.watch)
+            if network.faults.watch > 0:
+                stream.abort("connection reset by a fault")
 
 
-class DryTransport(ASGITransport):
-    """Requests of somebody on dry land: they are told of, and nothing happens to them."""
+class ObservedTransport(ASGITransport):
+    """Requests of somebody who sees no faults: they are told of, and nothing happens to them."""
 
-    def __init__(self, app: Any, user: Any, sea: Sea) -> None:
+    def __init__(self, app: Any, user: Any, network: Network) -> None:
         super().__init__(app, user)
-        self._sea = sea
+        self._network = network
         self._who = user.name
 
     async def request(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Response:
         response = await super().request(method, target, headers, body)
-        self._sea.done(self._who, method, target, body, response, True)
+        self._network.done(self._who, method, target, body, response, True)
         return response
 
 
 class _Late:
     """A stream whose parts come in order, and late."""
 
-    def __init__(self, stream: Stream, sea: Sea) -> None:
+    def __init__(self, stream: Stream, network: Network) -> None:
         self._stream = stream
-        self._sea = sea
-        self._course = sea.course()
+        self._network = network
+        self._chances = network.chances()
 
     @property
     def status(self) -> int:
@@ -152,8 +152,8 @@ class _Late:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         async for chunk in self._stream.chunks():
-            weather, course = self._sea.weather, self._course
-            await course.wait(weather.held_for if course.comes(weather.held) else weather.delay)
+            faults, chances = self._network.faults, self._chances
+            await chances.wait(faults.held_for if chances.happens(faults.held) else faults.delay)
             yield chunk
 
     async def read(self) -> bytes:

@@ -1,0 +1,35 @@
+"""The seeded world with everything in it: whatever gets lost, certain things never are, and in the end all is at rest.
+
+A failing seed fails again, as the same test. A campaign's seed alone, which is longer than one of `make test`:
+`ORLOP_SEED=17 .venv/bin/python -m pytest tests/testing/test_histories.py -k one_seed`.
+"""
+
+import os
+
+import pytest
+
+from orlop.testing import World, simulate
+from tests.support.campaign import CAMPAIGN, campaign, times
+from tests.testing.history import History
+
+SEED = os.environ.get("ORLOP_SEED")
+STEPS = 25 if CAMPAIGN or SEED else 12
+"""What happens in one history: a short one fails at other seeds than a long one."""
+
+
+async def history(world: World) -> None:
+    one = History(world)
+    await one.play(STEPS)
+    await one.end()
+
+
+@campaign(seconds=120)
+@pytest.mark.parametrize("seed", range(times(short=3, long=25)))
+def test_a_random_history(seed: int) -> None:
+    simulate(history, seed)
+
+
+if SEED:
+
+    def test_one_seed() -> None:
+        simulate(history, int(SEED))
