@@ -26,7 +26,9 @@ from tests.support.runtimes import NativeWorld, World
 from benches import machine
 from orlop.kubelet.network.bridge import BridgeNetwork
 from orlop.kubelet.runtime import values as v
+from orlop.kubelet.runtime.native import groups
 
+RUNC_CGROUP = "/orlop-bench-runc"
 RUNS = int(os.environ.get("ORLOP_BENCH_RUNS", "20"))
 SHIMS = 20
 LOG_MIB = 300
@@ -103,7 +105,7 @@ def made_for_runc(folder: Path, bundle: Path) -> Path:
     options = f"lowerdir={layers},upperdir={bundle}/upper,workdir={bundle}/work"
     subprocess.run(["mount", "-t", "overlay", "-o", options, "overlay", str(bundle / "rootfs")], check=True)
     config = json.loads((folder / "config.json").read_text())
-    config["linux"]["cgroupsPath"] = f"/orlop-bench-runc/{bundle.name}"
+    config["linux"]["cgroupsPath"] = f"{RUNC_CGROUP}/{bundle.name}"
     (bundle / "config.json").write_text(json.dumps(config))
     return bundle
 
@@ -130,6 +132,7 @@ def call(*command: str) -> None:
 
 def unmount(bundle: Path) -> None:
     call("umount", str(bundle / "rootfs"))
+    groups.prune(RUNC_CGROUP)  # runc removes a container's group, not what it stands in
 
 
 async def memory(world: NativeWorld) -> tuple[list[float], list[float]]:

@@ -24,7 +24,8 @@ from orlop.api import amounts, errors, quota, scheme
 from orlop.api.amounts import Amounts
 from orlop.api.kind import Kind
 from orlop.api.types import core_v1
-from orlop.apiserver.registry.objects import Hooks, Objects, split
+from orlop.apiserver.registry.objects import Objects, split
+from orlop.apiserver.registry.transactions import Hooks
 from orlop.store.base import Attribution, Conflict, Key, Write
 
 BY = Attribution(user="system:apiserver", manager="resourcequota")

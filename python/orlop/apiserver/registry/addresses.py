@@ -13,8 +13,9 @@ from orlop.api import errors, scheme
 from orlop.api.errors import invalid_value
 from orlop.api.types import core_v1, meta_v1, networking_v1
 from orlop.apiserver.registry.families import family_of, settle
-from orlop.apiserver.registry.objects import Hooks, Objects, split, split_stored
+from orlop.apiserver.registry.objects import Objects, split, split_stored
 from orlop.apiserver.registry.services import EXTERNAL_TYPES, needs_health_port, needs_ip
+from orlop.apiserver.registry.transactions import Hooks
 from orlop.clock import rfc3339
 from orlop.store.base import Key, Write
 
