@@ -10,20 +10,19 @@ import pytest
 from tests.support import cluster as support, go
 from tests.support.cluster import UpCluster
 
-FOLDER = Path(__file__).parent / "go"
 NAMES = sorted(
-    name for file in FOLDER.glob("*_test.go") for name in re.findall(r"^func (Test\w+)\(", file.read_text(), re.M)
+    name for file in go.CLIENTS.glob("*_test.go") for name in re.findall(r"^func (Test\w+)\(", file.read_text(), re.M)
 )
 SECONDS = 90
 """What one of them may take; each waits no longer than 30 s for anything."""
-pytestmark = pytest.mark.timeout(go.BUILD_SECONDS + SECONDS)
+pytestmark = [pytest.mark.go, pytest.mark.timeout(go.BUILD_SECONDS + SECONDS)]
 
 
 @pytest.fixture(scope="module")
 def tests() -> Path:
     """The compiled tests."""
     try:
-        return go.test_binary(FOLDER)
+        return go.test_binary(go.CLIENTS)
     except go.NoGo as error:
         pytest.skip(str(error))
 

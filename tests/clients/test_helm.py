@@ -12,11 +12,10 @@ import yaml
 from tests.support import go
 from tests.support.cluster import Failed, UpCluster, run
 
-VERSION = "v4.3.1"
 CHART = Path(__file__).parent / "chart"
 ENDS = {"hollow.orlop/stage": "{run: 0.1}"}
 FAILS = {"hollow.orlop/stage": "{run: 0.1, exitCode: 1}"}
-pytestmark = pytest.mark.timeout(go.BUILD_SECONDS + 120)
+pytestmark = [pytest.mark.go, pytest.mark.timeout(go.BUILD_SECONDS + 120)]
 
 
 class Helm:
@@ -58,7 +57,7 @@ class Helm:
 @pytest.fixture(scope="module")
 def program() -> Path:
     try:
-        return go.program("helm.sh/helm/v4/cmd/helm", VERSION)
+        return go.program(*go.HELM)
     except go.NoGo as error:
         pytest.skip(str(error))
 
