@@ -7,7 +7,7 @@ from orlop.api import errors, scheme
 from orlop.api.types import core_v1
 from orlop.apiserver.admission.base import Admission, Attributes
 from orlop.apiserver.registry.names import ALPHABET
-from orlop.apiserver.registry.volumes import TOKEN_PROJECTION
+from orlop.apiserver.registry.projected import TOKEN_PROJECTION
 
 DEFAULT_ACCOUNT = "default"
 MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"

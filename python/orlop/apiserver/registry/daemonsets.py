@@ -1,11 +1,13 @@
 """Rules of DaemonSets: pkg/apis/apps/v1/defaults.go, pkg/apis/apps/validation, pkg/registry/apps/daemonset."""
 
-from orlop.api.errors import IMMUTABLE, FieldError, invalid_value, required
+from orlop.api.errors import FieldError, invalid_value, required
 from orlop.api.types import apps_v1
-from orlop.apiserver.registry import poddefaults, podtemplate, podwarnings
-from orlop.apiserver.registry.common import at_most_100, int_or_percent, is_zero, not_negative
+from orlop.apiserver.registry import poddefaults, podfields, podtemplate, podwarnings
+from orlop.apiserver.registry.common import at_most_100, immutable, int_or_percent, is_zero, not_negative
+from orlop.apiserver.registry.goforms import go_form
 from orlop.apiserver.registry.resources import unsupported
 from orlop.apiserver.registry.strategy import Strategy
+from orlop.apiserver.registry.workloads import not_decremented
 
 HISTORY = 10
 TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
@@ -33,35 +35,35 @@ class DaemonSets(Strategy):
             spec.revision_history_limit = HISTORY
 
     def prepare_create(self, obj: apps_v1.DaemonSet) -> None:
+        podfields.drop(obj.spec.template.spec)
         annotations = obj.metadata.annotations
         if not annotations.get(TEMPLATE_GENERATION, "").isdecimal() or annotations[TEMPLATE_GENERATION] == "0":
             annotations[TEMPLATE_GENERATION] = "1"
 
     def prepare_update(self, new: apps_v1.DaemonSet, old: apps_v1.DaemonSet) -> None:
+        podfields.drop(new.spec.template.spec, old.spec.template.spec)
         number = old.metadata.annotations.get(TEMPLATE_GENERATION, "0")
         number = number if number.isdecimal() else "0"
         changed = new.spec.template != old.spec.template
         new.metadata.annotations[TEMPLATE_GENERATION] = str(int(number) + 1) if changed else number
 
     def validate(self, obj: apps_v1.DaemonSet) -> list[FieldError]:
-        spec = obj.spec
+        spec, path = obj.spec, "spec.template"
+        selector = spec.selector
         errors: list[FieldError] = []
-        if spec.selector is None:
-            errors.append(required("spec.selector"))
-        else:
-            errors += podtemplate.validate_selector(spec.selector, "spec.selector")
-            if not spec.selector.match_labels and not spec.selector.match_expressions:
-                errors.append(invalid_value("spec.selector", spec.selector, "empty selector is invalid for daemonset"))
-        errors += podtemplate.validate_template(spec.template, spec.selector, "spec.template", owner="DaemonSet")
+        if selector is not None:
+            errors += podtemplate.validate_selector(selector, "spec.selector")
+        errors += podtemplate.validate_selected(spec.template, selector, path)
+        if selector is not None and podtemplate.is_empty(selector):
+            errors.append(invalid_value("spec.selector", selector, "empty selector is invalid for daemonset"))
+        errors += podtemplate.validate_template(spec.template, path)
+        errors += podtemplate.validate_running(spec.template, path, "DaemonSet")
         errors += not_negative(spec.min_ready_seconds, "spec.minReadySeconds")
         errors += _update_strategy(spec.update_strategy)
         return errors + not_negative(spec.revision_history_limit, "spec.revisionHistoryLimit")
 
     def validate_update(self, new: apps_v1.DaemonSet, old: apps_v1.DaemonSet) -> list[FieldError]:
-        errors = self.validate(new)
-        if new.spec.selector != old.spec.selector:
-            errors.append(invalid_value("spec.selector", new.spec.selector, IMMUTABLE))
-        return errors
+        return self.validate(new) + immutable(new.spec.selector, old.spec.selector, "spec.selector")
 
     def validate_status(self, new: apps_v1.DaemonSet, old: apps_v1.DaemonSet) -> list[FieldError]:
         status = new.status
@@ -78,12 +80,11 @@ class DaemonSets(Strategy):
             ("collisionCount", status.collision_count),
         ):
             errors += not_negative(value, f"status.{name}")
-        if (status.collision_count or 0) < (old.status.collision_count or 0):
-            errors.append(invalid_value("status.collisionCount", status.collision_count, "cannot be decremented"))
-        return errors
+        return errors + not_decremented(status.collision_count, old.status.collision_count)
 
     def warnings(self, obj: apps_v1.DaemonSet) -> list[str]:
-        return podwarnings.warnings(obj.spec.template.spec, "spec.template.spec")
+        template = obj.spec.template
+        return podwarnings.warnings(template.spec, template.metadata, "spec.template.")
 
 
 def _update_strategy(strategy: apps_v1.DaemonSetUpdateStrategy) -> list[FieldError]:
@@ -91,7 +92,7 @@ def _update_strategy(strategy: apps_v1.DaemonSetUpdateStrategy) -> list[FieldErr
     if strategy.type == "OnDelete":
         return []
     if strategy.type != "RollingUpdate":
-        return [unsupported(f"{path}.type", strategy.type, ("RollingUpdate", "OnDelete"))]
+        return [unsupported(path, go_form(strategy), ("RollingUpdate", "OnDelete"))]
     rolling = strategy.rolling_update
     if rolling is None:
         return [required(f"{path}.rollingUpdate")]

@@ -2,12 +2,16 @@
 
 from orlop.api.errors import FieldError, duplicate, invalid_value, required, too_many
 from orlop.api.types import batch_v1
-from orlop.apiserver.registry.common import one_of, without_value
+from orlop.apiserver.registry import jobindexes, meta
+from orlop.apiserver.registry.common import not_negative, one_of, without_value
+from orlop.apiserver.registry.goforms import go_form
 from orlop.apiserver.registry.resources import unsupported
 
 MAX_RULES = 20
 MAX_EXIT_CODES = 255
 MAX_PATTERNS = 20
+MAX_INDEXES = 64 * 1024
+"""Bytes of a list of indexes."""
 ACTIONS = ("Count", "FailIndex", "FailJob", "Ignore")
 STATUSES = ("False", "True", "Unknown")
 
@@ -26,12 +30,10 @@ def validate(spec: batch_v1.JobSpec, path: str) -> list[FieldError]:
         errors += _failure(spec, f"{path}.podFailurePolicy")
     if spec.success_policy is not None:
         errors += _success(spec, f"{path}.successPolicy")
-    where = f"{path}.podReplacementPolicy"
-    if spec.pod_failure_policy is not None:
-        if spec.pod_replacement_policy is not None and spec.pod_replacement_policy != "Failed":
-            errors.append(unsupported(where, spec.pod_replacement_policy, ("Failed",)))
-    elif spec.pod_replacement_policy is not None:
-        errors += one_of(spec.pod_replacement_policy, ("Failed", "TerminatingOrFailed"), where)
+    policy = spec.pod_replacement_policy
+    allowed = ("Failed",) if spec.pod_failure_policy is not None else ("Failed", "TerminatingOrFailed")
+    if policy is not None and policy not in allowed:
+        errors.append(unsupported(f"{path}.podReplacementPolicy", policy, allowed))
     return errors
 
 
@@ -47,7 +49,7 @@ def _failure(spec: batch_v1.JobSpec, path: str) -> list[FieldError]:
         if rule.action == "FailIndex" and spec.backoff_limit_per_index is None:
             words = "requires the backoffLimitPerIndex to be set"
             errors.append(invalid_value(f"{where}.action", rule.action, words))
-        errors += one_of(rule.action, ACTIONS, f"{where}.action", f"valid values: {_quoted(ACTIONS)}")
+        errors += _word(rule.action, ACTIONS, f"{where}.action")
         if rule.on_exit_codes is not None:
             errors += _exit_codes(rule.on_exit_codes, f"{where}.onExitCodes", names)
         if rule.on_pod_conditions:
@@ -60,18 +62,19 @@ def _failure(spec: batch_v1.JobSpec, path: str) -> list[FieldError]:
     return errors
 
 
-def _quoted(words: tuple[str, ...]) -> str:
-    return ", ".join(f'"{word}"' for word in words)
+def _word(value: str, allowed: tuple[str, ...], path: str) -> list[FieldError]:
+    listed = " ".join(f'"{word}"' for word in allowed)
+    return one_of(value, allowed, path, f"valid values: [{listed}]")
 
 
 def _exit_codes(codes: batch_v1.PodFailurePolicyOnExitCodesRequirement, path: str, names: set[str]) -> list[FieldError]:
-    errors = one_of(codes.operator, ("In", "NotIn"), f"{path}.operator", 'valid values: "In", "NotIn"')
+    errors = _word(codes.operator, ("In", "NotIn"), f"{path}.operator")
     if codes.container_name is not None and codes.container_name not in names:
         words = "must be one of the container or initContainer names in the pod template"
         errors.append(invalid_value(f"{path}.containerName", codes.container_name, words))
     where = f"{path}.values"
     if not codes.values:
-        errors.append(without_value(where, "at least one value is required"))
+        errors.append(invalid_value(where, None, "at least one value is required"))
     elif len(codes.values) > MAX_EXIT_CODES:
         errors.append(too_many(where, len(codes.values), MAX_EXIT_CODES))
     seen: set[int] = set()
@@ -91,9 +94,9 @@ def _conditions(rule: batch_v1.PodFailurePolicyRule, path: str) -> list[FieldErr
     if len(rule.on_pod_conditions) > MAX_PATTERNS:
         errors.append(too_many(path, len(rule.on_pod_conditions), MAX_PATTERNS))
     for i, pattern in enumerate(rule.on_pod_conditions):
-        if not pattern.type:
-            errors.append(required(f"{path}[{i}].type"))
-        errors += one_of(pattern.status, STATUSES, f"{path}[{i}].status", f"valid values: {_quoted(STATUSES)}")
+        where = f"{path}[{i}].type"
+        errors += [invalid_value(where, pattern.type, m) for m in meta.key_errors(pattern.type)]
+        errors += _word(pattern.status, STATUSES, f"{path}[{i}].status")
     return errors
 
 
@@ -101,54 +104,42 @@ def _success(spec: batch_v1.JobSpec, path: str) -> list[FieldError]:
     assert spec.success_policy is not None
     rules = spec.success_policy.rules
     if spec.completion_mode != "Indexed":
-        return [invalid_value(path, spec.success_policy, "requires indexed completion mode")]
-    if not rules:
-        return [required(f"{path}.rules", "at least one rules must be specified when the successPolicy is specified")]
+        return [invalid_value(path, go_form(spec.success_policy), "requires indexed completion mode")]
     errors: list[FieldError] = []
+    where = f"{path}.rules"
+    if not rules:
+        errors.append(required(where, "at least one rules must be specified when the successPolicy is specified"))
     if len(rules) > MAX_RULES:
-        errors.append(too_many(f"{path}.rules", len(rules), MAX_RULES))
+        errors.append(too_many(where, len(rules), MAX_RULES))
     for i, rule in enumerate(rules):
-        where = f"{path}.rules[{i}]"
-        if rule.succeeded_count is None and rule.succeeded_indexes is None:
-            words = "at least one of succeededCount or succeededIndexes must be specified"
-            errors.append(required(where, words))
-            continue
-        total = spec.completions or 0
-        if rule.succeeded_indexes is not None:
-            counted = count_indexes(rule.succeeded_indexes, spec.completions or 0)
-            if isinstance(counted, str):
-                errors.append(invalid_value(f"{where}.succeededIndexes", rule.succeeded_indexes, counted))
-                continue
-            total = counted
-        if rule.succeeded_count is not None:
-            if rule.succeeded_count <= 0:
-                words = "must be greater than 0" if rule.succeeded_count == 0 else "must be greater than or equal to 0"
-                errors.append(invalid_value(f"{where}.succeededCount", rule.succeeded_count, words))
-            elif rule.succeeded_count > total:
-                of = (
-                    "specified completions"
-                    if rule.succeeded_indexes is None
-                    else ("indexes in the specified succeededIndexes field")
-                )
-                words = f"must be less than or equal to {total} (the number of {of})"
-                errors.append(invalid_value(f"{where}.succeededCount", rule.succeeded_count, words))
+        errors += _success_rule(rule, spec.completions or 0, f"{where}[{i}]")
     return errors
 
 
-def count_indexes(text: str, completions: int) -> int | str:
-    """How many indexes `1,3-5` names, or what is wrong with it."""
-    total, before = 0, -1
-    for part in text.split(",") if text else ():
-        limits = part.split("-")
-        if len(limits) > 2 or not all(limit.isdecimal() for limit in limits):
-            return f'error parsing succeededIndexes: cannot convert string to integer for index: "{part}"'
-        first, last = int(limits[0]), int(limits[-1])
-        if first <= before:
-            return f"non-increasing order, previous: {before}, current: {first}"
-        if len(limits) == 2 and last <= first:
-            return f"non-increasing order, previous: {first}, current: {last}"
-        if last >= completions:
-            return f'too large index: "{last}"'
-        total += last - first + 1
-        before = last
-    return total
+def _success_rule(rule: batch_v1.SuccessPolicyRule, completions: int, path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    indexes, wanted = rule.succeeded_indexes, rule.succeeded_count
+    if wanted is None and indexes is None:
+        words = "at least one of succeededCount or succeededIndexes must be specified"
+        errors.append(required(path, words))
+    total = 0
+    if indexes is not None:
+        where = f"{path}.succeededIndexes"
+        if len(indexes) > MAX_INDEXES:
+            errors.append(FieldError("FieldValueTooLong", where, None, f"may not be more than {MAX_INDEXES} bytes"))
+        counted = jobindexes.count(indexes, completions)
+        if isinstance(counted, str):
+            errors.append(invalid_value(where, indexes, f"error parsing succeededIndexes: {counted}"))
+        else:
+            total = counted
+    if wanted is not None:
+        where = f"{path}.succeededCount"
+        errors += not_negative(wanted, where)
+        most = "must be less than or equal to"
+        if wanted > completions:
+            words = f"{most} {completions} (the number of specified completions)"
+            errors.append(invalid_value(where, wanted, words))
+        if indexes is not None and wanted > total:
+            words = f"{most} {total} (the number of indexes in the specified succeededIndexes field)"
+            errors.append(invalid_value(where, wanted, words))
+    return errors

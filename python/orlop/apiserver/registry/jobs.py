@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from orlop.api import selectors
 from orlop.api.errors import IMMUTABLE, FieldError, invalid_value, required
 from orlop.api.types import batch_v1, core_v1, meta_v1
-from orlop.apiserver.registry import jobpolicies, meta, names, poddefaults, podtemplate, podvalidation, podwarnings
+from orlop.apiserver.registry import jobpolicies, jobstatus, names, poddefaults, podfields, podtemplate, podwarnings
 from orlop.apiserver.registry.common import immutable, not_negative
 from orlop.apiserver.registry.resources import unsupported
 from orlop.apiserver.registry.strategy import Strategy
@@ -16,6 +16,7 @@ MAX_PARALLELISM = 100_000
 """Pods at once of an indexed Job: its completed indexes must fit its status."""
 SOFT_COMPLETIONS = 100_000
 HIGH_LIMIT = 10_000
+MAX_FAILED_INDEXES = 100_000
 MANAGED_BY_MAX = 63
 PREFIX = "batch.kubernetes.io/"
 UID_LABELS = (f"{PREFIX}controller-uid", "controller-uid")
@@ -53,6 +54,7 @@ class Jobs(Strategy):
 
     def prepare_create(self, obj: batch_v1.Job) -> None:
         spec = obj.spec
+        podfields.drop(spec.template.spec)
         if spec.manual_selector:
             return
         labels = spec.template.metadata.labels
@@ -65,6 +67,9 @@ class Jobs(Strategy):
         spec.selector.match_labels.setdefault(UID_LABELS[0], obj.metadata.uid)
         if not obj.metadata.labels:
             obj.metadata.labels = dict(labels)
+
+    def prepare_update(self, new: batch_v1.Job, old: batch_v1.Job) -> None:
+        podfields.drop(new.spec.template.spec, old.spec.template.spec)
 
     def validate(self, obj: batch_v1.Job) -> list[FieldError]:
         return _generated(obj) + validate_spec(obj.spec, "spec", selected=True) + _indexed_name(obj)
@@ -82,59 +87,27 @@ class Jobs(Strategy):
         return errors + immutable(spec.success_policy, before.success_policy, "spec.successPolicy")
 
     def validate_status(self, new: batch_v1.Job, old: batch_v1.Job) -> list[FieldError]:
-        status = new.status
-        errors: list[FieldError] = []
-        for name, value in (
-            ("active", status.active),
-            ("succeeded", status.succeeded),
-            ("failed", status.failed),
-            ("terminating", status.terminating),
-            ("ready", status.ready),
-        ):
-            errors += not_negative(value, f"status.{name}")
-        if status.ready is not None and status.ready > status.active:
-            errors.append(invalid_value("status.ready", status.ready, "more ready pods than active"))
-        finished = {c.type for c in status.conditions if c.status == "True"} & {"Complete", "Failed"}
-        if status.completion_time is not None and "Complete" not in finished:
-            words = "cannot set completionTime when there is no Complete=True condition"
-            errors.append(invalid_value("status.completionTime", status.completion_time, words))
-        if finished and status.active > 0:
-            errors.append(invalid_value("status.active", status.active, "active>0 is invalid for finished job"))
-        if len(finished) > 1:
-            errors.append(
-                invalid_value("status.conditions", status.conditions, "cannot set Complete=True and Failed=true")
-            )
-        return errors
+        return jobstatus.validate(new, old)
 
     def warnings(self, obj: batch_v1.Job) -> list[str]:
-        found = []
-        if problems := names.label(obj.metadata.name):
-            found.append(
-                "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a "
-                f"DNS label is recommended: [{' '.join(problems)}]"
-            )
-        return found + podwarnings.warnings(obj.spec.template.spec, "spec.template.spec")
+        return podwarnings.owner_name(obj.metadata) + spec_warnings(obj.spec, "spec.")
+
+
+def spec_warnings(spec: batch_v1.JobSpec, prefix: str) -> list[str]:
+    """Advice on a Job's spec, a CronJob's too."""
+    found = []
+    many = (spec.completions or 0) > SOFT_COMPLETIONS and (spec.parallelism or 0) > HIGH_LIMIT
+    if spec.completion_mode == "Indexed" and many:
+        found.append(
+            "In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than 10^4, "
+            "Kubernetes might not be able to track completedIndexes when a big number of indexes fail"
+        )
+    return found + podwarnings.warnings(spec.template.spec, spec.template.metadata, f"{prefix}template.")
 
 
 def validate_spec(spec: batch_v1.JobSpec, path: str, selected: bool) -> list[FieldError]:
     """What is wrong with a Job's spec; a CronJob's template has no selector yet."""
     errors: list[FieldError] = []
-    if selected:
-        if spec.selector is None:
-            errors.append(required(f"{path}.selector"))
-        else:
-            errors += podtemplate.validate_selector(spec.selector, f"{path}.selector")
-            try:
-                if not selectors.from_struct(spec.selector).matches(spec.template.metadata.labels):
-                    errors.append(
-                        invalid_value(
-                            f"{path}.template.metadata.labels",
-                            spec.template.metadata.labels,
-                            "`selector` does not match template `labels`",
-                        )
-                    )
-            except ValueError:
-                pass
     for name, value in (
         ("parallelism", spec.parallelism),
         ("completions", spec.completions),
@@ -150,54 +123,67 @@ def validate_spec(spec: batch_v1.JobSpec, path: str, selected: bool) -> list[Fie
     errors += _managed_by(spec.managed_by, f"{path}.managedBy")
     errors += _mode(spec, path)
     errors += jobpolicies.validate(spec, path)
-    template = spec.template
-    errors += meta.validate_labels(template.metadata.labels, f"{path}.template.metadata.labels")
-    errors += meta.validate_annotations(template.metadata.annotations, f"{path}.template.metadata.annotations")
-    errors += podvalidation.validate_spec(template.spec, f"{path}.template.spec", template.metadata)
+    errors += podtemplate.validate_template(spec.template, f"{path}.template")
     where = f"{path}.template.spec.restartPolicy"
-    policy = template.spec.restart_policy
+    policy = spec.template.spec.restart_policy
     if policy in ("", "Always"):
         errors.append(required(where, 'valid values: "OnFailure", "Never"'))
     elif policy not in ("OnFailure", "Never"):
         errors.append(unsupported(where, policy, ("OnFailure", "Never")))
     elif spec.pod_failure_policy is not None and policy != "Never":
         errors.append(invalid_value(where, policy, 'only "Never" is supported when podFailurePolicy is specified'))
-    return errors
+    return errors + _selector(spec, path) if selected else errors
+
+
+def _selector(spec: batch_v1.JobSpec, path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    if spec.selector is None:
+        errors.append(required(f"{path}.selector"))
+    else:
+        errors += podtemplate.validate_selector(spec.selector, f"{path}.selector")
+    return errors + podtemplate.validate_selected(spec.template, spec.selector, f"{path}.template")
 
 
 def _mode(spec: batch_v1.JobSpec, path: str) -> list[FieldError]:
-    errors: list[FieldError] = []
     mode = spec.completion_mode
-    if mode not in (None, "NonIndexed", "Indexed"):
-        errors.append(unsupported(f"{path}.completionMode", mode, ("NonIndexed", "Indexed")))
     if mode == "Indexed":
-        if spec.completions is None:
-            errors.append(required(f"{path}.completions", "when completion mode is Indexed"))
-        elif (spec.parallelism or 0) > MAX_PARALLELISM:
-            words = f"must be less than or equal to {MAX_PARALLELISM} when completion mode is Indexed"
-            errors.append(invalid_value(f"{path}.parallelism", spec.parallelism, words))
-        if spec.completions is not None and (spec.max_failed_indexes or 0) > spec.completions:
-            words = "must be less than or equal to completions"
-            errors.append(invalid_value(f"{path}.maxFailedIndexes", spec.max_failed_indexes, words))
-        if spec.backoff_limit_per_index is not None and (spec.completions or 0) > SOFT_COMPLETIONS:
-            errors += _high(spec, path)
-        return errors
-    words = "requires indexed completion mode"
-    if spec.backoff_limit_per_index is not None:
-        errors.append(invalid_value(f"{path}.backoffLimitPerIndex", spec.backoff_limit_per_index, words))
-    if spec.max_failed_indexes is not None:
-        errors.append(invalid_value(f"{path}.maxFailedIndexes", spec.max_failed_indexes, words))
-    return errors
+        return _indexed(spec, path)
+    if mode not in (None, "NonIndexed"):
+        return [unsupported(f"{path}.completionMode", mode, ("NonIndexed", "Indexed"))]
+    return [
+        invalid_value(f"{path}.{name}", value, "requires indexed completion mode")
+        for name, value in (
+            ("backoffLimitPerIndex", spec.backoff_limit_per_index),
+            ("maxFailedIndexes", spec.max_failed_indexes),
+        )
+        if value is not None
+    ]
 
 
-def _high(spec: batch_v1.JobSpec, path: str) -> list[FieldError]:
+def _indexed(spec: batch_v1.JobSpec, path: str) -> list[FieldError]:
     errors: list[FieldError] = []
-    when = f"when completions are above {SOFT_COMPLETIONS}"
-    if spec.max_failed_indexes is None:
-        errors.append(required(f"{path}.maxFailedIndexes", f"must be specified {when}"))
-    for name, value in (("parallelism", spec.parallelism), ("maxFailedIndexes", spec.max_failed_indexes)):
+    completions, failed = spec.completions, spec.max_failed_indexes
+    if completions is None:
+        errors.append(required(f"{path}.completions", "when completion mode is Indexed"))
+    if (spec.parallelism or 0) > MAX_PARALLELISM:
+        words = f"must be less than or equal to {MAX_PARALLELISM} when completion mode is Indexed"
+        errors.append(invalid_value(f"{path}.parallelism", spec.parallelism, words))
+    if completions is not None and failed is not None and failed > completions:
+        errors.append(invalid_value(f"{path}.maxFailedIndexes", failed, "must be less than or equal to completions"))
+    if failed is not None and failed > MAX_FAILED_INDEXES:
+        words = f"must be less than or equal to {MAX_FAILED_INDEXES}"
+        errors.append(invalid_value(f"{path}.maxFailedIndexes", failed, words))
+    if spec.backoff_limit_per_index is None or (completions or 0) <= SOFT_COMPLETIONS:
+        return errors
+    if failed is None:
+        words = f"must be specified when completions is above {SOFT_COMPLETIONS}"
+        errors.append(required(f"{path}.maxFailedIndexes", words))
+    for name, value in (("parallelism", spec.parallelism), ("maxFailedIndexes", failed)):
         if value is not None and value > HIGH_LIMIT:
-            words = f"must be less than or equal to {HIGH_LIMIT} {when} and used with backoff limit per index"
+            words = (
+                f"must be less than or equal to {HIGH_LIMIT} when completions are above {SOFT_COMPLETIONS} and used "
+                "with backoff limit per index"
+            )
             errors.append(invalid_value(f"{path}.{name}", value, words))
     return errors
 
@@ -212,19 +198,20 @@ def _managed_by(value: str | None, path: str) -> list[FieldError]:
 
 
 def _generated(job: batch_v1.Job) -> list[FieldError]:
-    """A selector that the server makes must be the one it would have made."""
+    """A selector that the server makes must find the pods by the labels that it makes."""
     spec = job.spec
     if spec.manual_selector or spec.selector is None:
         return []
     errors: list[FieldError] = []
     labels = spec.template.metadata.labels
-    for keys, wanted in ((UID_LABELS, job.metadata.uid), (NAME_LABELS, job.metadata.name)):
-        for key in keys:
-            if labels.get(key) != wanted:
-                path = f"spec.template.metadata.labels[{key}]"
-                errors.append(invalid_value(path, labels, f"must be '{wanted}'"))
-    made = meta_v1.LabelSelector(match_labels={UID_LABELS[0]: job.metadata.uid})
-    if spec.selector != made:
+    uid, name = job.metadata.uid, job.metadata.name
+    made = {UID_LABELS[1]: uid, NAME_LABELS[1]: name, UID_LABELS[0]: uid, NAME_LABELS[0]: name}
+    for key, wanted in made.items():
+        if labels.get(key) != wanted:
+            path = f"spec.template.metadata.labels[{key}]"
+            words = f"must be '{wanted}'"
+            errors.append(invalid_value(path, labels, words) if key in labels else required(path, words))
+    if not podtemplate.is_unreadable(spec.selector) and not selectors.from_struct(spec.selector).matches(made):
         errors.append(invalid_value("spec.selector", spec.selector, "`selector` not auto-generated"))
     return errors
 
@@ -232,12 +219,12 @@ def _generated(job: batch_v1.Job) -> list[FieldError]:
 def _indexed_name(job: batch_v1.Job) -> list[FieldError]:
     """The host name of the last index must be one."""
     spec = job.spec
-    if spec.completion_mode != "Indexed" or not spec.completions:
+    if spec.completion_mode != "Indexed" or not spec.completions or spec.completions < 0:
         return []
     hostname = f"{job.metadata.name}-{spec.completions - 1}"
-    if not (wrong := names.label(hostname)):
+    if not names.label(hostname):
         return []
-    words = f"will not able to create pod with invalid DNS label: {hostname}: {wrong[0]}"
+    words = f"will not able to create pod with invalid DNS label: {hostname}"
     return [invalid_value("metadata.name", job.metadata.name, words)]
 
 
@@ -245,10 +232,10 @@ def _completions(new: batch_v1.JobSpec, old: batch_v1.JobSpec) -> list[FieldErro
     """An indexed Job may grow and shrink if its parallelism goes along."""
     if new.completions == old.completions:
         return []
-    if old.completion_mode != "Indexed":
+    if new.completion_mode != "Indexed":
         return [invalid_value("spec.completions", new.completions, IMMUTABLE)]
-    if new.completions is None or new.completions != new.parallelism:
-        words = f"can only be modified in tandem with spec.parallelism: {IMMUTABLE}"
+    if new.completions is not None and new.completions != new.parallelism:
+        words = "can only be modified in tandem with spec.parallelism"
         return [invalid_value("spec.completions", new.completions, words)]
     return []
 
@@ -266,7 +253,7 @@ def _template_change(new: batch_v1.Job, old: batch_v1.Job) -> list[FieldError]:
             node_selector=before.spec.node_selector,
             tolerations=before.spec.tolerations,
             scheduling_gates=before.spec.scheduling_gates,
-            affinity=before.spec.affinity,
+            affinity=_same_node_affinity(template.spec.affinity, before.spec.affinity),
             containers=_same_resources(template.spec.containers, before.spec.containers),
             init_containers=_same_resources(template.spec.init_containers, before.spec.init_containers),
         )
@@ -279,3 +266,11 @@ def _same_resources(new: list[core_v1.Container], old: list[core_v1.Container]) 
     if len(new) != len(old):
         return new
     return [replace(c, resources=o.resources) for c, o in zip(new, old, strict=True)]
+
+
+def _same_node_affinity(new: core_v1.Affinity | None, old: core_v1.Affinity | None) -> core_v1.Affinity | None:
+    """The new one with what the old one says of nodes; None where the old one says nothing."""
+    if new is None and old is None:
+        return None
+    merged = replace(new or core_v1.Affinity(), node_affinity=old.node_affinity if old is not None else None)
+    return None if old is None and merged == core_v1.Affinity() else merged

@@ -20,6 +20,7 @@ SUBDOMAIN_MAX = 253
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")
+_UNDERSCORE = re.compile(r"_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*\Z")
 _WILDCARD = re.compile(r"\*\.[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")
 _LABEL_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?\Z")
 _CONFIG_KEY = re.compile(r"[-._a-zA-Z0-9]+\Z")
@@ -27,6 +28,7 @@ _ENV_NAME = re.compile(r"[ -<>-~]+\Z")
 _HTTP_HEADER = re.compile(r"[-A-Za-z0-9]+\Z")
 _PORT_CHARS = re.compile(r"[-a-z0-9]+\Z")
 _URL_PATH = re.compile(r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+\Z")
+_DOTTED = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}\Z")
 _ALPHA = re.compile(r"[a-z]")
 
 
@@ -43,6 +45,11 @@ SUBDOMAIN_WORDS = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
     "and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
     "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+)
+UNDERSCORE_WORDS = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must "
+    "start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
+    "'_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*')"
 )
 LABEL_1035_WORDS = (
     "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
@@ -88,6 +95,12 @@ def subdomain(name: str) -> list[str]:
     if not _SUBDOMAIN.match(name):
         out.append(SUBDOMAIN_WORDS)
     return out
+
+
+def subdomain_with_underscore(name: str) -> list[str]:
+    """The same where a label may begin with an underscore and have some: DNS search paths."""
+    out = [_too_long(SUBDOMAIN_MAX)] if len(name) > SUBDOMAIN_MAX else []
+    return out if _UNDERSCORE.match(name) else [*out, UNDERSCORE_WORDS]
 
 
 def label_1035(name: str) -> list[str]:
@@ -159,11 +172,15 @@ def port_number(port: int) -> list[str]:
 
 
 def ip(text: str) -> list[str]:
-    """An IPv4 or IPv6 address."""
+    """An IPv4 or IPv6 address that everybody reads alike."""
     try:
-        ipaddress.ip_address(text)
+        address = ipaddress.ip_address(text)
     except ValueError:
+        if _DOTTED.match(text) and all(int(part) <= 255 for part in text.split(".")):
+            return ["must not have leading 0s"]
         return ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"]
+    if address.version == 6 and address.ipv4_mapped is not None:
+        return ["must not be an IPv4-mapped IPv6 address"]
     return []
 
 

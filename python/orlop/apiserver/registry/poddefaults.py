@@ -1,15 +1,21 @@
 """Defaulting of pods and of everything that embeds a pod template: pkg/apis/core/v1/defaults.go."""
 
+import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
-from orlop.api.quantity import milli, parse
+from orlop.api.quantity import format_milli, milli, parse
 from orlop.api.types import core_v1
+from orlop.apiserver.registry import podresources
 
 DEFAULT_MODE = 0o644
 """Permission bits of files in secret, config map, downward API and projected volumes."""
 GRACE_SECONDS = 30
 TOKEN_SECONDS = 3600
+IMAGES = 4096
+"""Names of images whose policy is remembered: a cluster's pods use few, again and again."""
+_REPOSITORY = re.compile(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*\Z")
 
 _VOLUME_SOURCES = tuple(f for f in core_v1.Volume.__struct_fields__ if f != "name")
 
@@ -24,8 +30,8 @@ def pod(obj: core_v1.Pod) -> None:
             requests = container.resources.requests
             for name, value in limits.items():
                 requests.setdefault(name, value)
-    if spec.resources is not None and spec.resources.limits:
-        _pod_requests(spec)
+    if spec.resources is not None:
+        podresources.default(spec)
     if spec.enable_service_links is None:
         spec.enable_service_links = True
     if spec.host_network:
@@ -35,19 +41,11 @@ def pod(obj: core_v1.Pod) -> None:
                     port.host_port = port.container_port
 
 
-def _pod_requests(spec: core_v1.PodSpec) -> None:
-    """Pod-level requests where only pod-level limits are given: what the containers ask for, else the limits."""
-    assert spec.resources is not None
-    requests = spec.resources.requests
-    for name in spec.resources.limits:
-        asked = [c.resources.requests[name] for c in spec.containers if name in c.resources.requests]
-        if asked and name not in requests:
-            if name == "cpu":
-                requests[name] = f"{sum(milli(a) for a in asked)}m"
-            else:
-                requests[name] = str(int(sum(parse(a) for a in asked)))
-    for name, limit in spec.resources.limits.items():
-        requests.setdefault(name, limit)
+def _round(amounts: dict[str, str]) -> None:
+    """Amounts are not finer than thousandths: smaller parts are rounded up."""
+    for name, value in amounts.items():
+        if value[-1:] in ("n", "u"):
+            amounts[name] = format_milli(milli(value))
 
 
 def pod_spec(spec: core_v1.PodSpec) -> None:
@@ -67,6 +65,11 @@ def pod_spec(spec: core_v1.PodSpec) -> None:
         spec.service_account = spec.service_account_name
     elif spec.service_account:
         spec.service_account_name = spec.service_account
+    if spec.overhead:
+        _round(spec.overhead)
+    if spec.resources is not None:
+        _round(spec.resources.limits)
+        _round(spec.resources.requests)
     for volume in spec.volumes:
         _volume(volume)
     for containers in (spec.init_containers, spec.containers, spec.ephemeral_containers):
@@ -81,6 +84,11 @@ def _containers(containers: Iterable[core_v1.Container]) -> None:
             container.termination_message_path = "/dev/termination-log"
         if not container.termination_message_policy:
             container.termination_message_policy = "File"
+        amounts = container.resources
+        if amounts.limits:
+            _round(amounts.limits)
+        if amounts.requests:
+            _round(amounts.requests)
         for port in container.ports:
             if not port.protocol:
                 port.protocol = "TCP"
@@ -98,12 +106,23 @@ def _containers(containers: Iterable[core_v1.Container]) -> None:
                     _http_get(hook.http_get)
 
 
+@lru_cache(IMAGES)
 def pull_policy(image: str) -> str:
-    """Always for the tag `latest` (said or meant), else IfNotPresent."""
-    if "@" in image:
+    """Always for the tag `latest` (said or meant), else IfNotPresent; what is no image's name has no tag."""
+    name, _, digest = image.partition("@")
+    repository, slash, last = name.rpartition("/")
+    last, _, tag = last.partition(":")
+    if not _REPOSITORY.match(f"{_without_host(repository)}{slash}{last}" if repository else last):
         return "IfNotPresent"
-    _, _, tag = image.rpartition("/")[2].partition(":")
-    return "Always" if tag in ("", "latest") else "IfNotPresent"
+    return "Always" if tag == "latest" or not (tag or digest) else "IfNotPresent"
+
+
+def _without_host(repository: str) -> str:
+    """The path of an image within its registry, or a word that stands for none."""
+    host, slash, rest = repository.partition("/")
+    if "." in host or ":" in host or host == "localhost":
+        return rest if slash else "x"
+    return repository
 
 
 def _probe(probe: core_v1.Probe) -> None:

@@ -4,7 +4,19 @@ from typing import Any
 
 from orlop.api.errors import FieldError
 from orlop.api.types import core_v1
-from orlop.apiserver.registry import ephemeral, names, poddefaults, podresize, podupdate, podvalidation, podwarnings
+from orlop.apiserver.registry import (
+    ephemeral,
+    names,
+    podannotations,
+    poddefaults,
+    podfields,
+    podresize,
+    podstatus,
+    podupdate,
+    podvalidation,
+    podwarnings,
+    scheduling,
+)
 from orlop.apiserver.registry.strategy import Strategy
 
 
@@ -31,8 +43,10 @@ class Pods(Strategy):
 
     def prepare_create(self, obj: core_v1.Pod) -> None:
         obj.metadata.generation = 1
-        obj.status = core_v1.PodStatus(phase="Pending", qos_class=poddefaults.qos_class(obj.spec))
-        if obj.spec.scheduling_gates:
+        spec = obj.spec
+        obj.status = core_v1.PodStatus(phase="Pending", qos_class=poddefaults.qos_class(spec))
+        podfields.drop(spec)
+        if spec.scheduling_gates:
             obj.status.conditions = [
                 core_v1.PodCondition(
                     type="PodScheduled",
@@ -41,13 +55,19 @@ class Pods(Strategy):
                     message="Scheduling is blocked due to non-empty scheduling gates",
                 )
             ]
+        if spec.affinity is not None or spec.topology_spread_constraints:
+            scheduling.fill_label_keys(spec, obj.metadata.labels)
+        if obj.metadata.annotations:
+            podannotations.fill_app_armor(obj.metadata.annotations, spec)
 
     def validate(self, obj: core_v1.Pod) -> list[FieldError]:
         return podvalidation.validate_pod(obj)
 
     def prepare_update(self, new: core_v1.Pod, old: core_v1.Pod) -> None:
         if new.spec != old.spec:
-            new.metadata.generation = old.metadata.generation + 1
+            podfields.drop(new.spec, old.spec)
+            if new.spec != old.spec:
+                new.metadata.generation = old.metadata.generation + 1
 
     def validate_update(self, new: core_v1.Pod, old: core_v1.Pod) -> list[FieldError]:
         return podupdate.validate_update(new, old)
@@ -59,18 +79,25 @@ class Pods(Strategy):
         return ephemeral.validate_update(new, old)
 
     def prepare_status(self, new: core_v1.Pod, old: core_v1.Pod) -> None:
-        new.status.qos_class = new.status.qos_class or old.status.qos_class
-        new.status.observed_generation = new.status.observed_generation or old.status.observed_generation
-        before = {c.type: c.observed_generation for c in old.status.conditions}
-        for condition in new.status.conditions:
-            condition.observed_generation = condition.observed_generation or before.get(condition.type, 0)
+        status = new.status
+        status.qos_class = status.qos_class or old.status.qos_class
+        status.observed_generation = status.observed_generation or old.status.observed_generation
+        # There may be several conditions of one type: each keeps what the one in its turn had.
+        before: dict[str, list[int]] = {}
+        for condition in old.status.conditions:
+            before.setdefault(condition.type, []).append(condition.observed_generation)
+        for condition in status.conditions:
+            had = before.get(condition.type)
+            generation = had.pop(0) if had else 0
+            condition.observed_generation = condition.observed_generation or generation
+        podfields.drop_status(status, old.status)
 
     def before_resize(self, new: core_v1.Pod, old: core_v1.Pod) -> list[FieldError]:
         """What the resize subresource may change: its containers' resources."""
         return podresize.prepare(self, new, old)
 
     def validate_status(self, new: core_v1.Pod, old: core_v1.Pod) -> list[FieldError]:
-        return podupdate.validate_status(new, old)
+        return podstatus.validate(new, old)
 
     def warnings(self, obj: core_v1.Pod) -> list[str]:
         found = []
@@ -79,7 +106,7 @@ class Pods(Strategy):
                 "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS "
                 f"label is recommended: [{' '.join(problems)}]"
             )
-        return found + podwarnings.warnings(obj.spec, "spec")
+        return found + podwarnings.warnings(obj.spec, obj.metadata)
 
     def grace(self, obj: Any, asked: int | None) -> int:
         pod: core_v1.Pod = obj

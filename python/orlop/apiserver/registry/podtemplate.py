@@ -1,86 +1,67 @@
-"""What workloads share: a selector and a pod template."""
+"""What workloads share: a pod template that fits its selector."""
 
 from orlop.api import selectors
-from orlop.api.errors import FieldError, invalid_value, not_supported
+from orlop.api.errors import FieldError, forbidden_field, invalid_value, not_supported
 from orlop.api.types import core_v1, meta_v1
-from orlop.apiserver.registry import meta, podvalidation
+from orlop.apiserver.registry import meta, podannotations, podvalidation
+from orlop.apiserver.registry.labelselectors import validate_selector
+
+__all__ = [
+    "is_empty",
+    "is_unreadable",
+    "validate_running",
+    "validate_selected",
+    "validate_selector",
+    "validate_template",
+]
 
 
-def validate_selector(selector: meta_v1.LabelSelector, path: str) -> list[FieldError]:
-    """What is wrong with a label selector: metav1's ValidateLabelSelector."""
-    errors = meta.validate_labels(selector.match_labels, f"{path}.matchLabels")
-    for i, expression in enumerate(selector.match_expressions):
-        where = f"{path}.matchExpressions[{i}]"
-        if expression.operator in ("In", "NotIn"):
-            if not expression.values:
-                errors.append(
-                    FieldError(
-                        "FieldValueRequired",
-                        f"{where}.values",
-                        None,
-                        "must be specified when `operator` is 'In' or 'NotIn'",
-                    )
-                )
-        elif expression.operator in ("Exists", "DoesNotExist"):
-            if expression.values:
-                errors.append(
-                    FieldError(
-                        "FieldValueForbidden",
-                        f"{where}.values",
-                        None,
-                        "may not be specified when `operator` is 'Exists' or 'DoesNotExist'",
-                    )
-                )
-        else:
-            errors.append(invalid_value(f"{where}.operator", expression.operator, "not a valid selector operator"))
-        errors += [invalid_value(f"{where}.key", expression.key, m) for m in selectors.key_errors(expression.key)]
-        for j, value in enumerate(expression.values):
-            errors += [invalid_value(f"{where}.values[{j}]", value, m) for m in selectors.value_errors(value)]
+def validate_template(template: core_v1.PodTemplateSpec, path: str) -> list[FieldError]:
+    """What is wrong with a template wherever it stands: ValidatePodTemplateSpec."""
+    metadata, spec = template.metadata, template.spec
+    # Upstream's path leaves `metadata` out here.
+    errors = meta.validate_labels(metadata.labels, f"{path}.labels")
+    if metadata.annotations:
+        errors += meta.validate_annotations(metadata.annotations, f"{path}.annotations")
+        errors += podannotations.validate(metadata.annotations, spec, f"{path}.annotations")
+    errors += podvalidation.validate_spec(spec, f"{path}.spec")
+    errors += podannotations.validate_match(metadata, spec, f"{path}.spec")
+    if spec.ephemeral_containers:
+        words = "ephemeral containers not allowed in pod template"
+        errors.append(forbidden_field(f"{path}.spec.ephemeralContainers", words))
     return errors
 
 
-def validate_template(
-    template: core_v1.PodTemplateSpec,
-    selector: meta_v1.LabelSelector | None,
-    path: str,
-    *,
-    owner: str = "ReplicaSet",
-) -> list[FieldError]:
-    """What is wrong with the template of a workload that runs for ever: its labels, its pod, its restart policy."""
+def validate_running(template: core_v1.PodTemplateSpec, path: str, owner: str) -> list[FieldError]:
+    """What a template of pods that run for ever may not say. `owner` is the kind that messages name."""
     errors: list[FieldError] = []
-    if selector is not None:
-        try:
-            if not selectors.from_struct(selector).matches(template.metadata.labels):
-                errors.append(_no_match(template.metadata.labels, path))
-        except ValueError:
-            pass
-    else:
-        errors.append(_no_match(template.metadata.labels, path))
-    errors += meta.validate_labels(template.metadata.labels, f"{path}.metadata.labels")
-    errors += meta.validate_annotations(template.metadata.annotations, f"{path}.metadata.annotations")
-    errors += podvalidation.validate_spec(template.spec, f"{path}.spec", template.metadata)
-    if template.spec.ephemeral_containers:
-        errors.append(
-            FieldError(
-                "FieldValueForbidden",
-                f"{path}.spec.ephemeralContainers",
-                None,
-                "ephemeral containers not allowed in pod template",
-            )
-        )
     if template.spec.restart_policy != "Always":
         errors.append(not_supported(f"{path}.spec.restartPolicy", template.spec.restart_policy, ["Always"]))
     if template.spec.active_deadline_seconds is not None:
-        errors.append(
-            FieldError(
-                "FieldValueForbidden",
-                f"{path}.spec.activeDeadlineSeconds",
-                None,
-                f"activeDeadlineSeconds in {owner} is not Supported",
-            )
-        )
+        words = f"activeDeadlineSeconds in {owner} is not Supported"
+        errors.append(forbidden_field(f"{path}.spec.activeDeadlineSeconds", words))
     return errors
 
 
-def _no_match(labels: dict[str, str], path: str) -> FieldError:
-    return invalid_value(f"{path}.metadata.labels", labels, "`selector` does not match template `labels`")
+def validate_selected(
+    template: core_v1.PodTemplateSpec, selector: meta_v1.LabelSelector | None, path: str
+) -> list[FieldError]:
+    """Whether the selector finds the pods that the template makes. None finds nothing; one that cannot be read is told
+    of by itself."""
+    labels = template.metadata.labels
+    if selector is not None:
+        if is_empty(selector) or is_unreadable(selector):
+            return []
+        if selectors.from_struct(selector).matches(labels):
+            return []
+    return [invalid_value(f"{path}.metadata.labels", labels, "`selector` does not match template `labels`")]
+
+
+def is_empty(selector: meta_v1.LabelSelector) -> bool:
+    """Whether it says nothing, and so selects everything."""
+    return not selector.match_labels and not selector.match_expressions
+
+
+def is_unreadable(selector: meta_v1.LabelSelector) -> bool:
+    """Whether it is no selector at all: what stands in it is wrong, or does not fit its operator."""
+    return bool(validate_selector(selector, ""))

@@ -1,48 +1,62 @@
 """Rules of probes and lifecycle hooks: what is done to a container, when, and how often."""
 
-from collections.abc import Sequence
-
 from orlop.api.errors import FieldError, forbidden_field, invalid_value, required
 from orlop.api.types import core_v1
 from orlop.apiserver.registry import names
+from orlop.apiserver.registry.common import NOT_NEGATIVE, POSITIVE
 from orlop.apiserver.registry.resources import unsupported
+
+SCHEMES = ("HTTP", "HTTPS")
+ONE_HANDLER = "may not specify more than 1 handler type"
 
 
 def validate(container: core_v1.Container, path: str) -> list[FieldError]:
     """What is wrong with a container's three probes."""
     errors: list[FieldError] = []
-    for json, probe in (
-        ("livenessProbe", container.liveness_probe),
-        ("readinessProbe", container.readiness_probe),
-        ("startupProbe", container.startup_probe),
-    ):
-        if probe is None:
-            continue
-        where = f"{path}.{json}"
+    probe = container.liveness_probe
+    if probe is not None:
+        errors += _probe(probe, f"{path}.livenessProbe")
+        errors += _once(probe, f"{path}.livenessProbe")
+    probe = container.readiness_probe
+    if probe is not None:
+        where = f"{path}.readinessProbe"
         errors += _probe(probe, where)
-        if json != "readinessProbe" and probe.success_threshold != 1:
-            errors.append(invalid_value(f"{where}.successThreshold", probe.success_threshold, "must be 1"))
-        if json == "readinessProbe" and probe.termination_grace_period_seconds is not None:
-            errors.append(
-                invalid_value(
-                    f"{where}.terminationGracePeriodSeconds",
-                    probe.termination_grace_period_seconds,
-                    "must not be set for readinessProbes",
-                )
-            )
+        grace = probe.termination_grace_period_seconds
+        if grace is not None:
+            words = "must not be set for readinessProbes"
+            errors.append(invalid_value(f"{where}.terminationGracePeriodSeconds", grace, words))
+    probe = container.startup_probe
+    if probe is not None:
+        errors += _probe(probe, f"{path}.startupProbe")
+        errors += _once(probe, f"{path}.startupProbe")
     return errors
 
 
+def _once(probe: core_v1.Probe, path: str) -> list[FieldError]:
+    if probe.success_threshold == 1:
+        return []
+    return [invalid_value(f"{path}.successThreshold", probe.success_threshold, "must be 1")]
+
+
 def _probe(probe: core_v1.Probe, path: str) -> list[FieldError]:
-    errors = _handler(
-        [
-            ("exec", probe.exec),
-            ("httpGet", probe.http_get),
-            ("tcpSocket", probe.tcp_socket),
-            ("grpc", probe.grpc),
-        ],
-        path,
-    )
+    errors: list[FieldError] = []
+    given = 0
+    if probe.exec is not None:
+        given += 1
+        errors += _exec(probe.exec, f"{path}.exec")
+    if probe.http_get is not None:
+        given += 1
+        errors += _http(probe.http_get, f"{path}.httpGet") if given == 1 else _again(f"{path}.httpGet")
+    if probe.tcp_socket is not None:
+        given += 1
+        where = f"{path}.tcpSocket"
+        errors += port_number_or_name(probe.tcp_socket.port, f"{where}.port") if given == 1 else _again(where)
+    if probe.grpc is not None:
+        given += 1
+        where = f"{path}.grpc"
+        errors += port_number_or_name(probe.grpc.port, f"{where}.port") if given == 1 else _again(where)
+    if not given:
+        errors.append(required(path, "must specify a handler type"))
     for json, value in (
         ("initialDelaySeconds", probe.initial_delay_seconds),
         ("timeoutSeconds", probe.timeout_seconds),
@@ -51,30 +65,19 @@ def _probe(probe: core_v1.Probe, path: str) -> list[FieldError]:
         ("failureThreshold", probe.failure_threshold),
     ):
         if value < 0:
-            errors.append(invalid_value(f"{path}.{json}", value, "must be greater than or equal to 0"))
+            errors.append(invalid_value(f"{path}.{json}", value, NOT_NEGATIVE))
     grace = probe.termination_grace_period_seconds
     if grace is not None and grace <= 0:
-        errors.append(invalid_value(f"{path}.terminationGracePeriodSeconds", grace, "must be greater than 0"))
+        errors.append(invalid_value(f"{path}.terminationGracePeriodSeconds", grace, POSITIVE))
     return errors
 
 
-def _handler(actions: Sequence[tuple[str, object]], path: str) -> list[FieldError]:
-    errors: list[FieldError] = []
-    given = [(json, action) for json, action in actions if action is not None]
-    for i, (json, action) in enumerate(given):
-        where = f"{path}.{json}"
-        if i:
-            errors.append(forbidden_field(where, "may not specify more than 1 handler type"))
-        elif isinstance(action, core_v1.ExecAction):
-            if not action.command:
-                errors.append(required(f"{where}.command"))
-        elif isinstance(action, core_v1.HTTPGetAction):
-            errors += _http(action, where)
-        elif isinstance(action, core_v1.TCPSocketAction | core_v1.GRPCAction):
-            errors += port_number_or_name(action.port, f"{where}.port")
-    if not given:
-        errors.append(required(path, "must specify a handler type"))
-    return errors
+def _again(path: str) -> list[FieldError]:
+    return [forbidden_field(path, ONE_HANDLER)]
+
+
+def _exec(action: core_v1.ExecAction, path: str) -> list[FieldError]:
+    return [] if action.command else [required(f"{path}.command")]
 
 
 def port_number_or_name(port: int | str, path: str) -> list[FieldError]:
@@ -84,34 +87,48 @@ def port_number_or_name(port: int | str, path: str) -> list[FieldError]:
 
 
 def _http(action: core_v1.HTTPGetAction, path: str) -> list[FieldError]:
-    errors: list[FieldError] = []
-    if not action.path:
-        errors.append(required(f"{path}.path"))
+    errors = [] if action.path else [required(f"{path}.path")]
     errors += port_number_or_name(action.port, f"{path}.port")
-    if action.scheme not in ("HTTP", "HTTPS"):
-        errors.append(unsupported(f"{path}.scheme", action.scheme, ("HTTP", "HTTPS")))
+    if action.scheme not in SCHEMES:
+        errors.append(unsupported(f"{path}.scheme", action.scheme, SCHEMES))
     for header in action.http_headers:
         errors += [invalid_value(f"{path}.httpHeaders", header.name, m) for m in names.http_header(header.name)]
     return errors
 
 
-def validate_lifecycle(lifecycle: core_v1.Lifecycle | None, path: str, grace: int | None) -> list[FieldError]:
+def validate_lifecycle(lifecycle: core_v1.Lifecycle, path: str, grace: int | None) -> list[FieldError]:
     """What is wrong with a container's hooks. `grace` is the pod's termination grace period."""
-    if lifecycle is None:
-        return []
     errors: list[FieldError] = []
-    for json, hook in (("postStart", lifecycle.post_start), ("preStop", lifecycle.pre_stop)):
-        if hook is None:
-            continue
-        where = f"{path}.{json}"
-        errors += _handler(
-            [("exec", hook.exec), ("httpGet", hook.http_get), ("tcpSocket", hook.tcp_socket), ("sleep", hook.sleep)],
-            where,
-        )
-        if hook.sleep is not None and grace is not None and not 0 <= hook.sleep.seconds <= grace:
-            why = (
-                f"must be non-negative and less than terminationGracePeriodSeconds ({grace}). Additional details: "
-                "https://kubernetes.io/docs/concepts/containers/container-lifecycle-hooks/"
-            )
-            errors.append(invalid_value(where, hook.sleep.seconds, why))
+    if lifecycle.post_start is not None:
+        errors += _hook(lifecycle.post_start, f"{path}.postStart", grace)
+    if lifecycle.pre_stop is not None:
+        errors += _hook(lifecycle.pre_stop, f"{path}.preStop", grace)
     return errors
+
+
+def _hook(hook: core_v1.LifecycleHandler, path: str, grace: int | None) -> list[FieldError]:
+    errors: list[FieldError] = []
+    given = 0
+    if hook.exec is not None:
+        given += 1
+        errors += _exec(hook.exec, f"{path}.exec")
+    if hook.http_get is not None:
+        given += 1
+        errors += _http(hook.http_get, f"{path}.httpGet") if given == 1 else _again(f"{path}.httpGet")
+    if hook.tcp_socket is not None:
+        given += 1
+        where = f"{path}.tcpSocket"
+        errors += port_number_or_name(hook.tcp_socket.port, f"{where}.port") if given == 1 else _again(where)
+    if hook.sleep is not None:
+        given += 1
+        errors += _sleep(hook.sleep.seconds, f"{path}.sleep", grace) if given == 1 else _again(f"{path}.sleep")
+    if not given:
+        errors.append(required(path, "must specify a handler type"))
+    return errors
+
+
+def _sleep(seconds: int, path: str, grace: int | None) -> list[FieldError]:
+    if grace is None or 0 <= seconds <= grace:
+        return []
+    words = f"must be non-negative and less than terminationGracePeriodSeconds ({grace})"
+    return [invalid_value(path, seconds, words)]

@@ -1,10 +1,11 @@
 """Rules of ReplicationControllers and PodTemplates: pkg/apis/core/validation, pkg/registry/core."""
 
-from orlop.api.errors import FieldError, invalid_value, required
+from orlop.api.errors import FieldError, required
 from orlop.api.types import core_v1, meta_v1
-from orlop.apiserver.registry import meta, poddefaults, podtemplate, podvalidation, podwarnings
+from orlop.apiserver.registry import poddefaults, podfields, podtemplate, podwarnings
 from orlop.apiserver.registry.common import not_negative
 from orlop.apiserver.registry.strategy import Strategy
+from orlop.apiserver.registry.workloads import replica_status
 
 
 class ReplicationControllers(Strategy):
@@ -25,47 +26,40 @@ class ReplicationControllers(Strategy):
         if spec.replicas is None:
             spec.replicas = 1
 
+    def prepare_create(self, obj: core_v1.ReplicationController) -> None:
+        if obj.spec.template is not None:
+            podfields.drop(obj.spec.template.spec)
+
+    def prepare_update(self, new: core_v1.ReplicationController, old: core_v1.ReplicationController) -> None:
+        if new.spec.template is not None:
+            podfields.drop(new.spec.template.spec, old.spec.template.spec if old.spec.template is not None else None)
+
     def validate(self, obj: core_v1.ReplicationController) -> list[FieldError]:
         spec = obj.spec
         errors = not_negative(spec.min_ready_seconds, "spec.minReadySeconds")
         if not spec.selector:
             errors.append(required("spec.selector"))
         errors += not_negative(spec.replicas, "spec.replicas")
-        if spec.template is None:
-            return [*errors, required("spec.template")]
-        selector = meta_v1.LabelSelector(match_labels=spec.selector)
-        return errors + podtemplate.validate_template(
-            spec.template, selector, "spec.template", owner="ReplicationController"
-        )
+        template, path = spec.template, "spec.template"
+        if template is None:
+            return [*errors, required(path)]
+        if spec.selector:
+            selector = meta_v1.LabelSelector(match_labels=spec.selector)
+            errors += podtemplate.validate_selected(template, selector, path)
+        errors += podtemplate.validate_template(template, path)
+        return errors + podtemplate.validate_running(template, path, "ReplicationController")
 
     def validate_status(
         self, new: core_v1.ReplicationController, old: core_v1.ReplicationController
     ) -> list[FieldError]:
-        status = new.status
-        errors: list[FieldError] = []
-        counts = {
-            "replicas": status.replicas,
-            "fullyLabeledReplicas": status.fully_labeled_replicas,
-            "readyReplicas": status.ready_replicas,
-            "availableReplicas": status.available_replicas,
-            "observedGeneration": status.observed_generation,
-        }
-        for name, value in counts.items():
-            errors += not_negative(value, f"status.{name}")
-        for name in ("fullyLabeledReplicas", "readyReplicas", "availableReplicas"):
-            if counts[name] > status.replicas:
-                errors.append(invalid_value(f"status.{name}", counts[name], "cannot be greater than status.replicas"))
-        if status.available_replicas > status.ready_replicas:
-            errors.append(
-                invalid_value(
-                    "status.availableReplicas", status.available_replicas, "cannot be greater than readyReplicas"
-                )
-            )
-        return errors
+        return replica_status(new.status)
 
     def warnings(self, obj: core_v1.ReplicationController) -> list[str]:
         template = obj.spec.template
-        return [] if template is None else podwarnings.warnings(template.spec, "spec.template.spec")
+        if template is None:
+            return []
+        found = podwarnings.owner_name(obj.metadata)
+        return found + podwarnings.warnings(template.spec, template.metadata, "spec.template.")
 
 
 class PodTemplates(Strategy):
@@ -79,11 +73,14 @@ class PodTemplates(Strategy):
     def default(self, obj: core_v1.PodTemplate) -> None:
         poddefaults.pod_spec(obj.template.spec)
 
+    def prepare_create(self, obj: core_v1.PodTemplate) -> None:
+        podfields.drop(obj.template.spec)
+
+    def prepare_update(self, new: core_v1.PodTemplate, old: core_v1.PodTemplate) -> None:
+        podfields.drop(new.template.spec, old.template.spec)
+
     def validate(self, obj: core_v1.PodTemplate) -> list[FieldError]:
-        template = obj.template
-        errors = meta.validate_labels(template.metadata.labels, "template.metadata.labels")
-        errors += meta.validate_annotations(template.metadata.annotations, "template.metadata.annotations")
-        return errors + podvalidation.validate_spec(template.spec, "template.spec", template.metadata)
+        return podtemplate.validate_template(obj.template, "template")
 
     def warnings(self, obj: core_v1.PodTemplate) -> list[str]:
-        return podwarnings.warnings(obj.template.spec, "template.spec")
+        return podwarnings.warnings(obj.template.spec, obj.template.metadata, "template.")

@@ -1,11 +1,12 @@
 """Names and amounts of resources: cpu, memory, hugepages-2Mi, example.com/gpu."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from orlop.api import selectors
-from orlop.api.errors import FieldError, invalid_value, required
+from orlop.api.errors import FieldError, duplicate, forbidden_field, invalid_value, required
 from orlop.api.quantity import parse
 from orlop.api.types import core_v1
+from orlop.apiserver.registry import names
 
 STANDARD = frozenset(
     {
@@ -32,7 +33,19 @@ STANDARD = frozenset(
     }
 )
 CONTAINER = frozenset({"cpu", "memory", "ephemeral-storage"})
-WHOLE = frozenset({"pods", "services", "replicationcontrollers", "resourcequotas", "secrets", "configmaps"})
+WHOLE = frozenset(
+    {
+        "pods",
+        "services",
+        "replicationcontrollers",
+        "resourcequotas",
+        "secrets",
+        "configmaps",
+        "persistentvolumeclaims",
+        "services.nodeports",
+        "services.loadbalancers",
+    }
+)
 """Counted in whole numbers, as extended resources are."""
 HUGE_PAGES = "hugepages-"
 
@@ -48,12 +61,13 @@ def validate_name(name: str, path: str) -> list[FieldError]:
     problems = [invalid_value(path, name, m) for m in selectors.key_errors(name)]
     if problems:
         return problems
-    if "/" not in name and name not in STANDARD and not name.startswith(HUGE_PAGES):
+    if "/" not in name and name not in STANDARD and not name.startswith((HUGE_PAGES, f"requests.{HUGE_PAGES}")):
         return [invalid_value(path, name, "must be a standard resource type or fully qualified")]
     return []
 
 
-def _container_name(name: str, path: str) -> list[FieldError]:
+def validate_container_name(name: str, path: str) -> list[FieldError]:
+    """A resource's name in a container."""
     errors = validate_name(name, path)
     if "/" not in name:
         if name not in CONTAINER and not name.startswith(HUGE_PAGES):
@@ -68,17 +82,18 @@ def _native(name: str) -> bool:
 
 
 def _extended(name: str) -> bool:
-    return "/" in name and "kubernetes.io/" not in name and not name.startswith("requests.")
+    if "/" not in name or "kubernetes.io/" in name or name.startswith("requests."):
+        return False
+    return not selectors.key_errors(f"requests.{name}")
 
 
 def validate_amount(name: str, value: str, path: str) -> list[FieldError]:
     """A resource's amount: not negative, whole where it is counted."""
     amount = parse(value)
-    if amount < 0:
-        return [invalid_value(path, value, "must be greater than or equal to 0")]
+    errors = [invalid_value(path, value, "must be greater than or equal to 0")] if amount < 0 else []
     if (name in WHOLE or _extended(name)) and amount != amount.to_integral_value():
-        return [invalid_value(path, value, "must be an integer")]
-    return []
+        errors.append(invalid_value(path, value, "must be an integer"))
+    return errors
 
 
 def overcommits(name: str) -> bool:
@@ -86,46 +101,93 @@ def overcommits(name: str) -> bool:
     return _native(name) and not name.startswith(HUGE_PAGES)
 
 
-def validate_requirements(resources: core_v1.ResourceRequirements, path: str) -> list[FieldError]:
-    """What is wrong with a container's requests and limits."""
+def validate_requirements(
+    amounts: core_v1.ResourceRequirements,
+    path: str,
+    claims: Sequence[core_v1.PodResourceClaim] = (),
+    name_rule: Callable[[str, str], list[FieldError]] | None = None,
+) -> list[FieldError]:
+    """What is wrong with requests and limits. `claims` are the pod's, which a container's must be among; `name_rule`
+    says what is wrong with a resource's name at a path, by default for a container's."""
     errors: list[FieldError] = []
-    limits, requests = resources.limits, resources.requests
-    errors += _amounts(limits, f"{path}.limits")
+    limits, requests = amounts.limits, amounts.requests
+    name_rule = name_rule or validate_container_name
+    huge = False
     for name in sorted(limits):
-        if name.startswith(HUGE_PAGES) and name not in requests:
-            errors.append(required(f"{path}.requests", f"Limit must be set for non overcommitable resource: {name}"))
-    for name, value in sorted(requests.items()):
-        where = f"{path}.requests[{name}]"
-        errors += _container_name(name, where) + validate_amount(name, value, where)
-        if name in limits:
-            if parse(value) > parse(limits[name]):
-                errors.append(
-                    invalid_value(
-                        f"{path}.requests", value, f"must be less than or equal to {name} limit of {limits[name]}"
-                    )
-                )
-            elif not overcommits(name) and parse(value) != parse(limits[name]):
-                errors.append(
-                    invalid_value(f"{path}.requests", value, f"must be equal to {name} limit of {limits[name]}")
-                )
-        elif not overcommits(name):
-            errors.append(required(f"{path}.limits", f"Limit must be set for non overcommitable resources: {name}"))
-    if (
-        any(n.startswith(HUGE_PAGES) for n in limits)
-        and "cpu" not in {*limits, *requests}
-        and "memory"
-        not in {
-            *limits,
-            *requests,
-        }
-    ):
-        errors.append(FieldError("FieldValueForbidden", path, None, "HugePages require cpu or memory"))
+        value = limits[name]
+        if name not in _PLAIN or value[:1] == "-":
+            where = f"{path}.limits[{name}]"
+            errors += name_rule(name, where) + validate_amount(name, value, where)
+            if name.startswith(HUGE_PAGES):
+                huge = True
+                errors += _whole_pages(name, value, where)
+    for name in sorted(requests):
+        value = requests[name]
+        if name not in _PLAIN or value[:1] == "-":
+            where = f"{path}.requests[{name}]"
+            errors += name_rule(name, where) + validate_amount(name, value, where)
+        limit = limits.get(name)
+        if limit is None:
+            if name not in _PLAIN and not overcommits(name):
+                errors.append(required(f"{path}.limits", "Limit must be set for non overcommitable resources"))
+        elif limit != value:
+            errors += _against_limit(name, value, limit, f"{path}.requests")
+        if name.startswith(HUGE_PAGES):
+            huge = True
+            errors += _whole_pages(name, value, f"{path}.requests[{name}]")
+    if huge and not {"cpu", "memory"} & {*limits, *requests}:
+        errors.append(forbidden_field(path, "HugePages require cpu or memory"))
+    if amounts.claims:
+        errors += _claims(amounts.claims, [c.name for c in claims if c.name], f"{path}.claims")
     return errors
 
 
-def _amounts(amounts: Mapping[str, str], path: str) -> list[FieldError]:
+_PLAIN = frozenset({"cpu", "memory", "ephemeral-storage"})
+"""Names that are right everywhere and need no look: amounts of them are wrong only when they are negative."""
+
+
+def _against_limit(name: str, value: str, limit: str, path: str) -> list[FieldError]:
+    asked, most = parse(value), parse(limit)
+    if asked != most and not overcommits(name):
+        return [invalid_value(path, value, f"must be equal to {name} limit of {limit}")]
+    if asked > most:
+        return [invalid_value(path, value, f"must be less than or equal to {name} limit of {limit}")]
+    return []
+
+
+def _whole_pages(name: str, value: str, path: str) -> list[FieldError]:
+    try:
+        size = parse(name.removeprefix(HUGE_PAGES))
+    except ValueError:
+        size = parse("0")
+    if size > 0 and size == size.to_integral_value() and parse(value) % size == 0:
+        return []
+    return [invalid_value(path, value, f"{value} is not positive integer multiple of {name}")]
+
+
+def _claims(claims: Sequence[core_v1.ResourceClaim], known: list[str], path: str) -> list[FieldError]:
+    """Devices that a container uses: of the pod's claims, each or one request of it once."""
     errors: list[FieldError] = []
-    for name, value in sorted(amounts.items()):
-        where = f"{path}[{name}]"
-        errors += _container_name(name, where) + validate_amount(name, value, where)
+    used: set[str] = set()
+    for i, claim in enumerate(claims):
+        where, name = f"{path}[{i}]", claim.name
+        if not name:
+            errors.append(required(where))
+            continue
+        if name in used:
+            errors.append(duplicate(where, name))
+        else:
+            key = name
+            if claim.request:
+                key = f"{name}/{claim.request}"
+                errors += [invalid_value(f"{where}.request", claim.request, m) for m in names.label(claim.request)]
+            if key in used:
+                errors.append(duplicate(where, key))
+            elif not claim.request:
+                errors += [duplicate(where, name) for other in sorted(used) if other.partition("/")[0] == name]
+            used.add(key)
+        if name not in known:
+            listed = f": {', '.join(sorted(set(known)))}" if known else " which is empty"
+            words = f"must be one of the names in pod.spec.resourceClaims{listed}"
+            errors.append(FieldError("FieldValueNotFound", where, name, words))
     return errors

@@ -3,13 +3,16 @@
 from msgspec.structs import replace
 
 from orlop.api.errors import FieldError, forbidden_field, invalid_value, required
-from orlop.api.types import apps_v1
-from orlop.apiserver.registry import claims, poddefaults, podtemplate, podwarnings
-from orlop.apiserver.registry.common import at_most_100, int_or_percent, is_zero, not_negative, one_of
+from orlop.api.types import apps_v1, core_v1
+from orlop.apiserver.registry import claims, meta, names, poddefaults, podfields, podtemplate, podwarnings
+from orlop.apiserver.registry.common import at_most_100, int_or_percent, is_zero, not_negative, subdomain
+from orlop.apiserver.registry.goforms import go_form
+from orlop.apiserver.registry.resources import unsupported
 from orlop.apiserver.registry.strategy import Strategy
+from orlop.apiserver.registry.workloads import not_decremented
 
 HISTORY = 10
-RETENTION = ("Delete", "Retain")
+RETENTION = ("Retain", "Delete")
 MUTABLE = (
     "replicas",
     "ordinals",
@@ -29,6 +32,10 @@ class StatefulSets(Strategy):
     """Pods with identities, claims of their own, and an order."""
 
     generation = True
+
+    def name_rule(self, name: str) -> list[str]:
+        # The pods' host names begin with it.
+        return names.label(name)
 
     def default(self, obj: apps_v1.StatefulSet) -> None:
         spec = obj.spec
@@ -57,37 +64,20 @@ class StatefulSets(Strategy):
         if spec.revision_history_limit is None:
             spec.revision_history_limit = HISTORY
 
+    def prepare_create(self, obj: apps_v1.StatefulSet) -> None:
+        podfields.drop(obj.spec.template.spec)
+
+    def prepare_update(self, new: apps_v1.StatefulSet, old: apps_v1.StatefulSet) -> None:
+        podfields.drop(new.spec.template.spec, old.spec.template.spec)
+
     def validate(self, obj: apps_v1.StatefulSet) -> list[FieldError]:
-        spec = obj.spec
-        errors: list[FieldError] = []
-        policy = spec.pod_management_policy
-        if not policy:
-            errors.append(required("spec.podManagementPolicy"))
-        elif policy not in ("OrderedReady", "Parallel"):
-            errors.append(invalid_value("spec.podManagementPolicy", policy, "must be 'OrderedReady' or 'Parallel'"))
-        errors += _update_strategy(spec.update_strategy)
-        retention = spec.persistent_volume_claim_retention_policy
-        if retention is not None:
-            path = "spec.persistentVolumeClaimRetentionPolicy"
-            errors += one_of(retention.when_deleted, RETENTION, f"{path}.whenDeleted")
-            errors += one_of(retention.when_scaled, RETENTION, f"{path}.whenScaled")
-        errors += not_negative(spec.replicas, "spec.replicas")
-        errors += not_negative(spec.min_ready_seconds, "spec.minReadySeconds")
-        if spec.ordinals is not None:
-            errors += not_negative(spec.ordinals.start, "spec.ordinals.start")
-        if spec.selector is None:
-            errors.append(required("spec.selector"))
-        else:
-            errors += podtemplate.validate_selector(spec.selector, "spec.selector")
-            if not spec.selector.match_labels and not spec.selector.match_expressions:
-                errors.append(
-                    invalid_value("spec.selector", spec.selector, "empty selector is invalid for statefulset")
-                )
-        errors += podtemplate.validate_template(spec.template, spec.selector, "spec.template", owner="StatefulSet")
-        return errors + not_negative(spec.revision_history_limit, "spec.revisionHistoryLimit")
+        errors = _spec(obj.spec)
+        if obj.spec.service_name:
+            errors += subdomain(obj.spec.service_name, "spec.serviceName")
+        return errors
 
     def validate_update(self, new: apps_v1.StatefulSet, old: apps_v1.StatefulSet) -> list[FieldError]:
-        errors = self.validate(new)
+        errors = _spec(new.spec)
         kept = replace(new.spec, **{name: getattr(old.spec, name) for name in MUTABLE})
         if kept != old.spec:
             errors.append(forbidden_field("spec", ONLY))
@@ -114,13 +104,70 @@ class StatefulSets(Strategy):
         if status.available_replicas > status.ready_replicas:
             words = "cannot be greater than status.readyReplicas"
             errors.append(invalid_value("status.availableReplicas", status.available_replicas, words))
-        return errors
+        return errors + not_decremented(status.collision_count, old.status.collision_count)
 
     def warnings(self, obj: apps_v1.StatefulSet) -> list[str]:
-        found = podwarnings.warnings(obj.spec.template.spec, "spec.template.spec")
+        template = obj.spec.template
+        found = podwarnings.warnings(template.spec, template.metadata, "spec.template.")
         if obj.spec.revision_history_limit is not None and obj.spec.revision_history_limit < 0:
             found.append("spec.revisionHistoryLimit: a negative value retains all historical revisions")
         return found
+
+
+def _spec(spec: apps_v1.StatefulSetSpec) -> list[FieldError]:
+    errors: list[FieldError] = []
+    policy = spec.pod_management_policy
+    if not policy:
+        errors.append(required("spec.podManagementPolicy"))
+    elif policy not in ("OrderedReady", "Parallel"):
+        errors.append(invalid_value("spec.podManagementPolicy", policy, "must be 'OrderedReady' or 'Parallel'"))
+    errors += _update_strategy(spec.update_strategy)
+    if (retention := spec.persistent_volume_claim_retention_policy) is not None:
+        path = "spec.persistentVolumeClaimRetentionPolicy"
+        for name, value in (("whenDeleted", retention.when_deleted), ("whenScaled", retention.when_scaled)):
+            if value not in RETENTION:
+                errors.append(unsupported(f"{path}.{name}", value, RETENTION))
+    errors += not_negative(spec.replicas, "spec.replicas")
+    errors += not_negative(spec.min_ready_seconds, "spec.minReadySeconds")
+    if spec.ordinals is not None:
+        errors += not_negative(spec.ordinals.start, "spec.ordinals.start")
+    return errors + _template(spec)
+
+
+def _template(spec: apps_v1.StatefulSetSpec) -> list[FieldError]:
+    template, selector, path = spec.template, spec.selector, "spec.template"
+    errors: list[FieldError] = []
+    if selector is None:
+        errors.append(required("spec.selector"))
+    else:
+        errors += podtemplate.validate_selector(selector, "spec.selector")
+        if podtemplate.is_empty(selector):
+            errors.append(invalid_value("spec.selector", selector, "empty selector is invalid for statefulset"))
+    if selector is not None and podtemplate.is_unreadable(selector):
+        errors.append(invalid_value("spec.selector", selector, ""))
+    else:
+        errors += podtemplate.validate_selected(template, selector, path)
+        errors += podtemplate.validate_template(_with_claims(spec), path)
+    errors += podtemplate.validate_running(template, path, "StatefulSet")
+    for i, claim in enumerate(spec.volume_claim_templates):
+        where = f"spec.volumeClaimTemplates[{i}]"
+        errors += meta.validate_labels(claim.metadata.labels, f"{where}.metadata.labels")
+        errors += meta.validate_annotations(claim.metadata.annotations, f"{where}.metadata.annotations")
+        errors += claims.validate_spec(claim.spec, f"{where}.spec")
+    return errors
+
+
+def _with_claims(spec: apps_v1.StatefulSetSpec) -> core_v1.PodTemplateSpec:
+    """The template with the volumes that each pod gets besides: one for each claim, instead of one so named."""
+    template = spec.template
+    if not spec.volume_claim_templates:
+        return template
+    claimed = [claim.metadata.name for claim in spec.volume_claim_templates]
+    own = [volume for volume in template.spec.volumes if volume.name not in claimed]
+    for name in claimed:
+        source = core_v1.PersistentVolumeClaimVolumeSource(claim_name=name)
+        own.append(core_v1.Volume(name=name, persistent_volume_claim=source))
+    return replace(template, spec=replace(template.spec, volumes=own))
 
 
 def _update_strategy(strategy: apps_v1.StatefulSetUpdateStrategy) -> list[FieldError]:
@@ -131,9 +178,10 @@ def _update_strategy(strategy: apps_v1.StatefulSetUpdateStrategy) -> list[FieldE
     if strategy.type == "OnDelete":
         if rolling is None:
             return []
-        return [invalid_value(f"{path}.rollingUpdate", rolling, "only allowed for updateStrategy 'RollingUpdate'")]
+        shown = go_form(rolling)
+        return [invalid_value(f"{path}.rollingUpdate", shown, "only allowed for updateStrategy 'RollingUpdate'")]
     if strategy.type != "RollingUpdate":
-        return [invalid_value(path, strategy, "must be 'RollingUpdate' or 'OnDelete'")]
+        return [invalid_value(path, go_form(strategy), "must be 'RollingUpdate' or 'OnDelete'")]
     if rolling is None:
         return []
     errors = not_negative(rolling.partition, f"{path}.rollingUpdate.partition")

@@ -1,14 +1,17 @@
 """Rules of Deployments, ReplicaSets and ControllerRevisions: pkg/apis/apps and pkg/registry/apps."""
 
-from orlop.api.errors import IMMUTABLE, FieldError, forbidden_field, invalid_value, required
-from orlop.api.types import apps_v1
-from orlop.apiserver.registry import poddefaults, podtemplate, podwarnings
-from orlop.apiserver.registry.common import int_or_percent, is_zero, not_negative, percentage
+from orlop.api.errors import FieldError, forbidden_field, invalid_value, required
+from orlop.api.types import apps_v1, core_v1, meta_v1
+from orlop.apiserver.registry import poddefaults, podfields, podtemplate, podwarnings
+from orlop.apiserver.registry.common import at_most_100, immutable, int_or_percent, is_zero, not_negative
+from orlop.apiserver.registry.resources import unsupported
 from orlop.apiserver.registry.strategy import Strategy
 
 HISTORY = 10
 PROGRESS_SECONDS = 600
 QUARTER = "25%"
+MORE = "cannot be greater than status.replicas"
+MORE_THAN_READY = "cannot be greater than readyReplicas"
 
 
 class Deployments(Strategy):
@@ -36,43 +39,42 @@ class Deployments(Strategy):
         if spec.progress_deadline_seconds is None:
             spec.progress_deadline_seconds = PROGRESS_SECONDS
 
+    def prepare_create(self, obj: apps_v1.Deployment) -> None:
+        podfields.drop(obj.spec.template.spec)
+
+    def prepare_update(self, new: apps_v1.Deployment, old: apps_v1.Deployment) -> None:
+        podfields.drop(new.spec.template.spec, old.spec.template.spec)
+
     def validate(self, obj: apps_v1.Deployment) -> list[FieldError]:
         spec = obj.spec
         errors = not_negative(spec.replicas, "spec.replicas")
-        if spec.selector is None:
-            errors.append(required("spec.selector"))
-        else:
-            errors += podtemplate.validate_selector(spec.selector, "spec.selector")
-            if not spec.selector.match_labels and not spec.selector.match_expressions:
-                errors.append(invalid_value("spec.selector", spec.selector, "empty selector is invalid for deployment"))
-        errors += podtemplate.validate_template(spec.template, spec.selector, "spec.template")
+        errors += _selector(spec.selector)
+        errors += _template(spec.template, spec.selector)
         errors += _strategy(spec.strategy)
         errors += not_negative(spec.min_ready_seconds, "spec.minReadySeconds")
         errors += not_negative(spec.revision_history_limit, "spec.revisionHistoryLimit")
-        if spec.progress_deadline_seconds is not None:
-            errors += not_negative(spec.progress_deadline_seconds, "spec.progressDeadlineSeconds")
-            if spec.progress_deadline_seconds <= spec.min_ready_seconds:
-                errors.append(
-                    invalid_value(
-                        "spec.progressDeadlineSeconds",
-                        spec.progress_deadline_seconds,
-                        "must be greater than minReadySeconds",
-                    )
-                )
+        deadline = spec.progress_deadline_seconds
+        if deadline is not None:
+            errors += not_negative(deadline, "spec.progressDeadlineSeconds")
+            if deadline <= spec.min_ready_seconds:
+                words = "must be greater than minReadySeconds"
+                errors.append(invalid_value("spec.progressDeadlineSeconds", deadline, words))
         return errors
 
     def warnings(self, obj: apps_v1.Deployment) -> list[str]:
-        return podwarnings.warnings(obj.spec.template.spec, "spec.template.spec")
+        template = obj.spec.template
+        found = podwarnings.owner_name(obj.metadata)
+        return found + podwarnings.warnings(template.spec, template.metadata, "spec.template.")
 
     def validate_update(self, new: apps_v1.Deployment, old: apps_v1.Deployment) -> list[FieldError]:
-        errors = self.validate(new)
-        if new.spec.selector != old.spec.selector:
-            errors.append(invalid_value("spec.selector", new.spec.selector, IMMUTABLE))
-        return errors
+        return self.validate(new) + immutable(new.spec.selector, old.spec.selector, "spec.selector")
 
     def changes_generation(self, new: apps_v1.Deployment, old: apps_v1.Deployment) -> bool:
         # Upstream counts annotations too: a deployment's are copied to its replica sets.
         return new.spec != old.spec or new.metadata.annotations != old.metadata.annotations
+
+    def prepare_status(self, new: apps_v1.Deployment, old: apps_v1.Deployment) -> None:
+        new.metadata.labels = old.metadata.labels
 
     def validate_status(self, new: apps_v1.Deployment, old: apps_v1.Deployment) -> list[FieldError]:
         status = new.status
@@ -83,25 +85,46 @@ class Deployments(Strategy):
             ("readyReplicas", status.ready_replicas),
             ("availableReplicas", status.available_replicas),
             ("unavailableReplicas", status.unavailable_replicas),
+            ("terminatingReplicas", status.terminating_replicas),
             ("collisionCount", status.collision_count),
         ):
             errors += not_negative(value, f"status.{name}")
-        more = "cannot be greater than status.replicas"
-        if status.updated_replicas > status.replicas:
-            errors.append(invalid_value("status.updatedReplicas", status.updated_replicas, more))
-        if status.ready_replicas > status.replicas:
-            errors.append(invalid_value("status.readyReplicas", status.ready_replicas, more))
-        if status.available_replicas > status.replicas:
-            errors.append(invalid_value("status.availableReplicas", status.available_replicas, more))
+        for name, value in (
+            ("updatedReplicas", status.updated_replicas),
+            ("readyReplicas", status.ready_replicas),
+            ("availableReplicas", status.available_replicas),
+        ):
+            if value > status.replicas:
+                errors.append(invalid_value(f"status.{name}", value, MORE))
         if status.available_replicas > status.ready_replicas:
-            errors.append(
-                invalid_value(
-                    "status.availableReplicas", status.available_replicas, "cannot be greater than readyReplicas"
-                )
-            )
-        if (new.status.collision_count or 0) < (old.status.collision_count or 0):
-            errors.append(invalid_value("status.collisionCount", new.status.collision_count, "cannot be decremented"))
-        return errors
+            errors.append(invalid_value("status.availableReplicas", status.available_replicas, MORE_THAN_READY))
+        return errors + not_decremented(status.collision_count, old.status.collision_count)
+
+
+def not_decremented(new: int | None, old: int | None) -> list[FieldError]:
+    """A count of collisions only grows."""
+    if old is None or (new is not None and new >= old):
+        return []
+    return [invalid_value("status.collisionCount", new or 0, "cannot be decremented")]
+
+
+def _selector(selector: meta_v1.LabelSelector | None) -> list[FieldError]:
+    if selector is None:
+        return [required("spec.selector")]
+    errors = podtemplate.validate_selector(selector, "spec.selector")
+    if podtemplate.is_empty(selector):
+        # Upstream says so of ReplicaSets too.
+        errors.append(invalid_value("spec.selector", selector, "empty selector is invalid for deployment"))
+    return errors
+
+
+def _template(template: core_v1.PodTemplateSpec, selector: meta_v1.LabelSelector | None) -> list[FieldError]:
+    path = "spec.template"
+    errors = podtemplate.validate_selected(template, selector, path)
+    if selector is not None and podtemplate.is_unreadable(selector):
+        return [*errors, invalid_value("spec.selector", selector, "invalid label selector")]
+    errors += podtemplate.validate_template(template, path)
+    return errors + podtemplate.validate_running(template, path, "ReplicaSet")
 
 
 def _strategy(strategy: apps_v1.DeploymentStrategy) -> list[FieldError]:
@@ -111,31 +134,28 @@ def _strategy(strategy: apps_v1.DeploymentStrategy) -> list[FieldError]:
             return [forbidden_field(f"{path}.rollingUpdate", "may not be specified when strategy `type` is 'Recreate'")]
         return []
     if strategy.type != "RollingUpdate":
-        return [
-            FieldError(
-                "FieldValueNotSupported",
-                f"{path}.type",
-                strategy.type,
-                'supported values: "Recreate", "RollingUpdate"',
-            )
-        ]
+        return [unsupported(path, _shown(strategy.type, strategy.rolling_update), ("Recreate", "RollingUpdate"))]
     rolling = strategy.rolling_update
     if rolling is None:
         return [required(f"{path}.rollingUpdate", "this should be defaulted and never be nil")]
+    where = f"{path}.rollingUpdate.maxUnavailable"
     unavailable = 0 if rolling.max_unavailable is None else rolling.max_unavailable
     surge = 0 if rolling.max_surge is None else rolling.max_surge
-    errors = int_or_percent(unavailable, f"{path}.rollingUpdate.maxUnavailable")
+    errors = int_or_percent(unavailable, where)
     errors += int_or_percent(surge, f"{path}.rollingUpdate.maxSurge")
-    if not errors and is_zero(unavailable) and is_zero(surge):
-        errors.append(
-            invalid_value(f"{path}.rollingUpdate.maxUnavailable", unavailable, "may not be 0 when `maxSurge` is 0")
-        )
-    percent = percentage(unavailable)
-    if percent is not None and percent > 100:
-        errors.append(
-            invalid_value(f"{path}.rollingUpdate.maxUnavailable", unavailable, "must not be greater than 100%")
-        )
-    return errors
+    if is_zero(unavailable) and is_zero(surge):
+        errors.append(invalid_value(where, unavailable, "may not be 0 when `maxSurge` is 0"))
+    return errors + at_most_100(unavailable, where)
+
+
+def _shown(kind: str, rolling: apps_v1.RollingUpdateDeployment | None) -> object:
+    """An update strategy as upstream shows its inner form."""
+    if rolling is None:
+        return {"Type": kind, "RollingUpdate": None}
+    return {
+        "Type": kind,
+        "RollingUpdate": {"MaxUnavailable": rolling.max_unavailable or 0, "MaxSurge": rolling.max_surge or 0},
+    }
 
 
 class ReplicaSets(Strategy):
@@ -149,65 +169,57 @@ class ReplicaSets(Strategy):
         if obj.spec.replicas is None:
             obj.spec.replicas = 1
 
+    def prepare_create(self, obj: apps_v1.ReplicaSet) -> None:
+        podfields.drop(obj.spec.template.spec)
+
+    def prepare_update(self, new: apps_v1.ReplicaSet, old: apps_v1.ReplicaSet) -> None:
+        podfields.drop(new.spec.template.spec, old.spec.template.spec)
+
     def validate(self, obj: apps_v1.ReplicaSet) -> list[FieldError]:
         spec = obj.spec
         errors = not_negative(spec.replicas, "spec.replicas")
         errors += not_negative(spec.min_ready_seconds, "spec.minReadySeconds")
-        if spec.selector is None:
-            errors.append(required("spec.selector"))
-        else:
-            errors += podtemplate.validate_selector(spec.selector, "spec.selector")
-            if not spec.selector.match_labels and not spec.selector.match_expressions:
-                errors.append(invalid_value("spec.selector", spec.selector, "empty selector is invalid for deployment"))
-        return errors + podtemplate.validate_template(spec.template, spec.selector, "spec.template")
+        return errors + _selector(spec.selector) + _template(spec.template, spec.selector)
 
     def warnings(self, obj: apps_v1.ReplicaSet) -> list[str]:
-        return podwarnings.warnings(obj.spec.template.spec, "spec.template.spec")
+        template = obj.spec.template
+        found = podwarnings.owner_name(obj.metadata)
+        return found + podwarnings.warnings(template.spec, template.metadata, "spec.template.")
 
     def validate_update(self, new: apps_v1.ReplicaSet, old: apps_v1.ReplicaSet) -> list[FieldError]:
-        errors = self.validate(new)
-        if new.spec.selector != old.spec.selector:
-            errors.append(invalid_value("spec.selector", new.spec.selector, IMMUTABLE))
-        return errors
+        return self.validate(new) + immutable(new.spec.selector, old.spec.selector, "spec.selector")
 
     def validate_status(self, new: apps_v1.ReplicaSet, old: apps_v1.ReplicaSet) -> list[FieldError]:
-        status = new.status
-        errors: list[FieldError] = []
-        for name, value in (
-            ("replicas", status.replicas),
-            ("fullyLabeledReplicas", status.fully_labeled_replicas),
-            ("readyReplicas", status.ready_replicas),
-            ("availableReplicas", status.available_replicas),
-            ("observedGeneration", status.observed_generation),
-        ):
-            errors += not_negative(value, f"status.{name}")
-        more = "cannot be greater than status.replicas"
-        if status.fully_labeled_replicas > status.replicas:
-            errors.append(invalid_value("status.fullyLabeledReplicas", status.fully_labeled_replicas, more))
-        if status.ready_replicas > status.replicas:
-            errors.append(invalid_value("status.readyReplicas", status.ready_replicas, more))
-        if status.available_replicas > status.replicas:
-            errors.append(invalid_value("status.availableReplicas", status.available_replicas, more))
-        if status.available_replicas > status.ready_replicas:
-            errors.append(
-                invalid_value(
-                    "status.availableReplicas", status.available_replicas, "cannot be greater than readyReplicas"
-                )
-            )
-        return errors
+        return replica_status(new.status)
+
+
+def replica_status(status: apps_v1.ReplicaSetStatus | core_v1.ReplicationControllerStatus) -> list[FieldError]:
+    """What is wrong with the counts of a ReplicaSet or ReplicationController."""
+    errors: list[FieldError] = []
+    counts = (
+        ("fullyLabeledReplicas", status.fully_labeled_replicas),
+        ("readyReplicas", status.ready_replicas),
+        ("availableReplicas", status.available_replicas),
+    )
+    for name, value in (
+        ("replicas", status.replicas),
+        *counts,
+        ("terminatingReplicas", getattr(status, "terminating_replicas", None)),
+        ("observedGeneration", status.observed_generation),
+    ):
+        errors += not_negative(value, f"status.{name}")
+    errors += [invalid_value(f"status.{name}", value, MORE) for name, value in counts if value > status.replicas]
+    if status.available_replicas > status.ready_replicas:
+        errors.append(invalid_value("status.availableReplicas", status.available_replicas, MORE_THAN_READY))
+    return errors
 
 
 class ControllerRevisions(Strategy):
     """A snapshot of some controller's data that never changes."""
 
     def validate(self, obj: apps_v1.ControllerRevision) -> list[FieldError]:
-        errors: list[FieldError] = []
-        if obj.data is None:
-            errors.append(required("data", "data is mandatory"))
+        errors = [required("data", "data is mandatory")] if obj.data is None else []
         return errors + not_negative(obj.revision, "revision")
 
     def validate_update(self, new: apps_v1.ControllerRevision, old: apps_v1.ControllerRevision) -> list[FieldError]:
-        errors = self.validate(new)
-        if new.data != old.data:
-            errors.append(invalid_value("data", new.data, IMMUTABLE))
-        return errors
+        return self.validate(new) + immutable(new.data, old.data, "data")

@@ -1,0 +1,34 @@
+"""How upstream shows a value of its own inner types in a message: as Go's names, with null for what is not set."""
+
+from typing import Any
+
+import msgspec
+
+_NAMES = {
+    "uid": "UID",
+    "seLinuxOptions": "SELinuxOptions",
+    "seLinuxChangePolicy": "SELinuxChangePolicy",
+    "httpGet": "HTTPGet",
+    "tcpSocket": "TCPSocket",
+    "grpc": "GRPC",
+    "ip": "IP",
+    "gmsaCredentialSpecName": "GMSACredentialSpecName",
+    "gmsaCredentialSpec": "GMSACredentialSpec",
+}
+"""JSON names whose Go names are not the same with a capital."""
+
+
+def go_form(value: Any) -> Any:
+    """The value with Go's field names; lists and maps that are empty are nil there."""
+    if isinstance(value, msgspec.Struct):
+        return {
+            _NAMES.get(field.encode_name, field.encode_name[:1].upper() + field.encode_name[1:]): go_form(
+                getattr(value, field.name)
+            )
+            for field in msgspec.structs.fields(value)
+        }
+    if isinstance(value, list):
+        return [go_form(item) for item in value] or None
+    if isinstance(value, dict):
+        return value or None
+    return value
