@@ -48,7 +48,7 @@ def evened(status: int, headers: list[tuple[str, str]], body: bytes, kept: dict[
     for name in HEADERS:
         values = [v for k, v in headers if k.lower() == name]
         if values and values != ["application/json"]:
-            shown[name] = values[-1]
+            shown[name] = ", ".join(values)
     parsed = _parsed(body)
     if isinstance(parsed, bytes):
         shown["text"] = "protobuf" if b"k8s\0" in parsed[:40] else _text(parsed.decode("latin-1"), kept)

@@ -7,6 +7,7 @@ from orlop.api import errors
 from orlop.api.scheme import Kind
 from orlop.api.types import meta_v1
 from orlop.apiserver import gojson, jsonpatches
+from orlop.apiserver.handlers import strictness
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -64,9 +65,10 @@ def _no_map(type_: str, current: bytes, patch: bytes) -> bytes:
 
 
 def duplicates(kind: Kind, type_: str, patch: bytes) -> list[str]:
-    """The fields that a merge patch names twice; the patched object does not show it any more."""
+    """The fields that a patch names twice, and those that are none of a JSON patch's operations: the patched object
+    does not show them any more."""
     if type_ == JSON_PATCH:
-        return []
+        return strictness.of_operations(patch)
     try:
         return native.wire_decode(kind.type_key, "json", patch)[2]
     except native.WireError:

@@ -1,5 +1,6 @@
 """What goes back: status, headers, body."""
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,6 +16,9 @@ JSON = b"application/json"
 TEXT = b"text/plain; charset=utf-8"
 STATUS_KEY = "meta/v1.Status"
 WARNING_AGENT = "-"
+WARNINGS_MAX = 4 * 1024
+"""Characters of an answer's warnings, from where on each is cut to WARNING_MAX, as upstream: headers have an end."""
+WARNING_MAX = 256
 
 Header = tuple[bytes, bytes]
 
@@ -102,12 +106,21 @@ def success(kind: str, group: str, name: str, uid: str) -> meta_v1.Status:
 
 
 def warning_headers(warnings: list[str]) -> list[Header]:
-    """RFC 7234 Warning headers as upstream writes them: `299 - "text"`."""
+    """RFC 7234 Warning headers as upstream writes them, `299 - "text"`; each cut short where all are too long."""
     headers = []
-    for text in warnings:
+    for text in warnings if sum(map(len, warnings)) <= WARNINGS_MAX else _cut(warnings):
         quoted = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ").replace("\r", " ")
         headers.append((b"warning", f'299 {WARNING_AGENT} "{quoted}"'.encode()))
     return headers
+
+
+def _cut(warnings: list[str]) -> Iterator[str]:
+    written = 0
+    for text in warnings:
+        if written >= WARNINGS_MAX:
+            break
+        yield text[:WARNING_MAX]
+        written += min(len(text), WARNING_MAX)
 
 
 async def start_stream(request: Request, content_type: bytes, *headers: Header) -> None:

@@ -6,7 +6,7 @@ what the listener would have found in a client certificate, handed over in `scop
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -134,6 +134,15 @@ def _failure(method: str, target: str, error: Exception) -> Exception:
     return errors.InternalError(f"Internal error occurred: {method} {target}: {error!r}")
 
 
+def _joined(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Headers by name, the values of one that comes several times joined by commas (RFC 9110, 5.3)."""
+    joined: dict[str, str] = {}
+    for raw, value in headers:
+        name, text = raw.decode("latin-1").lower(), value.decode("latin-1")
+        joined[name] = f"{joined[name]}, {text}" if name in joined else text
+    return joined
+
+
 class _Exchange:
     """Both ends of one HTTP request: `receive` and `send` for the app, the rest for the client (a `Stream`)."""
 
@@ -167,9 +176,7 @@ class _Exchange:
             return
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            self.headers = {
-                name.decode("latin-1").lower(): value.decode("latin-1") for name, value in message.get("headers", ())
-            }
+            self.headers = _joined(message.get("headers", ()))
         elif message["type"] == "http.response.body":
             if chunk := message.get("body", b""):
                 self._chunks.append(bytes(chunk))
@@ -270,7 +277,7 @@ class _Socket:
             if not self._closed:
                 await self._to_client.put(bytes(data))
         elif kind == "websocket.http.response.start":
-            headers = {n.decode("latin-1").lower(): v.decode("latin-1") for n, v in message.get("headers", ())}
+            headers = _joined(message.get("headers", ()))
             self._refusal = Response(message["status"], headers, b"")
         elif kind == "websocket.http.response.body":
             self._refusal = self._refusal._replace(body=self._refusal.body + message.get("body", b""))

@@ -9,6 +9,7 @@ from orlop.api.errors import FieldError, invalid_value, not_supported
 from orlop.api.scheme import Kind
 from orlop.apiserver import negotiate
 from orlop.apiserver.core import Core
+from orlop.apiserver.handlers.strictness import in_order
 from orlop.apiserver.request import Request
 from orlop.store.base import Attribution
 
@@ -85,7 +86,7 @@ def to_json(request: Request, kind: Kind, media: negotiate.Media, body: bytes) -
             f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {error}'
         ) from None
     if unknown or duplicate:
-        report(request, kind, [*duplicate, *unknown])
+        report(request, kind, in_order(body if media == "json" else b"", unknown, duplicate))
     return value if conversion is None else conversion.to_stored(value)
 
 
