@@ -85,6 +85,11 @@ def without_value(path: str, detail: str) -> FieldError:
     return invalid_value(path, OMITTED, detail)
 
 
+def not_special(address: str, path: str) -> list[FieldError]:
+    """An address that others can reach."""
+    return [invalid_value(path, address, m) for m in names.special_ip(address)]
+
+
 def duplicates(values: Iterable[Any]) -> list[int]:
     """Indexes of the values that stand there a second time."""
     seen: set[Any] = set()

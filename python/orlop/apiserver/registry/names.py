@@ -28,7 +28,6 @@ _ENV_NAME = re.compile(r"[ -<>-~]+\Z")
 _HTTP_HEADER = re.compile(r"[-A-Za-z0-9]+\Z")
 _PORT_CHARS = re.compile(r"[-a-z0-9]+\Z")
 _URL_PATH = re.compile(r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+\Z")
-_DOTTED = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}\Z")
 _ALPHA = re.compile(r"[a-z]")
 
 
@@ -171,28 +170,86 @@ def port_number(port: int) -> list[str]:
     return [] if 1 <= port <= 65535 else ["must be between 1 and 65535, inclusive"]
 
 
+_DOTTED = re.compile(r"[0-9]+(\.[0-9]+){3}\Z")
+IP_WORDS = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+CIDR_WORDS = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
+
+
+def _without_zeros(text: str) -> str:
+    """An IPv4 address whose parts begin with zeros, without these: read as octal by some, as decimal by others."""
+    return ".".join(str(int(part)) for part in text.split(".")) if _DOTTED.match(text) else text
+
+
 def ip(text: str) -> list[str]:
     """An IPv4 or IPv6 address that everybody reads alike."""
     try:
-        address = ipaddress.ip_address(text)
+        address = ipaddress.ip_address(_without_zeros(text))
     except ValueError:
-        if _DOTTED.match(text) and all(int(part) <= 255 for part in text.split(".")):
-            return ["must not have leading 0s"]
-        return ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"]
-    if address.version == 6 and address.ipv4_mapped is not None:
+        return [IP_WORDS]
+    if "%" in text:
+        return [IP_WORDS]
+    if _without_zeros(text) != text:
+        return ["must not have leading 0s"]
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         return ["must not be an IPv4-mapped IPv6 address"]
     return []
 
 
+def canonical_ip(text: str) -> list[str]:
+    """An address in the one form that it has (RFC 5952): fields that are newer than this rule."""
+    wrong = ip(text)
+    if not wrong and (form := str(ipaddress.ip_address(text))) != text:
+        wrong = [f'must be in canonical form ("{form}")']
+    return wrong
+
+
 def cidr(text: str) -> list[str]:
-    """A network in CIDR form."""
+    """A network in CIDR form that everybody reads alike."""
+    address, slash, length = text.partition("/")
+    plain = _without_zeros(address)
     try:
-        if "/" not in text:
+        if not slash or "%" in text or not (length.isascii() and length.isdigit()):
             raise ValueError
-        ipaddress.ip_interface(text)
+        interface = ipaddress.ip_interface(f"{plain}/{int(length)}")
     except ValueError:
-        return ["must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"]
+        return [CIDR_WORDS]
+    if plain != address or str(int(length)) != length:
+        return ["must not have leading 0s in IP or prefix length"]
+    if isinstance(interface, ipaddress.IPv6Interface) and interface.ip.ipv4_mapped is not None:
+        return ["must not have an IPv4-mapped IPv6 address"]
+    if interface.ip != interface.network.network_address:
+        return ["must not have bits set beyond the prefix length"]
     return []
+
+
+def canonical_cidr(text: str) -> list[str]:
+    """A network in the one form that it has."""
+    wrong = cidr(text)
+    if not wrong and (form := str(ipaddress.ip_network(text))) != text:
+        wrong = [f'must be in canonical form ("{form}")']
+    return wrong
+
+
+def special_ip(text: str) -> list[str]:
+    """Addresses that nothing outside its own machine can be reached by; none for what is no address."""
+    try:
+        address = ipaddress.ip_address(_without_zeros(text))
+    except ValueError:
+        return []
+    wrong = []
+    if address.is_unspecified:
+        wrong.append(f"may not be unspecified ({text})")
+    if address.is_loopback:
+        wrong.append("may not be in the loopback range (127.0.0.0/8, ::1/128)")
+    if address.is_link_local:
+        wrong.append("may not be in the link-local range (169.254.0.0/16, fe80::/10)")
+    if address in _LOCAL_MULTICAST_4 or address in _LOCAL_MULTICAST_6:
+        wrong.append("may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)")
+    return wrong
+
+
+_LOCAL_MULTICAST_4 = ipaddress.ip_network("224.0.0.0/24")
+_LOCAL_MULTICAST_6 = ipaddress.ip_network("ff02::/16")
 
 
 def wildcard(name: str) -> list[str]:

@@ -1,8 +1,10 @@
 """Rules of Services: pkg/apis/core/validation's ValidateService and pkg/registry/core/service."""
 
-from orlop.api.errors import FieldError, duplicate, forbidden_field, invalid_value, required, too_many
+from orlop.api import selectors
+from orlop.api.errors import IMMUTABLE, FieldError, duplicate, forbidden_field, invalid_value, required
 from orlop.api.types import core_v1
 from orlop.apiserver.registry import meta, names
+from orlop.apiserver.registry.common import not_special, subdomain
 from orlop.apiserver.registry.families import HEADLESS, family_of
 from orlop.apiserver.registry.resources import unsupported
 from orlop.apiserver.registry.strategy import Strategy
@@ -14,7 +16,12 @@ AFFINITY_SECONDS = 10800
 MAX_AFFINITY_SECONDS = 86400
 FAMILIES = ("IPv4", "IPv6")
 KUBELET_PORT = 10250
+FAMILY_POLICIES = ("PreferDualStack", "RequireDualStack", "SingleStack")
+TRAFFIC_POLICIES = ("Cluster", "Local")
+DISTRIBUTIONS = ("PreferClose", "PreferSameNode", "PreferSameZone")
 ONCE = "may not change once set"
+BALANCED = "may only be used when `type` is 'LoadBalancer'"
+SOURCE_RANGES = "service.beta.kubernetes.io/load-balancer-source-ranges"
 
 
 def needs_ip(service: core_v1.Service) -> bool:
@@ -70,56 +77,13 @@ class Services(Strategy):
         if spec.cluster_ip and not spec.cluster_ips:
             spec.cluster_ips = [spec.cluster_ip]
 
-    def prepare_create(self, obj: core_v1.Service) -> None:
-        self._drop_dependent(obj)
-
     def prepare_update(self, new: core_v1.Service, old: core_v1.Service) -> None:
-        spec, before = new.spec, old.spec
-        # Who knows the older field alone changes that one alone.
-        if before.cluster_ip and spec.cluster_ip != before.cluster_ip and spec.cluster_ips == before.cluster_ips:
-            spec.cluster_ips = [spec.cluster_ip] if spec.cluster_ip else []
-        if needs_ip(new) and needs_ip(old):
-            if not spec.cluster_ip:
-                spec.cluster_ip = before.cluster_ip
-            if spec.cluster_ip == before.cluster_ip and spec.cluster_ips in ([], [spec.cluster_ip]):
-                spec.cluster_ips = before.cluster_ips
-        elif not spec.cluster_ip and before.cluster_ip == HEADLESS and spec.type != "ExternalName":
-            spec.cluster_ip, spec.cluster_ips = before.cluster_ip, before.cluster_ips
-        if spec.type in EXTERNAL_TYPES and before.type in EXTERNAL_TYPES:
-            ports = {(p.protocol, p.port): p.node_port for p in before.ports}
-            taken = {p.node_port for p in spec.ports if p.node_port}
-            for port in spec.ports:
-                kept = ports.get((port.protocol, port.port), 0)
-                if not port.node_port and kept not in taken:
-                    port.node_port = kept
-            if needs_health_port(new) and needs_health_port(old) and not spec.health_check_node_port:
-                spec.health_check_node_port = before.health_check_node_port
-        if spec.type not in EXTERNAL_TYPES and before.type in EXTERNAL_TYPES:
-            old_ports = {p.node_port for p in before.ports}
-            for port in spec.ports:
-                if port.node_port in old_ports:
-                    port.node_port = 0
-        if spec.type == "ExternalName" and before.type != "ExternalName":
-            if spec.cluster_ip == before.cluster_ip:
-                spec.cluster_ip, spec.cluster_ips = "", []
-            spec.ip_families, spec.ip_family_policy = [], None
-        if before.type == spec.type and before.ip_families and not spec.ip_families:
-            spec.ip_families, spec.ip_family_policy = (
-                before.ip_families,
-                spec.ip_family_policy or before.ip_family_policy,
-            )
-        self._drop_dependent(new)
-
-    def _drop_dependent(self, obj: core_v1.Service) -> None:
-        """Fields that mean nothing for the type a service has changed to."""
-        spec = obj.spec
-        if spec.type not in EXTERNAL_TYPES and not externally_accessible(obj):
-            spec.external_traffic_policy = ""
-        if spec.type != "LoadBalancer":
-            spec.allocate_load_balancer_node_ports = None
-            spec.load_balancer_class = None
-        if not needs_health_port(obj):
-            spec.health_check_node_port = 0
+        _keep_addresses(new.spec, old.spec)
+        if new.spec.type in EXTERNAL_TYPES and old.spec.type in EXTERNAL_TYPES:
+            _keep_node_ports(new.spec, old.spec)
+        if needs_health_port(new) and needs_health_port(old) and not new.spec.health_check_node_port:
+            new.spec.health_check_node_port = old.spec.health_check_node_port
+        _drop_dependent(new, old)
 
     def validate(self, obj: core_v1.Service) -> list[FieldError]:
         spec = obj.spec
@@ -146,27 +110,107 @@ class Services(Strategy):
             problems = names.ip(address)
             errors += [invalid_value(f"spec.externalIPs[{i}]", address, m) for m in problems]
             if not problems:
-                errors += _not_special(address, f"spec.externalIPs[{i}]")
+                errors += not_special(address, f"spec.externalIPs[{i}]")
         if spec.type not in TYPES:
             errors.append(unsupported("spec.type", spec.type, TYPES))
-        errors += _node_ports(spec)
-        errors += _policies(obj)
-        return errors
+        errors += _node_ports(spec) + _doubled(spec) + _source_ranges(obj)
+        if spec.allocate_load_balancer_node_ports is not None and spec.type != "LoadBalancer":
+            errors.append(forbidden_field("spec.allocateLoadBalancerNodePorts", BALANCED))
+        errors += _class(spec)
+        return errors + _policies(obj)
 
     def validate_update(self, new: core_v1.Service, old: core_v1.Service) -> list[FieldError]:
-        errors: list[FieldError] = []
-        external = "ExternalName" in (old.spec.type, new.spec.type)
-        both = not external and (needs_ip(new) or needs_ip(old))
-        before, after = old.spec.cluster_ips, new.spec.cluster_ips
-        if both and before and after and before[0] != after[0]:
-            errors.append(invalid_value("spec.clusterIPs[0]", after, ONCE))
-        elif both and before and not after:
-            errors.append(invalid_value("spec.clusterIPs[0]", after, "primary clusterIP can not be unset"))
+        errors = _changed_addresses(new.spec, old.spec)
         before_class, after_class = old.spec.load_balancer_class, new.spec.load_balancer_class
-        stays = new.spec.type == old.spec.type == "LoadBalancer"
-        if stays and before_class is not None and after_class != before_class:
+        if new.spec.type == old.spec.type == "LoadBalancer" and after_class != before_class:
             errors.append(invalid_value("spec.loadBalancerClass", after_class, ONCE))
+        # Upstream looks at the class once for the change and once for the object.
+        errors += _class(new.spec)
+        checked = needs_health_port(new) and needs_health_port(old)
+        if checked and new.spec.health_check_node_port != old.spec.health_check_node_port:
+            errors.append(forbidden_field("spec.healthCheckNodePort", IMMUTABLE))
         return errors + self.validate(new)
+
+    def validate_status(self, new: core_v1.Service, old: core_v1.Service) -> list[FieldError]:
+        path = "status.loadBalancer.ingress"
+        ingress = new.status.load_balancer.ingress
+        if ingress and new.spec.type != "LoadBalancer":
+            return [forbidden_field(path, "may only be used when `spec.type` is 'LoadBalancer'")]
+        return [error for i, one in enumerate(ingress) for error in _ingress(one, f"{path}[{i}]")]
+
+
+def _keep_addresses(spec: core_v1.ServiceSpec, before: core_v1.ServiceSpec) -> None:
+    """What a client that knows the older field alone, or none, has left out of an update."""
+    if spec.type == "ExternalName" or before.type == "ExternalName":
+        if spec.cluster_ip != before.cluster_ip and spec.cluster_ips == before.cluster_ips:
+            spec.cluster_ips = [spec.cluster_ip] if spec.cluster_ip else []
+        return
+    if before.cluster_ip and spec.cluster_ip != before.cluster_ip and spec.cluster_ips == before.cluster_ips:
+        spec.cluster_ips = [spec.cluster_ip] if spec.cluster_ip else []
+    if not spec.cluster_ip:
+        spec.cluster_ip = before.cluster_ip
+    if spec.cluster_ip == before.cluster_ip and spec.cluster_ips in ([], [spec.cluster_ip]):
+        spec.cluster_ips = before.cluster_ips
+    if before.type == spec.type and before.ip_families and not spec.ip_families:
+        spec.ip_families = before.ip_families
+        spec.ip_family_policy = spec.ip_family_policy or before.ip_family_policy
+
+
+def _keep_node_ports(spec: core_v1.ServiceSpec, before: core_v1.ServiceSpec) -> None:
+    """A port of the same name keeps its node port where the update names none."""
+    used = {p.node_port for p in before.ports if p.node_port} & {p.node_port for p in spec.ports if p.node_port}
+    named = {p.name: p.node_port for p in before.ports}
+    for port in spec.ports:
+        kept = named.get(port.name, 0)
+        if not port.node_port and kept not in used:
+            port.node_port = kept
+
+
+def _drop_dependent(new: core_v1.Service, old: core_v1.Service) -> None:
+    """Fields that mean nothing for the type a service has changed to, where the update did not change them too."""
+    spec, before = new.spec, old.spec
+    if spec.type == "ExternalName" and before.type != "ExternalName":
+        if spec.cluster_ip == before.cluster_ip and spec.cluster_ips in ([], [spec.cluster_ip], before.cluster_ips):
+            spec.cluster_ip, spec.cluster_ips = "", []
+        if spec.ip_families == before.ip_families:
+            spec.ip_families = []
+        if spec.ip_family_policy == before.ip_family_policy:
+            spec.ip_family_policy = None
+    same_ports = [p.node_port for p in spec.ports] == [p.node_port for p in before.ports]
+    if spec.type not in EXTERNAL_TYPES and before.type in EXTERNAL_TYPES and same_ports:
+        for port in spec.ports:
+            port.node_port = 0
+    same_port = spec.health_check_node_port == before.health_check_node_port
+    if needs_health_port(old) and not needs_health_port(new) and same_port:
+        spec.health_check_node_port = 0
+    if before.type == "LoadBalancer" != spec.type:
+        if spec.allocate_load_balancer_node_ports == before.allocate_load_balancer_node_ports:
+            spec.allocate_load_balancer_node_ports = None
+        if spec.load_balancer_class == before.load_balancer_class:
+            spec.load_balancer_class = None
+    same_policy = spec.external_traffic_policy == before.external_traffic_policy
+    if externally_accessible(old) and not externally_accessible(new) and same_policy:
+        spec.external_traffic_policy = ""
+
+
+def _changed_addresses(spec: core_v1.ServiceSpec, before: core_v1.ServiceSpec) -> list[FieldError]:
+    """The first address stays, the second may come and go with the policy."""
+    after, earlier = spec.cluster_ips, before.cluster_ips
+    if "ExternalName" in (spec.type, before.type) or (after == earlier == [HEADLESS]):
+        return []
+    errors: list[FieldError] = []
+    if len(after) == len(earlier):
+        changed = [i for i, address in enumerate(earlier) if after[i] != address]
+        errors += [invalid_value(f"spec.clusterIPs[{i}]", after, ONCE) for i in changed]
+    elif not after:
+        errors.append(invalid_value("spec.clusterIPs[0]", None, "primary clusterIP can not be unset"))
+    elif earlier and after[0] != earlier[0]:
+        errors.append(invalid_value("spec.clusterIPs[0]", after, ONCE))
+    as_before = (after == [HEADLESS]) == (earlier == [HEADLESS])
+    if as_before and spec.ip_families and before.ip_families and spec.ip_families[0] != before.ip_families[0]:
+        shown = spec.ip_families if len(spec.ip_families) == len(before.ip_families) else after
+        errors.append(invalid_value("spec.ipFamilies[0]", shown, ONCE))
+    return errors
 
 
 def needs_health_port(service: core_v1.Service) -> bool:
@@ -193,8 +237,6 @@ def _external_name(spec: core_v1.ServiceSpec) -> list[FieldError]:
 def _ports(spec: core_v1.ServiceSpec) -> list[FieldError]:
     errors: list[FieldError] = []
     seen_names: set[str] = set()
-    seen: set[tuple[str, int]] = set()
-    doubled: list[FieldError] = []
     for i, port in enumerate(spec.ports):
         path = f"spec.ports[{i}]"
         if not port.name:
@@ -211,16 +253,66 @@ def _ports(spec: core_v1.ServiceSpec) -> list[FieldError]:
         target = port.target_port
         wrong = names.port_number(target) if isinstance(target, int) else names.port_name(target)
         errors += [invalid_value(f"{path}.targetPort", target, m) for m in wrong]
-        if port.app_protocol:
-            from orlop.api.selectors import key_errors
+        if port.app_protocol is not None:
+            wrong = selectors.key_errors(port.app_protocol)
+            errors += [invalid_value(f"{path}.appProtocol", port.app_protocol, m) for m in wrong]
+    return errors
 
-            errors += [
-                invalid_value(f"{path}.appProtocol", port.app_protocol, m) for m in key_errors(port.app_protocol)
-            ]
+
+def _doubled(spec: core_v1.ServiceSpec) -> list[FieldError]:
+    """Ports that stand there twice; shown as Go shows what it compares them by."""
+    errors: list[FieldError] = []
+    seen: set[tuple[str, int]] = set()
+    for i, port in enumerate(spec.ports):
         if (port.protocol, port.port) in seen:
-            doubled.append(duplicate(path, core_v1.ServicePort(protocol=port.protocol, port=port.port)))
+            key = {"Name": "", "Protocol": port.protocol, "AppProtocol": None, "Port": port.port}
+            errors.append(duplicate(f"spec.ports[{i}]", {**key, "TargetPort": 0, "NodePort": 0}))
         seen.add((port.protocol, port.port))
-    return errors + doubled
+    return errors
+
+
+def _source_ranges(service: core_v1.Service) -> list[FieldError]:
+    """Who may use a load balancer: the field, else the annotation that was before it."""
+    spec = service.spec
+    text = service.metadata.annotations.get(SOURCE_RANGES)
+    if spec.load_balancer_source_ranges:
+        path = "spec.LoadBalancerSourceRanges"
+        ranges = [(f"{path}[{i}]", r) for i, r in enumerate(spec.load_balancer_source_ranges)]
+    elif text is not None:
+        path = f"metadata.annotations[{SOURCE_RANGES}]"
+        ranges = [(path, r) for r in text.split(",")] if text.strip() else []
+    else:
+        return []
+    errors = [] if spec.type == "LoadBalancer" else [forbidden_field(path, BALANCED)]
+    return errors + [invalid_value(where, r.strip(), m) for where, r in ranges for m in names.cidr(r.strip())]
+
+
+def _class(spec: core_v1.ServiceSpec) -> list[FieldError]:
+    path, name = "spec.loadBalancerClass", spec.load_balancer_class
+    if name is None:
+        return []
+    if spec.type != "LoadBalancer":
+        return [forbidden_field(path, BALANCED)]
+    return [invalid_value(path, name, m) for m in selectors.key_errors(name)]
+
+
+def _ingress(ingress: core_v1.LoadBalancerIngress, path: str) -> list[FieldError]:
+    """A load balancer's address in a status."""
+    errors: list[FieldError] = []
+    if ingress.ip:
+        errors += [invalid_value(f"{path}.ip", ingress.ip, m) for m in names.ip(ingress.ip)]
+    if ingress.ip_mode is None:
+        if ingress.ip:
+            errors.append(required(f"{path}.ipMode", "must be specified when `ip` is set"))
+    elif not ingress.ip:
+        errors.append(forbidden_field(f"{path}.ipMode", "may not be specified when `ip` is not set"))
+    elif ingress.ip_mode not in ("Proxy", "VIP"):
+        errors.append(unsupported(f"{path}.ipMode", ingress.ip_mode, ("Proxy", "VIP")))
+    if ingress.hostname:
+        errors += subdomain(ingress.hostname, f"{path}.hostname")
+        if not names.ip(ingress.hostname):
+            errors.append(invalid_value(f"{path}.hostname", ingress.hostname, "must be a DNS name, not an IP address"))
+    return errors
 
 
 def _affinity(spec: core_v1.ServiceSpec) -> list[FieldError]:
@@ -241,58 +333,38 @@ def _affinity(spec: core_v1.ServiceSpec) -> list[FieldError]:
 
 
 def _cluster_ips(spec: core_v1.ServiceSpec) -> list[FieldError]:
+    path, addresses = "spec.clusterIPs", spec.cluster_ips
     errors: list[FieldError] = []
-    if spec.cluster_ip and spec.cluster_ips and spec.cluster_ip != spec.cluster_ips[0]:
-        errors.append(invalid_value("spec.clusterIPs", spec.cluster_ips, "first value must match `clusterIP`"))
-    if not spec.cluster_ip and spec.cluster_ips:
-        errors.append(
-            invalid_value("spec.clusterIPs", spec.cluster_ips, "must be empty when `clusterIP` is not specified")
-        )
+    if spec.cluster_ip and addresses and spec.cluster_ip != addresses[0]:
+        errors.append(invalid_value(path, addresses, "first value must match `clusterIP`"))
+    if not spec.cluster_ip and addresses:
+        errors.append(invalid_value(path, addresses, "must be empty when `clusterIP` is not specified"))
     for i, family in enumerate(spec.ip_families):
         if family not in FAMILIES:
             errors.append(unsupported(f"spec.ipFamilies[{i}]", family, FAMILIES))
-        elif family in spec.ip_families[:i]:
+        if family in spec.ip_families[:i]:
             errors.append(duplicate(f"spec.ipFamilies[{i}]", family))
-    policies = ("PreferDualStack", "RequireDualStack", "SingleStack")
-    if spec.ip_family_policy is not None and spec.ip_family_policy not in policies:
-        errors.append(unsupported("spec.ipFamilyPolicy", spec.ip_family_policy, policies))
-    if len(spec.ip_families) > 2:
-        errors.append(too_many("spec.ipFamilies", len(spec.ip_families), 2))
-    if len(spec.cluster_ips) > 2:
-        errors.append(invalid_value("spec.clusterIPs", spec.cluster_ips, "may only hold up to 2 values"))
-    elif HEADLESS not in spec.cluster_ips and len({family_of(ip) for ip in spec.cluster_ips}) < len(spec.cluster_ips):
-        why = "may specify no more than one IP for each IP family"
-        errors.append(invalid_value("spec.clusterIPs", spec.cluster_ips, why))
-    for i, (address, family) in enumerate(zip(spec.cluster_ips, spec.ip_families, strict=False)):
+    if spec.ip_family_policy is not None and spec.ip_family_policy not in FAMILY_POLICIES:
+        errors.append(unsupported("spec.ipFamilyPolicy", spec.ip_family_policy, FAMILY_POLICIES))
+    wrong: list[FieldError] = []
+    for i, address in enumerate(addresses):
+        if i == 0 and address == HEADLESS:
+            if len(addresses) > 1:
+                wrong.append(invalid_value(path, addresses, "'None' must be the first and only value"))
+            continue
+        wrong += [invalid_value(f"{path}[{i}]", address, m) for m in names.ip(address)]
+    errors += wrong
+    if len(addresses) > 2:
+        errors.append(invalid_value(path, addresses, "may only hold up to 2 values"))
+    if wrong:
+        return errors
+    if len(addresses) > 1 and len({family_of(a) for a in addresses}) < 2:
+        errors.append(invalid_value(path, addresses, "may specify no more than one IP for each IP family"))
+    for i, (address, family) in enumerate(zip(addresses, spec.ip_families, strict=False)):
         if address != HEADLESS and family in FAMILIES and family_of(address) != family:
             why = f"expected an {family} value as indicated by `ipFamilies[{i}]`"
-            errors.append(invalid_value(f"spec.clusterIPs[{i}]", address, why))
-    for i, address in enumerate(spec.cluster_ips):
-        if address == HEADLESS:
-            if i:
-                errors.append(
-                    invalid_value(f"spec.clusterIPs[{i}]", address, "'None' must be the first and only value")
-                )
-            elif len(spec.cluster_ips) > 1:
-                errors.append(
-                    invalid_value("spec.clusterIPs", spec.cluster_ips, "'None' must be the first and only value")
-                )
-            continue
-        errors += [invalid_value(f"spec.clusterIPs[{i}]", address, m) for m in names.ip(address)]
+            errors.append(invalid_value(f"{path}[{i}]", address, why))
     return errors
-
-
-def _not_special(address: str, path: str) -> list[FieldError]:
-    import ipaddress
-
-    ip = ipaddress.ip_address(address)
-    if ip.is_unspecified:
-        return [invalid_value(path, address, f"may not be unspecified ({address})")]
-    if ip.is_loopback:
-        return [invalid_value(path, address, "may not be in the loopback range (127.0.0.0/8, ::1/128)")]
-    if ip.is_link_local:
-        return [invalid_value(path, address, "may not be in the link-local range (169.254.0.0/16, fe80::/10)")]
-    return []
 
 
 def _node_ports(spec: core_v1.ServiceSpec) -> list[FieldError]:
@@ -315,34 +387,24 @@ def _node_ports(spec: core_v1.ServiceSpec) -> list[FieldError]:
 def _policies(service: core_v1.Service) -> list[FieldError]:
     spec = service.spec
     errors: list[FieldError] = []
-    if spec.external_traffic_policy:
-        if not externally_accessible(service):
-            errors.append(
-                invalid_value(
-                    "spec.externalTrafficPolicy",
-                    spec.external_traffic_policy,
-                    "may only be set for externally-accessible services",
-                )
-            )
-        if spec.external_traffic_policy not in ("Cluster", "Local"):
-            errors.append(unsupported("spec.externalTrafficPolicy", spec.external_traffic_policy, ("Cluster", "Local")))
-    if spec.internal_traffic_policy is None:
+    external, internal = spec.external_traffic_policy, spec.internal_traffic_policy
+    if not externally_accessible(service):
+        if external:
+            why = "may only be set for externally-accessible services"
+            errors.append(invalid_value("spec.externalTrafficPolicy", external, why))
+    elif external not in TRAFFIC_POLICIES:
+        errors.append(unsupported("spec.externalTrafficPolicy", external, TRAFFIC_POLICIES))
+    health = spec.health_check_node_port
+    if health and not needs_health_port(service):
+        why = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
+        errors.append(invalid_value("spec.healthCheckNodePort", health, why))
+    elif health:
+        errors += [invalid_value("spec.healthCheckNodePort", health, m) for m in names.port_number(health)]
+    if internal is None:
         if spec.type in ("NodePort", "LoadBalancer", "ClusterIP"):
             errors.append(required("spec.internalTrafficPolicy"))
-    elif spec.internal_traffic_policy not in ("Cluster", "Local"):
-        errors.append(unsupported("spec.internalTrafficPolicy", spec.internal_traffic_policy, ("Cluster", "Local")))
-    for i, source in enumerate(spec.load_balancer_source_ranges):
-        path = f"spec.loadBalancerSourceRanges[{i}]"
-        if spec.type != "LoadBalancer":
-            errors.append(forbidden_field(path, "may only be used when `type` is 'LoadBalancer'"))
-            break
-        errors += [invalid_value(path, source, m) for m in names.cidr(source.strip())]
-    if spec.traffic_distribution not in (None, "PreferClose", "PreferSameZone", "PreferSameNode"):
-        errors.append(
-            unsupported(
-                "spec.trafficDistribution",
-                spec.traffic_distribution,
-                ("PreferClose", "PreferSameNode", "PreferSameZone"),
-            )
-        )
+    elif internal not in TRAFFIC_POLICIES:
+        errors.append(unsupported("spec.internalTrafficPolicy", internal, TRAFFIC_POLICIES))
+    if spec.traffic_distribution is not None and spec.traffic_distribution not in DISTRIBUTIONS:
+        errors.append(unsupported("spec.trafficDistribution", spec.traffic_distribution, DISTRIBUTIONS))
     return errors
