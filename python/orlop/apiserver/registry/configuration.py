@@ -1,14 +1,17 @@
 """Rules of ConfigMaps, Secrets and ServiceAccounts."""
 
-import json
+import msgspec
 
+from orlop import native
 from orlop.api.errors import IMMUTABLE, FieldError, forbidden_field, invalid_value, required
 from orlop.api.types import core_v1
+from orlop.apiserver import gojson
 from orlop.apiserver.registry import names
 from orlop.apiserver.registry.strategy import Strategy
 
 MAX_BYTES = 1024 * 1024
 """Bytes of all values of a ConfigMap or Secret."""
+NO_JSON = "couldn't get version/kind; json parse error: "
 FROZEN = "field is immutable when `immutable` is set"
 
 
@@ -101,11 +104,16 @@ def _typed(secret: core_v1.Secret) -> list[FieldError]:
 def _json(data: dict[str, bytes], key: str) -> list[FieldError]:
     if key not in data:
         return [required(f"data[{key}]")]
+    path, hidden = f"data[{key}]", "<secret contents redacted>"
+    tree = None
     try:
-        json.loads(data[key])
-    except ValueError as error:
-        return [invalid_value(f"data[{key}]", "<secret contents redacted>", str(error))]
-    return []
+        tree = msgspec.json.decode(data[key])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        try:
+            native.wire_decode("", "json", data[key])
+        except native.WireError as error:
+            return [invalid_value(path, hidden, str(error).removeprefix(NO_JSON))]
+    return [] if tree is None or isinstance(tree, dict) else [invalid_value(path, hidden, gojson.not_a_map(tree))]
 
 
 class ServiceAccounts(Strategy):

@@ -124,20 +124,24 @@ def _owners(owners: list[meta_v1.OwnerReference]) -> list[FieldError]:
     return errors
 
 
+def finalizer(name: str, path: str) -> list[FieldError]:
+    """A finalizer's name: qualified, or one of the old ones without a domain."""
+    return [invalid_value(path, name, message) for message in key_errors(name)] + _standard(name, path)
+
+
+def _standard(name: str, path: str) -> list[FieldError]:
+    if "/" in name or name in STANDARD_FINALIZERS:
+        return []
+    return [invalid_value(path, name, "name is neither a standard finalizer name nor is it fully qualified")]
+
+
 def _finalizers(finalizers: list[str]) -> list[FieldError]:
-    errors = []
     path = "metadata.finalizers"
-    for name in finalizers:
-        errors += [invalid_value(path, name, message) for message in key_errors(name)]
-    for i, name in enumerate(finalizers):
-        if "/" not in name and name not in STANDARD_FINALIZERS:
-            errors.append(
-                invalid_value(
-                    f"{path}[{i}]", name, "name is neither a standard finalizer name nor is it fully qualified"
-                )
-            )
+    errors = [invalid_value(path, name, message) for name in finalizers for message in key_errors(name)]
     if ORPHAN in finalizers and FOREGROUND in finalizers:
         errors.append(invalid_value(path, finalizers, f"finalizer {ORPHAN} and {FOREGROUND} cannot be both set"))
+    for i, name in enumerate(finalizers):
+        errors += _standard(name, f"{path}[{i}]")
     return errors
 
 

@@ -4,7 +4,7 @@ from orlop.api import selectors
 from orlop.api.errors import IMMUTABLE, FieldError, forbidden_field, invalid_value, not_supported, required
 from orlop.api.types import coordination_v1, core_v1, policy_v1, scheduling_v1, storagemigration_v1
 from orlop.apiserver.registry import names, podtemplate
-from orlop.apiserver.registry.common import not_negative, percentage
+from orlop.apiserver.registry.common import not_negative, not_special, percentage
 from orlop.apiserver.registry.strategy import Strategy
 
 POSITIVE = "must be greater than 0"
@@ -130,18 +130,41 @@ class Endpoints(Strategy):
             path = f"subsets[{i}]"
             if not subset.addresses and not subset.not_ready_addresses:
                 errors.append(required(path, "must specify `addresses` or `notReadyAddresses`"))
-            for j, address in enumerate(subset.addresses):
-                errors += [invalid_value(f"{path}.addresses[{j}].ip", address.ip, m) for m in names.ip(address.ip)]
+            for field, addresses in (
+                ("addresses", subset.addresses),
+                ("notReadyAddresses", subset.not_ready_addresses),
+            ):
+                for j, address in enumerate(addresses):
+                    errors += _endpoint_address(address, f"{path}.{field}[{j}]")
             for j, port in enumerate(subset.ports):
-                where = f"{path}.ports[{j}]"
-                if len(subset.ports) > 1 and not port.name:
-                    errors.append(required(f"{where}.name"))
-                elif port.name:
-                    errors += [invalid_value(f"{where}.name", port.name, m) for m in names.label(port.name)]
-                errors += [invalid_value(f"{where}.port", port.port, m) for m in names.port_number(port.port)]
-                if port.protocol not in ("TCP", "UDP", "SCTP"):
-                    errors.append(not_supported(f"{where}.protocol", port.protocol, ["SCTP", "TCP", "UDP"]))
+                errors += _endpoint_port(port, len(subset.ports) > 1, f"{path}.ports[{j}]")
         return errors
+
+
+def _endpoint_address(address: core_v1.EndpointAddress, path: str) -> list[FieldError]:
+    errors = [invalid_value(f"{path}.ip", address.ip, m) for m in names.ip(address.ip)]
+    if address.hostname:
+        errors += [invalid_value(f"{path}.hostname", address.hostname, m) for m in names.label(address.hostname)]
+    if address.node_name is not None:
+        errors += [invalid_value(f"{path}.nodeName", address.node_name, m) for m in names.subdomain(address.node_name)]
+    if names.IP_WORDS in names.ip(address.ip):
+        errors.append(invalid_value(f"{path}.ip", address.ip, "must be a valid IP address"))
+    return errors + not_special(address.ip, f"{path}.ip")
+
+
+def _endpoint_port(port: core_v1.EndpointPort, named: bool, path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    if named and not port.name:
+        errors.append(required(f"{path}.name"))
+    elif port.name:
+        errors += [invalid_value(f"{path}.name", port.name, m) for m in names.label(port.name)]
+    errors += [invalid_value(f"{path}.port", port.port, m) for m in names.port_number(port.port)]
+    if port.protocol not in ("TCP", "UDP", "SCTP"):
+        errors.append(not_supported(f"{path}.protocol", port.protocol, ["SCTP", "TCP", "UDP"]))
+    if port.app_protocol is not None:
+        wrong = selectors.key_errors(port.app_protocol)
+        errors += [invalid_value(f"{path}.appProtocol", port.app_protocol, m) for m in wrong]
+    return errors
 
 
 def validate_label_value(value: str, path: str) -> list[FieldError]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from orlop.api.errors import FieldError, invalid_value
 from orlop.api.types import core_v1
-from orlop.apiserver.registry import names
+from orlop.apiserver.registry import meta, names
 from orlop.apiserver.registry.strategy import Strategy
 
 FINALIZER = "kubernetes"
@@ -41,6 +41,12 @@ class Namespaces(Strategy):
     def mark_deleting(self, obj: core_v1.Namespace) -> None:
         obj.status.phase = "Terminating"
 
+    def validate(self, obj: core_v1.Namespace) -> list[FieldError]:
+        return [e for name in obj.spec.finalizers for e in meta.finalizer(name, "spec.finalizers")]
+
+    def validate_update(self, new: core_v1.Namespace, old: core_v1.Namespace) -> list[FieldError]:
+        return []
+
     def prepare_update(self, new: core_v1.Namespace, old: core_v1.Namespace) -> None:
         new.spec.finalizers = old.spec.finalizers
 
@@ -56,8 +62,9 @@ class Namespaces(Strategy):
         return []
 
     def before_finalize(self, new: Any, old: Any) -> list[FieldError]:
-        finalizers = new.spec.finalizers
-        new.metadata = old.metadata
+        self.carry(new, old)
         new.status = old.status
-        new.spec.finalizers = finalizers
-        return []
+        errors = meta.validate_update(new.metadata, old.metadata)
+        for i, name in enumerate(new.spec.finalizers):
+            errors += meta.finalizer(name, f"spec.finalizers[{i}]")
+        return errors

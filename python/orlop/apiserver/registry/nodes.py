@@ -4,6 +4,8 @@ from orlop.api import selectors
 from orlop.api.errors import FieldError, duplicate, forbidden_field, invalid_value, required
 from orlop.api.types import core_v1
 from orlop.apiserver.registry import names, resources
+from orlop.apiserver.registry.common import duplicates
+from orlop.apiserver.registry.families import family_of
 from orlop.apiserver.registry.strategy import Strategy
 
 TAINT_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
@@ -27,18 +29,17 @@ class Nodes(Strategy):
 
     def validate(self, obj: core_v1.Node) -> list[FieldError]:
         errors = validate_taints(obj.spec.taints, "metadata.taints")
-        for i, cidr in enumerate(obj.spec.pod_cidrs):
+        errors += _amounts(obj)
+        cidrs = obj.spec.pod_cidrs
+        for i, cidr in enumerate(cidrs):
             errors += [invalid_value(f"spec.podCIDRs[{i}]", cidr, m) for m in names.cidr(cidr)]
-        if len(obj.spec.pod_cidrs) > 2:
-            errors.append(
-                invalid_value(
-                    "spec.podCIDRs", obj.spec.pod_cidrs, "may specify no more than one CIDR for each IP family"
-                )
-            )
-        return errors + _status(obj)
+        if len(cidrs) > 1 and (len(cidrs) > 2 or len({family_of(c) for c in cidrs}) < 2):
+            why = "may specify no more than one CIDR for each IP family"
+            errors.append(invalid_value("spec.podCIDRs", cidrs, why))
+        return errors + [duplicate(f"spec.podCIDRs[{i}]", cidrs[i]) for i in duplicates(cidrs)]
 
     def validate_update(self, new: core_v1.Node, old: core_v1.Node) -> list[FieldError]:
-        errors = validate_taints(new.spec.taints, "metadata.taints")
+        errors = _amounts(new) + _addresses(new)
         if old.spec.pod_cidrs and new.spec.pod_cidrs != old.spec.pod_cidrs:
             errors.append(
                 forbidden_field("spec.podCIDRs", 'node updates may not change podCIDR except from "" to valid')
@@ -47,23 +48,27 @@ class Nodes(Strategy):
             errors.append(
                 forbidden_field("spec.providerID", 'node updates may not change providerID except from "" to valid')
             )
-        return errors
+        return errors + validate_taints(new.spec.taints, "metadata.taints")
 
     def validate_status(self, new: core_v1.Node, old: core_v1.Node) -> list[FieldError]:
-        return _status(new)
+        return _amounts(new) + _addresses(new)
 
 
-def _status(node: core_v1.Node) -> list[FieldError]:
+def _amounts(node: core_v1.Node) -> list[FieldError]:
     errors: list[FieldError] = []
     for field, amounts in (("capacity", node.status.capacity), ("allocatable", node.status.allocatable)):
         for name, value in amounts.items():
             path = f"status.{field}.{name}"
-            errors += resources.validate_name(name, path)
             errors += resources.validate_amount(name, value, path)
+    return errors
+
+
+def _addresses(node: core_v1.Node) -> list[FieldError]:
+    errors: list[FieldError] = []
     seen: set[tuple[str, str]] = set()
     for i, address in enumerate(node.status.addresses):
         if (address.type, address.address) in seen:
-            errors.append(duplicate(f"status.addresses[{i}]", address))
+            errors.append(duplicate(f"status.addresses[{i}]", {"Type": address.type, "Address": address.address}))
         seen.add((address.type, address.address))
     return errors
 
@@ -75,13 +80,15 @@ def validate_taints(taints: list[core_v1.Taint], path: str) -> list[FieldError]:
     for i, taint in enumerate(taints):
         where = f"{path}[{i}]"
         errors += [invalid_value(f"{where}.key", taint.key, m) for m in selectors.key_errors(taint.key)]
-        errors += [invalid_value(f"{where}.value", taint.value, m) for m in selectors.value_errors(taint.value)]
+        if wrong := selectors.value_errors(taint.value):
+            errors.append(invalid_value(f"{where}.value", taint.value, ";".join(wrong)))
         if not taint.effect:
             errors.append(required(f"{where}.effect"))
         elif taint.effect not in TAINT_EFFECTS:
             errors.append(resources.unsupported(f"{where}.effect", taint.effect, TAINT_EFFECTS))
         if (taint.key, taint.effect) in seen:
-            error = duplicate(where, taint)
+            shown = {"Key": taint.key, "Value": taint.value, "Effect": taint.effect, "TimeAdded": taint.time_added}
+            error = duplicate(where, shown)
             errors.append(error._replace(detail="taints must be unique by key and effect pair"))
         seen.add((taint.key, taint.effect))
     return errors

@@ -1,5 +1,6 @@
 """Rules of ResourceQuotas and LimitRanges: pkg/apis/core/validation, pkg/apis/core/v1/defaults.go."""
 
+from orlop.api import selectors
 from orlop.api.errors import FieldError, forbidden_field, invalid_value, required
 from orlop.api.quantity import parse
 from orlop.api.types import core_v1
@@ -31,19 +32,20 @@ QUOTA = frozenset(
     }
 )
 POD_COMPUTE = frozenset({"pods", "cpu", "memory", "requests.cpu", "requests.memory", "limits.cpu", "limits.memory"})
-SCOPES: dict[str, frozenset[str] | None] = {
+SCOPES: dict[str, frozenset[str]] = {
     "BestEffort": frozenset({"pods"}),
     "NotBestEffort": POD_COMPUTE,
     "NotTerminating": POD_COMPUTE,
     "Terminating": POD_COMPUTE,
-    "PriorityClass": None,
-    "CrossNamespacePodAffinity": None,
-    "VolumeAttributesClass": None,
+    "PriorityClass": POD_COMPUTE,
+    "CrossNamespacePodAffinity": POD_COMPUTE,
+    "VolumeAttributesClass": frozenset({"persistentvolumeclaims", "requests.storage"}),
 }
-"""The scopes, and what may be limited in each; None: anything of its kind."""
+"""The scopes, and what may be limited in each."""
 EXISTS_ONLY = frozenset({"BestEffort", "NotBestEffort", "Terminating", "NotTerminating", "CrossNamespacePodAffinity"})
-COUNTED = frozenset(
-    {"pods", "resourcequotas", "services", "replicationcontrollers", "secrets", "persistentvolumeclaims"}
+EXISTS_WORDS = (
+    "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, "
+    "ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity"
 )
 
 
@@ -62,7 +64,7 @@ class ResourceQuotas(Strategy):
         return errors
 
     def validate_status(self, new: core_v1.ResourceQuota, old: core_v1.ResourceQuota) -> list[FieldError]:
-        errors = [] if new.metadata.resource_version else [required("metadata.resourceVersion")]
+        errors = [] if new.metadata.resource_version else [required("resourceVersion")]
         return errors + _amounts(new.status.hard, "status.hard") + _amounts(new.status.used, "status.used")
 
 
@@ -82,14 +84,12 @@ def _scopes(spec: core_v1.ResourceQuotaSpec) -> list[FieldError]:
     for scope in spec.scopes:
         if scope not in SCOPES:
             errors.append(invalid_value("spec.scopes", spec.scopes, "unsupported scope"))
-            continue
-        allowed = SCOPES[scope]
-        for name in sorted(spec.hard):
-            if allowed is not None and name not in allowed and name in QUOTA:
-                errors.append(invalid_value("spec.scopes", spec.scopes, "unsupported scope applied to resource"))
+        unfit = _unfit(scope, spec.hard)
+        errors += [invalid_value("spec.scopes", spec.scopes, "unsupported scope applied to resource")] * unfit
     given = set(spec.scopes)
-    if {"BestEffort", "NotBestEffort"} <= given or {"Terminating", "NotTerminating"} <= given:
-        errors.append(invalid_value("spec.scopes", spec.scopes, "conflicting scopes"))
+    for pair in ({"BestEffort", "NotBestEffort"}, {"Terminating", "NotTerminating"}):
+        if pair <= given:
+            errors.append(invalid_value("spec.scopes", spec.scopes, "conflicting scopes"))
     return errors
 
 
@@ -97,28 +97,41 @@ def _selector(spec: core_v1.ResourceQuotaSpec) -> list[FieldError]:
     errors: list[FieldError] = []
     if spec.scope_selector is None:
         return errors
-    for i, term in enumerate(spec.scope_selector.match_expressions):
-        path = f"spec.scopeSelector.matchExpressions[{i}]"
+    path = "spec.scopeSelector.matchExpressions"
+    terms = spec.scope_selector.match_expressions
+    for term in terms:
         if term.scope_name not in SCOPES:
             errors.append(invalid_value(f"{path}.scopeName", term.scope_name, "unsupported scope"))
+        shown = {
+            "MatchExpressions": [
+                {"ScopeName": t.scope_name, "Operator": t.operator, "Values": t.values or None} for t in terms
+            ]
+        }
+        unfit = _unfit(term.scope_name, spec.hard)
+        errors += [invalid_value(path, shown, "unsupported scope applied to resource")] * unfit
         if term.scope_name in EXISTS_ONLY and term.operator != "Exists":
-            words = "must be 'Exist' when scope is any of ResourceQuotaScopeTerminating, "
-            words += (
-                "ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or "
-            )
-            words += "ResourceQuotaScopeCrossNamespacePodAffinity"
-            errors.append(invalid_value(f"{path}.operator", term.operator, words))
+            errors.append(invalid_value(f"{path}.operator", term.operator, EXISTS_WORDS))
         if term.operator in ("In", "NotIn"):
             if not term.values:
                 words = "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector"
                 errors.append(required(f"{path}.values", words))
         elif term.operator in ("Exists", "DoesNotExist"):
             if term.values:
-                words = "must be no value when `operator` is 'Exists' or 'DoesNotExist' for scope selector"
+                words = "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector"
                 errors.append(invalid_value(f"{path}.values", term.values, words))
         else:
             errors.append(invalid_value(f"{path}.operator", term.operator, "not a valid selector operator"))
+    given = {term.scope_name for term in terms}
+    for pair in ({"BestEffort", "NotBestEffort"}, {"Terminating", "NotTerminating"}):
+        if pair <= given:
+            errors.append(invalid_value(path, spec.scopes or None, "conflicting scopes"))
     return errors
+
+
+def _unfit(scope: str, hard: dict[str, str]) -> int:
+    """How many of the limited resources a scope says nothing about."""
+    allowed = SCOPES.get(scope, QUOTA)
+    return sum(name in QUOTA and name not in allowed for name in hard)
 
 
 class LimitRanges(Strategy):
@@ -145,9 +158,9 @@ class LimitRanges(Strategy):
 
 def _limit(item: core_v1.LimitRangeItem, path: str, seen: set[str]) -> list[FieldError]:
     errors: list[FieldError] = []
-    if not item.type:
-        errors.append(required(f"{path}.type"))
-    elif item.type not in ("Container", "Pod", "PersistentVolumeClaim") and "/" not in item.type:
+    wrong = selectors.key_errors(item.type)
+    errors += [invalid_value(f"{path}.type", item.type, m) for m in wrong]
+    if not wrong and item.type not in ("Container", "Pod", "PersistentVolumeClaim") and "/" not in item.type:
         words = "must be a standard limit type or fully qualified"
         errors.append(invalid_value(f"{path}.type", item.type, words))
     if item.type in seen:
@@ -158,9 +171,9 @@ def _limit(item: core_v1.LimitRangeItem, path: str, seen: set[str]) -> list[Fiel
         for name in sorted(amounts):
             errors += _name(name, item.type, f"{path}.{field}[{name}]")
             names.add(name)
-    if item.type in ("Pod", "PersistentVolumeClaim"):
+    if item.type == "Pod":
         for field, amounts in (("default", item.default), ("defaultRequest", item.default_request)):
-            if item.type == "Pod" and amounts:
+            if amounts:
                 words = "may not be specified when `type` is 'Pod'"
                 errors.append(forbidden_field(f"{path}.{field}", words))
     else:
@@ -181,11 +194,9 @@ def _limit(item: core_v1.LimitRangeItem, path: str, seen: set[str]) -> list[Fiel
 
 
 def _name(name: str, type_: str, path: str) -> list[FieldError]:
-    errors = resources.validate_name(name, path)
-    known = "/" in name or name in resources.CONTAINER or name.startswith(resources.HUGE_PAGES)
-    if type_ in ("Pod", "Container") and not known:
-        errors.append(invalid_value(path, name, "must be a standard limit type or fully qualified"))
-    return errors
+    return (
+        resources.container_name(name, path) if type_ in ("Pod", "Container") else resources.validate_name(name, path)
+    )
 
 
 def _bounds(item: core_v1.LimitRangeItem, name: str, path: str) -> list[FieldError]:
@@ -220,4 +231,7 @@ def _bounds(item: core_v1.LimitRangeItem, name: str, path: str) -> list[FieldErr
             if parse(ratio) > widest:
                 words = f"ratio {ratio} is greater than max/min = {float(widest):f}"
                 errors.append(invalid_value(f"{path}.maxLimitRequestRatio[{name}]", ratio, words))
+    if asked is not None and given is not None and not resources.overcommits(name) and parse(asked) != parse(given):
+        words = f"default value {given} must equal to defaultRequest value {asked} in {name}"
+        errors.append(invalid_value(f"{path}.defaultRequest[{name}]", asked, words))
     return errors
