@@ -1,13 +1,18 @@
 """Rules of EndpointSlices: pkg/apis/discovery/validation."""
 
+from orlop.api import selectors
 from orlop.api.errors import IMMUTABLE, FieldError, duplicate, invalid_value, required, too_many
 from orlop.api.types import discovery_v1
 from orlop.apiserver.registry import meta, names, resources
+from orlop.apiserver.registry.common import not_special
+from orlop.apiserver.registry.families import family_of
 from orlop.apiserver.registry.strategy import Strategy
 
 MAX_PORTS = 20_000
 MAX_ENDPOINTS = 1000
 MAX_ADDRESSES = 100
+MAX_TOPOLOGY = 16
+MAX_ZONES = 8
 ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
 
 
@@ -61,16 +66,41 @@ def _endpoints(obj: discovery_v1.EndpointSlice) -> list[FieldError]:
         for j, address in enumerate(endpoint.addresses):
             where = f"{path}.addresses[{j}]"
             if obj.address_type == "FQDN":
-                errors += [invalid_value(where, address, m) for m in names.subdomain(address)]
-            else:
-                errors += [invalid_value(where, address, m) for m in names.ip(address)]
+                errors += names.full_domain(address, where)
+            elif obj.address_type in ADDRESS_TYPES:
+                errors += _address(address, obj.address_type, where)
+        if len(endpoint.deprecated_topology) > MAX_TOPOLOGY:
+            path_ = f"{path}.deprecatedTopology"
+            errors.append(too_many(path_, len(endpoint.deprecated_topology), MAX_TOPOLOGY))
+        errors += meta.validate_labels(endpoint.deprecated_topology, f"{path}.deprecatedTopology")
         if endpoint.node_name is not None:
             errors += [
                 invalid_value(f"{path}.nodeName", endpoint.node_name, m) for m in names.subdomain(endpoint.node_name)
             ]
         if endpoint.hostname is not None:
             errors += [invalid_value(f"{path}.hostname", endpoint.hostname, m) for m in names.label(endpoint.hostname)]
-        errors += meta.validate_labels(endpoint.deprecated_topology, f"{path}.deprecatedTopology")
+        if endpoint.hints is not None:
+            errors += _zones(endpoint.hints.for_zones, f"{path}.hints.forZones")
+    return errors
+
+
+def _address(address: str, family: str, path: str) -> list[FieldError]:
+    """An address of the slice's family that others can reach."""
+    errors = [invalid_value(path, address, m) for m in names.ip(address)]
+    if not errors and family_of(address) != family:
+        errors.append(invalid_value(path, address, f"must be a valid {family} address"))
+    return errors + not_special(address, path)
+
+
+def _zones(zones: list[discovery_v1.ForZone], path: str) -> list[FieldError]:
+    if len(zones) > MAX_ZONES:
+        return [too_many(path, len(zones), MAX_ZONES)]
+    errors: list[FieldError] = []
+    for i, zone in enumerate(zones):
+        where = f"{path}[{i}].name"
+        if any(zone.name == other.name for other in zones[:i]):
+            errors.append(duplicate(where, zone.name))
+        errors += [invalid_value(where, zone.name, m) for m in selectors.value_errors(zone.name)]
     return errors
 
 
@@ -90,4 +120,7 @@ def _ports(ports: list[discovery_v1.EndpointPort]) -> list[FieldError]:
             errors.append(resources.unsupported(f"{path}.protocol", port.protocol, ("SCTP", "TCP", "UDP")))
         if port.port is not None:
             errors += [invalid_value(f"{path}.port", port.port, m) for m in names.port_number(port.port)]
+        if port.app_protocol is not None:
+            wrong = selectors.key_errors(port.app_protocol)
+            errors += [invalid_value(f"{path}.appProtocol", port.app_protocol, m) for m in wrong]
     return errors

@@ -1,6 +1,6 @@
 """Rules of Ingresses and IngressClasses: pkg/apis/networking/validation, pkg/registry/networking."""
 
-from orlop.api.errors import IMMUTABLE, FieldError, forbidden_field, invalid_value, required
+from orlop.api.errors import IMMUTABLE, FieldError, forbidden_field, invalid_value, required, too_long
 from orlop.api.types import networking_v1
 from orlop.apiserver.registry import names
 from orlop.apiserver.registry.common import segment, subdomain
@@ -12,6 +12,7 @@ INVALID_SEQUENCES = ("//", "/./", "/../", "%2f", "%2F")
 INVALID_SUFFIXES = ("/..", "/.")
 CLASS_ANNOTATION = "kubernetes.io/ingress.class"
 MAX_CONTROLLER = 250
+NO_ADDRESS = "must be a DNS name, not an IP address"
 
 
 class Ingresses(Strategy):
@@ -22,9 +23,9 @@ class Ingresses(Strategy):
     def validate(self, obj: networking_v1.Ingress) -> list[FieldError]:
         errors = _spec(obj.spec)
         old_class = obj.metadata.annotations.get(CLASS_ANNOTATION)
-        if old_class is not None and obj.spec.ingress_class_name is not None:
-            words = "can not be set when the class field is also set"
-            errors.append(invalid_value(f"annotations[{CLASS_ANNOTATION}]", old_class, words))
+        if old_class is not None and obj.spec.ingress_class_name not in (None, old_class):
+            words = "must match `ingressClassName` when both are specified"
+            errors.append(invalid_value(f"annotations.{CLASS_ANNOTATION}", old_class, words))
         return errors
 
     def validate_update(self, new: networking_v1.Ingress, old: networking_v1.Ingress) -> list[FieldError]:
@@ -32,15 +33,15 @@ class Ingresses(Strategy):
 
     def validate_status(self, new: networking_v1.Ingress, old: networking_v1.Ingress) -> list[FieldError]:
         errors: list[FieldError] = []
+        known = {entry.ip for entry in old.status.load_balancer.ingress}
         for i, entry in enumerate(new.status.load_balancer.ingress):
             path = f"status.loadBalancer.ingress[{i}]"
-            if entry.ip:
+            if entry.ip and entry.ip not in known:
                 errors += [invalid_value(f"{path}.ip", entry.ip, m) for m in names.ip(entry.ip)]
             if entry.hostname:
-                if not names.ip(entry.hostname):
-                    words = "must be a DNS name, not an IP address"
-                    errors.append(invalid_value(f"{path}.hostname", entry.hostname, words))
                 errors += subdomain(entry.hostname, f"{path}.hostname")
+                if names.is_address(entry.hostname):
+                    errors.append(invalid_value(f"{path}.hostname", entry.hostname, NO_ADDRESS))
         return errors
 
 
@@ -48,7 +49,7 @@ def _spec(spec: networking_v1.IngressSpec) -> list[FieldError]:
     errors: list[FieldError] = []
     if not spec.rules and spec.default_backend is None:
         words = "either `defaultBackend` or `rules` must be specified"
-        errors.append(invalid_value("spec", spec.rules, words))
+        errors.append(invalid_value("spec", None, words))
     if spec.default_backend is not None:
         errors += _backend(spec.default_backend, "spec.defaultBackend")
     for i, rule in enumerate(spec.rules):
@@ -71,8 +72,8 @@ def _spec(spec: networking_v1.IngressSpec) -> list[FieldError]:
 
 def _host(host: str, path: str) -> list[FieldError]:
     errors: list[FieldError] = []
-    if not names.ip(host):
-        errors.append(invalid_value(path, host, "must be a DNS name, not an IP address"))
+    if names.is_address(host):
+        errors.append(invalid_value(path, host, NO_ADDRESS))
     wrong = names.wildcard(host) if "*" in host else names.subdomain(host)
     return errors + [invalid_value(path, host, m) for m in wrong]
 
@@ -84,7 +85,8 @@ def _paths(paths: list[networking_v1.HTTPIngressPath], path: str) -> list[FieldE
     for i, one in enumerate(paths):
         where = f"{path}[{i}]"
         if one.path_type is None:
-            return [*errors, required(f"{where}.pathType", "pathType must be specified")]
+            errors.append(required(f"{where}.pathType", "pathType must be specified"))
+            continue
         if one.path_type in ("Exact", "Prefix"):
             if not one.path.startswith("/"):
                 errors.append(invalid_value(f"{where}.path", one.path, "must be an absolute path"))
@@ -148,23 +150,20 @@ class IngressClasses(Strategy):
     def validate(self, obj: networking_v1.IngressClass) -> list[FieldError]:
         spec = obj.spec
         errors: list[FieldError] = []
-        if not spec.controller or len(spec.controller) > MAX_CONTROLLER:
-            if spec.controller:
-                words = f"may not be more than {MAX_CONTROLLER} bytes"
-                errors.append(FieldError("FieldValueTooLong", "spec.controller", None, words))
-            else:
-                errors.append(required("spec.controller"))
+        if not spec.controller:
+            errors.append(required("spec.controller"))
         else:
+            if len(spec.controller.encode()) > MAX_CONTROLLER:
+                errors.append(too_long("spec.controller", MAX_CONTROLLER))
             errors += names.domain_path(spec.controller, "spec.controller")
         if spec.parameters is not None:
             errors += _class_parameters(spec.parameters, "spec.parameters")
         return errors
 
     def validate_update(self, new: networking_v1.IngressClass, old: networking_v1.IngressClass) -> list[FieldError]:
-        errors = self.validate(new)
-        if new.spec.controller != old.spec.controller:
-            errors.append(invalid_value("spec.controller", new.spec.controller, IMMUTABLE))
-        return errors
+        changed = new.spec.controller != old.spec.controller
+        errors = [invalid_value("spec.controller", new.spec.controller, IMMUTABLE)] if changed else []
+        return errors + self.validate(new)
 
 
 def _class_parameters(ref: networking_v1.IngressClassParametersReference, path: str) -> list[FieldError]:
@@ -175,7 +174,7 @@ def _class_parameters(ref: networking_v1.IngressClassParametersReference, path: 
     if ref.scope is None:
         return [*errors, required(f"{path}.scope")]
     if ref.scope not in ("Cluster", "Namespace"):
-        errors.append(unsupported(f"{path}.scope", ref.scope, ("Cluster", "Namespace")))
+        return [*errors, unsupported(f"{path}.scope", ref.scope, ("Cluster", "Namespace"))]
     if ref.scope == "Namespace":
         if ref.namespace is None:
             errors.append(required(f"{path}.namespace", "`parameters.scope` is set to 'Namespace'"))

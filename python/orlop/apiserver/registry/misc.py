@@ -27,7 +27,19 @@ class Leases(Strategy):
             errors.append(
                 invalid_value("spec.leaseTransitions", spec.lease_transitions, "must be greater than or equal to 0")
             )
+        if spec.strategy is not None:
+            errors += lease_strategy(spec.strategy, "spec.strategy")
+        if spec.preferred_holder and not spec.strategy:
+            errors.append(forbidden_field("spec.preferredHolder", "may only be specified if `strategy` is defined"))
         return errors
+
+
+def lease_strategy(value: str, path: str) -> list[FieldError]:
+    """How a holder is chosen: a word of Kubernetes' own, or somebody's qualified one."""
+    if "/" in value:
+        return [invalid_value(f"{path}.strategy", value, m) for m in selectors.key_errors(value)]
+    known = "OldestEmulationVersion"
+    return [] if value == known else [not_supported(f"{path}.strategy", value, [known])]
 
 
 class PriorityClasses(Strategy):

@@ -203,17 +203,30 @@ def canonical_ip(text: str) -> list[str]:
     return wrong
 
 
+def _interface(text: str) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface | None:
+    """An address with a prefix length, however it is written; None for anything else."""
+    address, _, length = text.partition("/")
+    if "%" in text or not (length.isascii() and length.isdigit()):
+        return None
+    try:
+        return ipaddress.ip_interface(f"{_without_zeros(address)}/{int(length)}")
+    except ValueError:
+        return None
+
+
+def network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    """The network that a CIDR is meant to be; None for anything else."""
+    found = _interface(text)
+    return None if found is None else found.network
+
+
 def cidr(text: str) -> list[str]:
     """A network in CIDR form that everybody reads alike."""
-    address, slash, length = text.partition("/")
-    plain = _without_zeros(address)
-    try:
-        if not slash or "%" in text or not (length.isascii() and length.isdigit()):
-            raise ValueError
-        interface = ipaddress.ip_interface(f"{plain}/{int(length)}")
-    except ValueError:
+    interface = _interface(text)
+    if interface is None:
         return [CIDR_WORDS]
-    if plain != address or str(int(length)) != length:
+    address, _, length = text.partition("/")
+    if _without_zeros(address) != address or str(int(length)) != length:
         return ["must not have leading 0s in IP or prefix length"]
     if isinstance(interface, ipaddress.IPv6Interface) and interface.ip.ipv4_mapped is not None:
         return ["must not have an IPv4-mapped IPv6 address"]
@@ -228,6 +241,15 @@ def canonical_cidr(text: str) -> list[str]:
     if not wrong and (form := str(ipaddress.ip_network(text))) != text:
         wrong = [f'must be in canonical form ("{form}")']
     return wrong
+
+
+def is_address(text: str) -> bool:
+    """Whether a text reads as an address, strictly or not: what may not stand where a name belongs."""
+    try:
+        ipaddress.ip_address(_without_zeros(text))
+    except ValueError:
+        return False
+    return True
 
 
 def special_ip(text: str) -> list[str]:
@@ -289,3 +311,18 @@ def domain_path(value: str, path: str) -> list[FieldError]:
             invalid_value(path, rest, "Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')")
         )
     return errors
+
+
+def full_domain(value: str, path: str) -> list[FieldError]:
+    """A domain of at least two parts."""
+    if not value:
+        return [required(path)]
+    name = value.removesuffix(".")
+    if wrong := subdomain(name):
+        return [invalid_value(path, name, ",".join(wrong))]
+    if "." not in name:
+        return [invalid_value(path, name, "should be a domain with at least two segments separated by dots")]
+    for part in name.split("."):
+        if wrong := label(part):
+            return [invalid_value(path, part, ",".join(wrong))]
+    return []

@@ -1,10 +1,10 @@
 """Rules of IPAddresses and ServiceCIDRs: pkg/apis/networking/validation."""
 
-import ipaddress
-
 from orlop.api.errors import IMMUTABLE, FieldError, invalid_value, required
 from orlop.api.types import networking_v1
 from orlop.apiserver.registry import names
+from orlop.apiserver.registry.common import segment, subdomain
+from orlop.apiserver.registry.families import family_of
 from orlop.apiserver.registry.strategy import Strategy
 
 
@@ -12,45 +12,45 @@ class IPAddresses(Strategy):
     """An address that a Service holds, by its name."""
 
     def name_rule(self, name: str) -> list[str]:
-        return names.ip(name)
+        return names.canonical_ip(name)
 
     def validate(self, obj: networking_v1.IPAddress) -> list[FieldError]:
-        ref = obj.spec.parent_ref
+        ref, path = obj.spec.parent_ref, "spec.parentRef"
         if ref is None:
-            return [required("spec.parentRef")]
-        errors: list[FieldError] = []
-        if not ref.resource:
-            errors.append(required("spec.parentRef.resource"))
-        if not ref.name:
-            errors.append(required("spec.parentRef.name"))
-        return errors
+            return [required(path)]
+        errors = subdomain(ref.group, f"{path}.group") if ref.group else []
+        errors += segment(ref.resource, f"{path}.resource") + segment(ref.name, f"{path}.name")
+        return errors + (segment(ref.namespace, f"{path}.namespace") if ref.namespace else [])
 
     def validate_update(self, new: networking_v1.IPAddress, old: networking_v1.IPAddress) -> list[FieldError]:
-        errors = self.validate(new)
-        if old.spec.parent_ref is not None and new.spec.parent_ref != old.spec.parent_ref:
-            errors.append(invalid_value("spec.parentRef", new.spec.parent_ref, IMMUTABLE))
-        return errors
+        ref = new.spec.parent_ref
+        if ref == old.spec.parent_ref:
+            return []
+        shown = ref and {"Group": ref.group, "Resource": ref.resource, "Namespace": ref.namespace, "Name": ref.name}
+        return [invalid_value("spec.parentRef", shown, IMMUTABLE)]
 
 
 class ServiceCIDRs(Strategy):
     """A range that cluster IPs come from."""
 
     def validate(self, obj: networking_v1.ServiceCIDR) -> list[FieldError]:
-        cidrs = obj.spec.cidrs
+        cidrs, path = obj.spec.cidrs, "spec.cidrs"
         if not cidrs:
-            return [required("spec.cidrs", "at least one CIDR required")]
-        errors: list[FieldError] = []
+            return [required(path, "at least one CIDR required")]
         if len(cidrs) > 2:
-            errors.append(invalid_value("spec", obj.spec, "may only hold up to 2 values"))
-        for i, cidr in enumerate(cidrs):
-            path = f"spec.cidrs[{i}]"
-            wrong = names.cidr(cidr)
-            errors += [invalid_value(path, cidr, m) for m in wrong]
-            if not wrong and str(ipaddress.ip_interface(cidr).network) != cidr:
-                errors.append(invalid_value(path, cidr, "must not have bits set beyond the prefix length"))
+            return [invalid_value(path, {"CIDRs": cidrs}, "may only hold up to 2 values")]
+        errors = [invalid_value(f"{path}[{i}]", c, m) for i, c in enumerate(cidrs) for m in names.canonical_cidr(c)]
+        networks = [names.network(c) for c in cidrs]
+        if len(cidrs) == 2 and None not in networks and family_of(cidrs[0]) == family_of(cidrs[1]):
+            words = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64"
+            errors.append(invalid_value(path, cidrs, words))
         return errors
 
     def validate_update(self, new: networking_v1.ServiceCIDR, old: networking_v1.ServiceCIDR) -> list[FieldError]:
-        if new.spec.cidrs != old.spec.cidrs:
-            return [invalid_value("spec.cidrs", new.spec.cidrs, IMMUTABLE)]
-        return []
+        after, before = new.spec.cidrs, old.spec.cidrs
+        if len(after) != len(before) and (len(before), len(after)) != (1, 2):
+            return [invalid_value("spec.cidrs", after, IMMUTABLE)]
+        changed = [i for i, cidr in enumerate(before) if after[i] != cidr]
+        errors = [invalid_value(f"spec.cidrs[{i}]", after[i], IMMUTABLE) for i in changed]
+        # A second family may come later.
+        return errors + (self.validate(new) if len(after) > len(before) else [])

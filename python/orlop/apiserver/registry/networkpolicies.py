@@ -1,6 +1,6 @@
 """Rules of NetworkPolicies: pkg/apis/networking/v1/defaults.go and validation."""
 
-import ipaddress
+from collections.abc import Iterator
 
 from orlop.api.errors import FieldError, forbidden_field, invalid_value, required
 from orlop.api.types import networking_v1
@@ -8,7 +8,7 @@ from orlop.apiserver.registry import names, podtemplate
 from orlop.apiserver.registry.resources import unsupported
 from orlop.apiserver.registry.strategy import Strategy
 
-PROTOCOLS = ("SCTP", "TCP", "UDP")
+PROTOCOLS = ("TCP", "UDP", "SCTP")
 MAX_TYPES = 2
 
 
@@ -27,21 +27,41 @@ class NetworkPolicies(Strategy):
             spec.policy_types = ["Ingress", "Egress"] if spec.egress else ["Ingress"]
 
     def validate(self, obj: networking_v1.NetworkPolicy) -> list[FieldError]:
-        spec = obj.spec
-        errors = podtemplate.validate_selector(spec.pod_selector, "spec.podSelector")
-        for i, ingress in enumerate(spec.ingress):
-            errors += _ports(ingress.ports, f"spec.ingress[{i}].ports")
-            errors += _peers(ingress.from_, f"spec.ingress[{i}].from")
-        for i, egress in enumerate(spec.egress):
-            errors += _ports(egress.ports, f"spec.egress[{i}].ports")
-            errors += _peers(egress.to, f"spec.egress[{i}].to")
-        if len(spec.policy_types) > MAX_TYPES:
-            words = "may not specify more than two policyTypes"
-            return [*errors, invalid_value("spec.policyTypes", spec.policy_types, words)]
-        for i, type_ in enumerate(spec.policy_types):
-            if type_ not in ("Ingress", "Egress"):
-                errors.append(unsupported(f"spec.policyTypes[{i}]", type_, ("Egress", "Ingress")))
-        return errors
+        return _spec(obj.spec, frozenset())
+
+    def validate_update(self, new: networking_v1.NetworkPolicy, old: networking_v1.NetworkPolicy) -> list[FieldError]:
+        return _spec(new.spec, frozenset(_ranges(old.spec)))
+
+
+def _peers_of(spec: networking_v1.NetworkPolicySpec) -> Iterator[networking_v1.NetworkPolicyPeer]:
+    for ingress in spec.ingress:
+        yield from ingress.from_
+    for egress in spec.egress:
+        yield from egress.to
+
+
+def _ranges(spec: networking_v1.NetworkPolicySpec) -> Iterator[str]:
+    """Ranges of a policy as it was: they may stay, however they are written."""
+    for peer in _peers_of(spec):
+        if peer.ip_block is not None:
+            yield from (peer.ip_block.cidr, *peer.ip_block.except_)
+
+
+def _spec(spec: networking_v1.NetworkPolicySpec, known: frozenset[str]) -> list[FieldError]:
+    errors = podtemplate.validate_selector(spec.pod_selector, "spec.podSelector")
+    for i, ingress in enumerate(spec.ingress):
+        errors += _ports(ingress.ports, f"spec.ingress[{i}].ports")
+        errors += _peers(ingress.from_, f"spec.ingress[{i}].from", known)
+    for i, egress in enumerate(spec.egress):
+        errors += _ports(egress.ports, f"spec.egress[{i}].ports")
+        errors += _peers(egress.to, f"spec.egress[{i}].to", known)
+    if len(spec.policy_types) > MAX_TYPES:
+        words = "may not specify more than two policyTypes"
+        return [*errors, invalid_value("spec.policyTypes", spec.policy_types, words)]
+    for i, type_ in enumerate(spec.policy_types):
+        if type_ not in ("Ingress", "Egress"):
+            errors.append(unsupported(f"spec.policyTypes[{i}]", type_, ("Ingress", "Egress")))
+    return errors
 
 
 def _ports(ports: list[networking_v1.NetworkPolicyPort], path: str) -> list[FieldError]:
@@ -69,7 +89,7 @@ def _ports(ports: list[networking_v1.NetworkPolicyPort], path: str) -> list[Fiel
     return errors
 
 
-def _peers(peers: list[networking_v1.NetworkPolicyPeer], path: str) -> list[FieldError]:
+def _peers(peers: list[networking_v1.NetworkPolicyPeer], path: str, known: frozenset[str]) -> list[FieldError]:
     errors: list[FieldError] = []
     for i, peer in enumerate(peers):
         where = f"{path}[{i}]"
@@ -80,7 +100,7 @@ def _peers(peers: list[networking_v1.NetworkPolicyPeer], path: str) -> list[Fiel
                 errors += podtemplate.validate_selector(selector, f"{where}.{name}")
         if peer.ip_block is not None:
             given += 1
-            errors += _block(peer.ip_block, f"{where}.ipBlock")
+            errors += _block(peer.ip_block, f"{where}.ipBlock", known)
         if not given:
             errors.append(required(where, "must specify a peer"))
         elif peer.ip_block is not None and given > 1:
@@ -89,22 +109,24 @@ def _peers(peers: list[networking_v1.NetworkPolicyPeer], path: str) -> list[Fiel
     return errors
 
 
-def _block(block: networking_v1.IPBlock, path: str) -> list[FieldError]:
+def _block(block: networking_v1.IPBlock, path: str, known: frozenset[str]) -> list[FieldError]:
     if not block.cidr:
         return [required(f"{path}.cidr")]
-    wrong = names.cidr(block.cidr)
-    if wrong:
-        return [invalid_value(f"{path}.cidr", block.cidr, m) for m in wrong]
-    whole = ipaddress.ip_interface(block.cidr).network
-    errors: list[FieldError] = []
+    errors = _range(block.cidr, f"{path}.cidr", known)
+    whole = names.network(block.cidr)
+    if whole is None:
+        return errors
     for i, cidr in enumerate(block.except_):
         where = f"{path}.except[{i}]"
-        wrong = names.cidr(cidr)
-        if wrong:
-            errors += [invalid_value(where, cidr, m) for m in wrong]
+        errors += _range(cidr, where, known)
+        part = names.network(cidr)
+        if part is None:
             continue
-        part = ipaddress.ip_interface(cidr).network
         inside = part.version == whole.version and part.subnet_of(whole)  # type: ignore[arg-type]
         if not inside or part.prefixlen <= whole.prefixlen:
             errors.append(invalid_value(where, cidr, "must be a strict subset of `cidr`"))
     return errors
+
+
+def _range(cidr: str, path: str, known: frozenset[str]) -> list[FieldError]:
+    return [] if cidr in known else [invalid_value(path, cidr, m) for m in names.cidr(cidr)]

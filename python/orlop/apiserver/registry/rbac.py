@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from orlop.api.errors import FieldError, forbidden_field, invalid_value, not_supported, required
+from orlop.api.errors import FieldError, invalid_value, not_supported, required
 from orlop.api.types import rbac_v1
 from orlop.apiserver.registry import names, podtemplate
 from orlop.apiserver.registry.strategy import Strategy
@@ -105,10 +105,11 @@ def _subject(subject: rbac_v1.Subject, path: str, namespaced: bool) -> list[Fiel
         if not namespaced and not subject.namespace:
             errors.append(required(f"{path}.namespace"))
     elif subject.kind in ("User", "Group"):
+        if not subject.name:
+            words = f"{subject.kind.lower()} name cannot be empty"
+            errors.append(invalid_value(f"{path}.name", subject.name, words))
         if subject.api_group != GROUP:
             errors.append(not_supported(f"{path}.apiGroup", subject.api_group, [GROUP]))
-        if subject.namespace:
-            errors.append(forbidden_field(f"{path}.namespace", "not allowed on this type"))
     else:
         errors.append(not_supported(f"{path}.kind", subject.kind, ["ServiceAccount", "User", "Group"]))
     return errors
@@ -126,7 +127,9 @@ class _Bindings(_Rbac):
     def validate_update(self, new: Any, old: Any) -> list[FieldError]:
         errors = self.validate(new)
         if new.role_ref != old.role_ref:
-            errors.append(invalid_value("roleRef", new.role_ref, "cannot change roleRef"))
+            ref = new.role_ref
+            shown = {"APIGroup": ref.api_group, "Kind": ref.kind, "Name": ref.name}
+            errors.append(invalid_value("roleRef", shown, "cannot change roleRef"))
         return errors
 
 
