@@ -120,6 +120,13 @@ def test_pods_that_a_set_was_asked_to_give_up_are_not_counted_on() -> None:
     assert rollout.old_sizes(d, to, [was]) == []
 
 
+def test_pods_are_not_cleaned_up_because_their_sets_status_is_late() -> None:
+    d = deployment(7, 2, 3)
+    old, new = replica_set("old", 4, 0), replica_set("new", 5, 2)
+    assert [size for _, size in rollout.old_sizes(d, new, [old])] == [2]
+    assert rollout.old_sizes(d, new, [old], lambda rs: 4) == []  # the pods themselves say that they are available
+
+
 @given(st.integers(1, 20), st.integers(0, 5), st.integers(0, 5))
 def test_a_rollout_whose_pods_come_up_ends_and_keeps_its_bounds(wanted: int, surge: int, unavailable: int) -> None:
     d = deployment(wanted, surge, unavailable)

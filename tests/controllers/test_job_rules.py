@@ -13,6 +13,7 @@ from orlop.controllers.job.indexes import INDEX, Indexes
 from orlop.controllers.job.state import State
 from orlop.controllers.views import (
     ContainerEndView,
+    ContainerPortsView,
     ContainerStateView,
     ContainerStatusView,
     MetaView,
@@ -193,6 +194,14 @@ def test_when_a_pod_ended() -> None:
     lost.metadata.deletion_grace_period_seconds = 30
     assert finished_at(lost) == NOW - 30
     assert finished_at(pod()) == NOW - 1000
+    helped = pod(exits={"a": 0}, ended=7)
+    helped.spec.init_containers = [
+        ContainerPortsView(name="proxy", restart_policy="Always"),
+        ContainerPortsView(name="i"),
+    ]
+    helped.status.init_container_statuses = pod(exits={"proxy": 0, "i": 0}, ended=5).status.container_statuses
+    helped.status.init_container_statuses[1].state = None
+    assert finished_at(helped) == NOW - 5, "a sidecar ends later; other init containers do not count"
 
 
 # --- which pods are made and which go

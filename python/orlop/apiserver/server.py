@@ -24,8 +24,9 @@ from orlop.apiserver.core import Core
 from orlop.apiserver.expiry import EventExpiry
 from orlop.apiserver.front import Listener, Tls
 from orlop.apiserver.kubernetes import KubernetesService
-from orlop.apiserver.registry import all_strategies
+from orlop.apiserver.registry import all_strategies, devicetaints
 from orlop.apiserver.registry.addresses import ServiceAddresses
+from orlop.apiserver.registry.devicetaints import DeviceTaintTimes
 from orlop.apiserver.registry.objects import Objects
 from orlop.apiserver.resourcemetrics import Scraper
 from orlop.apiserver.subresources.kubelet import Kubelets
@@ -56,8 +57,10 @@ class ApiServer:
     ca: bytes
     """The cluster's authority (PEM)."""
 
-    def __init__(self, config: Config, clock: Clock | None = None) -> None:
+    def __init__(self, config: Config, clock: Clock | None = None, *, store: Store | None = None) -> None:
+        """With `store`, what there is is kept there and not where `config` says; it is opened and closed."""
         self.config = config
+        self._store = store
         self.clock = clock or SystemClock()
         self.port: int | None = None
         """Where it listens; None while it serves in-process only."""
@@ -109,6 +112,7 @@ class ApiServer:
         self._tasks.start("event expiry", EventExpiry(store, feed, hub, self.clock, config.event_ttl).run())
         objects = Objects(feed, hub, self.clock)
         objects.hooks["services"] = ServiceAddresses(objects, config.service_cidrs, config.node_ports)
+        objects.hooks[devicetaints.RULES] = objects.hooks[devicetaints.SLICES] = DeviceTaintTimes(self.clock)
         if "ResourceQuota" not in config.disable_admission_plugins:
             objects.every = ResourceQuotas(objects)
         issuer = config.service_account_issuer or auth.ISSUER
@@ -148,7 +152,7 @@ class ApiServer:
                 await asyncio.to_thread(self._write_kubeconfig, config.write_kubeconfig)
 
     async def _open_store(self) -> Store:
-        store = make_store(self.config.store, self.config.data_dir / "store", self.clock)
+        store = self._store or make_store(self.config.store, self.config.data_dir / "store", self.clock)
         await store.open()
         self._stack.push_async_callback(store.close)
         self._stack.enter_context(METRICS.of(store))

@@ -26,6 +26,8 @@ class Options:
     """Ended pods kept before the oldest are removed; 0 keeps all."""
     root_ca: bytes = b""
     """PEM; empty publishes none."""
+    legacy_service_account_token_clean_up_period: float = 365 * 86400.0
+    """Seconds that a token which was made by itself is kept unused."""
     service_account_key: bytes = b""
     """The private key of service account tokens, PEM; without it no Secret gets one."""
     cluster_signing_cert: bytes = b""
@@ -50,6 +52,7 @@ def all_controllers(options: Options) -> list[Controller]:
     from orlop.controllers.endpointslicemirroring import EndpointSliceMirroringController
     from orlop.controllers.garbagecollector import GarbageCollector
     from orlop.controllers.job import JobController
+    from orlop.controllers.legacytokens import LegacyTokenCleaner
     from orlop.controllers.namespace import NamespaceController
     from orlop.controllers.nodeipam import NodeIPAMController
     from orlop.controllers.nodelifecycle import NodeLifecycleController
@@ -82,6 +85,7 @@ def all_controllers(options: Options) -> list[Controller]:
         TTLAfterFinishedController(),
         HorizontalPodAutoscalerController(),
         ServiceAccountsController(),
+        LegacyTokenCleaner(options.legacy_service_account_token_clean_up_period),
         EndpointsController(),
         EndpointSliceController(),
         EndpointSliceMirroringController(),

@@ -30,6 +30,7 @@ class MetaView(ApiStruct):
 
 
 class ContainerPortsView(ApiStruct):
+    name: str = ""
     restart_policy: str | None = None
     ports: list[core_v1.ContainerPort] = field(default_factory=list)
 

@@ -47,6 +47,9 @@ class MemoryStore:
         self._broadcast = Broadcast(self._changes_after)
 
     async def open(self) -> None:
+        """Again after `close` too: it has what it had."""
+        if not self._open:
+            self._broadcast = Broadcast(self._changes_after)
         self._open = True
 
     async def close(self) -> None:

@@ -10,6 +10,7 @@ from orlop.api import errors
 from orlop.client.asgi import ASGITransport
 from orlop.client.transport import Response, Stream, Unreachable
 from orlop.testing.loop import VirtualClock
+from orlop.testing.server import Server
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +34,11 @@ class Faults:
     """After which a component is killed wherever it is; 0 never."""
     down: float = 3.0
     """Until it is started again."""
+    server_life: float = 120.0
+    """After which the API server is killed wherever it is; 0 never. `down` is the time until it is started again."""
 
 
-NO_FAULTS = Faults(delay=0.001, lost=0, unanswered=0, refused=0, watch=0, held=0, life=0)
+NO_FAULTS = Faults(delay=0.001, lost=0, unanswered=0, refused=0, watch=0, held=0, life=0, server_life=0)
 
 Done = Callable[[str, str, str, bytes, Response | None, bool], None]
 """Told of each request that was done: who, method, target, body, answer, whether the answer will be heard. There is no
@@ -45,8 +48,9 @@ answer where the sender was killed meanwhile."""
 class Network:
     """One for all components: its faults may change."""
 
-    def __init__(self, clock: VirtualClock, faults: Faults, done: Done) -> None:
+    def __init__(self, clock: VirtualClock, faults: Faults, done: Done, server: Server) -> None:
         self.clock = clock
+        self.server = server
         self.faults = faults
         self.done = done
 
@@ -69,13 +73,26 @@ class Chances:
             await self._clock.sleep(self._random.expovariate(1 / mean))
 
 
-class FaultyTransport(ASGITransport):
-    """Requests of one component, through the network."""
+class _Transport(ASGITransport):
+    """Into the world's server, whose end is that of all its requests."""
 
-    def __init__(self, app: Any, user: Any, network: Network) -> None:
-        super().__init__(app, user)
+    def __init__(self, user: Any, network: Network) -> None:
+        super().__init__(network.server, user)
         self._network = network
         self._who = user.name
+        network.server.connections[self] = None
+
+    async def cut(self) -> None:
+        """The server is no more, and what it was doing for us is not done."""
+        await self._tasks.cancel()
+
+    async def close(self) -> None:
+        self._network.server.connections.pop(self, None)
+        await super().close()
+
+
+class FaultyTransport(_Transport):
+    """Requests of one component, through the network."""
 
     async def request(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Response:
         network, faults, chances = self._network, self._network.faults, self._network.chances()
@@ -84,12 +101,15 @@ class FaultyTransport(ASGITransport):
             raise Unreachable(f"{method} {target}: lost on the way", sent=True)
         if chances.happens(faults.refused):
             raise errors.TooManyRequests("too busy")
+        life = self._life(method, target)
         try:
             response = await super().request(method, target, headers, body)
         except asyncio.CancelledError:
             network.done(self._who, method, target, body, None, False)
-            raise
-        heard = not chances.happens(faults.unanswered)
+            if _cancelled():
+                raise
+            raise Unreachable(f"{method} {target}: the server was killed", sent=True) from None
+        heard = not chances.happens(faults.unanswered) and life == network.server.life
         network.done(self._who, method, target, body, response, heard)
         await chances.wait(faults.delay)
         if not heard:
@@ -104,12 +124,19 @@ class FaultyTransport(ASGITransport):
         await chances.wait(faults.delay)
         if chances.happens(faults.lost):
             raise Unreachable(f"{method} {target}: lost on the way", sent=False)
+        self._life(method, target)
         async with super().stream(method, target, headers, body) as stream:
             breaker = asyncio.ensure_future(self._break(stream))
             try:
                 yield _Late(stream, self._network)
             finally:
                 breaker.cancel()
+
+    def _life(self, method: str, target: str) -> int:
+        """Which of the servers it is that there is now. Raises Unreachable if there is none."""
+        if not (life := self._network.server.life):
+            raise Unreachable(f"{method} {target}: connection refused", sent=False)
+        return life
 
     async def _break(self, stream: Stream) -> None:
         """Cuts a watch off, sooner or later."""
@@ -120,18 +147,29 @@ class FaultyTransport(ASGITransport):
                 stream.abort("connection reset by a fault")
 
 
-class ObservedTransport(ASGITransport):
+def _cancelled() -> bool:
+    """Whether this task is to end, and not only what it waited for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+class ObservedTransport(_Transport):
     """Requests of somebody who sees no faults: they are told of, and nothing happens to them."""
 
-    def __init__(self, app: Any, user: Any, network: Network) -> None:
-        super().__init__(app, user)
-        self._network = network
-        self._who = user.name
-
     async def request(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Response:
-        response = await super().request(method, target, headers, body)
-        self._network.done(self._who, method, target, body, response, True)
+        async with self._network.server.visit():
+            response = await super().request(method, target, headers, body)
+            self._network.done(self._who, method, target, body, response, True)
         return response
+
+    @asynccontextmanager
+    async def stream(  # type: ignore[override]  # what is given is a stream, of another class
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes
+    ) -> AsyncIterator[Stream]:
+        async with self._network.server.visit():
+            pass
+        async with super().stream(method, target, headers, body) as stream:
+            yield stream
 
 
 class _Late:

@@ -32,6 +32,7 @@ from orlop.client.transport import Response
 from orlop.control import Controller
 from orlop.testing.faults import NO_FAULTS, Done, Faults, FaultyTransport, Network, ObservedTransport
 from orlop.testing.loop import VirtualClock, VirtualLoop
+from orlop.testing.server import Server
 
 TOLD = 60
 """Requests that a failure tells of: the last before it."""
@@ -54,8 +55,13 @@ class World:
     def __init__(
         self, clock: VirtualClock, *, nodes: int, faults: Faults, controllers: Make | None, watch_over: bool
     ) -> None:
+        from orlop.apiserver.config import Config
+
         self.clock = clock
-        self.network = Network(clock, NO_FAULTS, self._done)
+        self._stack = AsyncExitStack()
+        self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="orlop-")))
+        self._server = Server(Config(data_dir=self._folder, store="memory", secure_port=None), clock)
+        self.network = Network(clock, NO_FAULTS, self._done, self._server)
         self.history = hashlib.sha256()
         """Of every request that was done."""
         self.last: deque[str] = deque(maxlen=TOLD)
@@ -68,7 +74,6 @@ class World:
         self._faults = faults
         self._make = controllers
         self._watch_over = watch_over
-        self._stack = AsyncExitStack()
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._away: dict[str, asyncio.Event] = {}
 
@@ -133,18 +138,15 @@ class World:
             await tasks.first(scenario(self), watched())
 
     async def _start(self) -> None:
-        from orlop.apiserver.config import Config
-        from orlop.apiserver.server import ApiServer
-
-        self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="orlop-")))
-        config = Config(data_dir=self._folder, store="memory", secure_port=None)
-        self._server = await self._stack.enter_async_context(ApiServer(config, self.clock))
+        await self._server.start()
+        self._stack.push_async_callback(self._server.kill)
         self._client = self._observed("kubernetes-admin", "system:masters")
         group = await self._stack.enter_async_context(tasks.Group(self._failed))
         if self._watch_over:
             from orlop.testing.invariants import Invariants
 
             group.start("invariants", Invariants(self, self._observed("watchman", "system:masters")).run())
+        group.start("apiserver", self._serve())
         self._keep(group, "controllers", self._controllers)
         self._keep(group, "scheduler", self._scheduler)
         for name in self.nodes:
@@ -173,6 +175,20 @@ class World:
             self._note(f"{name} ends")
             if (down := self.network.faults.down) > 0:
                 await self.clock.sleep(chance.expovariate(1 / down))
+
+    async def _serve(self) -> None:
+        """The API server's lives."""
+        chance, network = self.clock.fork(), self.network
+        while True:
+            while (mean := network.faults.server_life) <= 0:
+                await self.clock.sleep(POLL * 3600)
+            await self.clock.sleep(chance.expovariate(1 / mean))
+            if network.faults.server_life > 0:
+                await self._server.kill()
+                self._note("the API server ends")
+                if (down := network.faults.down) > 0:
+                    await self.clock.sleep(chance.expovariate(1 / down))
+                await self._server.start()
 
     async def _end_of(self, name: str) -> None:
         """Returns when the life is to end: it is sent away, or its time has come and there are still faults."""
@@ -228,7 +244,7 @@ class World:
         return _Boat(self, user, groups)
 
     def _observed(self, user: str, *groups: str) -> Client:
-        transport = ObservedTransport(self._server.app, identity(user, *groups), self.network)
+        transport = ObservedTransport(identity(user, *groups), self.network)
         self._stack.push_async_callback(transport.close)
         return Client(transport, clock=self.clock, user_agent=user)
 
@@ -259,7 +275,7 @@ class _Boat:
     """A client for one life of a component: with it ends all that it was about to do."""
 
     def __init__(self, world: World, user: str, groups: Sequence[str]) -> None:
-        self._transport = FaultyTransport(world._server.app, identity(user, *groups), world.network)
+        self._transport = FaultyTransport(identity(user, *groups), world.network)
         self._client = Client(self._transport, clock=world.clock, user_agent=user)
 
     async def __aenter__(self) -> Client:

@@ -10,7 +10,16 @@ from orlop.api.types import batch_v1, core_v1, meta_v1
 from orlop.api.types.base import ApiStruct
 from orlop.client import copy
 from orlop.clock import parse_time, rfc3339
-from orlop.control import Builder, Controller, Key, Result, controller_of, controller_reference, is_controlled_by
+from orlop.control import (
+    Builder,
+    Controller,
+    Key,
+    Result,
+    controller_of,
+    controller_reference,
+    is_controlled_by,
+    key_of,
+)
 from orlop.controllers.cronjob import times
 from orlop.controllers.podcontrol import NAMESPACE_TERMINATING, has_cause
 from orlop.controllers.views import MetaView
@@ -42,8 +51,21 @@ class CronJobController(Controller):
     name = "cronjob-controller"
 
     def setup(self, builder: Builder) -> None:
-        self.cron_jobs = builder.for_(batch_v1.CronJob)
+        self.cron_jobs = builder.for_(batch_v1.CronJob, changed=lambda old, new: _schedule(old) == _schedule(new))
+        self.cron_jobs.on_change(self._rescheduled)
         self.runs = builder.owns(Run, indexers={BY_OWNER: _owner})
+
+    def _rescheduled(self, old: batch_v1.CronJob | None, new: batch_v1.CronJob | None) -> None:
+        """A new schedule begins with its next run: the times that it would have had until now were never due."""
+        if old is None or new is None or _schedule(old) == _schedule(new):
+            return
+        try:
+            zone, schedule = times.zone_of(new), cron.parse(new.spec.schedule)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            wait = None
+        else:
+            wait = times.until_next(new, schedule, self.context.clock.now(), zone)
+        self.context.enqueue(key_of(new), wait or 0.0)
 
     async def reconcile(self, key: Key) -> Result | None:
         cached = self.cron_jobs.get(*key)
@@ -51,12 +73,12 @@ class CronJobController(Controller):
             return None
         cron_job = copy(cached)
         runs = self.runs.by_index(BY_OWNER, cron_job.metadata.uid)
+        wait = None
         try:
+            await self._clean_up(cron_job, runs)
             await self._look(cron_job, runs)
-            wait = None
             if cron_job.metadata.deletion_timestamp is None:
                 wait = await self._start(cron_job)
-                await self._clean_up(cron_job, runs)
         finally:
             if cron_job.status != cached.status:
                 await self.context.client.update_status(cron_job)
@@ -70,12 +92,12 @@ class CronJobController(Controller):
         for run in runs:
             listed, ended = _lists(cron_job, run.metadata.uid), how_it_ended(run)
             name = run.metadata.name
-            if not listed and not ended:
+            if not listed and not ended and not await self._is_listed(cron_job, run.metadata.uid):
                 words = f"Saw a job that the controller did not create or forgot: {name}"
                 tell(cron_job, "Warning", "UnexpectedJob", words)
             elif listed and ended:
                 _unlist(cron_job, run.metadata.uid)
-                tell(cron_job, "Normal", "SawCompletedJob", f"Saw completed job: {name}, status: {ended}")
+                tell(cron_job, "Normal", "SawCompletedJob", f"Saw completed job: {name}, condition: {ended}")
             if ended == "Complete" and run.status.completion_time is not None:
                 before = status.last_successful_time
                 if before is None or parse_time(run.status.completion_time) > parse_time(before):
@@ -90,6 +112,11 @@ class CronJobController(Controller):
                 tell(cron_job, "Normal", "MissingJob", f"Active job went missing: {ref.name}")
                 _unlist(cron_job, ref.uid)
 
+    async def _is_listed(self, cron_job: batch_v1.CronJob, uid: str) -> bool:
+        """Asks the server: the cache of Jobs may be ahead of that of CronJobs."""
+        meta = cron_job.metadata
+        return _lists(await self.context.client.get(batch_v1.CronJob, meta.name, meta.namespace), uid)
+
     # --- what is due
 
     async def _start(self, cron_job: batch_v1.CronJob) -> float | None:
@@ -97,8 +124,8 @@ class CronJobController(Controller):
         spec, tell = cron_job.spec, self.context.recorder.event
         try:
             zone = times.zone_of(cron_job)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            words = f'invalid timeZone: "{spec.time_zone}": {error}'
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            words = f'invalid timeZone: "{spec.time_zone}": unknown time zone {spec.time_zone}'
             tell(cron_job, "Warning", "UnknownTimeZone", words)
             return None
         if spec.suspend:
@@ -138,7 +165,8 @@ class CronJobController(Controller):
             return
         if spec.concurrency_policy == "Replace":
             for ref in list(status.active):
-                await self._delete(cron_job, ref.name, ref.uid)
+                if (failure := await self._delete(cron_job, ref.name, ref.uid)) is not None:
+                    raise failure
         stamp = datetime.fromtimestamp(at, zone).isoformat(timespec="seconds").replace("+00:00", "Z")
         job = await self._create(cron_job, name, stamp)
         if job is None:
@@ -163,9 +191,7 @@ class CronJobController(Controller):
         except errors.AlreadyExists:
             # made before by one of us that could not write the status afterwards, or by somebody else
             job = await client.get(batch_v1.Job, name, cron_job.metadata.namespace)
-            if not is_controlled_by(job, cron_job) or how_it_ended(job):
-                return None
-            return job
+            return job if is_controlled_by(job, cron_job) else None
         except errors.ApiError as error:
             if not has_cause(error, NAMESPACE_TERMINATING):
                 tell(cron_job, "Warning", "FailedCreate", f"Error creating job: {error}")
@@ -177,7 +203,10 @@ class CronJobController(Controller):
     # --- what is old
 
     async def _clean_up(self, cron_job: batch_v1.CronJob, runs: list[Run]) -> None:
-        """Keeps the last runs that succeeded and the last that failed, as many as the limits say."""
+        """Keeps the last runs that succeeded and the last that failed, as many as the limits say.
+
+        What cannot be deleted now waits for the next look: it must not keep a run from starting.
+        """
         for ended, limit in (
             ("Complete", cron_job.spec.successful_jobs_history_limit),
             ("Failed", cron_job.spec.failed_jobs_history_limit),
@@ -188,7 +217,8 @@ class CronJobController(Controller):
             for run in old[: max(0, len(old) - limit)]:
                 await self._delete(cron_job, run.metadata.name, run.metadata.uid)
 
-    async def _delete(self, cron_job: batch_v1.CronJob, name: str, uid: str) -> None:
+    async def _delete(self, cron_job: batch_v1.CronJob, name: str, uid: str) -> errors.ApiError | None:
+        """Deletes a run, or gives the error that it has told of."""
         tell = self.context.recorder.event
         try:
             namespace = cron_job.metadata.namespace
@@ -197,10 +227,11 @@ class CronJobController(Controller):
             pass
         except errors.ApiError as error:
             tell(cron_job, "Warning", "FailedDelete", f"Deleted job: {error}")
-            raise
+            return error
         else:
             tell(cron_job, "Normal", "SuccessfulDelete", f"Deleted job {name}")
         _unlist(cron_job, uid)
+        return None
 
 
 def job_of(cron_job: batch_v1.CronJob, name: str, scheduled: str) -> batch_v1.Job:
@@ -222,6 +253,10 @@ def how_it_ended(job: Run | batch_v1.Job) -> str:
     """Complete or Failed; empty while it runs."""
     ends = (c.type for c in job.status.conditions if c.type in ("Complete", "Failed") and c.status == "True")
     return next(ends, "")
+
+
+def _schedule(cron_job: batch_v1.CronJob) -> tuple[str, str | None]:
+    return cron_job.spec.schedule, cron_job.spec.time_zone
 
 
 def _age(run: Run) -> tuple[float, str]:

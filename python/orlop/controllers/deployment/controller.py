@@ -113,12 +113,17 @@ class _Reconcile:
             if size != replicas_of(new):
                 new = await self._resize(new, size)
                 return await self._report_rollout(new, old)
-        shrink = rollout.old_sizes(self.d, new, rollout.active(old))
+        shrink = rollout.old_sizes(self.d, new, rollout.active(old), self._available)
         for rs, size in shrink:
             old = _replaced(old, await self._resize(rs, size))
         if not shrink:
             await self._clean_up_if_complete(old)
         return await self._report_rollout(new, old)
+
+    def _available(self, rs: apps_v1.ReplicaSet) -> int:
+        """Its pods that are available, as far as is known here."""
+        pods, seconds = self.controller.pods.by_index(BY_OWNER, rs.metadata.uid), rs.spec.min_ready_seconds
+        return sum(podlib.is_active(pod) and podlib.is_available(pod, seconds, self.now) for pod in pods)
 
     async def _recreate(self, sets: Sequence[apps_v1.ReplicaSet]) -> Result | None:
         """Recreate: all old pods go, and only when they are gone the new ones come."""

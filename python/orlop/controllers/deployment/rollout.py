@@ -1,6 +1,6 @@
 """How many pods one step of a rollout may add and take. Plain arithmetic over the sets; nothing is written here."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import ceil, floor
 
 from orlop.api.types import apps_v1
@@ -80,12 +80,19 @@ def new_size(d: apps_v1.Deployment, everything: Sets, new: apps_v1.ReplicaSet) -
     return replicas_of(new) + min(room, wanted - replicas_of(new))
 
 
-def old_sizes(d: apps_v1.Deployment, new: apps_v1.ReplicaSet, old: Sets) -> list[tuple[apps_v1.ReplicaSet, int]]:
+def old_sizes(
+    d: apps_v1.Deployment,
+    new: apps_v1.ReplicaSet,
+    old: Sets,
+    seen: Callable[[apps_v1.ReplicaSet], int] = lambda rs: rs.status.available_replicas,
+) -> list[tuple[apps_v1.ReplicaSet, int]]:
     """The sizes that old sets are to shrink to now, those that change only.
 
     First go pods that are not available anyway, from any old set, even where none that is available may go: a rollout
     must not get stuck on a broken revision. Then available ones, oldest set first, down to the least that must stay.
-    Upstream goes by whatever the sets' statuses say; here none is given up on the word of an outdated one.
+    Upstream goes by whatever the sets' statuses say; here none is given up on the word of an outdated one. `seen` tells
+    how many pods of a set are available as the pods themselves say: its status may not have been written since they
+    became so, as when all controllers have just been started.
     """
     if asked(old) == 0 or not all(map(is_known, [*old, new])):
         return []
@@ -97,7 +104,7 @@ def old_sizes(d: apps_v1.Deployment, new: apps_v1.ReplicaSet, old: Sets) -> list
     sizes = {rs.metadata.uid: replicas_of(rs) for rs in old}
     order = oldest_first(old)
     for rs in order:
-        unhealthy = max(0, sizes[rs.metadata.uid] - rs.status.available_replicas)
+        unhealthy = max(0, sizes[rs.metadata.uid] - max(rs.status.available_replicas, seen(rs)))
         taken = min(may_go, unhealthy)
         sizes[rs.metadata.uid] -= taken
         may_go -= taken

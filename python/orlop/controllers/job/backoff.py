@@ -43,10 +43,12 @@ def remaining(failures: int, last_failure: float, now: float) -> float:
 def finished_at(pod: PodView) -> float:
     """When the pod ended.
 
-    The latest end of its containers if all have ended; else when it stopped being ready; else when its deletion was
-    asked for; else, which no kubelet or pod collector leaves, when it was made.
+    The latest end of its containers, sidecars included, if all have ended; else when it stopped being ready; else when
+    its deletion was asked for; else, which no kubelet or pod collector leaves, when it was made.
     """
-    ends = [status.state.terminated if status.state is not None else None for status in pod.status.container_statuses]
+    sidecars = {container.name for container in pod.spec.init_containers if container.restart_policy == "Always"}
+    kept = (status for status in pod.status.init_container_statuses if status.name in sidecars)
+    ends = [s.state.terminated if s.state is not None else None for s in (*pod.status.container_statuses, *kept)]
     times = [end.finished_at for end in ends if end is not None and end.finished_at is not None]
     if ends and len(times) == len(ends):
         return max(map(parse_time, times))

@@ -116,9 +116,12 @@ async def delete(context: Context, state: State, pods: Sequence[PodView], *, unc
 
 async def _delete_one(context: Context, job: batch_v1.Job, pod: PodView, uncounted: bool) -> errors.ApiError | None:
     meta = pod.metadata
-    try:
-        if uncounted and is_tracked(pod):
+    if uncounted and is_tracked(pod):
+        try:
             await untrack(context, pod)
+        except errors.ApiError as error:
+            return error
+    try:
         await context.client.delete(core_v1.Pod, meta.name, meta.namespace, uid=meta.uid)
     except errors.NotFound:
         return None

@@ -85,6 +85,7 @@ def _rules() -> dict[str, list[PolicyRule]]:
             allow(f"delete {READ}", "core", "pods"),
             allow("patch update", "core", "pods/status"),
             allow(READ, RESOURCE, "deviceclasses devicetaintrules resourceclaims resourceslices"),
+            allow("update patch", RESOURCE, "devicetaintrules/status"),
             EVENTS,
         ],
         "disruption-controller": [
