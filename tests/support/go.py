@@ -55,6 +55,16 @@ def program(package: str, version: str) -> Path:
     return _kept(f"{package.rsplit('/', 1)[1]}-{version}", build)
 
 
+def command(folder: Path, package: str) -> Path:
+    """The command `package` of one of the modules that the module in `folder` requires. Raises NoGo."""
+    digest = hashlib.sha256((folder / "go.sum").read_bytes()).hexdigest()[:16]
+
+    def build(target: Path) -> None:
+        _run(["build", "-trimpath", "-o", str(target), package], folder)
+
+    return _kept(f"{package.rsplit('/', 1)[1]}.{digest}", build)
+
+
 def _kept(name: str, build: Callable[[Path], None]) -> Path:
     target = CACHE / name
     CACHE.mkdir(parents=True, exist_ok=True)

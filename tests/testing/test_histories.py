@@ -1,20 +1,35 @@
 """The seeded world with everything in it: whatever gets lost, certain things never are, and in the end all is at rest.
 
-A failing seed fails again, as the same test. A campaign's seed alone, which is longer than one of `make test`:
-`ORLOP_SEED=17 .venv/bin/python -m pytest tests/testing/test_histories.py -k one_seed`.
+The seed also says how rough it is: how late and how often things get lost, how long watches, processes and the API
+server live. A failing seed fails again, as the same test. A campaign's seed alone, which is longer than one of
+`make test`: `ORLOP_SEED=17 .venv/bin/python -m pytest tests/testing/test_histories.py -k one_seed`.
 """
 
 import os
+from random import Random
 
 import pytest
 
-from orlop.testing import World, simulate
+from orlop.testing import Faults, World, simulate
 from tests.support.campaign import CAMPAIGN, campaign, times
 from tests.testing.history import History
 
 SEED = os.environ.get("ORLOP_SEED")
 STEPS = 25 if CAMPAIGN or SEED else 12
 """What happens in one history: a short one fails at other seeds than a long one."""
+
+
+def rough(seed: int) -> Faults:
+    chance = Random(seed)
+    return Faults(
+        delay=chance.choice([0.01, 0.05, 0.3]),
+        lost=chance.choice([0, 0.02, 0.1]),
+        unanswered=chance.choice([0, 0.02, 0.1]),
+        held=chance.choice([0, 0.02, 0.1]),
+        watch=chance.choice([20, 60]),
+        life=chance.choice([0, 30, 120]),
+        server_life=chance.choice([0, 30, 120]),
+    )
 
 
 async def history(world: World) -> None:
@@ -26,10 +41,10 @@ async def history(world: World) -> None:
 @campaign(seconds=120)
 @pytest.mark.parametrize("seed", range(times(short=3, long=25)))
 def test_a_random_history(seed: int) -> None:
-    simulate(history, seed)
+    simulate(history, seed, faults=rough(seed))
 
 
 if SEED:
 
     def test_one_seed() -> None:
-        simulate(history, int(SEED))
+        simulate(history, int(SEED), faults=rough(int(SEED)))

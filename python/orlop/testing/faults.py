@@ -105,8 +105,8 @@ class FaultyTransport(_Transport):
         try:
             response = await super().request(method, target, headers, body)
         except asyncio.CancelledError:
-            network.done(self._who, method, target, body, None, False)
             if _cancelled():
+                network.done(self._who, method, target, body, None, False)
                 raise
             raise Unreachable(f"{method} {target}: the server was killed", sent=True) from None
         heard = not chances.happens(faults.unanswered) and life == network.server.life

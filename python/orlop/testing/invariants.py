@@ -8,7 +8,6 @@
 * Pods of a StatefulSet never run in two places under one name.
 """
 
-import asyncio
 import json
 import math
 from collections import Counter, defaultdict
@@ -18,11 +17,10 @@ from typing import TYPE_CHECKING, Any
 from orlop import tasks
 from orlop.api import selectors
 from orlop.api.types import apps_v1, batch_v1, core_v1, meta_v1, policy_v1
-from orlop.client.client import Client
-from orlop.client.informer import Informer
 from orlop.client.transport import Response
 from orlop.control import controller_of
 from orlop.testing.look import active, name, ready
+from orlop.testing.truth import Truth
 
 if TYPE_CHECKING:
     from orlop.testing.world import World
@@ -33,6 +31,10 @@ HEARD = 60.0
 """Seconds after which everybody has heard that a pod is gone."""
 MANAGER = "system:kube-controller-manager"
 INDEX = "batch.kubernetes.io/job-completion-index"
+
+
+KINDS = (core_v1.Node, core_v1.Pod, apps_v1.ReplicaSet, apps_v1.Deployment, batch_v1.Job, policy_v1.PodDisruptionBudget)
+"""What is looked at."""
 
 
 @dataclass
@@ -57,17 +59,17 @@ class Floor:
 
 
 class Invariants:
-    """The watch over one world. Sees the truth: its own requests are neither late nor lost."""
+    """The watch over one world. Sees the truth: what is in the store."""
 
-    def __init__(self, world: "World", client: Client) -> None:
+    def __init__(self, world: "World", truth: Truth) -> None:
         self._world = world
-        self.nodes = Informer(client, core_v1.Node)
-        self.pods = Informer(client, core_v1.Pod)
-        self.sets = Informer(client, apps_v1.ReplicaSet)
-        self.deployments = Informer(client, apps_v1.Deployment)
-        self.jobs = Informer(client, batch_v1.Job)
-        self.budgets = Informer(client, policy_v1.PodDisruptionBudget)
-        self._news = asyncio.Event()
+        self._truth = truth
+        self.nodes = truth.of(core_v1.Node)
+        self.pods = truth.of(core_v1.Pod)
+        self.sets = truth.of(apps_v1.ReplicaSet)
+        self.deployments = truth.of(apps_v1.Deployment)
+        self.jobs = truth.of(batch_v1.Job)
+        self.budgets = truth.of(policy_v1.PodDisruptionBudget)
         self._specs: dict[str, dict[int, tuple[float, Any]]] = defaultdict(dict)
         """Specs of Deployments and ReplicaSets by uid and generation, and since when they are."""
         self._cut_off: Counter[str] = Counter()
@@ -83,21 +85,11 @@ class Invariants:
         self._counted: dict[str, batch_v1.JobStatus] = {}
 
     async def run(self) -> None:
-        informers: tuple[Informer[Any], ...] = (
-            self.nodes,
-            self.pods,
-            self.sets,
-            self.deployments,
-            self.jobs,
-            self.budgets,
-        )
-        for informer in informers:
-            informer.on_change(lambda old, new: self._news.set())
         self.sets.on_change(self._spec)
         self.deployments.on_change(self._spec)
         self.pods.on_change(self._pod)
         self._world.listeners.append(self._done)
-        await tasks.run_all(*(informer.run() for informer in informers), self._watch())
+        await tasks.run_all(self._truth.run(), self._watch())
 
     # --- what happens
 
@@ -147,9 +139,9 @@ class Invariants:
 
     async def _watch(self) -> None:
         while True:
-            await self._news.wait()
+            await self._truth.news.wait()
             await self._world.clock.sleep(INSTANT)
-            self._news.clear()
+            self._truth.news.clear()
             self._look()
             await self._places()
 

@@ -28,7 +28,7 @@ class Server:
     def __init__(self, config: "Config", clock: VirtualClock) -> None:
         self._config = config
         self._clock = clock
-        self._store = MemoryStore(clock)
+        self.store = MemoryStore(clock)
         self._server: ApiServer | None = None
         self._up = asyncio.Event()
         self.connections: dict[Connection, None] = {}
@@ -49,10 +49,14 @@ class Server:
         """Which of the servers there is, counted from one; 0 while there is none."""
         return self._lives if self._server is not None else 0
 
+    async def running(self) -> None:
+        """Returns when there is a server."""
+        await self._up.wait()
+
     @asynccontextmanager
     async def visit(self) -> AsyncIterator[None]:
         """A request of somebody to whom nothing happens: it waits until there is a server, which waits for it."""
-        await self._up.wait()
+        await self.running()
         self._guests += 1
         self._no_guest.clear()
         try:
@@ -65,7 +69,7 @@ class Server:
     async def start(self) -> None:
         from orlop.apiserver.server import ApiServer
 
-        server = ApiServer(self._config, self._clock, store=self._store)
+        server = ApiServer(self._config, self._clock, store=self.store)
         await server.__aenter__()
         self._lives += 1
         self._server = server

@@ -143,9 +143,10 @@ class World:
         self._client = self._observed("kubernetes-admin", "system:masters")
         group = await self._stack.enter_async_context(tasks.Group(self._failed))
         if self._watch_over:
-            from orlop.testing.invariants import Invariants
+            from orlop.testing.invariants import KINDS, Invariants
+            from orlop.testing.truth import Truth
 
-            group.start("invariants", Invariants(self, self._observed("watchman", "system:masters")).run())
+            group.start("invariants", Invariants(self, Truth(self._server, *KINDS)).run())
         group.start("apiserver", self._serve())
         self._keep(group, "controllers", self._controllers)
         self._keep(group, "scheduler", self._scheduler)
