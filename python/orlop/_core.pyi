@@ -611,3 +611,23 @@ class ForwardTable:
         """Backends of policy Cluster, of policy Local, and which of the two the frontend's policy is."""
     def __len__(self) -> int:
         """How many frontends the table has."""
+
+Problem = tuple[str, str, bytes, str]
+"""A field error: reason of the StatusCause, path, value as JSON (empty: none), detail."""
+
+class CustomSchema:
+    """A version of a custom resource. For as long as it is held, `wire_decode`, `wire_managed` and `wire_apply` know
+    the type by its key: bodies are pruned and filled in by the schema, fields owned as it says."""
+
+    def __init__(self, key: str, api_version: str, kind: str, schema: bytes, /) -> None:
+        """`schema` is a JSONSchemaProps in JSON. Raises WireError if it cannot be read."""
+
+    def normalize(self, stored: bytes, /) -> bytes | None:
+        """A stored object as the schema has it now, pruned and filled in; None if it is so already."""
+
+    def validate(self, new: bytes, old: bytes | None, status: bool, /) -> list[Problem]:
+        """What is wrong with an object; with `old`, faults of what did not change are passed over. `status` checks
+        that part alone."""
+
+def schema_check(schema: bytes, path: str, /) -> tuple[list[Problem], list[str]]:
+    """What is wrong with the schema of a definition at `path`, and the warnings to its author. Raises WireError."""

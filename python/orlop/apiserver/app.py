@@ -13,6 +13,7 @@ from orlop.apiserver import components, discovery, documents, health, resourceme
 from orlop.apiserver.auth import impersonate
 from orlop.apiserver.conversion import conversion_of
 from orlop.apiserver.core import Core
+from orlop.apiserver.crd import requests as custom
 from orlop.apiserver.handlers.create import create
 from orlop.apiserver.handlers.delete import delete
 from orlop.apiserver.handlers.deletecollection import deletecollection
@@ -127,12 +128,15 @@ class App:
         if kind is None:
             if info.group == resourcemetrics.GROUP:
                 return await resourcemetrics.answer(self.core, request)
-            raise _unknown(request)
+            kind = custom.find(self.core.custom, request)
+            if kind is None:
+                raise _unknown(request, self.core)
         handler = handler_of(kind, request)
         if warning := DEPRECATED.get(kind.type_key):
             request.warn(warning)
         if kind.storage:
             request.conversion = conversion_of(kind)
+        if request.conversion is not None:
             kind = request.conversion.stored
         return await handler(self.core, request, kind)
 
@@ -174,7 +178,7 @@ class App:
                 kind = scheme.by_resource(info.group, info.version, info.resource)
                 handler = WEBSOCKETS.get((info.resource, info.subresource)) if kind is not None else None
                 if handler is None or kind is None:
-                    raise _unknown(request)
+                    raise _unknown(request, core)
                 await handler(core, request, kind)
             except errors.ApiError as error:
                 await _refuse(request, status_response(error))
@@ -244,9 +248,10 @@ def _answered(kind: Kind, verb: str) -> Handler:
     return review
 
 
-def _unknown(request: Request) -> Exception:
+def _unknown(request: Request, core: Core) -> Exception:
     info = request.info
-    if any(gv == (info.group, info.version) for gv in scheme.group_versions()):
+    asked = (info.group, info.version)
+    if asked in core.custom.group_versions() or any(gv == asked for gv in scheme.group_versions()):
         return errors.NotFound(UNKNOWN, details=meta_v1.StatusDetails())
     return NoSuchPage()
 

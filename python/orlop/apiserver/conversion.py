@@ -28,6 +28,8 @@ class Conversion(NamedTuple):
     """Selectable fields of the served kind and what they are called in the stored one."""
     validate_create: Callable[[Any], list[FieldError]]
     """What the served version asks for more."""
+    tables: bool = False
+    """Whether tables show the served form (custom resources: each version has columns of its own)."""
 
     def selector(self, text: str) -> str:
         """A field selector of the served kind in the stored one's words. Raises ValueError."""

@@ -1,7 +1,7 @@
 """What every handler is given: the store, the hub and the rules, in one place."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +9,7 @@ from orlop.apiserver.auth import Authenticator, Authorizer
 from orlop.apiserver.auth.tokens import ServiceAccountTokens
 from orlop.apiserver.auth.user import User
 from orlop.apiserver.config import Config
+from orlop.apiserver.crd.served import Served
 from orlop.apiserver.registry.objects import Objects
 from orlop.apiserver.registry.strategy import Strategy
 from orlop.clock import Clock
@@ -35,6 +36,8 @@ class Core:
     waker: Waker
     objects: Objects
     strategies: dict[str, Strategy]
+    custom: Served
+    """The custom resources that are served."""
     admission: "Chain"
     authenticator: Authenticator
     authorizer: Authorizer
@@ -43,6 +46,8 @@ class Core:
     tokens: ServiceAccountTokens | None = None
     reviews: dict[str, Callable[["User", Any], Awaitable[Any]]] = field(default_factory=dict)
     """How the create-only review kinds are answered, by type key: (user, review) → review."""
+    background: Callable[[str, Coroutine[Any, Any, None]], Any] = lambda _, work: asyncio.ensure_future(work)
+    """Starts a task of the server's own."""
     ready: Callable[[], bool] = lambda: True
     scraper: Any = None
     """The readings behind the metrics API: a `resourcemetrics.Scraper`, which itself knows of all this."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -78,15 +78,19 @@ def _rank(group: str) -> tuple[int, str]:
     return (PRIORITIES.index(group) if group in PRIORITIES else len(PRIORITIES), group)
 
 
-def _kinds(group: str, version: str) -> list[Kind]:
-    every = (*scheme.KINDS, *kinds.KINDS)
-    return sorted((k for k in every if (k.group, k.version) == (group, version)), key=lambda k: k.plural)
+def every() -> tuple[Kind, ...]:
+    """The built-in kinds."""
+    return (*scheme.KINDS, *kinds.KINDS)
 
 
-def _groups() -> dict[str, list[str]]:
+def kinds_of(group: str, version: str, custom: Sequence[Kind] = ()) -> list[Kind]:
+    return sorted((k for k in (*every(), *custom) if (k.group, k.version) == (group, version)), key=lambda k: k.plural)
+
+
+def versions_by_group(custom: Iterable[tuple[str, str]] = ()) -> dict[str, list[str]]:
     """Versions by group, in the order of lists."""
     groups: dict[str, list[str]] = {}
-    for group, version in (*scheme.group_versions(), (kinds.GROUP, kinds.VERSION)):
+    for group, version in dict.fromkeys((*scheme.group_versions(), (kinds.GROUP, kinds.VERSION), *custom)):
         groups.setdefault(group, []).append(version)
     return {g: sorted(groups[g], key=_age, reverse=True) for g in sorted(groups, key=_rank)}
 
@@ -139,8 +143,13 @@ def group_of(name: str, versions: list[str]) -> meta_v1.APIGroup:
 
 @lru_cache(1)
 def api_groups() -> bytes:
+    """/apis of the built-in kinds."""
+    return group_list(versions_by_group())
+
+
+def group_list(by_name: dict[str, list[str]]) -> bytes:
     """/apis."""
-    groups = [group_of(name, versions) for name, versions in _groups().items() if name]
+    groups = [group_of(name, versions) for name, versions in by_name.items() if name]
     tree = msgspec.to_builtins(meta_v1.APIGroupList(groups=groups))
     for group in tree["groups"]:
         del group["apiVersion"], group["kind"]
@@ -149,9 +158,14 @@ def api_groups() -> bytes:
 
 @lru_cache(64)
 def resources(group: str, version: str) -> bytes:
+    """/api/v1 or /apis/GROUP/VERSION of the built-in kinds."""
+    return resource_list(group, version, kinds_of(group, version))
+
+
+def resource_list(group: str, version: str, rows: Iterable[Kind]) -> bytes:
     """/api/v1 or /apis/GROUP/VERSION."""
     listed: list[meta_v1.APIResource] = []
-    for kind in _kinds(group, version):
+    for kind in rows:
         listed.append(
             meta_v1.APIResource(
                 name=kind.plural,
@@ -212,24 +226,27 @@ def _discovered(kind: Kind) -> apidiscovery_v2.APIResourceDiscovery:
 
 @lru_cache(2)
 def aggregated(core_group: bool) -> bytes:
-    """The APIGroupDiscoveryList of /api or /apis."""
-    items = []
-    for name, versions in _groups().items():
-        if (name == "") != core_group:
-            continue
-        items.append(
-            apidiscovery_v2.APIGroupDiscovery(
-                metadata=meta_v1.ObjectMeta(name=name),
-                versions=[
-                    apidiscovery_v2.APIVersionDiscovery(
-                        version=version,
-                        resources=[_discovered(kind) for kind in _kinds(name, version)],
-                        freshness="Current",
-                    )
-                    for version in versions
-                ],
-            )
+    """The APIGroupDiscoveryList of /api or /apis of the built-in kinds."""
+    wanted = {name: versions for name, versions in versions_by_group().items() if (name == "") == core_group}
+    return group_discoveries(wanted, kinds_of)
+
+
+def group_discoveries(groups: dict[str, list[str]], rows: Callable[[str, str], Iterable[Kind]]) -> bytes:
+    """An APIGroupDiscoveryList."""
+    items = [
+        apidiscovery_v2.APIGroupDiscovery(
+            metadata=meta_v1.ObjectMeta(name=name),
+            versions=[
+                apidiscovery_v2.APIVersionDiscovery(
+                    version=version,
+                    resources=[_discovered(kind) for kind in rows(name, version)],
+                    freshness="Current",
+                )
+                for version in versions
+            ],
         )
+        for name, versions in groups.items()
+    ]
     return msgspec.json.encode(apidiscovery_v2.APIGroupDiscoveryList(items=items))
 
 
@@ -283,9 +300,11 @@ async def api(core: Core, request: Request) -> Response:
 
 async def apis(core: Core, request: Request) -> Response:
     """GET /apis."""
+    from orlop.apiserver.crd import discovery as custom
+
     if _wants_aggregated(request.header(b"accept")):
-        return _with_etag(request, aggregated(False), AGGREGATED)
-    return _plain(request, "meta/v1.APIGroupList", api_groups())
+        return _with_etag(request, custom.aggregated(core.custom), AGGREGATED)
+    return _plain(request, "meta/v1.APIGroupList", custom.api_groups(core.custom))
 
 
 async def core_resources(core: Core, request: Request) -> Response:
@@ -295,13 +314,15 @@ async def core_resources(core: Core, request: Request) -> Response:
 
 async def group_or_version(core: Core, request: Request) -> Response:
     """GET /apis/GROUP and /apis/GROUP/VERSION."""
+    from orlop.apiserver.crd import discovery as custom
+
     parts = request.scope["path"].strip("/").split("/")[1:]
-    groups = _groups()
+    groups = custom.groups(core.custom)
     if parts and parts[0] in groups and parts[0]:
         if len(parts) == 1:
             return _plain(request, "meta/v1.APIGroup", msgspec.json.encode(group_of(parts[0], groups[parts[0]])))
         if len(parts) == 2 and parts[1] in groups[parts[0]]:
-            return _plain(request, "meta/v1.APIResourceList", resources(parts[0], parts[1]))
+            return _plain(request, "meta/v1.APIResourceList", custom.resources(core.custom, parts[0], parts[1]))
     raise errors.NotFound("the server could not find the requested resource", details=meta_v1.StatusDetails())
 
 

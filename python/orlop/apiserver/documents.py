@@ -69,15 +69,22 @@ def _etagged(
 
 async def v2(core: Core, request: Request) -> Response:
     """GET /openapi/v2: protobuf for who asks for it first."""
+    from orlop.apiserver.crd import openapi as custom
+
     accepted = request.headers.get(b"accept", b"").decode("latin-1").split(",")
     if accepted[0].split(";")[0].strip() in (V2_PROTOBUF, V2_PROTOBUF_TYPE.decode()):
-        return _etagged(request, zlib.decompress(_v2_protobuf()), media=V2_PROTOBUF_TYPE)
-    return _etagged(request, zlib.decompress(_v2()))
+        body = custom.v2_protobuf(core.custom, zlib.decompress(_v2_protobuf()))
+        return _etagged(request, body, media=V2_PROTOBUF_TYPE)
+    return _etagged(request, custom.v2(core.custom, zlib.decompress(_v2())))
 
 
 async def v3_root(core: Core, request: Request) -> Response:
     """GET /openapi/v3."""
-    return _etagged(request, _v3()[0])
+    if not core.custom.group_versions():
+        return _etagged(request, _v3()[0])
+    from orlop.apiserver.crd import openapi as custom
+
+    return _etagged(request, custom.root(core.custom, {gv: hash_ for gv, (hash_, _) in _v3()[1].items()}))
 
 
 async def v3(core: Core, request: Request) -> Response:
@@ -87,7 +94,9 @@ async def v3(core: Core, request: Request) -> Response:
     if parts[0] == "api" and len(parts) == 2:
         found = _v3()[1].get(("", parts[1]))
     elif parts[0] == "apis" and len(parts) == 3:
-        found = _v3()[1].get((parts[1], parts[2]))
+        from orlop.apiserver.crd import openapi as custom
+
+        found = custom.v3(core.custom, parts[1], parts[2]) or _v3()[1].get((parts[1], parts[2]))
     if found is None:
         return Response(404, b"404 page not found\n", TEXT)
     current, compressed = found

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from orlop.api.scheme import Kind
 from orlop.apiserver.discovery import SUBRESOURCE_KINDS
@@ -152,6 +152,10 @@ def types_of(kind: Kind) -> set[str]:
 class Paths:
     """Writes the paths of kinds in one dialect."""
 
+    patches: ClassVar[list[str]] = PATCHES
+    produces: ClassVar[list[str]] = PRODUCES
+    watch_produces: ClassVar[list[str]] = WATCH_PRODUCES
+
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect
 
@@ -196,8 +200,8 @@ class Paths:
             "x-kubernetes-group-version-kind": self._gvk(kind, suffix),
         }
         answer = self.dialect.ref(op.answer) if op.answer else {"type": "string"}
-        produces = WATCH_PRODUCES if op.action == "list" else PRODUCES if op.answer else ["text/plain"]
-        consumes = PATCHES if op.body == "patch" else [ANY]
+        produces = self.watch_produces if op.action == "list" else self.produces if op.answer else ["text/plain"]
+        consumes = self.patches if op.body == "patch" else [ANY]
         body: dict[str, Any] | None = None
         if op.body:
             named = {"$ref": self.dialect.prefix + PATCH} if op.body == "patch" else self.dialect.ref(op.body)

@@ -28,6 +28,12 @@ def document(swagger: Json) -> bytes:
     return out + _bytes(13, b"".join(_named(1, name, _bytes(API_KEY, _api_key(key))) for name, key in keys))
 
 
+def more(paths: Json, definitions: Json) -> bytes:
+    """Further paths and definitions, to stand behind a document."""
+    out = _bytes(8, b"".join(_named(2, path, _path(item)) for path, item in paths.items()))
+    return out + _bytes(9, b"".join(_named(1, name, _schema(s)) for name, s in definitions.items()))
+
+
 def _path(item: Json) -> bytes:
     out = b"".join(_bytes(number, _operation(item[method])) for method, number in METHODS.items() if method in item)
     return out + b"".join(_bytes(9, _bytes(1, _parameter(p))) for p in item.get("parameters", ())) + _vendor(10, item)
@@ -62,7 +68,7 @@ def _parameter(p: Json) -> bytes:
 def _schema(s: Json) -> bytes:
     out = _text(1, s.get("$ref")) + _text(2, s.get("format")) + _text(4, s.get("description"))
     out += _texts(19, s.get("required", ()))
-    if "additionalProperties" in s:
+    if isinstance(s.get("additionalProperties"), dict):
         out += _bytes(21, _bytes(1, _schema(s["additionalProperties"])))
     if "type" in s:
         out += _bytes(22, _text(1, s["type"]))

@@ -87,7 +87,7 @@ def not_a_list(kind: Kind, asked: str) -> errors.NotAcceptable:
 
 def one(core: Core, request: Request, kind: Kind, value: bytes, accepted: Accepted, status: int = 200) -> Response:
     """An answer with one object."""
-    if request.conversion is not None and accepted.as_ != "Table":
+    if request.conversion is not None and (accepted.as_ != "Table" or request.conversion.tables):
         kind, value = request.conversion.served, request.conversion.to_served(value)
     if accepted.plain:
         return Response(status, value)
@@ -109,7 +109,7 @@ def many(
     core: Core, request: Request, kind: Kind, items: Sequence[bytes], metadata: bytes, accepted: Accepted
 ) -> Response:
     """An answer with a list."""
-    if request.conversion is not None and accepted.as_ != "Table":
+    if request.conversion is not None and (accepted.as_ != "Table" or request.conversion.tables):
         kind, items = request.conversion.served, [request.conversion.to_served(item) for item in items]
     if accepted.as_ == "Table":
         body = table_of(core, request, kind, items, metadata, accepted.version)

@@ -21,6 +21,8 @@ from orlop.apiserver.auth.reviews import Reviews
 from orlop.apiserver.auth.tokenrequest import TokenIssuer
 from orlop.apiserver.config import Config
 from orlop.apiserver.core import Core
+from orlop.apiserver.crd.follow import Follower
+from orlop.apiserver.crd.served import Served
 from orlop.apiserver.expiry import EventExpiry
 from orlop.apiserver.front import Listener, Tls
 from orlop.apiserver.kubernetes import KubernetesService
@@ -130,6 +132,8 @@ class ApiServer:
             waker=waker,
             objects=objects,
             strategies=strategies,
+            custom=Served(objects, hub, strategies, self.clock),
+            background=self._tasks.start,
             admission=Chain(objects, self.clock, config, authorizer),
             authenticator=authenticator,
             authorizer=authorizer,
@@ -142,6 +146,9 @@ class ApiServer:
         self.app = App(self.core)
         endpoint = (certificates.advertised(self.config), listener.getsockname()[1]) if listener is not None else None
         await bootstrap.bootstrap(self.core)
+        definitions = Follower(self.core, self.core.custom)
+        await definitions.load()
+        self._tasks.start("definitions", definitions.run())
         self._kubernetes = KubernetesService(self.core, endpoint)
         await self._kubernetes.reconcile()
         self._tasks.start("kubernetes service", self._kubernetes.run())

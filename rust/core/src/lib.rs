@@ -7,4 +7,5 @@ pub mod forward;
 pub mod front;
 pub mod hub;
 pub mod sched;
+pub mod schema;
 pub mod wire;

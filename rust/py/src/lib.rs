@@ -8,6 +8,7 @@ mod forward;
 mod front;
 mod hub;
 mod sched;
+mod schema;
 mod wire;
 
 use pyo3::prelude::*;
@@ -21,6 +22,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     wire::register(module)?;
     hub::register(module)?;
     sched::register(module)?;
+    schema::register(module)?;
     forward::register(module)?;
     front::register(module)?;
     Ok(())

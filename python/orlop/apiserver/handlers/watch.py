@@ -190,8 +190,11 @@ def _renderer(core: Core, request: Request, kind: Kind, accepted: negotiate.Acce
     def body(type_: str, value: bytes) -> tuple[str, bytes]:
         nonlocal first
         if accepted.as_ == "Table":
+            of = kind
+            if request.conversion is not None and request.conversion.tables:
+                of, value = request.conversion.served, request.conversion.to_served(value)
             shown = table.rows(
-                kind,
+                of,
                 [] if type_ == "BOOKMARK" else [value],
                 core.clock.now(),
                 include=include,

@@ -2,9 +2,12 @@
 
 import re
 
+import msgspec
+
+from orlop import native
 from orlop.api.errors import IMMUTABLE, FieldError, forbidden_field, invalid_value, required
 from orlop.api.types import apiextensions_v1, apiregistration_v1
-from orlop.apiserver.registry import names, webhooks
+from orlop.apiserver.registry import meta, names, webhooks
 from orlop.apiserver.registry.common import duplicates, one_of
 from orlop.apiserver.registry.strategy import Strategy
 
@@ -16,11 +19,24 @@ _PROTECTED = re.compile(r"(^|\.)(k8s|kubernetes)\.io$")
 ONE_STORAGE = "must have exactly one version marked as storage version"
 
 
+def is_protected(group: str) -> bool:
+    """Whether a group is the project's own: its definitions need an approval."""
+    return _PROTECTED.search(group) is not None
+
+
 class CustomResourceDefinitions(Strategy):
     """A kind that users bring."""
 
     generation = True
     keeps_new_status = True
+    unconditional_update = False
+
+    def holds(self, obj: apiextensions_v1.CustomResourceDefinition) -> bool:
+        return obj.metadata.deletion_timestamp is None  # its instances end first
+
+    def mark_deleting(self, obj: apiextensions_v1.CustomResourceDefinition) -> None:
+        if meta.CLEANUP not in obj.metadata.finalizers:
+            obj.metadata.finalizers = [*obj.metadata.finalizers, meta.CLEANUP]
 
     def default(self, obj: apiextensions_v1.CustomResourceDefinition) -> None:
         given = obj.spec.names
@@ -67,6 +83,13 @@ class CustomResourceDefinitions(Strategy):
             errors.append(required(f"metadata.annotations[{APPROVED}]", words))
         return errors
 
+    def warnings(self, obj: apiextensions_v1.CustomResourceDefinition) -> list[str]:
+        out: list[str] = []
+        for version in obj.spec.versions:
+            if version.schema is not None and version.schema.open_apiv3_schema is not None:
+                out += native.schema_check(msgspec.json.encode(version.schema.open_apiv3_schema), "")[1]
+        return list(dict.fromkeys(out))
+
     def validate_update(
         self, new: apiextensions_v1.CustomResourceDefinition, old: apiextensions_v1.CustomResourceDefinition
     ) -> list[FieldError]:
@@ -107,6 +130,8 @@ def _spec(spec: apiextensions_v1.CustomResourceDefinitionSpec) -> list[FieldErro
         errors += [invalid_value(f"{path}.name", version.name, m) for m in names.label_1035(version.name)]
         if version.schema is None or version.schema.open_apiv3_schema is None:
             errors.append(required(f"{path}.schema.openAPIV3Schema", "schemas are required"))
+        else:
+            errors += _schema(version.schema.open_apiv3_schema, f"{path}.schema.openAPIV3Schema")
         if version.deprecation_warning is not None and not version.deprecated:
             words = "can only be set for deprecated versions"
             errors.append(invalid_value(f"{path}.deprecationWarning", version.deprecation_warning, words))
@@ -124,6 +149,15 @@ def _spec(spec: apiextensions_v1.CustomResourceDefinitionSpec) -> list[FieldErro
         )
         errors.append(invalid_value("spec.preserveUnknownFields", True, words))
     return errors + _conversion(spec.conversion)
+
+
+def _schema(schema: apiextensions_v1.JSONSchemaProps, path: str) -> list[FieldError]:
+    """What is wrong with a schema: Rust knows the rules."""
+    try:
+        problems, _ = native.schema_check(msgspec.json.encode(schema), path)
+    except native.WireError as error:
+        return [invalid_value(path, "", str(error))]
+    return [FieldError(t, p, msgspec.json.decode(v) if v else None, d) for t, p, v, d in problems]
 
 
 def _names(given: apiextensions_v1.CustomResourceDefinitionNames) -> list[FieldError]:

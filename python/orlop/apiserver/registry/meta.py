@@ -11,7 +11,9 @@ ANNOTATIONS_MAX = 256 * 1024
 """Bytes of all annotations of an object, keys and values."""
 ORPHAN = "orphan"
 FOREGROUND = "foregroundDeletion"
-STANDARD_FINALIZERS = frozenset({"kubernetes", ORPHAN, FOREGROUND})
+CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
+"""The finalizer behind which a definition's instances end."""
+STANDARD_FINALIZERS = frozenset({"kubernetes", ORPHAN, FOREGROUND, CLEANUP})
 EMPTY = "must not be empty"
 EVENT_KIND_OWNERS = frozenset({("v1", "Event")})
 

@@ -26,7 +26,14 @@ UPDATE_TRIES = 256
 """How often a change is made again when others change the same object between; upstream has no limit."""
 
 _REVISION = b'"resourceVersion":"'
-_encoder = msgspec.json.Encoder(order="deterministic")
+
+
+def _as_json(obj: Any) -> msgspec.Raw:
+    """Custom resources are no structs: they say themselves what their JSON is."""
+    return msgspec.Raw(obj.__json__())
+
+
+_encoder = msgspec.json.Encoder(order="deterministic", enc_hook=_as_json)
 
 Change = Callable[[Any], Awaitable[Any]]
 """Makes the new object from the old one (or from None where a PUT may create)."""
@@ -40,6 +47,12 @@ class Writer(Protocol):
     async def commit(self, write: Write) -> int: ...
 
     async def commit_all(self, writes: Sequence[Write]) -> list[int]: ...
+
+
+class Decoder(Protocol):
+    """Reads stored bytes."""
+
+    def decode(self, value: bytes, /) -> Any: ...
 
 
 def encode(obj: Any) -> bytes:
@@ -78,7 +91,7 @@ class Objects:
         """By resource."""
         self.every: Hooks = NO_HOOKS
         """Of every kind, after its own."""
-        self._decoders: dict[str, msgspec.json.Decoder[Any]] = {}
+        self._decoders: dict[str, Decoder] = {}
 
     def decode(self, kind: Kind, value: bytes) -> Any:
         """The typed object of stored bytes."""
@@ -86,6 +99,14 @@ class Objects:
         if decoder is None:
             decoder = self._decoders[kind.type_key] = msgspec.json.Decoder(kind.struct)
         return decoder.decode(value)
+
+    def register(self, type_key: str, decoder: Decoder) -> None:
+        """How objects of a type that is no struct are read."""
+        self._decoders[type_key] = decoder
+
+    def forget(self, type_key: str) -> None:
+        """The type is gone."""
+        self._decoders.pop(type_key, None)
 
     def _hooks(self, resource: str) -> Hooks:
         own = self.hooks.get(resource)
@@ -237,7 +258,7 @@ class Objects:
             new = await change(old)
             if precondition and new.metadata.uid and new.metadata.uid != old.metadata.uid:
                 raise errors.conflict(kind.plural, kind.group, name, _other(key, new.metadata.uid, old.metadata.uid))
-            self._match(strategy, key, new.metadata, revision)
+            self._match(strategy, key, new.metadata, revision, precondition)
             if wrong := before(new, old):
                 raise errors.invalid(kind.kind, kind.group, name, wrong)
             if check is not None:
@@ -264,10 +285,10 @@ class Objects:
             return join(parts, revision), False
         raise errors.conflict(kind.plural, kind.group, name, errors.MODIFIED)
 
-    def _match(self, strategy: Strategy, key: Key, new: meta_v1.ObjectMeta, revision: int) -> None:
+    def _match(self, strategy: Strategy, key: Key, new: meta_v1.ObjectMeta, revision: int, whole: bool) -> None:
         kind = strategy.kind
         if new.resource_version in ("", "0"):
-            if not strategy.unconditional_update:
+            if whole and not strategy.unconditional_update:
                 raise errors.invalid(
                     kind.kind,
                     kind.group,

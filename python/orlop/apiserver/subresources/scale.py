@@ -11,6 +11,8 @@ from orlop.api.scheme import Kind
 from orlop.api.types import autoscaling_v1, meta_v1
 from orlop.apiserver import negotiate, output, ownership, patch as patches
 from orlop.apiserver.core import Core
+from orlop.apiserver.crd import scale as custom
+from orlop.apiserver.crd.objects import CustomObject
 from orlop.apiserver.handlers import body
 from orlop.apiserver.handlers.update import admit, checker
 from orlop.apiserver.registry.objects import encode
@@ -20,8 +22,10 @@ from orlop.apiserver.response import Response
 SCALE = Kind(group="autoscaling", version="v1", kind="Scale", plural="scales", folder="autoscaling", namespaced=True)
 
 
-def scale_of(obj: Any) -> autoscaling_v1.Scale:
+def scale_of(kind: Kind, obj: Any) -> autoscaling_v1.Scale:
     """The Scale of a workload. A ReplicationController's selector is a map, the others' a LabelSelector."""
+    if isinstance(obj, CustomObject):
+        return custom.scale_of(kind, obj)
     old = obj.metadata
     chosen = obj.spec.selector
     selector = selectors.from_map(chosen) if isinstance(chosen, dict) else selectors.from_struct(chosen)
@@ -40,6 +44,7 @@ def scale_of(obj: Any) -> autoscaling_v1.Scale:
 
 def _answer(core: Core, request: Request, scale: autoscaling_v1.Scale) -> Response:
     accepted = negotiate.accept(request.header(b"accept"))
+    request.conversion = None  # the Scale itself has but one form
     return output.one(core, request, SCALE, encode(scale), accepted)
 
 
@@ -47,7 +52,7 @@ async def get_scale(core: Core, request: Request, kind: Kind) -> Response:
     """The Scale as it is now."""
     info = request.info
     value, _ = core.objects.find(kind, info.namespace, info.name)
-    return _answer(core, request, scale_of(core.objects.decode(kind, value)))
+    return _answer(core, request, scale_of(kind, core.objects.decode(kind, value)))
 
 
 async def update_scale(core: Core, request: Request, kind: Kind) -> Response:
@@ -85,7 +90,7 @@ async def _store(core: Core, request: Request, kind: Kind, change: Any) -> Respo
     info = request.info
 
     async def resize(old: Any) -> Any:
-        scale = await change(scale_of(old))
+        scale = await change(scale_of(kind, old))
         metadata = scale.metadata
         if metadata.name and metadata.name != info.name:
             raise errors.BadRequest(
@@ -96,8 +101,11 @@ async def _store(core: Core, request: Request, kind: Kind, change: Any) -> Respo
             raise errors.invalid("Scale", "autoscaling", info.name, [problem])
         current, _ = core.objects.find(kind, info.namespace, info.name)
         new = core.objects.decode(kind, current)
-        new.spec.replicas = scale.spec.replicas
-        new.metadata.resource_version = metadata.resource_version
+        if isinstance(new, CustomObject):
+            custom.set_replicas(kind, new, scale.spec.replicas)
+        else:
+            new.spec.replicas = scale.spec.replicas
+        new.metadata.resource_version = metadata.resource_version or new.metadata.resource_version
         if metadata.uid:
             new.metadata.uid = metadata.uid
         ownership.note(core, request, core.strategies[kind.type_key], old, new)
@@ -116,4 +124,4 @@ async def _store(core: Core, request: Request, kind: Kind, change: Any) -> Respo
         dry_run=dry_run,
         check=checker(core, request, kind, dry_run),
     )
-    return _answer(core, request, scale_of(core.objects.decode(kind, stored)))
+    return _answer(core, request, scale_of(kind, core.objects.decode(kind, stored)))

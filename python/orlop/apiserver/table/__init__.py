@@ -120,7 +120,7 @@ def rows(
     `include` is an `Include`; `metadata` is the table's ListMeta in JSON. Without `columns` the definitions are left
     out, as a watch does after its first event.
     """
-    printer = PRINTERS.get(kind.resource, DEFAULT)
+    printer = getattr(kind, "printer", None) or PRINTERS.get(kind.resource, DEFAULT)
     gv = version.encode()
     body = msgspec.json.encode([_row(printer, value, now, include, gv) for value in objects])
     definitions = printer.definitions if columns else b"null"

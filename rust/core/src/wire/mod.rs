@@ -4,20 +4,20 @@ pub mod apply;
 mod decode;
 mod describe;
 mod duration;
-mod error;
+pub(crate) mod error;
 mod from_proto;
 mod go;
 mod merge;
 mod peek;
 mod proto;
 mod quantity;
-mod scan;
+pub(crate) mod scan;
 mod strategic;
 pub mod table;
 mod text;
 mod time;
 mod to_proto;
-mod write;
+pub(crate) mod write;
 mod yaml;
 
 pub use decode::{Decoded, decode as decode_json};
@@ -49,9 +49,23 @@ impl Media {
     }
 }
 
-/// Reads a body as the type with this key; a type the table does not have keeps everything.
+/// Reads a body as the type with this key, built in or a custom resource's; one that nobody knows keeps everything.
 pub fn decode(key: &str, media: Media, body: &[u8]) -> Result<Decoded> {
     let kind = table::find(key);
+    if kind.is_none()
+        && let Some(schema) = crate::schema::find(key)
+    {
+        return schema.decode(media, body);
+    }
+    decode_as(kind, media, body)
+}
+
+/// Reads a body of no built-in type: everything is kept, in one form.
+pub(crate) fn decode_untyped(media: Media, body: &[u8]) -> Result<Decoded> {
+    decode_as(None, media, body)
+}
+
+fn decode_as(kind: Option<table::TypeId>, media: Media, body: &[u8]) -> Result<Decoded> {
     match media {
         Media::Json => decode_json(kind, body),
         Media::Yaml => {

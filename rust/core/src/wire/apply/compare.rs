@@ -35,7 +35,7 @@ pub(super) type Ignored<'i> = &'i [&'i str];
 
 /// Compares two objects of a kind.
 pub(super) fn compare<'a>(
-    kind: Kind,
+    kind: Kind<'_>,
     left: &Node<'a>,
     right: &Node<'a>,
     ignored: Ignored<'_>,
@@ -46,7 +46,7 @@ pub(super) fn compare<'a>(
 }
 
 fn walk<'a>(
-    kind: Kind,
+    kind: Kind<'_>,
     left: Option<&Node<'a>>,
     right: Option<&Node<'a>>,
     ignored: Ignored<'_>,
@@ -79,12 +79,12 @@ fn leaf<'a>(left: Option<&Node<'a>>, right: Option<&Node<'a>>, out: &mut Diff<'a
     }
 }
 
-fn fields<'a>(
+fn fields<'a, 's>(
     left: Option<&Node<'a>>,
     right: Option<&Node<'a>>,
     ignored: Ignored<'_>,
     out: &mut Diff<'a>,
-    kind_of: impl Fn(&[u8]) -> Kind,
+    kind_of: impl Fn(&[u8]) -> Kind<'s>,
 ) {
     let left = left.map_or(&[][..], Node::entries);
     let right = right.map_or(&[][..], Node::entries);
@@ -125,7 +125,12 @@ pub(super) fn within<'i>(ignored: Ignored<'i>, name: &[u8]) -> Within<'i> {
     Within::Some(rest)
 }
 
-fn list<'a>(items: Items, left: Option<&Node<'a>>, right: Option<&Node<'a>>, out: &mut Diff<'a>) {
+fn list<'a>(
+    items: Items<'_>,
+    left: Option<&Node<'a>>,
+    right: Option<&Node<'a>>,
+    out: &mut Diff<'a>,
+) {
     let left = index(items, left);
     let right = index(items, right);
     join(&left, &right, |step, a, b| {
@@ -152,7 +157,7 @@ fn list<'a>(items: Items, left: Option<&Node<'a>>, right: Option<&Node<'a>>, out
 
 /// A list's items by their steps, sorted. Items without a key are left out.
 pub(super) fn index<'n, 'a>(
-    items: Items,
+    items: Items<'_>,
     list: Option<&'n Node<'a>>,
 ) -> Vec<(Step<'a>, Vec<&'n Node<'a>>)> {
     let mut out: Vec<(Step<'a>, Vec<&'n Node<'a>>)> = Vec::new();
@@ -173,13 +178,13 @@ pub(super) fn index<'n, 'a>(
 }
 
 /// Every field that an object has.
-pub(super) fn field_set<'a>(kind: Kind, node: &Node<'a>) -> Set<'a> {
+pub(super) fn field_set<'a>(kind: Kind<'_>, node: &Node<'a>) -> Set<'a> {
     let mut out = Set::default();
     collect(kind, node, &mut out);
     out
 }
 
-fn collect<'a>(kind: Kind, node: &Node<'a>, out: &mut Set<'a>) {
+fn collect<'a>(kind: Kind<'_>, node: &Node<'a>, out: &mut Set<'a>) {
     match kind.atom(node) {
         Atom::Leaf => out.member = true,
         Atom::Struct(s) => {
@@ -204,7 +209,7 @@ fn collect<'a>(kind: Kind, node: &Node<'a>, out: &mut Set<'a>) {
     out.seal();
 }
 
-fn own<'a>(step: Step<'a>, kind: Kind, value: &Node<'a>, member: bool, out: &mut Set<'a>) {
+fn own<'a>(step: Step<'a>, kind: Kind<'_>, value: &Node<'a>, member: bool, out: &mut Set<'a>) {
     let mut below = Set::default();
     collect(kind, value, &mut below);
     let nothing = matches!(value, Node::Null) || matches!(value, Node::Map(m) if m.is_empty());

@@ -8,7 +8,7 @@ use super::tree::Node;
 
 /// Writes what a creator owns of an object; `empty` is what Go writes for an empty one. False: nothing.
 pub(super) fn write(
-    kind: Kind,
+    kind: Kind<'_>,
     empty: &Node<'_>,
     new: &Node<'_>,
     ignored: Ignored<'_>,
@@ -51,7 +51,7 @@ pub(super) fn write(
 #[allow(clippy::too_many_arguments)] // One walk's state; a struct of it would be built at every step.
 fn field(
     step: Step<'_>,
-    kind: Kind,
+    kind: Kind<'_>,
     was: Option<&Node<'_>>,
     value: &Node<'_>,
     ignored: Ignored<'_>,
@@ -72,7 +72,7 @@ fn field(
 
 /// Writes what is owned of a value; false where that is nothing.
 fn below(
-    kind: Kind,
+    kind: Kind<'_>,
     was: Option<&Node<'_>>,
     value: &Node<'_>,
     ignored: Ignored<'_>,

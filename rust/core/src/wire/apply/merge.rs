@@ -6,11 +6,11 @@ use super::set::{Set, Step};
 use super::tree::{Node, join};
 
 /// `left` with everything that `right` says.
-pub(super) fn merge<'a>(kind: Kind, left: &Node<'a>, right: &Node<'a>) -> Node<'a> {
+pub(super) fn merge<'a>(kind: Kind<'_>, left: &Node<'a>, right: &Node<'a>) -> Node<'a> {
     both(kind, Some(left), Some(right))
 }
 
-fn both<'a>(kind: Kind, left: Option<&Node<'a>>, right: Option<&Node<'a>>) -> Node<'a> {
+fn both<'a>(kind: Kind<'_>, left: Option<&Node<'a>>, right: Option<&Node<'a>>) -> Node<'a> {
     let Some(shown) = right.filter(|n| **n != Node::Null).or(left).or(right) else {
         return Node::Null;
     };
@@ -26,10 +26,10 @@ fn both<'a>(kind: Kind, left: Option<&Node<'a>>, right: Option<&Node<'a>>) -> No
     }
 }
 
-fn fields<'a>(
+fn fields<'a, 's>(
     left: Option<&Node<'a>>,
     right: Option<&Node<'a>>,
-    kind_of: impl Fn(&[u8]) -> Kind,
+    kind_of: impl Fn(&[u8]) -> Kind<'s>,
 ) -> Node<'a> {
     let left = left.map_or(&[][..], Node::entries);
     let right = right.map_or(&[][..], Node::entries);
@@ -41,7 +41,7 @@ fn fields<'a>(
 }
 
 /// The items of both: those that both have in the right one's order, the left one's others where they stood.
-fn list<'a>(items: Items, left: Option<&Node<'a>>, right: Option<&Node<'a>>) -> Node<'a> {
+fn list<'a>(items: Items<'_>, left: Option<&Node<'a>>, right: Option<&Node<'a>>) -> Node<'a> {
     let (lefts, rights) = (index(items, left), index(items, right));
     let find = |side: &[(Step<'a>, Vec<&Node<'a>>)], step: &Step<'a>| -> Option<Node<'a>> {
         let at = side.binary_search_by(|(s, _)| s.cmp(step)).ok()?;
@@ -107,7 +107,7 @@ fn list<'a>(items: Items, left: Option<&Node<'a>>, right: Option<&Node<'a>>) -> 
 }
 
 /// The object without the fields and items that are in the set. What becomes empty by that becomes null.
-pub(super) fn remove<'a>(kind: Kind, node: &Node<'a>, set: &Set<'_>) -> Node<'a> {
+pub(super) fn remove<'a>(kind: Kind<'_>, node: &Node<'a>, set: &Set<'_>) -> Node<'a> {
     if set.children.is_empty() || node.empty() {
         return node.clone();
     }
@@ -133,7 +133,11 @@ pub(super) fn remove<'a>(kind: Kind, node: &Node<'a>, set: &Set<'_>) -> Node<'a>
     }
 }
 
-fn without<'a>(node: &Node<'a>, set: &Set<'_>, kind_of: impl Fn(&[u8]) -> Kind) -> Node<'a> {
+fn without<'a, 's>(
+    node: &Node<'a>,
+    set: &Set<'_>,
+    kind_of: impl Fn(&[u8]) -> Kind<'s>,
+) -> Node<'a> {
     let mut out = Vec::with_capacity(node.entries().len());
     for (name, value) in node.entries() {
         match set.below(&Step::Field(name.clone())) {
@@ -150,7 +154,7 @@ fn without<'a>(node: &Node<'a>, set: &Set<'_>, kind_of: impl Fn(&[u8]) -> Kind) 
 }
 
 /// The set with every struct field in it that anything below is in it of.
-pub(super) fn named<'a>(kind: Kind, set: &Set<'a>) -> Set<'a> {
+pub(super) fn named<'a>(kind: Kind<'_>, set: &Set<'a>) -> Set<'a> {
     let shape = Node::Map(Vec::new());
     let atom = kind.atom(&shape);
     let mut out = Set {
@@ -159,7 +163,7 @@ pub(super) fn named<'a>(kind: Kind, set: &Set<'a>) -> Set<'a> {
     };
     for (step, below) in &set.children {
         let (of, field) = match (&atom, step) {
-            (Atom::Struct(s), Step::Field(name)) => child(s, name),
+            (Atom::Struct(s), Step::Field(name)) => child(*s, name),
             (Atom::Map(of), _) => (*of, false),
             (Atom::List(items), _) => (items.of, false),
             _ => (Kind::UNKNOWN, false),

@@ -9,14 +9,16 @@ mod merge;
 mod schema;
 mod set;
 mod text;
-mod tree;
+pub(crate) mod tree;
 
+use self::schema::Kind;
 use super::error::{Result, fail};
 use super::table::{self, Shape};
+use crate::schema::{Compiled, find as find_custom};
 use compare::{compare, field_set};
 use managed::Entry;
-use schema::Kind;
 use set::{Set, Step};
+use std::sync::Arc;
 use text::Wanted;
 use tree::{Bytes, Node};
 
@@ -95,10 +97,28 @@ pub enum Applied {
     Conflicts(Vec<Conflict>),
 }
 
-fn kind_of(key: &str) -> Result<Kind> {
-    match table::find(key) {
-        Some(id) => Ok(Kind::of_type(id)),
-        None => fail(format!("no type {key:?} in the field table")),
+/// What an object is: of a type of the table, or a custom resource.
+enum Typed {
+    Table(table::TypeId),
+    Custom(Arc<Compiled>),
+}
+
+impl Typed {
+    fn of(key: &str) -> Result<Self> {
+        match table::find(key) {
+            Some(id) => Ok(Typed::Table(id)),
+            None => match find_custom(key) {
+                Some(found) => Ok(Typed::Custom(found)),
+                None => fail(format!("no type {key:?} in the field table")),
+            },
+        }
+    }
+
+    fn kind(&self) -> Kind<'_> {
+        match self {
+            Typed::Table(id) => Kind::of_type(*id),
+            Typed::Custom(found) => Kind::of_schema(found.schema()),
+        }
     }
 }
 
@@ -106,7 +126,7 @@ fn kind_of(key: &str) -> Result<Kind> {
 fn zero(key: &str) -> &'static [u8] {
     match table::find(key).map(|id| table::get(id).shape) {
         Some(Shape::Struct(s)) => s.zero.as_bytes(),
-        _ => b"{}",
+        _ => b"{\"metadata\":{}}",
     }
 }
 
@@ -168,7 +188,8 @@ pub fn update<'a>(
     new: &'a [u8],
     writer: &Writer<'a>,
 ) -> Result<Option<Vec<u8>>> {
-    let kind = kind_of(key)?;
+    let typed = Typed::of(key)?;
+    let kind = typed.kind();
     let old = Node::parse_without(live.unwrap_or_else(|| zero(key)), writer.ignored)?;
     let new = Node::parse_without(new, writer.ignored)?;
     let (given, kept) = (managed_of(&new), managed_of(&old));
@@ -254,7 +275,8 @@ pub fn apply<'a>(
     writer: &Writer<'a>,
     force: bool,
 ) -> Result<Applied> {
-    let kind = kind_of(key)?;
+    let typed = Typed::of(key)?;
+    let kind = typed.kind();
     let mut old = Node::parse(live.unwrap_or_else(|| zero(key)))?;
     let config = Node::parse(config)?;
     let mut entries = managed::read(managed_of(&old));
@@ -315,7 +337,12 @@ fn drop_managed(object: &mut Node<'_>) {
 }
 
 /// Everything of an object that nobody had noted, as one updater's.
-fn unnoted<'w>(key: &str, kind: Kind, old: &Node<'_>, writer: &Writer<'w>) -> Result<Entry<'w>> {
+fn unnoted<'w>(
+    key: &str,
+    kind: Kind<'_>,
+    old: &Node<'_>,
+    writer: &Writer<'w>,
+) -> Result<Entry<'w>> {
     let empty = Node::parse(zero(key))?;
     let diff = compare(kind, &empty, old, &[]);
     let mut set = diff.added.union(&diff.modified);
@@ -332,7 +359,7 @@ enum Attempt<'a> {
 }
 
 fn attempt<'a>(
-    kind: Kind,
+    kind: Kind<'_>,
     old: &Node<'a>,
     config: &Node<'a>,
     mut entries: Vec<Entry<'a>>,
@@ -386,7 +413,7 @@ fn attempt<'a>(
 
 /// Takes out what the manager applied before and applies no more, as far as nobody else owns it.
 fn prune<'a>(
-    kind: Kind,
+    kind: Kind<'_>,
     merged: &Node<'a>,
     last: &Set<'a>,
     mine: &Set<'a>,
@@ -409,7 +436,7 @@ fn prune<'a>(
 
 /// Fields that kubectl's client-side apply set and nobody changed since: kubectl may take them without force.
 fn last_applied(
-    kind: Kind,
+    kind: Kind<'_>,
     key: &str,
     old: &Node<'_>,
     writer: &Writer<'_>,

@@ -215,7 +215,7 @@ impl<'a> Step<'a> {
 }
 
 impl Scalar<'_> {
-    fn owned(&self) -> Scalar<'static> {
+    pub fn owned(&self) -> Scalar<'static> {
         match self {
             Scalar::Null => Scalar::Null,
             Scalar::Bool(value) => Scalar::Bool(*value),

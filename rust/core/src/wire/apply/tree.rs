@@ -6,11 +6,11 @@ use crate::wire::write;
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-pub(super) type Bytes<'a> = Cow<'a, [u8]>;
+pub(crate) type Bytes<'a> = Cow<'a, [u8]>;
 
 /// One JSON value.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Node<'a> {
+pub(crate) enum Node<'a> {
     Null,
     Bool(bool),
     /// As it is written.
@@ -21,6 +21,8 @@ pub(super) enum Node<'a> {
     Map(Vec<(Bytes<'a>, Node<'a>)>),
     /// Left as it stands: managedFields, which are read by `managed` where they matter.
     Raw(&'a [u8]),
+    /// JSON that the tree has of its own.
+    Owned(Vec<u8>),
 }
 
 /// Where managedFields stand: in the object's metadata.
@@ -88,6 +90,7 @@ impl<'a> Node<'a> {
             Node::Number(text) => out.extend_from_slice(text),
             Node::Text(text) => write::string(out, text),
             Node::Raw(text) => out.extend_from_slice(text),
+            Node::Owned(text) => out.extend_from_slice(text),
             Node::List(items) => {
                 out.push(b'[');
                 for (i, item) in items.iter().enumerate() {

@@ -1,0 +1,251 @@
+"""What a server serves of custom resources, from the definitions as the hub has them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from orlop import logging, native
+from orlop.api.kind import STANDARD_VERBS, Kind
+from orlop.apiserver.conversion import Conversion
+from orlop.apiserver.crd.columns import CustomPrinter
+from orlop.apiserver.crd.definition import Definition, Version
+from orlop.apiserver.crd.kind import CustomKind, Decoder, compile_schema, fresh_key, object_type
+from orlop.apiserver.crd.strategy import CustomResources
+from orlop.apiserver.registry.objects import Objects
+from orlop.apiserver.registry.strategy import Strategy
+from orlop.clock import Clock
+from orlop.native import Hub
+from orlop.tasks import in_thread
+
+RETIRED_SECONDS = 120.0
+"""How long the rules of a replaced version stay: a request under way may still ask for them."""
+LOOK_STEP = 256
+"""Objects looked at in one step in a thread, to see whether they are of the present schema."""
+
+log = logging.get("apiserver")
+
+
+class Route(NamedTuple):
+    """How requests for one version are answered."""
+
+    kind: CustomKind
+    conversion: Conversion | None
+    version: Version
+    terminating: bool
+
+
+class Entry(NamedTuple):
+    """One definition that is served."""
+
+    definition: Definition
+    generation: tuple[Any, ...]
+    """What serving depends on: while it is the same nothing is built again."""
+    kinds: tuple[CustomKind, ...]
+    keys: tuple[str, ...]
+
+
+class Served:
+    """Looked up by every request for a kind that is not built in; changed by `follow` alone."""
+
+    def __init__(self, objects: Objects, hub: Hub, strategies: dict[str, Strategy], clock: Clock) -> None:
+        self._objects = objects
+        self._hub = hub
+        self._strategies = strategies
+        self._clock = clock
+        self._routes: dict[tuple[str, str, str], Route] = {}
+        self._entries: dict[str, Entry] = {}
+        self._retired: list[tuple[float, tuple[str, ...]]] = []
+        self._types: dict[str, tuple[bool, Any]] = {}
+        self.documents = {}
+        self.memo: dict[Any, Any] = {}
+        """What is made of the list of kinds (discovery, OpenAPI): forgotten when it changes."""
+
+    documents: dict[tuple[str, str], tuple[list[str], tuple[str, bytes]]]
+    """OpenAPI of each group's version, with the keys of the kinds that it was made of."""
+
+    def route(self, group: str, version: str, plural: str) -> Route | None:
+        """How a URL's resource is served; None if it is not."""
+        return self._routes.get((group, version, plural))
+
+    def kinds(self) -> Iterator[CustomKind]:
+        """Every version that is served."""
+        return (kind for entry in self._entries.values() for kind in entry.kinds)
+
+    def names(self) -> set[str]:
+        """Of the definitions that are served."""
+        return set(self._entries)
+
+    def group_versions(self) -> set[tuple[str, str]]:
+        """Of all that is served."""
+        found: set[tuple[str, str]] | None = self.memo.get("gvs")
+        if found is None:
+            found = self.memo["gvs"] = {(kind.group, kind.version) for kind in self.kinds()}
+        return found
+
+    async def put(self, definition: Definition) -> None:
+        """Serves a definition as it is now, or no longer where its names are not accepted."""
+        name = definition.metadata.name
+        if not definition.established:
+            self.drop(name)
+            return
+        generation = (
+            definition.metadata.uid,
+            msgspec.json.encode(definition.spec),
+            definition.terminating,
+            msgspec.json.encode(definition.status.accepted_names),
+        )
+        known = self._entries.get(name)
+        if known is not None and known.generation == generation:
+            return
+        try:
+            await self._build(definition, generation)
+        except native.WireError as error:
+            log.error("a definition cannot be served", extra={"definition": name, "error": str(error)})
+            self.drop(name)
+
+    def drop(self, name: str) -> None:
+        """Serves it no longer."""
+        entry = self._entries.pop(name, None)
+        if entry is None:
+            return
+        self._unroute(entry)
+        self._retire(entry.keys)
+        self.memo.clear()
+
+    def _unroute(self, entry: Entry) -> None:
+        for kind in entry.kinds:
+            self._routes.pop((kind.group, kind.version, kind.plural), None)
+
+    def _retire(self, keys: tuple[str, ...]) -> None:
+        now = self._clock.monotonic()
+        while self._retired and self._retired[0][0] < now - RETIRED_SECONDS:
+            for key in self._retired.pop(0)[1]:
+                self._strategies.pop(key, None)
+                self._objects.forget(key)
+        self._retired.append((now, keys))
+
+    def _type(self, definition: Definition) -> Any:
+        """The class of its objects: one for as long as the resource is of one kind."""
+        spec = definition.spec
+        found = self._types.get(definition.resource)
+        namespaced = spec.scope == "Namespaced"
+        if found is None or found[0] != namespaced or found[1].__kind__.kind != spec.names.kind:
+            row = Kind(
+                group=spec.group,
+                version=definition.storage_version().name,
+                kind=spec.names.kind,
+                plural=spec.names.plural,
+                folder=spec.group,
+                namespaced=namespaced,
+            )
+            found = self._types[definition.resource] = (namespaced, object_type(row))
+        return found[1]
+
+    async def _build(self, definition: Definition, generation: tuple[Any, ...]) -> None:
+        spec, storage = definition.spec, definition.storage_version()
+        type_ = self._type(definition)
+        storage_api = f"{spec.group}/{storage.name}"
+        namespaced = spec.scope == "Namespaced"
+        made: dict[str, CustomKind] = {}
+        for version in spec.versions:
+            if version.served or version is storage:
+                made[version.name] = self._kind(definition, version, version.name, type_)
+        stored = made[storage.name]
+        fields = _selectable(storage)
+        self._hub.declare(definition.resource, fields, namespaced, storage_api, spec.names.kind)
+        stale = await self._stale(definition.resource, stored.schema, storage_api)
+        keys: list[str] = []
+        routes: dict[tuple[str, str, str], Route] = {}
+        for version in spec.versions:
+            if not version.served:
+                continue
+            kind = made[version.name]
+            conversion = None
+            if version is storage and not stale:
+                self._add(kind, CustomResources(kind, version, kind.schema, None), None)
+            else:
+                inner = kind if version is storage else self._kind(definition, version, storage.name, type_)
+                conversion = _conversion(kind, inner, stored)
+                normal = _normal(stored.schema) if stale else None
+                self._add(inner, CustomResources(inner, version, kind.schema, conversion.to_served), normal)
+                if inner is not kind:
+                    keys.append(kind.key)
+                keys.append(inner.key)
+            keys.append(kind.key)
+            route = Route(kind, conversion, version, definition.terminating)
+            routes[(spec.group, version.name, spec.names.plural)] = route
+        before = self._entries.get(definition.metadata.name)
+        if before is not None:
+            self._unroute(before)
+            self._retire(before.keys)
+        kinds = tuple(route.kind for route in routes.values())
+        self._entries[definition.metadata.name] = Entry(definition, generation, kinds, tuple(keys))
+        self._routes.update(routes)
+        self.memo.clear()
+
+    def _add(self, kind: CustomKind, strategy: Strategy, normal: Callable[[bytes], bytes] | None) -> None:
+        self._strategies[kind.key] = strategy
+        self._objects.register(kind.key, Decoder(kind.type_, normal))
+
+    def _kind(self, definition: Definition, version: Version, written_as: str, type_: Any) -> CustomKind:
+        """A version's kind; `written_as` is the version that its objects' apiVersion names."""
+        spec = definition.spec
+        names = definition.status.accepted_names
+        key = fresh_key(spec.group, version.name, names.kind)
+        schema = compile_schema(key, f"{spec.group}/{written_as}", names.kind, version.schema_json())
+        subresources = ("scale",) if version.scale is not None else ()
+        return CustomKind(
+            group=spec.group,
+            version=written_as,
+            kind=names.kind,
+            plural=spec.names.plural,
+            folder=spec.group,
+            namespaced=spec.scope == "Namespaced",
+            short_names=tuple(names.short_names),
+            categories=tuple(names.categories),
+            subresources=(*subresources, "status") if version.has_status else subresources,
+            verbs=tuple(v for v in STANDARD_VERBS if v != "create") if definition.terminating else STANDARD_VERBS,
+            key=key,
+            singular_name=names.singular,
+            list_name=names.list_kind,
+            type_=type_,
+            printer=CustomPrinter(version.additional_printer_columns),
+            schema=schema,
+            definition=version,
+        )
+
+    async def _stale(self, resource: str, schema: native.CustomSchema, api_version: str) -> bool:
+        """Whether any stored object is not as the present schema has it."""
+        after: tuple[str, str] | None = None
+        while True:
+            found = self._hub.list(resource, None, "", "", LOOK_STEP, after)
+            items = found.items
+            stale: bool = await in_thread(None, _any_stale, schema, items)
+            if stale:
+                return True
+            if not found.more or found.last is None:
+                return False
+            after = found.last
+
+
+def _any_stale(schema: native.CustomSchema, items: Sequence[bytes]) -> bool:
+    return any(schema.normalize(item) is not None for item in items)
+
+
+def _normal(schema: native.CustomSchema) -> Callable[[bytes], bytes]:
+    def normal(value: bytes) -> bytes:
+        made = schema.normalize(value)
+        return value if made is None else made
+
+    return normal
+
+
+def _conversion(served: CustomKind, inner: CustomKind, stored: CustomKind) -> Conversion:
+    """Strategy None: nothing but apiVersion differs; each side is pruned and filled in by its own schema."""
+    return Conversion(served, inner, _normal(stored.schema), _normal(served.schema), {}, lambda _: [], tables=True)
+
+
+def _selectable(version: Version) -> list[tuple[str, str]]:
+    names = [field.json_path.removeprefix(".") for field in version.selectable_fields]
+    return [(name, name) for name in names]
