@@ -83,7 +83,7 @@ def test_what_must_not_be_ends_the_world_and_tells_the_seed() -> None:
     def own() -> Sequence[Controller]:
         return [Vandal()]
 
-    with pytest.raises(Broken, match="Deployment default/web: . pods are ready") as caught:
+    with pytest.raises(Broken, match=r"Deployment default/web: \d pods are ready") as caught:
         simulate(rollout, 3, nodes=1, faults=NO_FAULTS, controllers=own)
     assert "seed 3" in caught.value.__notes__[0]
     assert "DELETE /api/v1/namespaces/default/pods/web-" in caught.value.__notes__[1]

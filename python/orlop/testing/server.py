@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from orlop.store.memory import MemoryStore
+from orlop.store.choose import make_store
 from orlop.testing.loop import VirtualClock
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Server:
     def __init__(self, config: "Config", clock: VirtualClock) -> None:
         self._config = config
         self._clock = clock
-        self.store = MemoryStore(clock)
+        self.store = make_store("memory", Path(), clock)
         self._server: ApiServer | None = None
         self._up = asyncio.Event()
         self.connections: dict[Connection, None] = {}

@@ -111,7 +111,7 @@ def _embedded(schema: Schema, dialect: Dialect) -> None:
 
 def _typed(schema: Schema, dialect: Dialect, metadata: str = META_KEY) -> None:
     ref = dialect.ref(metadata)
-    described = {"allOf": [ref], "description": _METADATA} if dialect.v3 else {**ref, "description": _METADATA}
+    described: Schema = {"allOf": [ref], "description": _METADATA} if dialect.v3 else {**ref, "description": _METADATA}
     if dialect.v3:
         described["default"] = {}
     properties = dict(schema.get("properties", {}))

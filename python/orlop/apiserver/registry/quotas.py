@@ -195,7 +195,9 @@ def _limit(item: core_v1.LimitRangeItem, path: str, seen: set[str]) -> list[Fiel
 
 def _name(name: str, type_: str, path: str) -> list[FieldError]:
     return (
-        resources.container_name(name, path) if type_ in ("Pod", "Container") else resources.validate_name(name, path)
+        resources.validate_container_name(name, path)
+        if type_ in ("Pod", "Container")
+        else resources.validate_name(name, path)
     )
 
 

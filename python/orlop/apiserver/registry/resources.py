@@ -191,8 +191,3 @@ def _claims(claims: Sequence[core_v1.ResourceClaim], known: list[str], path: str
             words = f"must be one of the names in pod.spec.resourceClaims{listed}"
             errors.append(FieldError("FieldValueNotFound", where, name, words))
     return errors
-
-
-def container_name(name: str, path: str) -> list[FieldError]:
-    """The name of a resource that a container can have."""
-    return _container_name(name, path)
