@@ -146,10 +146,11 @@ async def send_response(request: Request, response: Response) -> None:
     body = response.body
     headers: list[Header] = [
         (b"audit-id", request.audit_id.encode()),
-        (b"cache-control", b"no-cache, private"),
         (b"content-type", response.content_type),
         *response.headers,
     ]
+    if not any(name == b"cache-control" for name, _ in response.headers):
+        headers.append((b"cache-control", b"no-cache, private"))
     if request.warnings:
         headers += warning_headers(request.warnings)
     if response.content_type == JSON and _pretty(request):
