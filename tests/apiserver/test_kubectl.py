@@ -16,6 +16,7 @@ from orlop import pki
 from orlop.apiserver.config import Config
 from orlop.apiserver.server import ApiServer
 from orlop.clock import SystemClock
+from orlop.cluster.settings import primary_address
 from orlop.kubelet.server import upgrade
 from orlop.pki.identities import Names
 from orlop.streaming import portforward
@@ -284,13 +285,14 @@ async def test_requests_are_passed_on_to_pods_and_services(
     app.router.add_route("*", "/{tail:.*}", echo)
     runner = web.AppRunner(app)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    address = primary_address()  # no endpoint may be at the loopback address
+    site = web.TCPSite(runner, address, 0)
     await site.start()
     port = runner.addresses[0][1]
     api = Api(served)
     found = (await api("GET", f"{PODS}/p")).body
-    found["status"]["podIP"] = "127.0.0.1"
-    found["status"]["podIPs"] = [{"ip": "127.0.0.1"}]
+    found["status"]["podIP"] = address
+    found["status"]["podIPs"] = [{"ip": address}]
     await api("PUT", f"{PODS}/p/status", found)
     answer = await api("GET", f"{PODS}/p:{port}/proxy/a/b?c=d")
     assert answer.raw == b"GET /a/b?c=d "
@@ -306,7 +308,7 @@ async def test_requests_are_passed_on_to_pods_and_services(
         {
             "metadata": {"name": "web-1", "labels": {"kubernetes.io/service-name": "web"}},
             "addressType": "IPv4",
-            "endpoints": [{"addresses": ["127.0.0.1"], "conditions": {"ready": True}}],
+            "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
             "ports": [{"name": "http", "port": port, "protocol": "TCP"}],
         },
     )

@@ -38,8 +38,10 @@ def test_what_schemathesis_asks(tmp_path: Path, caplog: pytest.LogCaptureFixture
         assert len(paths) > 20
         asked = 0
         for place in paths.values():
-            document = runner.run(server.api("GET", place["serverRelativeURL"])).body
-            for found in schemathesis.openapi.from_dict(document).get_all_operations():
+            answer = runner.run(server.api("GET", place["serverRelativeURL"].partition("?")[0]))
+            if answer.status == 404:  # of a definition that one of the requests has deleted
+                continue
+            for found in schemathesis.openapi.from_dict(answer.body).get_all_operations():
                 operation = found.ok()
                 asked += 1
                 if (asked % 4 and not CAMPAIGN) or CONNECTS & {*operation.path.split("/")}:

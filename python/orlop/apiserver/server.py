@@ -5,6 +5,7 @@ import socket
 import ssl
 from contextlib import AsyncExitStack
 from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
 
@@ -144,7 +145,7 @@ class ApiServer:
         )
         self.core.scraper = Scraper(self.core, self._tasks.start)
         self.app = App(self.core)
-        endpoint = (certificates.advertised(self.config), listener.getsockname()[1]) if listener is not None else None
+        endpoint = self._endpoint(listener) if listener is not None else None
         await bootstrap.bootstrap(self.core)
         definitions = Follower(self.core, self.core.custom)
         await definitions.load()
@@ -248,11 +249,16 @@ class ApiServer:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_private(path, self.kubeconfig_text().encode())
 
+    def _endpoint(self, listener: socket.socket) -> tuple[str, int] | None:
+        """Where pods reach this server; nowhere if it is at the loopback address, which is each pod's own."""
+        address = certificates.advertised(self.config)
+        return None if ip_address(address).is_loopback else (address, listener.getsockname()[1])
+
     async def serve_kubeconfig(self) -> str:
         """The text of an admin kubeconfig. Opens a port if none is open yet."""
         if self.port is None:
             listener = self._bind()
             await self._listen(listener)
-            self._kubernetes.endpoint = (certificates.advertised(self.config), listener.getsockname()[1])
+            self._kubernetes.endpoint = self._endpoint(listener)
             await self._kubernetes.reconcile()
         return await asyncio.to_thread(self.kubeconfig_text)

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orlop.cluster.settings import Settings, SettingsError
+from orlop.cluster.settings import Settings, SettingsError, primary_address
 
 if TYPE_CHECKING:
     from orlop.clock import Clock
@@ -79,7 +79,7 @@ def make_runtime(
     elif network is None:
         from orlop.kubelet.runtime.native.host_network import HostNetwork
 
-        network = HostNetwork(settings.advertise_address)
+        network = HostNetwork(primary_address())
     if kind == "docker":
         from orlop.kubelet.runtime.docker import DockerRuntime
 
