@@ -205,6 +205,16 @@ class Request:
         self._body = data
         return data
 
+    def forget(self) -> None:
+        """Lets go of what was asked in, once all is decided: an answer that lasts for hours holds thousands of these.
+
+        Only for answers whose body the connection writes by itself: what writes others asks the scope for its method.
+        """
+        self._headers, self._query = {}, {}
+        kept = {name: self.scope[name] for name in ("type", "method", "http_version") if name in self.scope}
+        self.scope.clear()
+        self.scope.update(kept)
+
     def warn(self, text: str) -> None:
         """Adds a Warning header to the answer, once."""
         if text not in self.warnings:

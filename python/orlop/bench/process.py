@@ -30,6 +30,11 @@ class Processes:
         """MiB."""
         return sum(int(f[21]) for f in map(_stat, self.all())) * PAGE / 2**20
 
+    @staticmethod
+    def own() -> float:
+        """MiB of this process alone."""
+        return int(_stat(os.getpid())[21]) * PAGE / 2**20
+
 
 def _stat(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()

@@ -15,7 +15,6 @@ NAMESPACE = "orlop-bench"
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 MAPS = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
 LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
-PAD = "x" * 800
 LIMIT = 180.0
 """Seconds that a work may take: a load ends by itself."""
 
@@ -45,6 +44,10 @@ class Load:
         self.processes = processes
         self.one = Connection(target)
         self.made = 0
+        self.held = 0
+        """Objects made for watchers to be held beside."""
+        self.rest: float | None = None
+        """MiB resident before the first watchers were held."""
 
     async def prepare(self) -> None:
         """The namespace that everything is made in."""
@@ -137,59 +140,6 @@ async def lease(load: Load, objects: int, leases: int, clients: int) -> Result:
     return await load.measured(objects, clients, renew)
 
 
-async def watch(load: Load, watchers: int, events: int, clients: int, rate: float = 0) -> Result:
-    """Events to many; the cost of making them, measured just before without watchers, is taken off."""
-
-    def make(connection: Connection, i: int) -> Awaitable[object]:
-        data = {"sent": str(time.time_ns()), "pad": PAD}
-        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "w-"}, "data": data}
-        return connection.request("POST", MAPS, msgspec.json.encode(body))
-
-    bare = await load.measured(events, clients, make)
-    listed = msgspec.json.decode(await load.one.request("GET", f"{MAPS}?limit=1"))
-    since = listed["metadata"]["resourceVersion"]
-    late: list[float] = []
-    connections = [Connection(load.target) for _ in range(watchers)]
-
-    async def follow(connection: Connection) -> None:
-        rest, seen = b"", 0
-        async for chunk in connection.chunks():
-            now = time.time_ns()
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
-                at = line.find(b'"sent":"')
-                if at >= 0:
-                    late.append((now - int(line[at + 8 : line.index(b'"', at + 8)])) / 1e6)
-                    seen += 1
-            if seen == events:
-                return
-
-    before = load.processes.resident()
-    try:
-        for connection in connections:
-            await connection.ask("GET", f"{MAPS}?watch=1&allowWatchBookmarks=true&resourceVersion={since}")
-        await asyncio.sleep(0.5)
-        held = load.processes.resident() - before
-        async with asyncio.timeout(LIMIT), asyncio.TaskGroup() as group:
-            for connection in connections:
-                group.create_task(follow(connection))
-            cpu, began = load.processes.cpu(), time.perf_counter()
-            if rate:
-                maker = Connection(load.target)
-                for i in range(events):
-                    await asyncio.sleep(max(0.0, began + i / rate - time.perf_counter()))
-                    await make(maker, i)
-                maker.close()
-            else:
-                await load.spread(events, clients, make)
-    finally:
-        for connection in connections:
-            connection.close()
-    spent = load.processes.cpu() - cpu - bare.cpu
-    more = {"KiB a watcher": 1024 * held / watchers, "CPU of the creates": bare.cpu}
-    return Result(len(late), time.perf_counter() - began, spent, late, more)
-
-
 def pod(number: int) -> bytes:
     """A pod in JSON."""
     container = {
@@ -218,6 +168,5 @@ WORKS: dict[str, Callable[..., Awaitable[Result]]] = {
     "get": get,
     "list": list_,
     "lease": lease,
-    "watch": watch,
 }
 """By the name in scenarios.yaml; arguments are the scenario's sizes."""

@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     import msgspec
     import yaml
 
-    from orlop.bench import report
+    from orlop.bench import bars, report
 
     scenarios: dict[str, Any] = yaml.safe_load(
         resources.files("orlop.bench").joinpath("scenarios.yaml").read_text(encoding="utf-8")
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 2
     print(machine())
     runs = asyncio.run(_all(arguments, {name: scenarios[name] for name in names}))
-    print("\n".join(report.lines(runs, scenarios)))
+    print("\n".join(report.lines(runs, scenarios) + bars.lines(runs, scenarios)))
     if arguments.json is not None:
         told = {"machine": machine(), "scale": arguments.scale, "scenarios": scenarios, "runs": runs}
         arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(told), indent=2) + b"\n")
@@ -82,6 +82,7 @@ def machine() -> str:
 
 
 async def _all(arguments: argparse.Namespace, scenarios: dict[str, Any]) -> dict[str, Any]:
+    from orlop.bench import fresh
     from orlop.bench.http import Target
     from orlop.bench.process import Processes
     from orlop.bench.work import Load
@@ -104,7 +105,9 @@ async def _all(arguments: argparse.Namespace, scenarios: dict[str, Any]) -> dict
             runs[name] = {server: [] for server in loads}
             for _ in range(arguments.runs):
                 for server, load in loads.items():
-                    runs[name][server].append(await _one(load, sizes, arguments.scale))
+                    if server == "orlop" or sizes["work"] not in fresh.WORKS:
+                        runs[name][server].append(await _one(load, sizes, arguments.scale))
+            runs[name] = {server: results for server, results in runs[name].items() if results}
         return runs
     finally:
         if process is not None:
@@ -114,13 +117,15 @@ async def _all(arguments: argparse.Namespace, scenarios: dict[str, Any]) -> dict
 
 
 async def _one(load: Any, sizes: dict[str, Any], scale: float) -> dict[str, float]:
-    from orlop.bench.work import WORKS
+    from orlop.bench import fresh, watches, work
 
-    given = {k: v for k, v in sizes.items() if k not in ("work", "unit", "bar")}
+    given = {k: v for k, v in sizes.items() if k not in ("work", "unit", "bar", "most", "least")}
     for size in ("objects", "watchers", "events", "leases"):
         if size in given:
             given[size] = max(1, round(given[size] * scale))
-    result = await WORKS[sizes["work"]](load, **given)
+    name = sizes["work"]
+    works = work.WORKS | watches.WORKS
+    result = await (fresh.WORKS[name](**given) if name in fresh.WORKS else works[name](load, **given))
     told = {
         "per_cpu_second": result.per_cpu_second,
         "count": result.count,

@@ -77,6 +77,7 @@ async def watch(core: Core, request: Request, kind: Kind) -> None:
     await client.send([b""])
     try:
         if delivery is not None and form is not None:
+            request.forget()
             await delivery.watch(watcher, *form, seconds)
         else:
             await _pump(core, client, watcher, render, seconds)

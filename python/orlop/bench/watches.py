@@ -1,0 +1,251 @@
+"""The works that watch: what a delivery costs, how late it is, and what a watcher holds."""
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from orlop.bench.http import Connection, Target
+from orlop.bench.http2 import Streams
+from orlop.bench.work import LIMIT, MAPS, Load, Result
+
+PAD = "x" * 800
+STREAMS = 100
+"""Streams on one connection of HTTP/2: what the most careful servers let in."""
+OPENING = 32
+"""Connections that are opened at a time."""
+SETTLE = 0.5
+"""Seconds after which nothing of the watches' beginning is under way any more."""
+FRONT = "orlop-front"
+"""The threads that write deliveries, where the server is ours."""
+
+SENT = re.compile(rb'"sent":"(\d{19})"')
+TAIL = 27
+"""One byte less than `SENT` matches: what may be the beginning of one."""
+
+
+class Watcher:
+    """Counts the events of one watch, and how late each was."""
+
+    __slots__ = ("_late", "_rest", "seen")
+
+    def __init__(self, late: list[float]) -> None:
+        self._late = late
+        self._rest = b""
+        self.seen = 0
+
+    def taken(self, data: bytes) -> None:
+        """A part of the body."""
+        data = self._rest + data
+        found = SENT.findall(data)
+        if found:
+            now = time.time_ns()
+            self.seen += len(found)
+            self._late.extend((now - int(sent)) / 1e6 for sent in found)
+        self._rest = data[-TAIL:]
+
+
+class _One(asyncio.Protocol):
+    """A watch on a connection of its own."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+        self._head = b""
+        self.began: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def data_received(self, data: bytes) -> None:
+        if self.began.done():
+            self._watcher.taken(data)
+            return
+        self._head += data
+        head, end, rest = self._head.partition(b"\r\n\r\n")
+        if end:
+            if head[9:12] == b"200":
+                self.began.set_result(None)
+            else:
+                self.began.set_exception(RuntimeError(f"watch: {head[:80].decode(errors='replace')}"))
+            self._watcher.taken(rest)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.began.done():
+            self.began.set_exception(ConnectionResetError("the server ended the connection"))
+
+
+class Watches:
+    """Many watches of one path, each on a connection of its own or on a stream of HTTP/2."""
+
+    def __init__(self, target: Target, path: str) -> None:
+        self._target = target
+        self._path = path
+        self._ends: list[Callable[[], object]] = []
+        self._sleepers: list[asyncio.Transport] = []
+        self.all: list[Watcher] = []
+        self.late: list[float] = []
+        """Milliseconds of each delivery."""
+
+    async def open(self, count: int, http2: bool = False) -> None:
+        """Returns when all have begun."""
+        group = STREAMS if http2 else 1
+        sizes = iter([group] * (count // group) + ([count % group] if count % group else []))
+
+        async def some() -> None:
+            for size in sizes:
+                await (self._streams(size) if http2 else self._own())
+
+        async with asyncio.timeout(LIMIT), asyncio.TaskGroup() as tasks:
+            for _ in range(OPENING):
+                tasks.create_task(some())
+
+    async def _own(self) -> None:
+        watcher = Watcher(self.late)
+        self.all.append(watcher)
+        await self._connect(watcher)
+
+    async def _connect(self, watcher: Watcher) -> asyncio.Transport:
+        target = self._target
+        transport, one = await asyncio.get_running_loop().create_connection(
+            lambda: _One(watcher), target.host, target.port, ssl=target.context
+        )
+        self._ends.append(transport.abort)
+        token = f"Authorization: Bearer {target.token}\r\n" if target.token else ""
+        fields = f"Host: {target.host}\r\nUser-Agent: orlop-bench\r\nAccept: application/json\r\n{token}"
+        transport.write(f"GET {self._path} HTTP/1.1\r\n{fields}\r\n".encode())
+        await one.began
+        return transport
+
+    async def _streams(self, count: int) -> None:
+        connection = await Streams.connect(self._target)
+        self._ends.append(connection.close)
+        for _ in range(count):
+            watcher = Watcher(self.late)
+            self.all.append(watcher)
+            await connection.get(self._path, watcher.taken)
+
+    async def open_asleep(self, count: int) -> None:
+        """Watches that take nothing once they have begun, and are not counted."""
+        for _ in range(count):
+            (await self._connect(Watcher([]))).pause_reading()
+
+    async def seen(self, events: int) -> None:
+        """Returns when all have seen so many events. Raises TimeoutError, and RuntimeError where one saw more."""
+        async with asyncio.timeout(LIMIT):
+            while any(watcher.seen < events for watcher in self.all):  # noqa: ASYNC110 no event for each of thousands
+                await asyncio.sleep(0.02)
+        if any(watcher.seen > events for watcher in self.all):
+            raise RuntimeError("a watch saw an event twice")
+
+    def close(self) -> None:
+        """Ends them all at once."""
+        for end in self._ends:
+            end()
+
+
+def make(connection: Connection, i: int) -> Awaitable[object]:
+    """An event: a new object that says when it was asked for."""
+    data = {"sent": str(time.time_ns()), "pad": PAD}
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "w-"}, "data": data}
+    return connection.request("POST", MAPS, msgspec.json.encode(body))
+
+
+async def _path(load: Load) -> str:
+    listed = msgspec.json.decode(await load.one.request("GET", f"{MAPS}?limit=1"))
+    return f"{MAPS}?watch=1&allowWatchBookmarks=true&resourceVersion={listed['metadata']['resourceVersion']}"
+
+
+@contextmanager
+def _measured(load: Load, result: Result) -> Iterator[None]:
+    cpu, front, began = load.processes.cpu(), _front_cpu(load), time.perf_counter()
+    yield
+    result.seconds = time.perf_counter() - began
+    result.cpu = load.processes.cpu() - cpu
+    if front:
+        result.more["µs of the front's threads a delivery"] = 1e6 * (_front_cpu(load) - front) / result.count
+
+
+def _front_cpu(load: Load) -> float:
+    """Seconds that the front's own threads have taken; 0 of a server that has none."""
+    spent = 0
+    for pid in load.processes.all():
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            if (task / "comm").read_text().strip() == FRONT:
+                spent += int((task / "schedstat").read_text().split()[0])
+    return spent / 1e9
+
+
+async def watch(
+    load: Load, watchers: int, events: int, clients: int, rate: float = 0, http2: bool = False, asleep: int = 0
+) -> Result:
+    """Events to many; the cost of making them, measured before and after without watchers, is taken off."""
+
+    async def drive() -> None:
+        if not rate:
+            await load.spread(events, clients, make)
+            return
+        maker, began = Connection(load.target), time.perf_counter()
+        for i in range(events):
+            await asyncio.sleep(max(0.0, began + i / rate - time.perf_counter()))
+            await make(maker, i)
+        maker.close()
+
+    async def bare() -> float:
+        cpu = load.processes.cpu()
+        await drive()
+        return load.processes.cpu() - cpu
+
+    before = await bare()
+    result = Result(watchers * events, 0.0, 0.0)
+    watches = Watches(load.target, await _path(load))
+    try:
+        await watches.open_asleep(asleep)
+        await watches.open(watchers, http2)
+        await asyncio.sleep(SETTLE)
+        with _measured(load, result):
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(watches.seen(events))
+                tasks.create_task(drive())
+    finally:
+        watches.close()
+    await asyncio.sleep(SETTLE)
+    creates = (before + await bare()) / 2
+    result.cpu -= creates
+    result.late = watches.late
+    result.more |= {"CPU of the creates": creates, "µs a delivery": 1e6 * result.cpu / result.count}
+    return result
+
+
+async def hold(load: Load, watchers: int, http2: bool = False, objects: int = 0) -> Result:
+    """Watchers that wait: what each holds of the server's memory, and that each is there when something happens."""
+    if load.held < objects:
+        first, load.held, load.rest = load.held, objects, None
+        await load.spread(objects - first, OPENING, lambda c, i: c.request("POST", MAPS, _map(first + i)))
+    result = Result(watchers, 0.0, 0.0)
+    watches = Watches(load.target, await _path(load))
+    try:
+        await watches.open(OPENING, http2)  # whatever the first ones make for all
+        await asyncio.sleep(SETTLE)
+        # What an earlier run gave back is the process's still: the first one's beginning counts for all.
+        load.rest = before = load.processes.resident() if load.rest is None else load.rest
+        with _measured(load, result):
+            await watches.open(watchers, http2)
+        await asyncio.sleep(SETTLE)
+        resident = load.processes.resident()
+        await make(load.one, 0)
+        await watches.seen(1)
+    finally:
+        watches.close()
+    result.more = {"KiB a watcher": 1024 * (resident - before) / watchers, "resident MiB": resident}
+    return result
+
+
+def _map(number: int) -> bytes:
+    metadata = {"name": f"o-{number:06}", "labels": {"shard": str(number % 10)}}
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"number": str(number)}}
+    return msgspec.json.encode(body)
+
+
+WORKS: dict[str, Callable[..., Awaitable[Result]]] = {"watch": watch, "hold": hold}
+"""By the name in scenarios.yaml; arguments are the scenario's sizes."""
