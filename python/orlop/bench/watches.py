@@ -14,6 +14,8 @@ from orlop.bench.http2 import Streams
 from orlop.bench.work import LIMIT, MAPS, Load, Result
 
 PAD = "x" * 800
+FILL, FILL_PAD = 200, "x" * 100_000
+"""Events and their size that fill what stands between the server and a client that takes nothing: 20 MB."""
 STREAMS = 100
 """Streams on one connection of HTTP/2: what the most careful servers let in."""
 OPENING = 32
@@ -31,10 +33,10 @@ TAIL = 27
 class Watcher:
     """Counts the events of one watch, and how late each was."""
 
-    __slots__ = ("_late", "_rest", "seen")
+    __slots__ = ("_rest", "_taken", "seen")
 
-    def __init__(self, late: list[float]) -> None:
-        self._late = late
+    def __init__(self, taken: list[tuple[int, int]]) -> None:
+        self._taken = taken
         self._rest = b""
         self.seen = 0
 
@@ -45,7 +47,7 @@ class Watcher:
         if found:
             now = time.time_ns()
             self.seen += len(found)
-            self._late.extend((now - int(sent)) / 1e6 for sent in found)
+            self._taken.extend((int(sent), now) for sent in found)
         self._rest = data[-TAIL:]
 
 
@@ -84,8 +86,8 @@ class Watches:
         self._ends: list[Callable[[], object]] = []
         self._sleepers: list[asyncio.Transport] = []
         self.all: list[Watcher] = []
-        self.late: list[float] = []
-        """Milliseconds of each delivery."""
+        self.taken: list[tuple[int, int]] = []
+        """Of each delivery when its event was asked for and when it came, in nanoseconds."""
 
     async def open(self, count: int, http2: bool = False) -> None:
         """Returns when all have begun."""
@@ -101,7 +103,7 @@ class Watches:
                 tasks.create_task(some())
 
     async def _own(self) -> None:
-        watcher = Watcher(self.late)
+        watcher = Watcher(self.taken)
         self.all.append(watcher)
         await self._connect(watcher)
 
@@ -121,7 +123,7 @@ class Watches:
         connection = await Streams.connect(self._target)
         self._ends.append(connection.close)
         for _ in range(count):
-            watcher = Watcher(self.late)
+            watcher = Watcher(self.taken)
             self.all.append(watcher)
             await connection.get(self._path, watcher.taken)
 
@@ -144,11 +146,20 @@ class Watches:
             end()
 
 
-def make(connection: Connection, i: int) -> Awaitable[object]:
-    """An event: a new object that says when it was asked for."""
-    data = {"sent": str(time.time_ns()), "pad": PAD}
-    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "w-"}, "data": data}
-    return connection.request("POST", MAPS, msgspec.json.encode(body))
+class Maker:
+    """Makes events: new objects that say when they were asked for."""
+
+    def __init__(self, pad: str = PAD) -> None:
+        self._pad = pad
+        self.answered: dict[int, int] = {}
+        """When each was answered, by when it was asked for."""
+
+    async def make(self, connection: Connection, i: int) -> None:
+        sent = time.time_ns()
+        data = {"sent": str(sent), "pad": self._pad}
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "w-"}, "data": data}
+        await connection.request("POST", MAPS, msgspec.json.encode(body))
+        self.answered[sent] = time.time_ns()
 
 
 async def _path(load: Load) -> str:
@@ -181,38 +192,52 @@ async def watch(
 ) -> Result:
     """Events to many; the cost of making them, measured before and after without watchers, is taken off."""
 
+    maker = Maker()
+
     async def drive() -> None:
         if not rate:
-            await load.spread(events, clients, make)
+            await load.spread(events, clients, maker.make)
             return
-        maker, began = Connection(load.target), time.perf_counter()
+        connection, began = Connection(load.target), time.perf_counter()
         for i in range(events):
             await asyncio.sleep(max(0.0, began + i / rate - time.perf_counter()))
-            await make(maker, i)
-        maker.close()
+            await maker.make(connection, i)
+        connection.close()
 
     async def bare() -> float:
         cpu = load.processes.cpu()
         await drive()
         return load.processes.cpu() - cpu
 
-    before = await bare()
     result = Result(watchers * events, 0.0, 0.0)
-    watches = Watches(load.target, await _path(load))
+    dead = Watches(load.target, await _path(load))
+    watches: Watches | None = None
     try:
-        await watches.open_asleep(asleep)
+        if asleep:
+            await dead.open_asleep(asleep)
+            await load.spread(FILL, OPENING, Maker(FILL_PAD).make)
+            await asyncio.sleep(SETTLE)
+        before = await bare()
+        watches = Watches(load.target, await _path(load))
         await watches.open(watchers, http2)
         await asyncio.sleep(SETTLE)
         with _measured(load, result):
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(watches.seen(events))
                 tasks.create_task(drive())
-    finally:
         watches.close()
-    await asyncio.sleep(SETTLE)
-    creates = (before + await bare()) / 2
+        await asyncio.sleep(SETTLE)
+        after = await bare()
+    finally:
+        dead.close()
+        if watches is not None:
+            watches.close()
+    creates = (before + after) / 2
     result.cpu -= creates
-    result.late = watches.late
+    result.late = [(came - sent) / 1e6 for sent, came in watches.taken]
+    if rate:
+        behind = sorted((came - maker.answered[sent]) / 1e6 for sent, came in watches.taken)
+        result.more["p99 ms behind the answer"] = behind[len(behind) * 99 // 100]
     result.more |= {"CPU of the creates": creates, "µs a delivery": 1e6 * result.cpu / result.count}
     return result
 
@@ -233,7 +258,7 @@ async def hold(load: Load, watchers: int, http2: bool = False, objects: int = 0)
             await watches.open(watchers, http2)
         await asyncio.sleep(SETTLE)
         resident = load.processes.resident()
-        await make(load.one, 0)
+        await Maker().make(load.one, 0)
         await watches.seen(1)
     finally:
         watches.close()
