@@ -249,6 +249,9 @@ class Watcher:
     def events(self, max_events: int, /) -> list[tuple[_WatchType, int, bytes]]:
         """As `take`, for other encodings: (type, revision, the object's JSON)."""
 
+    def bookmark(self) -> None:
+        """Makes a bookmark due, if the watch wants any."""
+
     def close(self) -> None:
         """Ends the watch. Closing twice is fine."""
 
@@ -277,17 +280,20 @@ class Front:
         client_ca: bytes,
         *,
         only_tls13: bool,
+        cipher_suites: list[str],
         alpn: list[str],
         threads: int,
         connections: int,
+        streams: int,
         handshake_seconds: float,
         header_seconds: float,
         idle_seconds: float,
     ) -> Front:
         """Certificates are (chain, key, names), PEM; the first is for whoever asks for none of the others' names.
 
-        `client_ca` (PEM) signs client certificates: one may be shown, another's ends the handshake. Raises ValueError
-        that names what cannot be used.
+        `client_ca` (PEM) signs client certificates: one may be shown, another's ends the handshake. `cipher_suites`
+        are of TLS 1.2 (none: all), `streams` those of a connection of HTTP/2 at a time. Raises ValueError that names
+        what cannot be used.
         """
 
     def set_tls(
@@ -296,6 +302,7 @@ class Front:
         client_ca: bytes,
         *,
         only_tls13: bool,
+        cipher_suites: list[str],
         alpn: list[str],
     ) -> None:
         """As `__new__`, for connections that come from now on."""

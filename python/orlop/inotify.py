@@ -1,12 +1,12 @@
 """inotify(7): being told that a file changed instead of looking again and again."""
 
+import asyncio
 import ctypes
 import os
 from contextlib import suppress
 
-from orlop.kubelet.runtime.native.shim import readable
-
 IN_MODIFY = 0x2
+IN_CLOSE_WRITE = 0x8
 IN_MOVED_TO = 0x80
 IN_CREATE = 0x100
 IN_DELETE_SELF = 0x400
@@ -32,7 +32,12 @@ class Inotify:
 
     async def changed(self) -> None:
         """Returns when something happened since the last call."""
-        await readable(self._fd)
+        loop, news = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(self._fd, news.set)
+        try:
+            await news.wait()
+        finally:
+            loop.remove_reader(self._fd)
         with suppress(BlockingIOError):
             while os.read(self._fd, _READ):
                 pass

@@ -5,7 +5,11 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
 from tests.apiserver.conftest import MAPS, PODS, Api, config_map, pod
+
+from orlop.apiserver.front.frames import Frames
+from orlop.apiserver.handlers import watch
 
 
 async def events(exchange: Any) -> AsyncIterator[dict[str, Any]]:
@@ -74,6 +78,52 @@ async def test_a_watch_ends_in_time(api: Api) -> None:
     async with api.stream(f"{MAPS}?watch=1&timeoutSeconds=1") as exchange:
         async with asyncio.timeout(4):
             assert [e async for e in events(exchange)] == []
+
+
+async def test_a_last_bookmark_before_the_end(api: Api) -> None:
+    """Two seconds before, as upstream's: whoever goes on from there has missed nothing and sees nothing twice."""
+    made = await api.made(MAPS, config_map("a"))
+    query = f"watch=1&timeoutSeconds=3&resourceVersion={made['metadata']['resourceVersion']}"
+    async with api.stream(f"{MAPS}?{query}&allowWatchBookmarks=true") as wanting, api.stream(f"{MAPS}?{query}") as not_:
+        await api.made(PODS, pod("elsewhere"))
+        newest = api.server.core.hub.revision
+        async with asyncio.timeout(20):
+            seen = [event async for event in events(wanting)]
+            assert [event async for event in events(not_)] == []
+    assert [event["type"] for event in seen] == ["BOOKMARK"]
+    assert int(seen[0]["object"]["metadata"]["resourceVersion"]) >= newest
+
+
+async def test_tables_are_made_once_whoever_watches(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = Frames()
+    monkeypatch.setattr(watch, "FRAMES", frames)
+    monkeypatch.setattr(type(api.server.core.clock), "now", lambda self: 1.8e9)
+    accept = "application/json;as=Table;v=v1;g=meta.k8s.io"
+    watching = [api.stream(f"{PODS}?watch=1", accept=accept) for _ in range(7)]
+    streams = [events(await one.__aenter__()) for one in watching]
+    try:
+        names = ["a", "b", "c"]
+        for name in names:
+            await api.made(PODS, pod(name))
+        for stream in streams:
+            seen = [await asyncio.wait_for(anext(stream), 5) for _ in names]
+            assert [event["object"]["rows"][0]["cells"][0] for event in seen] == names
+            assert [bool(event["object"]["columnDefinitions"]) for event in seen] == [True, False, False]
+    finally:
+        for one in watching:
+            await one.__aexit__(None, None, None)
+    assert frames.made == len(names)
+
+
+def test_frames_are_kept_for_a_while() -> None:
+    frames = Frames(kept=1000)
+    assert frames.shared("a", b"1", lambda: b"x" * 100) == b"x" * 100
+    assert frames.shared("a", b"1", lambda: b"not") == b"x" * 100
+    assert frames.shared("a", b"2", lambda: b"of another object") == b"of another object"
+    for n in range(100):
+        frames.shared(n, b"", lambda: bytes(100))
+    assert frames.shared("a", b"2", lambda: b"anew") == b"anew"
+    assert frames.made == 103
 
 
 async def test_a_watch_of_a_forgotten_revision_says_410(api: Api) -> None:

@@ -61,6 +61,20 @@ def failed(*words: str, **more: object) -> str:
     return done.stderr
 
 
+def test_flags_of_the_listener(tmp_path: Path) -> None:
+    where = ("apiserver", f"--data-dir={tmp_path}", "--secure-port=0")
+    assert "--tls-sni-cert-key: only.crt: expected CERTIFICATE,KEY" in failed(*where, "--tls-sni-cert-key=only.crt")
+    said = failed(*where, "--http2-max-streams-per-connection=-1")
+    assert "--http2-max-streams-per-connection: -1: choose 0 or more" in said
+    said = failed(*where, "--tls-cipher-suites=TLS_RSA_WITH_RC4_128_SHA")
+    assert "cipher suite TLS_RSA_WITH_RC4_128_SHA: there is none of this name; choose from TLS_" in said
+    said = failed(*where, f"--tls-sni-cert-key={tmp_path}/no.crt,{tmp_path}/no.key")
+    assert f"{tmp_path}/no.crt: there is no such file" in said
+    bad = orlop(*where, "--tls-min-version=VersionTLS10")
+    assert bad.returncode == 2
+    assert "invalid choice: 'VersionTLS10'" in bad.stderr
+
+
 def test_a_taken_port(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -12,6 +12,7 @@ import uvicorn
 
 from orlop import pki
 from orlop.apiserver.front import Listener, Tls
+from orlop.apiserver.front.limits import STREAMS
 from orlop.apiserver.front.tls import SniCertificate
 from orlop.clock import Clock, SystemClock
 from orlop.pki.identities import Names
@@ -49,7 +50,12 @@ def serve(folder: pki.Folder) -> Serve:
 
     @asynccontextmanager
     async def serve(
-        app: App, clock: Clock | None = None, others: tuple[SniCertificate, ...] = (), **options: Any
+        app: App,
+        clock: Clock | None = None,
+        others: tuple[SniCertificate, ...] = (),
+        tls: Tls | None = None,
+        streams: int = STREAMS,
+        **options: Any,
     ) -> AsyncIterator[Served]:
         names = Names.of(["127.0.0.1", "localhost"])
         settings = {"lifespan": "off", "log_config": None, "ws": "wsproto", "http": "httptools", "interface": "asgi3"}
@@ -57,8 +63,8 @@ def serve(folder: pki.Folder) -> Serve:
             app, **{**settings, "server_header": False, "date_header": False, "timeout_graceful_shutdown": 5, **options}
         )
         config.load()
-        tls = Tls(lambda: folder.apiserver(names), folder.ca, others)
-        listener = Listener(config, tls, clock or SystemClock())
+        tls = tls or Tls(lambda: folder.apiserver(names), folder.ca, others)
+        listener = Listener(config, tls, clock or SystemClock(), streams)
         with socket.create_server(("127.0.0.1", 0)) as bound:
             bound.setblocking(False)
             try:

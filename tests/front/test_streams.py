@@ -145,6 +145,22 @@ async def test_a_watch_ends_in_time_by_the_clock(serve: Serve) -> None:
         await until(lambda: world.watching() == 1)
         await clock.advance(3599)
         assert world.ended == 0
+        assert (await client.line())["type"] == "BOOKMARK"
+        await clock.advance(2)
+        assert await client.body() == b""
+
+
+async def test_a_last_bookmark_before_the_end(serve: Serve) -> None:
+    world, clock = World(), FakeClock()
+    async with running(serve, world, clock) as (_, client):
+        await client.get("/watch/json")
+        await until(lambda: world.watching() == 1)
+        await clock.advance(3597)
+        world.add("x")
+        assert (await client.line())["type"] == "ADDED"
+        await clock.advance(1.5)
+        event = await client.line()
+        assert (event["type"], event["object"]["metadata"]["resourceVersion"]) == ("BOOKMARK", "2")
         await clock.advance(2)
         assert await client.body() == b""
 

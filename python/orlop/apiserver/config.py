@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
+from orlop.apiserver.front.limits import STREAMS
+from orlop.apiserver.front.tls import SniCertificate
 from orlop.store.choose import DEFAULT, Choice
 
 
@@ -29,6 +31,14 @@ class Config:
     """An admin kubeconfig written here when the server is ready."""
     tls_files: tuple[Path, Path] | None = None
     """The serving certificate and its key; None: made by the cluster's own authority, which clients then trust."""
+    sni_certificates: tuple[SniCertificate, ...] = ()
+    """Serving certificates for clients who ask for other names."""
+    tls_only13: bool = False
+    """Refuse TLS 1.2."""
+    tls_cipher_suites: tuple[str, ...] = ()
+    """Of TLS 1.2, by IANA's names; none: all there are."""
+    http2_streams: int = STREAMS
+    """Of a connection of HTTP/2 at a time."""
     client_ca_file: Path | None = None
     """Authorities of clients beside the cluster's own (PEM)."""
     service_account_issuer: str = ""

@@ -52,6 +52,10 @@ KEEP_ALIVE = 120
 log = logging.get("apiserver")
 
 
+class StoreBroken(Exception):
+    """The store takes no more writes until it is opened again."""
+
+
 class ApiServer:
     """An API server. `async with` starts it and ends it; `app` serves callers in the same process."""
 
@@ -104,7 +108,7 @@ class ApiServer:
             if kind.stored and not kind.storage:
                 strategy = strategies[kind.type_key]
                 hub.declare(kind.resource, list(strategy.fields), kind.namespaced, kind.api_version, kind.kind)
-        feed = Feed(store, hub)
+        self._feed = feed = Feed(store, hub)
         await feed.load()
         waker = Waker(hub)
         self._stack.callback(waker.close)
@@ -171,6 +175,11 @@ class ApiServer:
             await self.clock.sleep(self.config.bookmark_interval)
             hub.bookmark()
 
+    async def broken(self) -> None:
+        """Raises StoreBroken when the store takes no more writes. What is then to be done is to end and begin again."""
+        await self._feed.broken.wait()
+        raise StoreBroken(self.core.store.failure)
+
     # --- the listener -----------------------------------------------------------------------------
 
     def _bind(self) -> socket.socket:
@@ -210,10 +219,19 @@ class ApiServer:
         tls = Tls(
             partial(certificates.serving_pair, self._folder, config),
             partial(certificates.client_ca, self._folder, config),
+            config.sni_certificates,
+            only_tls13=config.tls_only13,
+            cipher_suites=config.tls_cipher_suites,
+            files=[file for file in (*(config.tls_files or ()), config.client_ca_file) if file is not None],
         )
-        self._listener = Listener(settings, tls, self.clock)
+        self._listener = Listener(settings, tls, self.clock, config.http2_streams)
         self._stack.push_async_callback(self._stop_listening, self._listener)
-        await self._listener.start(listener)
+        try:
+            await self._listener.start(listener)
+        except FileNotFoundError as error:
+            raise pki.PkiError(f"{error.filename}: there is no such file") from error
+        except ValueError as error:
+            raise pki.PkiError(f"the listener's TLS cannot be used: {error}") from error
         self.port = listener.getsockname()[1]
         log.info("serving", extra={"address": self.config.bind_address, "port": self.port})
 

@@ -32,6 +32,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--tls-private-key-file", type=Path, default=None, metavar="FILE", help="its key")
     parser.add_argument(
+        "--tls-sni-cert-key",
+        action="append",
+        default=[],
+        metavar="CERT,KEY[:NAME,…]",
+        help="a serving certificate for clients who ask for its names, or for these; may be given several times",
+    )
+    parser.add_argument(
+        "--tls-min-version",
+        choices=("VersionTLS12", "VersionTLS13"),
+        default="VersionTLS12",
+        help="the oldest TLS that is spoken",
+    )
+    parser.add_argument(
+        "--tls-cipher-suites", default="", metavar="NAME,…", help="of TLS 1.2, by IANA's names; without it, all"
+    )
+    parser.add_argument(
+        "--http2-max-streams-per-connection", type=int, default=0, metavar="N", help="at a time; 0 means 100"
+    )
+    parser.add_argument(
         "--client-ca-file",
         type=Path,
         default=None,
@@ -65,6 +84,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from orlop.apiserver.config import Config
+    from orlop.apiserver.front.limits import STREAMS
+    from orlop.apiserver.front.tls import SniCertificate
     from orlop.apiserver.server import ApiServer
     from orlop.cli.component import setup
     from orlop.cluster.child import run_component
@@ -74,6 +95,13 @@ def run(arguments: argparse.Namespace) -> int:
     tls = arguments.tls_cert_file, arguments.tls_private_key_file
     if (tls[0] is None) != (tls[1] is None):
         raise SettingsError("--tls-cert-file and --tls-private-key-file go together: give both or neither")
+    try:
+        others = tuple(map(SniCertificate.parse, arguments.tls_sni_cert_key))
+    except ValueError as error:
+        raise SettingsError(f"--tls-sni-cert-key: {error}") from error
+    streams = arguments.http2_max_streams_per_connection or STREAMS
+    if not 0 < streams < 1 << 31:
+        raise SettingsError(f"--http2-max-streams-per-connection: {streams}: choose 0 or more, below 2147483648")
     config = Config(
         data_dir=arguments.data_dir.absolute(),
         bind_address=arguments.bind_address,
@@ -84,6 +112,10 @@ def run(arguments: argparse.Namespace) -> int:
         service_cidrs=tuple(map(ip_network, arguments.service_cluster_ip_range.split(","))),
         write_kubeconfig=arguments.write_kubeconfig,
         tls_files=None if tls[0] is None else tls,
+        sni_certificates=others,
+        tls_only13=arguments.tls_min_version == "VersionTLS13",
+        tls_cipher_suites=tuple(filter(None, arguments.tls_cipher_suites.split(","))),
+        http2_streams=streams,
         client_ca_file=arguments.client_ca_file,
         service_account_issuer=arguments.service_account_issuer,
         service_account_key_file=arguments.service_account_signing_key_file,

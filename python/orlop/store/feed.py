@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from orlop.native import Hub
-from orlop.store.base import Change, Key, Store, StoreClosed, Write
+from orlop.store.base import Change, Key, Store, StoreClosed, StoreError, Write
 
 LOAD_SLICE = 1000
 """Objects read from the store at a time at the start: some milliseconds of a thread, a few megabytes."""
@@ -28,6 +28,8 @@ class Feed:
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._count = 0
         self._ended = False
+        self.broken = asyncio.Event()
+        """Set when a write was refused because the store takes no more until it is opened again."""
 
     async def load(self) -> None:
         """Gives the hub every object as of now. Once, before `run`."""
@@ -65,16 +67,28 @@ class Feed:
 
     async def commit(self, write: Write) -> int:
         """As `Store.commit`, and the hub has it."""
-        revision = await self._store.commit(write)
+        try:
+            revision = await self._store.commit(write)
+        except StoreError:
+            self._look()
+            raise
         await self.reached(revision)
         return revision
 
     async def commit_all(self, writes: Sequence[Write]) -> list[int]:
         """As `Store.commit_all`, and the hub has them."""
-        revisions = await self._store.commit_all(writes)
+        try:
+            revisions = await self._store.commit_all(writes)
+        except StoreError:
+            self._look()
+            raise
         if revisions:
             await self.reached(revisions[-1])
         return revisions
+
+    def _look(self) -> None:
+        if self._store.failure:
+            self.broken.set()
 
     async def reached(self, revision: int) -> None:
         """Returns when the hub has everything up to `revision`. Raises StoreClosed if that will not be."""

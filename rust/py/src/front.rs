@@ -37,7 +37,13 @@ type Shown = (Vec<u8>, Vec<u8>, Vec<String>);
 /// A client certificate: common name, organizations, end in seconds since 1970, SHA-256.
 type Identity<'py> = (String, Vec<String>, u64, Bound<'py, PyBytes>);
 
-fn tls(certificates: Vec<Shown>, client_ca: &[u8], only_tls13: bool, alpn: Vec<String>) -> Tls {
+fn tls(
+    certificates: Vec<Shown>,
+    client_ca: &[u8],
+    only_tls13: bool,
+    cipher_suites: Vec<String>,
+    alpn: Vec<String>,
+) -> Tls {
     let certificates = certificates.into_iter();
     Tls {
         certificates: certificates
@@ -45,6 +51,7 @@ fn tls(certificates: Vec<Shown>, client_ca: &[u8], only_tls13: bool, alpn: Vec<S
             .collect(),
         client_ca: client_ca.to_vec(),
         only_tls13,
+        cipher_suites,
         alpn: alpn.into_iter().map(String::into_bytes).collect(),
     }
 }
@@ -74,15 +81,17 @@ impl Front {
     const REQUEST: u8 = REQUEST;
 
     #[new]
-    #[pyo3(signature = (certificates, client_ca, *, only_tls13, alpn, threads, connections, handshake_seconds, header_seconds, idle_seconds))]
+    #[pyo3(signature = (certificates, client_ca, *, only_tls13, cipher_suites, alpn, threads, connections, streams, handshake_seconds, header_seconds, idle_seconds))]
     #[allow(clippy::too_many_arguments)] // a listener's settings, named
     fn new(
         certificates: Vec<Shown>,
         client_ca: &[u8],
         only_tls13: bool,
+        cipher_suites: Vec<String>,
         alpn: Vec<String>,
         threads: usize,
         connections: usize,
+        streams: u32,
         handshake_seconds: f64,
         header_seconds: f64,
         idle_seconds: f64,
@@ -93,23 +102,25 @@ impl Front {
             handshake: seconds("handshake_seconds", handshake_seconds)?,
             header: seconds("header_seconds", header_seconds)?,
             idle: seconds("idle_seconds", idle_seconds)?,
+            streams,
         };
-        let tls = tls(certificates, client_ca, only_tls13, alpn);
+        let tls = tls(certificates, client_ca, only_tls13, cipher_suites, alpn);
         let event = Arc::new(Event::new()?);
         let wake = Arc::clone(&event);
         let front = front::Front::new(&tls, limits, move || wake.set()).map_err(front_error)?;
         Ok(Front { front, event })
     }
 
-    #[pyo3(signature = (certificates, client_ca, *, only_tls13, alpn))]
+    #[pyo3(signature = (certificates, client_ca, *, only_tls13, cipher_suites, alpn))]
     fn set_tls(
         &self,
         certificates: Vec<Shown>,
         client_ca: &[u8],
         only_tls13: bool,
+        cipher_suites: Vec<String>,
         alpn: Vec<String>,
     ) -> PyResult<()> {
-        let tls = tls(certificates, client_ca, only_tls13, alpn);
+        let tls = tls(certificates, client_ca, only_tls13, cipher_suites, alpn);
         self.front.set_tls(&tls).map_err(front_error)
     }
 

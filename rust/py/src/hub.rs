@@ -382,6 +382,10 @@ impl Watcher {
             .collect()
     }
 
+    fn bookmark(&self) {
+        self.0.bookmark();
+    }
+
     fn close(&self) {
         self.0.close();
     }

@@ -4,9 +4,14 @@ import asyncio
 import contextlib
 import heapq
 
+from orlop import native
 from orlop.clock import Clock
 
-Entry = tuple[float, int, "asyncio.Future[None]"]
+LAST_BOOKMARK = 2.0
+"""Seconds before its end at which a watch gets a last bookmark, as upstream's: whoever goes on from there sees nothing
+twice."""
+
+Entry = tuple[float, int, "asyncio.Future[None]", native.Watcher | None]
 
 
 class Deadlines:
@@ -19,11 +24,18 @@ class Deadlines:
         self._dead = 0
         self._news = asyncio.Event()
 
-    def add(self, seconds: float, future: "asyncio.Future[None]") -> None:
-        """`future` is resolved after so many seconds, unless it is done by then."""
-        self._count += 1
-        heapq.heappush(self._heap, (self._clock.monotonic() + seconds, self._count, future))
+    def add(self, seconds: float, future: "asyncio.Future[None]", watcher: native.Watcher) -> None:
+        """Resolves `future` after so many seconds, unless it is done by then; shortly before, marks `watcher`."""
         future.add_done_callback(self._done)
+        end = self._clock.monotonic() + seconds
+        if seconds > LAST_BOOKMARK:
+            self._push(end - LAST_BOOKMARK, future, watcher)
+        else:
+            self._push(end, future, None)
+
+    def _push(self, at: float, future: "asyncio.Future[None]", watcher: native.Watcher | None) -> None:
+        self._count += 1
+        heapq.heappush(self._heap, (at, self._count, future, watcher))
         if self._heap[0][1] == self._count:
             self._news.set()
 
@@ -41,9 +53,12 @@ class Deadlines:
             self._news.clear()
             now = self._clock.monotonic()
             while self._heap and (self._heap[0][0] <= now or self._heap[0][2].done()):
-                future = heapq.heappop(self._heap)[2]
+                at, _, future, watcher = heapq.heappop(self._heap)
                 if future.done():
                     self._dead = max(0, self._dead - 1)
+                elif watcher is not None:
+                    watcher.bookmark()
+                    self._push(at + LAST_BOOKMARK, future, None)
                 else:
                     future.set_result(None)
             if not self._heap:

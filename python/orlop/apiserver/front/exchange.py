@@ -169,17 +169,19 @@ class Exchange:
 
     async def watch(self, watcher: native.Watcher, form: Form, of: str, seconds: float) -> None:
         await self._begin()
-        await self._streamed(self._exchange.attach_watch(watcher, form, of), seconds)
+        await self._streamed(self._exchange.attach_watch(watcher, form, of), seconds, watcher)
 
     async def list(self, found: native.ListResult, before: bytes, after: bytes) -> None:
         await self._begin()
-        await self._streamed(self._exchange.attach_list(found, before, after), None)
+        await self._streamed(self._exchange.attach_list(found, before, after))
 
     async def _begin(self) -> None:
         if self._start is not None:
             await self.send({"type": "http.response.body", "body": b"", "more_body": True})
 
-    async def _streamed(self, attached: tuple[int, bool], seconds: float | None) -> None:
+    async def _streamed(
+        self, attached: tuple[int, bool], seconds: float = 0.0, watcher: native.Watcher | None = None
+    ) -> None:
         token, flush = attached
         if flush:
             self._flush()
@@ -187,8 +189,8 @@ class Exchange:
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stream = token, future
-        if seconds is not None:
-            self._deadlines.add(seconds, future)
+        if watcher is not None:
+            self._deadlines.add(seconds, future, watcher)
         try:
             await future
         finally:

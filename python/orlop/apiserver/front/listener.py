@@ -11,26 +11,23 @@ from urllib.parse import unquote
 
 import uvicorn
 
-from orlop import logging, native, tasks
+from orlop import inotify, logging, native, tasks
 from orlop.apiserver.auth.x509 import PEER, peer_of
 from orlop.apiserver.front.deadlines import Deadlines
 from orlop.apiserver.front.delivery import CONNECTION
 from orlop.apiserver.front.exchange import Exchange
-from orlop.apiserver.front.tls import Tls
+from orlop.apiserver.front.limits import CONNECTIONS, HANDSHAKE_SECONDS, HEADER_SECONDS, RESERVED, STREAMS
+from orlop.apiserver.front.tls import Shown, Tls
 from orlop.apiserver.front.transport import FrontTransport
 from orlop.clock import Clock
 
-HANDSHAKE_SECONDS = 10.0
-"""For a TLS handshake: three round trips across the world take less than one."""
-HEADER_SECONDS = 32.0
-"""Until a new connection's first request header is there: upstream's ReadHeaderTimeout."""
-CONNECTIONS = 16384
-"""Connections at a time, unless fewer descriptors may be open; more wait in the kernel's queue."""
-RESERVED = 512
-"""Descriptors left for everything but connections."""
 RENEWAL_INTERVAL = 24 * 3600.0
 """Seconds between looks at the certificates. They are renewed months before their end, so a day is soon enough."""
 ALPN = ["h2", "http/1.1"]
+REPLACED = inotify.IN_CLOSE_WRITE | inotify.IN_MOVED_TO | inotify.IN_CREATE
+"""What happens in a folder when one of its files becomes another."""
+TOGETHER = 0.2
+"""Seconds in which what is replaced together has been replaced. What came later is read once more."""
 
 LAST_WORDS = 2.0
 """Seconds that answers get to reach slow clients when the listener ends."""
@@ -42,9 +39,12 @@ log = logging.get("apiserver.front")
 class Listener:
     """Connections from the front to the protocol that a uvicorn configuration names."""
 
-    def __init__(self, config: uvicorn.Config, tls: Tls, clock: Clock) -> None:
+    def __init__(self, config: uvicorn.Config, tls: Tls, clock: Clock, streams: int = STREAMS) -> None:
+        """`streams`: of a connection of HTTP/2 at a time."""
         self._config = config
         self._tls = tls
+        self._shown: tuple[list[Shown], bytes] | None = None
+        self._streams = streams
         self._clock = clock
         self._server = _Server(config)
         self._connections: dict[int, _Connection] = {}
@@ -63,14 +63,15 @@ class Listener:
 
     async def start(self, bound: socket.socket) -> None:
         """Listens on a bound socket, which stays the caller's. Raises ValueError for certificates that do not do."""
-        shown, client_ca = await asyncio.to_thread(self._tls.read)
+        self._shown = await asyncio.to_thread(self._tls.read)
         self._front = native.Front(
-            shown,
-            client_ca,
+            *self._shown,
             only_tls13=self._tls.only_tls13,
+            cipher_suites=self._tls.cipher_suites,
             alpn=ALPN,
             threads=max(1, (os.cpu_count() or 1) // 2),
             connections=_places(),
+            streams=self._streams,
             handshake_seconds=HANDSHAKE_SECONDS,
             header_seconds=HEADER_SECONDS,
             idle_seconds=float(self._config.timeout_keep_alive),
@@ -80,6 +81,8 @@ class Listener:
         await self._server.listening(self._serving)
         self._tasks.start("deadlines", self._deadlines.run())
         self._tasks.start("certificates", self._keep_fresh())
+        if self._tls.files:
+            self._tasks.start("certificate files", self._follow_files())
         bound.listen(self._config.backlog)
         self._front.listen(os.dup(bound.fileno()))
 
@@ -120,12 +123,32 @@ class Listener:
 
     async def reload(self) -> None:
         """New connections get what is on disk now. What cannot be used is logged, and changes nothing."""
+        tls = self._tls
         try:
-            shown, client_ca = await asyncio.to_thread(self._tls.read)
+            read = await asyncio.to_thread(tls.read)
+            if read == self._shown:
+                return
             assert self._front is not None
-            self._front.set_tls(shown, client_ca, only_tls13=self._tls.only_tls13, alpn=ALPN)
+            self._front.set_tls(*read, only_tls13=tls.only_tls13, cipher_suites=tls.cipher_suites, alpn=ALPN)
+            self._shown = read
+            log.info("new connections are shown the certificates that are there now")
         except (OSError, ValueError) as error:
             log.error("the serving certificates cannot be read again: %s", error)
+
+    async def _follow_files(self) -> None:
+        """Reads certificates again when a file is replaced, also by way of a link, as Secrets' volumes are."""
+        news = inotify.Inotify()
+        try:
+            while True:
+                for file in self._tls.files:
+                    for folder in {file.parent, file.resolve().parent}:
+                        news.watch(str(folder), REPLACED)
+                await self.reload()
+                await news.changed()
+                # A certificate and its key are two files.
+                await self._clock.sleep(TOGETHER)
+        finally:
+            news.close()
 
     async def _keep_fresh(self) -> None:
         while True:

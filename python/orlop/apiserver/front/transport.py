@@ -180,12 +180,14 @@ class FrontTransport(asyncio.Transport):
     # --- what a handler calls: `Delivery` ---------------------------------------------------------
 
     async def watch(self, watcher: native.Watcher, form: Form, of: str, seconds: float) -> None:
-        await self._streamed(self._connection.attach_watch(watcher, form, of, True), seconds)
+        await self._streamed(self._connection.attach_watch(watcher, form, of, True), seconds, watcher)
 
     async def list(self, found: native.ListResult, before: bytes, after: bytes) -> None:
-        await self._streamed(self._connection.attach_list(found, before, after, True), None)
+        await self._streamed(self._connection.attach_list(found, before, after, True))
 
-    async def _streamed(self, attached: tuple[int, bool], seconds: float | None) -> None:
+    async def _streamed(
+        self, attached: tuple[int, bool], seconds: float = 0.0, watcher: native.Watcher | None = None
+    ) -> None:
         token, flush = attached
         if flush:
             self._flush()
@@ -193,8 +195,8 @@ class FrontTransport(asyncio.Transport):
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stream = token, future
-        if seconds is not None:
-            self._deadlines.add(seconds, future)
+        if watcher is not None:
+            self._deadlines.add(seconds, future, watcher)
         try:
             await future
         finally:

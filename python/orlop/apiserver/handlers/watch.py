@@ -12,20 +12,24 @@ from orlop.api.selectors import escape
 from orlop.apiserver import negotiate, output, table
 from orlop.apiserver.core import Core
 from orlop.apiserver.front import delivery_of
+from orlop.apiserver.front.deadlines import LAST_BOOKMARK
 from orlop.apiserver.front.delivery import Form
+from orlop.apiserver.front.frames import Frames
 from orlop.apiserver.handlers.client import Client, Messages
 from orlop.apiserver.handlers.list import Options, parse_revision, read_options, send_initial_events, wait_for
 from orlop.apiserver.request import Request
 from orlop.apiserver.response import JSON, STATUS_KEY, end_stream, start_stream
 from orlop.apiserver.upgrade import wanted
 
+FRAMES = Frames()
+"""Those that Rust cannot make: of Tables, and of kinds served under another name than they are stored under."""
 CHUNK = 256 * 1024
 """Bytes of events that one write takes from the hub."""
 BATCH = 256
 """Events rendered at a time for a watcher that wants another form than stored JSON."""
 
-Render = Callable[[str, bytes], bytes]
-"""Makes a frame from an event's type and its object's stored bytes."""
+Render = Callable[[str, int, bytes], bytes]
+"""Makes a frame from an event's type, its revision and its object's stored bytes."""
 
 TOO_OLD = "too old resource version: {} ({})"
 
@@ -132,7 +136,10 @@ async def _pump(core: Core, client: Client, watcher: native.Watcher, render: Ren
             core.waker.ring(watcher.id)
 
     async def expire() -> None:
-        await core.clock.sleep(seconds)
+        if seconds > LAST_BOOKMARK:
+            await core.clock.sleep(seconds - LAST_BOOKMARK)
+            watcher.bookmark()
+        await core.clock.sleep(min(seconds, LAST_BOOKMARK))
         ended.set()
         core.waker.ring(watcher.id)
 
@@ -156,7 +163,7 @@ def _take(watcher: native.Watcher, render: Render | None) -> list[bytes]:
     if render is None:
         data = watcher.take(CHUNK)
         return [data] if data else []
-    return [render(type_, value) for type_, _, value in watcher.events(BATCH)]
+    return [render(type_, revision, value) for type_, revision, value in watcher.events(BATCH)]
 
 
 def _form(request: Request, kind: Kind, accepted: negotiate.Accepted) -> tuple[Form, str] | None:
@@ -188,8 +195,7 @@ def _renderer(core: Core, request: Request, kind: Kind, accepted: negotiate.Acce
     first = True
     include = output.include_object(request) if accepted.as_ == "Table" else ""
 
-    def body(type_: str, value: bytes) -> tuple[str, bytes]:
-        nonlocal first
+    def body(type_: str, value: bytes, columns: bool) -> tuple[str, bytes]:
         if accepted.as_ == "Table":
             of = kind
             if request.conversion is not None and request.conversion.tables:
@@ -201,9 +207,8 @@ def _renderer(core: Core, request: Request, kind: Kind, accepted: negotiate.Acce
                 include=include,
                 version=accepted.version,
                 metadata=_list_meta(value),
-                columns=first,
+                columns=columns,
             )
-            first = False
             return output.TABLE_KEY, shown
         if accepted.as_:
             return output.PARTIAL_KEY, output.partial(value, accepted.version)
@@ -211,11 +216,23 @@ def _renderer(core: Core, request: Request, kind: Kind, accepted: negotiate.Acce
             return request.conversion.served.type_key, request.conversion.to_served(value)
         return kind.type_key, value
 
-    def render(type_: str, value: bytes) -> bytes:
-        type_key, shown = body(type_, value) if type_ != "ERROR" else (STATUS_KEY, value)
+    def make(type_: str, value: bytes, columns: bool) -> bytes:
+        type_key, shown = body(type_, value, columns) if type_ != "ERROR" else (STATUS_KEY, value)
         if accepted.media == "protobuf":
             return native.wire_watch_frame_protobuf(type_, type_key, shown)
         return b'{"type":"%b","object":%b}\n' % (type_.encode(), shown)
+
+    # A watch's first Table alone has columns; ages are those of the second it was made in.
+    served = request.conversion.served if request.conversion is not None else kind
+    form = served.type_key, accepted.media, accepted.as_, accepted.version, include
+
+    def render(type_: str, revision: int, value: bytes) -> bytes:
+        nonlocal first
+        columns, first = first, first and type_ == "ERROR"
+        if type_ not in ("ADDED", "MODIFIED", "DELETED"):
+            return make(type_, value, columns)
+        moment = (columns, int(core.clock.now())) if accepted.as_ == "Table" else None
+        return FRAMES.shared((*form, type_, revision, moment), value, lambda: make(type_, value, columns))
 
     return render
 

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::server::{self, SendResponse};
@@ -15,12 +16,11 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::inbox::Shared;
 use super::limits::{BATCH, Limits};
+use super::meter::{Bucket, Meter, Metered};
 use super::outbox::{Found, Outbox};
 use super::request::{Request, Style};
 use super::stream::Stream;
 
-/// Streams of a connection at a time: Go's default, which upstream keeps. Clients open another connection for more.
-const STREAMS: u32 = 250;
 /// Bytes of a request's header fields, 32 counted for each: what HTTP/1.1 may have.
 const HEADERS: u32 = 64 * 1024;
 /// Bytes of a stream that a client may send before the app takes them; of all streams of a connection.
@@ -28,8 +28,13 @@ const STREAM_WINDOW: u32 = 128 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// Streams that a client has reset and the app has not seen: more ends the connection (CVE-2023-44487, "rapid reset").
 const PENDING_RESETS: usize = 20;
+/// Requests under way, for each stream that there may be at a time: a client that resets a stream has a place for
+/// another, but the app may not have ended yet what was asked for. More ends the connection, as upstream's listener does.
+const UNDER_WAY: usize = 4;
 /// Streams that we reset for the client's errors: more ends the connection (CVE-2025-8671, "made you reset").
 const ERROR_RESETS: usize = 100;
+/// For a connection that ends to hear why.
+const FAREWELL: Duration = Duration::from_secs(10);
 /// Bytes of a stream that may wait for the connection to write them.
 const SEND_BUFFER: usize = BATCH;
 
@@ -54,34 +59,51 @@ where
 {
     let mut builder = server::Builder::new();
     builder
-        .max_concurrent_streams(STREAMS)
+        .max_concurrent_streams(limits.streams)
         .max_header_list_size(HEADERS)
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_pending_accept_reset_streams(PENDING_RESETS)
         .max_local_error_reset_streams(Some(ERROR_RESETS))
         .max_send_buffer_size(SEND_BUFFER);
-    let handshake = builder.handshake::<_, Bytes>(io);
+    let meter = Arc::new(Meter::default());
+    let mut bucket = Bucket::new(Arc::clone(&meter), Instant::now());
+    let handshake = builder.handshake::<_, Bytes>(Metered::new(io, Arc::clone(&meter)));
     let Ok(connection) = timeout(limits.header, handshake).await else {
         return Ok(());
     };
     let mut connection = connection?;
+    // Those whose outbox someone still holds: the stream's own task, or the app.
     let running = Arc::new(AtomicUsize::new(0));
+    let most = UNDER_WAY * limits.streams as usize;
     let mut idle = Box::pin(sleep_until(Instant::now() + limits.header));
     let mut leaving = false;
+    let mut cut = false;
     loop {
         let next = std::future::poll_fn(|context| {
             outbox.register(context.waker());
+            let now = Instant::now();
+            if !cut && (bucket.is_full(now) || running.load(Ordering::Acquire) > most) {
+                (leaving, cut) = (true, true);
+                connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+                idle.as_mut().reset(now + FAREWELL);
+            }
             if !leaving && outbox.is_draining() {
                 leaving = true;
                 connection.graceful_shutdown();
+                idle.as_mut().reset(now + FAREWELL);
             }
-            if !leaving && idle.as_mut().poll(context).is_ready() {
-                if running.load(Ordering::Acquire) == 0 {
-                    leaving = true;
-                    connection.graceful_shutdown();
-                } else {
-                    idle.as_mut().reset(Instant::now() + limits.idle);
+            while idle.as_mut().poll(context).is_ready() {
+                match running.load(Ordering::Acquire) {
+                    // A farewell asks for an answer: who gives none has had its time.
+                    _ if cut => return Poll::Ready(None),
+                    0 if leaving => return Poll::Ready(None),
+                    0 => {
+                        leaving = true;
+                        connection.graceful_shutdown();
+                        idle.as_mut().reset(now + FAREWELL);
+                    }
+                    _ => idle.as_mut().reset(now + limits.idle),
                 }
             }
             connection.poll_accept(context)
@@ -94,13 +116,9 @@ where
         if !leaving {
             idle.as_mut().reset(Instant::now() + limits.idle);
         }
-        running.fetch_add(1, Ordering::AcqRel);
-        let exchange = Exchange::new(request, respond, outbox, shared);
-        let running = Arc::clone(&running);
-        tokio::spawn(async move {
-            exchange.await;
-            running.fetch_sub(1, Ordering::AcqRel);
-        });
+        meter.explain(u64::from(HEADERS));
+        let one = Outbox::counted(Arc::clone(shared), Arc::clone(&running));
+        tokio::spawn(Exchange::new(request, respond, one, outbox.id, &meter));
     }
 }
 
@@ -112,19 +130,20 @@ struct Exchange {
     send: Option<SendStream<Bytes>>,
     current: Option<Box<Stream>>,
     out: Bytes,
+    meter: Arc<Meter>,
 }
 
 impl Exchange {
     fn new(
         request: http::Request<RecvStream>,
         respond: SendResponse<Bytes>,
-        connection: &Arc<Outbox>,
-        shared: &Arc<Shared>,
+        outbox: Arc<Outbox>,
+        connection: u64,
+        meter: &Arc<Meter>,
     ) -> Exchange {
         let (parts, receive) = request.into_parts();
-        let outbox = Outbox::new(Arc::clone(shared));
         let more = !receive.is_end_stream();
-        outbox.requested(read(parts, &outbox, connection.id, more));
+        outbox.requested(read(parts, &outbox, connection, more));
         Exchange {
             outbox,
             receive: more.then_some(receive),
@@ -132,6 +151,7 @@ impl Exchange {
             send: None,
             current: None,
             out: Bytes::new(),
+            meter: Arc::clone(meter),
         }
     }
 
@@ -145,6 +165,7 @@ impl Exchange {
                 Poll::Ready(Some(Ok(data))) => {
                     // The window opens again as far as the app's share of unread bytes lets us read on.
                     let _ = receive.flow_control().release_capacity(data.len());
+                    self.meter.explain(data.len() as u64);
                     self.outbox.received(data.to_vec());
                 }
                 Poll::Ready(None) => {

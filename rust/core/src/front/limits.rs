@@ -29,4 +29,6 @@ pub struct Limits {
     pub header: Duration,
     /// A connection without requests ends after this.
     pub idle: Duration,
+    /// Streams of a connection of HTTP/2 at a time.
+    pub streams: u32,
 }

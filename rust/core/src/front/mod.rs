@@ -10,6 +10,7 @@ mod identity;
 mod inbox;
 mod limits;
 mod listener;
+mod meter;
 mod outbox;
 mod pace;
 mod raw;

@@ -73,11 +73,31 @@ pub struct Outbox {
     detached: AtomicU64,
     /// When its watch was last woken, in microseconds of the pacer's clock.
     pub woken: AtomicU64,
+    /// Counts those that someone still holds.
+    count: Option<Arc<AtomicUsize>>,
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        if let Some(count) = &self.count {
+            count.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
 }
 
 impl Outbox {
     /// For a new connection.
     pub fn new(shared: Arc<Shared>) -> Arc<Outbox> {
+        Outbox::made(shared, None)
+    }
+
+    /// One of those that `count` counts until nobody holds it any more.
+    pub fn counted(shared: Arc<Shared>, count: Arc<AtomicUsize>) -> Arc<Outbox> {
+        count.fetch_add(1, Ordering::AcqRel);
+        Outbox::made(shared, Some(count))
+    }
+
+    fn made(shared: Arc<Shared>, count: Option<Arc<AtomicUsize>>) -> Arc<Outbox> {
         Arc::new(Outbox {
             id: shared.id(),
             shared,
@@ -89,6 +109,7 @@ impl Outbox {
             unread: AtomicUsize::new(0),
             detached: AtomicU64::new(0),
             woken: AtomicU64::new(0),
+            count,
         })
     }
 

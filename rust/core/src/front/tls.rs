@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use rustls::RootCertStore;
+use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::{Ticketer, default_provider, sign::any_supported_type};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use rustls::server::{ClientHello, ResolvesServerCert, ServerConfig, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
+use rustls::{RootCertStore, SupportedCipherSuite};
 
 use super::identity::names_of;
 use super::limits::BATCH;
@@ -33,6 +34,8 @@ pub struct Tls {
     pub client_ca: Vec<u8>,
     /// Refuse TLS 1.2.
     pub only_tls13: bool,
+    /// IANA's names of the cipher suites of TLS 1.2 to use; none: all. Those of TLS 1.3 are always there, as in Go.
+    pub cipher_suites: Vec<String>,
     /// Protocols in order of preference.
     pub alpn: Vec<Vec<u8>>,
 }
@@ -40,7 +43,7 @@ pub struct Tls {
 impl Tls {
     /// The server's configuration. The error names the file's part that cannot be used.
     pub fn config(&self) -> Result<ServerConfig, String> {
-        let provider = Arc::new(default_provider());
+        let provider = Arc::new(provider(&self.cipher_suites)?);
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(&self.client_ca) {
             let certificate = certificate.map_err(|error| format!("client CA: {error}"))?;
@@ -72,6 +75,30 @@ impl Tls {
     }
 }
 
+/// IANA's name of a suite: rustls' own begins otherwise for TLS 1.3.
+fn name_of(suite: &SupportedCipherSuite) -> String {
+    let name = format!("{:?}", suite.suite());
+    name.replacen("TLS13_", "TLS_", 1)
+}
+
+/// Cryptography with these cipher suites of TLS 1.2 (none: all). The error says which there are.
+fn provider(names: &[String]) -> Result<CryptoProvider, String> {
+    let mut provider = default_provider();
+    let known: Vec<String> = provider.cipher_suites.iter().map(name_of).collect();
+    if let Some(unknown) = names.iter().find(|name| !known.contains(name)) {
+        return Err(format!(
+            "cipher suite {unknown}: there is none of this name; choose from {}",
+            known.join(", ")
+        ));
+    }
+    if !names.is_empty() {
+        provider
+            .cipher_suites
+            .retain(|suite| suite.tls13().is_some() || names.contains(&name_of(suite)));
+    }
+    Ok(provider)
+}
+
 /// Bytes of TLS that may wait for the kernel.
 pub const TLS_BUFFER: usize = BATCH;
 
@@ -88,17 +115,24 @@ impl Chooser {
         for (index, certificate) in certificates.iter().enumerate() {
             let key = Arc::new(certified(certificate)?);
             if index > 0 {
-                let names = if certificate.names.is_empty() {
+                // Names that were given count before those that a certificate has.
+                let given = !certificate.names.is_empty();
+                let names = if !given {
                     names_of(key.cert.first().map_or(&[], |leaf| leaf.as_ref()))
                 } else {
                     certificate.names.clone()
                 };
                 let names = names.iter().map(|name| name.to_ascii_lowercase());
-                named.extend(names.map(|name| (name, Arc::clone(&key))));
+                named.extend(names.map(|name| (given, name, Arc::clone(&key))));
             }
             default.get_or_insert(key);
         }
         let default = default.ok_or("a serving certificate is needed")?;
+        named.sort_by_key(|(given, ..)| !given);
+        let named = named
+            .into_iter()
+            .map(|(_, name, key)| (name, key))
+            .collect();
         Ok(Chooser { named, default })
     }
 

@@ -393,6 +393,16 @@ impl Handle {
         frames
     }
 
+    /// Makes a bookmark due, if it wants any: who goes on from there misses nothing and sees nothing twice.
+    pub fn bookmark(&self) {
+        let mut resource = lock(&self.resource);
+        if self.closed.load(Ordering::Acquire) || !resource.mark(self.slot) {
+            return;
+        }
+        drop(resource);
+        self.hub.ring(vec![Arc::clone(&self.bell)]);
+    }
+
     /// Where it stands.
     pub fn state(&self) -> State {
         let mut resource = lock(&self.resource);

@@ -365,6 +365,12 @@ impl Resource {
         }
     }
 
+    /// Makes a bookmark due on one watch. True if it wants one.
+    pub fn mark(&mut self, slot: usize) -> bool {
+        let watcher = self.watchers.get_mut(slot).and_then(Option::as_mut);
+        watcher.is_some_and(Watcher::mark)
+    }
+
     /// How many watches there are.
     pub fn watchers(&self) -> usize {
         self.watchers.len() - self.free.len()

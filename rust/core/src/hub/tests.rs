@@ -320,3 +320,69 @@ fn watches_come_and_go_while_events_are_applied_and_listed() {
     });
     assert_eq!(hub.stats(), [("pods".to_owned(), 50, 0)]);
 }
+
+#[test]
+fn a_bookmark_for_one_watch_alone() {
+    let (hub, _) = hub(10);
+    let wanting = Watch {
+        bookmarks: true,
+        ..ALL
+    };
+    let one = hub.watch("pods", wanting).unwrap();
+    let other = hub.watch("pods", wanting).unwrap();
+    let without = hub.watch("pods", ALL).unwrap();
+    hub.ready();
+    for watch in [&one, &without] {
+        watch.bookmark();
+    }
+    assert_eq!(hub.ready(), [one.id()]);
+    assert_eq!(kinds(&one.take(|_| true)), [(Type::Bookmark, 0)]);
+    assert!(other.take(|_| true).is_empty());
+    one.close();
+    one.bookmark();
+    assert!(hub.ready().is_empty());
+}
+
+#[test]
+fn frames_are_made_once_for_all_watches() {
+    let (hub, _) = hub(10);
+    let watches: Vec<_> = (0..20).map(|_| hub.watch("pods", ALL).unwrap()).collect();
+    let late = Watch {
+        since: Some(1),
+        ..ALL
+    };
+    hub.apply(vec![change("a", 1, "n"), change("b", 2, "n")]);
+    let late = hub.watch("pods", late).unwrap();
+    let frames: Vec<_> = watches.iter().map(|watch| watch.take(|_| true)).collect();
+    let forms = [
+        Form::Protobuf("core/v1.Pod".into()),
+        Form::Partial {
+            version: "v1".into(),
+            protobuf: false,
+        },
+        Form::Partial {
+            version: "v1".into(),
+            protobuf: true,
+        },
+    ];
+    for (index, first) in frames[0].iter().enumerate() {
+        for other in &frames[1..] {
+            assert!(Arc::ptr_eq(&first.value, &other[index].value));
+            for form in &forms {
+                assert!(Arc::ptr_eq(
+                    &first.in_form(form),
+                    &other[index].in_form(form)
+                ));
+            }
+        }
+    }
+    // Whoever comes later gets what was made for the others.
+    let late = late.take(|_| true);
+    assert_eq!(kinds(&late), [(Type::Added, 2)]);
+    for form in &forms {
+        assert!(Arc::ptr_eq(
+            &late[0].in_form(form),
+            &frames[0][1].in_form(form)
+        ));
+    }
+}

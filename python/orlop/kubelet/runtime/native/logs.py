@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from orlop.kubelet.runtime.native import inotify
+from orlop import inotify
 from orlop.kubelet.runtime.values import LogOptions
 
 CHUNK = 256 * 1024
