@@ -28,9 +28,10 @@ async def run_apiserver(settings: Settings, ready: Ready) -> None:
     """The API server with its store."""
     from orlop.apiserver.server import ApiServer
 
-    async with ApiServer(apiserver_config(settings)):
+    async with ApiServer(apiserver_config(settings)) as server:
         ready(f"API server answers at {settings.server}")
-        await forever()
+        # With a store that takes no more writes it ends, and the supervisor starts it again.
+        await server.broken()
 
 
 def apiserver_config(settings: Settings) -> "Config":
