@@ -1,14 +1,18 @@
 """A disk that fails under a running API server: an error of its syncs, put in by a tracer of system calls."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from orlop.apiserver.server import StoreBroken
+from orlop.cluster.failures import fatal
+from orlop.cluster.settings import free_port
 from tests.store.test_full_disk import Server, config_map
 from tests.store.test_trace import strace
-from tests.support.cluster import ORLOP, Failed, UpCluster, eventually, run
+from tests.support.cluster import KUBECTL, eventually
 
 __all__ = ["strace"]  # the fixture
 
@@ -47,49 +51,66 @@ def test_a_failed_sync_is_told_and_reads_go_on(strace: str, tmp_path: Path) -> N
         server.stop()
 
 
-LATER = 400
-"""The one sync that fails in each life of a cluster's API server."""
+ALONE = """
+import sys
+from pathlib import Path
+from orlop.cluster.child import run_component
+from orlop.cluster.components import run_apiserver
+from orlop.cluster.settings import Settings
+
+settings = Settings(data_dir=Path(sys.argv[1]), bind_address="127.0.0.1", secure_port=int(sys.argv[2]))
+sys.exit(run_component(run_apiserver(settings, print)))
+"""
+"""A cluster's API server as its supervisor runs it."""
 
 
-@pytest.mark.e2e
-@pytest.mark.timeout(300)
-def test_a_cluster_starts_its_api_server_again(strace: str, tmp_path: Path) -> None:
-    """It ends itself, since only opening the store anew helps; nothing that was acknowledged is lost."""
-    ranges = ("--pod-cidr=10.227.0.0/16", "--service-cidr=10.228.0.0/16")
-    cluster = UpCluster(f"failing-{os.getpid()}", tmp_path, "--runtime=hollow", "--secure-port=0", *ranges)
-    where = ("--name", cluster.name, "--data-dir", str(cluster.data))
-    inject = f"inject=fdatasync:error=EIO:when={LATER}"
+@pytest.mark.timeout(180)
+def test_a_cluster_s_api_server_ends_itself(strace: str, tmp_path: Path) -> None:
+    """Only opening the store anew helps. The supervisor starts what ended otherwise than by a fatal error again."""
+    inject = f"inject=fdatasync:error=EIO:when={FIRST}"
     tracer = [strace, "-D", "-f", "--seccomp-bpf", "-o", os.devnull, "-e", "trace=fdatasync", "-e", inject]
+    port = free_port("127.0.0.1")
+    config = tmp_path / "kubeconfig" / "admin.kubeconfig"
+    command = [sys.executable, "-c", ALONE, str(tmp_path), str(port)]
+
+    def kubectl(*words: str) -> "subprocess.CompletedProcess[str]":
+        one = [str(KUBECTL), f"--kubeconfig={config}", *words]
+        return subprocess.run(one, capture_output=True, text=True, timeout=60, check=False)
+
+    def start(*under: str) -> "subprocess.Popen[bytes]":
+        with (tmp_path / "log").open("ab") as log:
+            process = subprocess.Popen([*under, *command], stdout=log, stderr=log)
+
+        def ready() -> bool:
+            assert process.poll() is None, (tmp_path / "log").read_text()
+            return config.exists() and kubectl("get", "--raw", "/readyz").stdout == "ok"
+
+        try:
+            eventually("the API server is ready", ready, timeout=60)
+        except BaseException:
+            process.kill()
+            raise
+        return process
+
+    process = start(*tracer)
     try:
-        run(*tracer, *ORLOP, "up", *cluster.flags, *where, env=cluster.env, timeout=120)
-
-        def server() -> dict[str, Any]:
-            one: dict[str, Any] = cluster.state()["children"]["apiserver"]
-            return one
-
-        first = server()["pid"]
-        made: list[str] = []
-        for n in range(2 * LATER):
-            if n % 20 == 0 and server()["pid"] != first:
+        made = []
+        for n in range(FIRST):
+            if kubectl("create", "configmap", f"c{n}").returncode:
                 break
-            try:
-                cluster.kubectl("create", "configmap", f"c{n}")
-            except Failed:
-                continue  # refused, or its server was gone
             made.append(f"configmap/c{n}")
-        eventually("another API server works", lambda: server()["pid"] not in (0, first), timeout=60)
-        assert server()["restarts"] >= 1
-        assert "a commit failed" in (cluster.data / "logs" / "apiserver.log").read_text()
-
-        def again() -> bool:
-            try:
-                cluster.kubectl("create", "configmap", "again")
-            except Failed:
-                return False
-            return True
-
-        eventually("it takes writes", again, timeout=60)
-        there = cluster.kubectl("get", "configmaps", "-o", "name").split()
-        assert set(made) <= set(there)
+        assert process.wait(60) == 1
+        said = (tmp_path / "log").read_text()
+        assert "StoreBroken" in said
+        assert "takes no more writes until it is opened again: a commit failed" in said
     finally:
-        cluster.down()
+        process.kill()
+    assert fatal(StoreBroken("")) is None
+    process = start()
+    try:
+        there = kubectl("get", "configmaps", "-o", "name").stdout.split()
+        assert set(made) <= set(there)
+        assert kubectl("create", "configmap", "again").returncode == 0
+    finally:
+        process.terminate()
+        process.wait(30)
