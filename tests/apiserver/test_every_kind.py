@@ -4,6 +4,7 @@ import base64
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import yaml
@@ -17,6 +18,7 @@ from tests.apiserver.test_rules import holds
 from orlop import native
 from orlop.api import scheme
 from orlop.api.scheme import Kind
+from orlop.apiserver.registry import strategy_of
 from orlop.apiserver.server import ApiServer
 from orlop.pki.authority import new_key
 
@@ -40,6 +42,16 @@ def signing_request() -> str:
     return base64.b64encode(request.public_bytes(Encoding.PEM)).decode()
 
 
+def settled(document: dict[str, Any], server: ApiServer) -> dict[str, Any]:
+    """A document with a name, and with the certificates that it needs."""
+    document = {**document, "metadata": {"name": "x", **document.get("metadata", {})}}
+    if document.get("spec", {}).get("request") == "CSR":
+        document["spec"] = {**document["spec"], "request": signing_request()}
+    if document.get("spec", {}).get("trustBundle") == "CA":
+        document["spec"] = {"trustBundle": server.ca.decode()}
+    return document
+
+
 def test_no_kind_is_left_out() -> None:
     shown = {kind_of(d["object"]).type_key for d in DOCUMENTS}
     assert shown == {kind.type_key for kind in scheme.KINDS if kind.stored}
@@ -48,11 +60,7 @@ def test_no_kind_is_left_out() -> None:
 @pytest.mark.parametrize(("document", "becomes"), CASES)
 async def test_life(api: Api, server: ApiServer, document: dict[str, Any], becomes: dict[str, Any]) -> None:
     kind = kind_of(document)
-    document = {**document, "metadata": {"name": "x", **document.get("metadata", {})}}
-    if document.get("spec", {}).get("request") == "CSR":
-        document["spec"] = {**document["spec"], "request": signing_request()}
-    if document.get("spec", {}).get("trustBundle") == "CA":
-        document["spec"] = {"trustBundle": server.ca.decode()}
+    document = settled(document, server)
     name = document["metadata"]["name"]
     path, one = kind.path("default"), kind.path("default", name)
 
@@ -103,6 +111,79 @@ async def reads(api: Api, kind: Kind, made: dict[str, Any], path: str, one: str)
     assert json.loads(back) == plain
     partial = (await api("GET", one, accept="application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io")).body
     assert partial["metadata"] == made["metadata"]
+
+
+@pytest.mark.parametrize(("document", "becomes"), CASES)
+async def test_forms(api: Api, server: ApiServer, document: dict[str, Any], becomes: dict[str, Any]) -> None:
+    """Dry runs, strictness, apply, watches, selectors and pages, of every kind."""
+    kind = kind_of(document)
+    document = settled(document, server)
+    name = document["metadata"]["name"]
+    path, one = kind.path("default"), kind.path("default", name)
+
+    tried = await api("POST", f"{path}?dryRun=All&fieldValidation=Strict", document)
+    assert tried.status == 201, tried.body
+    assert (await api("GET", one)).status == 404
+    strict = await api("POST", f"{path}?fieldValidation=Strict", {**document, "metadata": {"name": name, "nope": 1}})
+    assert strict.status == 400
+    assert strict.message.endswith('strict decoding error: unknown field "metadata.nope"')
+
+    before = (await api("GET", f"{path}?limit=1")).body["metadata"]["resourceVersion"]
+    applied = await api("PATCH", f"{one}?fieldManager=me", document, "application/apply-patch+yaml")
+    assert applied.status == 201, applied.body
+    holds(becomes, applied.body)
+    # Who has applied no field owns nothing, and is not noted.
+    owners = [
+        (e["manager"], e["operation"], e["apiVersion"]) for e in applied.body["metadata"].get("managedFields", [])
+    ]
+    empty = not document.keys() - {"apiVersion", "kind", "metadata"} and document["metadata"].keys() <= {
+        "name",
+        "namespace",
+    }
+    assert owners == ([] if empty else [("me", "Apply", kind.api_version)])
+    if not empty:
+        again = await api("PATCH", f"{one}?fieldManager=me", document, "application/apply-patch+yaml")
+        assert (again.status, again.body) == (200, applied.body)
+
+    query = f"watch=true&timeoutSeconds=1&resourceVersion={before}&fieldSelector=metadata.name%3D{name}"
+    watched = [json.loads(line) for line in (await api("GET", f"{path}?{query}")).raw.splitlines()]
+    assert [(event["type"], event["object"]) for event in watched] == [("ADDED", applied.body)]
+
+    if not kind.storage:
+        for field, place in strategy_of(kind).fields:
+            await selected(api, path, field, at(applied.body, place), name)
+    unknown = await api("GET", f"{path}?fieldSelector=nope%3Dx")
+    assert (unknown.status, unknown.body["reason"]) == (400, "BadRequest")
+
+    listed, token = [], ""
+    while True:
+        page = (await api("GET", f"{path}?limit=1&continue={token}")).body
+        listed += [item["metadata"]["name"] for item in page["items"]]
+        if not (token := page["metadata"].get("continue", "")):
+            break
+    assert listed == [item["metadata"]["name"] for item in (await api("GET", path)).body["items"]]
+    assert name in listed
+
+
+async def selected(api: Api, path: str, field: str, value: str, name: str) -> None:
+    """An object is found by a field's value, and by no other."""
+    for operator, there in (("%3D", True), ("!%3D", False)):
+        found = (await api("GET", f"{path}?fieldSelector={quote(field)}{operator}{quote(value, safe='')}")).body[
+            "items"
+        ]
+        assert (name in [item["metadata"]["name"] for item in found]) == there, (field, operator, value)
+
+
+def at(tree: Any, place: str) -> str:
+    """What a field selector sees at a path: `a.b`, with `|` another path for nothing, with `=` what nothing means."""
+    for path in place.split("|"):
+        path, _, nothing = path.partition("=")
+        value = tree
+        for part in path.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        if value is not None:
+            return str(value).lower() if isinstance(value, bool) else str(value)
+    return nothing
 
 
 async def status(api: Api, kind: Kind, one: str, before: dict[str, Any]) -> None:

@@ -222,6 +222,12 @@ KINDS: list[Kind] = [
 ]
 
 OPTIONAL: list[Kind] = [
+    *_also(
+        "admissionregistration",
+        "v1beta1",
+        _cluster("MutatingAdmissionPolicy", "mutatingadmissionpolicies", categories=_EXTENSIONS),
+        _cluster("MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings", categories=_EXTENSIONS),
+    ),
     *_also("certificates", "v1beta1", _cluster("ClusterTrustBundle", "clustertrustbundles")),
     *_rows("coordination", _in("LeaseCandidate", "leasecandidates"), version="v1beta1"),
     *_also(
@@ -235,6 +241,9 @@ OPTIONAL: list[Kind] = [
         "v1beta2",
         _cluster("DeviceClass", "deviceclasses"),
         _cluster("DeviceTaintRule", "devicetaintrules", sub=_STATUS),
+        _in("ResourceClaim", "resourceclaims", sub=_STATUS),
+        _in("ResourceClaimTemplate", "resourceclaimtemplates"),
+        _cluster("ResourceSlice", "resourceslices"),
     ),
     *_rows(
         "scheduling",

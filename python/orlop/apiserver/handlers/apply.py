@@ -123,6 +123,11 @@ async def apply(core: Core, request: Request, kind: Kind) -> Response:
                 f"uid mismatch: the provided object specified uid {new.metadata.uid}, and no existing object was found"
             )
             raise errors.conflict(kind.plural, kind.group, info.name, why)
+        if old is None:
+            strategy.made_by(new, request.user)
+        elif not new.metadata.resource_version:
+            # Some kinds take no update without one.
+            new.metadata.resource_version = old.metadata.resource_version
         strategy.default(new)
         await admit(core, request, kind, new, old, dry_run)
         return new

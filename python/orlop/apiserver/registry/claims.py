@@ -40,8 +40,6 @@ def validate_access_modes(modes: list[str], path: str) -> list[FieldError]:
 class PersistentVolumeClaims(Strategy):
     """A request for a volume."""
 
-    fields = (("name", "metadata.name"),)
-
     def default(self, obj: core_v1.PersistentVolumeClaim) -> None:
         default(obj)
         _data_sources(obj.spec)

@@ -37,8 +37,6 @@ RECLAIM_POLICIES = ("Delete", "Recycle", "Retain")
 class PersistentVolumes(Strategy):
     """A piece of storage."""
 
-    fields = (("name", "metadata.name"),)
-
     def default(self, obj: core_v1.PersistentVolume) -> None:
         spec = obj.spec
         if not obj.status.phase:

@@ -100,7 +100,7 @@ AUTOSCALER = Printer(
     Column("Reference", description="What is scaled."),
     Column("Targets", description="Each metric's value now and as it should be."),
     Column("MinPods", description="The fewest replicas."),
-    Column("MaxPods", "integer", description="The most replicas."),
-    Column("Replicas", "integer", description="Replicas that there are."),
+    Column("MaxPods", description="The most replicas."),
+    Column("Replicas", description="Replicas that there are."),
     AGE,
 )
