@@ -195,6 +195,37 @@ async def test_what_is_refused(api: Api) -> None:
     assert (missing.status, missing.body["reason"]) == (404, "NotFound")
 
 
+async def test_a_scale_is_applied_to_the_replicas(api: Api) -> None:
+    await api.made(
+        f"{DEPLOYMENTS}?fieldManager=maker", {**deployment(), "spec": {**deployment()["spec"], "replicas": 1}}
+    )
+    scale = {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "d"}, "spec": {"replicas": 2}}
+    refused = await api("PATCH", f"{DEPLOYMENTS}/d/scale?fieldManager=scaler", scale, APPLY)
+    assert (refused.status, refused.body["details"]["causes"]) == (
+        409,
+        [
+            {
+                "reason": "FieldManagerConflict",
+                "message": 'conflict with "maker" using autoscaling/v1',
+                "field": ".spec.replicas",
+            }
+        ],
+    )
+    forced = await api("PATCH", f"{DEPLOYMENTS}/d/scale?fieldManager=scaler&force=true", scale, APPLY)
+    assert (forced.status, forced.body["spec"]) == (200, {"replicas": 2})
+    entries = {e["manager"]: e for e in (await api("GET", f"{DEPLOYMENTS}/d")).body["metadata"]["managedFields"]}
+    mine = entries["scaler"]
+    assert (mine["operation"], mine["subresource"], mine["apiVersion"]) == ("Apply", "scale", "apps/v1")
+    assert mine["fieldsV1"] == {"f:spec": {"f:replicas": {}}}
+    assert "f:replicas" not in entries["maker"]["fieldsV1"]["f:spec"]
+    # An update takes them in turn.
+    changed = {**forced.body, "spec": {"replicas": 3}}
+    assert (await api("PUT", f"{DEPLOYMENTS}/d/scale?fieldManager=other", changed)).status == 200
+    entries = {e["manager"]: e for e in (await api("GET", f"{DEPLOYMENTS}/d")).body["metadata"]["managedFields"]}
+    assert "scaler" not in entries
+    assert (entries["other"]["operation"], entries["other"]["subresource"]) == ("Update", "scale")
+
+
 async def test_dry_run_stores_nothing(api: Api) -> None:
     tried = await apply(api, f"{MAPS}/a", config_map("a", data={"x": "1"}), query="&dryRun=All")
     assert tried.status == 201

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from tests.apiserver.conftest import Api
 from tests.apiserver.test_rules import holds
+from tests.apiserver.test_watch import events
 
 from orlop import native
 from orlop.api import scheme
@@ -145,9 +146,10 @@ async def test_forms(api: Api, server: ApiServer, document: dict[str, Any], beco
         again = await api("PATCH", f"{one}?fieldManager=me", document, "application/apply-patch+yaml")
         assert (again.status, again.body) == (200, applied.body)
 
-    query = f"watch=true&timeoutSeconds=1&resourceVersion={before}&fieldSelector=metadata.name%3D{name}"
-    watched = [json.loads(line) for line in (await api("GET", f"{path}?{query}")).raw.splitlines()]
-    assert [(event["type"], event["object"]) for event in watched] == [("ADDED", applied.body)]
+    query = f"watch=true&resourceVersion={before}&fieldSelector=metadata.name%3D{name}"
+    async with api.stream(f"{path}?{query}") as exchange:
+        event = await anext(events(exchange))
+    assert (event["type"], event["object"]) == ("ADDED", applied.body)
 
     if not kind.storage:
         for field, place in strategy_of(kind).fields:

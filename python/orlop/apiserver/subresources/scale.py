@@ -6,18 +6,19 @@ import msgspec
 
 from orlop import native
 from orlop.api import errors, selectors
-from orlop.api.errors import invalid_value
+from orlop.api.errors import invalid_value, required
 from orlop.api.scheme import Kind
 from orlop.api.types import autoscaling_v1, meta_v1
 from orlop.apiserver import negotiate, output, ownership, patch as patches
 from orlop.apiserver.core import Core
 from orlop.apiserver.crd import scale as custom
 from orlop.apiserver.crd.objects import CustomObject
-from orlop.apiserver.handlers import body
+from orlop.apiserver.handlers import apply, body
 from orlop.apiserver.handlers.update import admit, checker
 from orlop.apiserver.registry.objects import encode
 from orlop.apiserver.request import Request
 from orlop.apiserver.response import Response
+from orlop.apiserver.subresources import scaleowners
 
 SCALE = Kind(group="autoscaling", version="v1", kind="Scale", plural="scales", folder="autoscaling", namespaced=True)
 
@@ -64,12 +65,14 @@ async def update_scale(core: Core, request: Request, kind: Kind) -> Response:
     async def change(_: autoscaling_v1.Scale) -> autoscaling_v1.Scale:
         return scale
 
-    return await _store(core, request, kind, change)
+    return await _change(core, request, kind, change)
 
 
 async def patch_scale(core: Core, request: Request, kind: Kind) -> Response:
     """Sets the replicas by a patch of the Scale."""
     type_ = patches.patch_type(request.header(b"content-type"))
+    if type_ == patches.APPLY_PATCH:
+        return await apply_scale(core, request, kind)
     data = await request.body()
 
     async def change(current: autoscaling_v1.Scale) -> autoscaling_v1.Scale:
@@ -82,36 +85,77 @@ async def patch_scale(core: Core, request: Request, kind: Kind) -> Response:
             body.report(request, SCALE, [*duplicate, *unknown])
         return msgspec.json.decode(value, type=autoscaling_v1.Scale)
 
-    return await _store(core, request, kind, change)
+    return await _change(core, request, kind, change)
 
 
-async def _store(core: Core, request: Request, kind: Kind, change: Any) -> Response:
-    dry_run = body.options(request, "UpdateOptions")
-    info = request.info
+async def apply_scale(core: Core, request: Request, kind: Kind) -> Response:
+    """Server-side apply of a Scale: who owns a workload's replicas owns those of its Scale. Raises Conflict."""
+    missing = [] if request.param("fieldManager") else [required("fieldManager", "is required for apply patch")]
+    dry_run = body.options(request, "PatchOptions", missing)
+    config = await apply.read(core, request, SCALE)
+    force = request.flag("force")
+    manager, api_version, subresource, now, _ = ownership.writer(core, request, core.strategies[kind.type_key])
+    writer = (manager, SCALE.api_version, subresource, now, ["status"])
 
     async def resize(old: Any) -> Any:
-        scale = await change(scale_of(kind, old))
-        metadata = scale.metadata
-        if metadata.name and metadata.name != info.name:
-            raise errors.BadRequest(
-                f"the name of the object ({metadata.name}) does not match the name on the URL ({info.name})"
-            )
-        if scale.spec.replicas < 0:
-            problem = invalid_value("spec.replicas", scale.spec.replicas, "must be greater than or equal to 0")
-            raise errors.invalid("Scale", "autoscaling", info.name, [problem])
-        current, _ = core.objects.find(kind, info.namespace, info.name)
-        new = core.objects.decode(kind, current)
-        if isinstance(new, CustomObject):
-            custom.set_replicas(kind, new, scale.spec.replicas)
+        current = scale_of(kind, old)
+        current.metadata.managed_fields = scaleowners.of_scale(old.metadata.managed_fields)
+        done, conflicts = native.wire_apply(SCALE.type_key, encode(current), config.data, writer, force)
+        if done is None:
+            raise apply.conflict(conflicts)
+        value, managed = done
+        scale = msgspec.json.decode(native.wire_decode(SCALE.type_key, "json", value)[0], type=autoscaling_v1.Scale)
+        scale.metadata.resource_version = (config.tree.get("metadata") or {}).get("resourceVersion") or ""
+        new = _scaled(core, request, kind, scale)
+        if isinstance(new, CustomObject):  # whose replicas may be called otherwise
+            ownership.note(core, request, core.strategies[kind.type_key], old, new)
         else:
-            new.spec.replicas = scale.spec.replicas
-        new.metadata.resource_version = metadata.resource_version or new.metadata.resource_version
-        if metadata.uid:
-            new.metadata.uid = metadata.uid
+            new.metadata.managed_fields = scaleowners.of_workload(
+                old.metadata.managed_fields, msgspec.Raw(managed), api_version
+            )
+        await admit(core, request, kind, new, old, dry_run)
+        return new
+
+    return await _store(core, request, kind, resize, dry_run)
+
+
+def _scaled(core: Core, request: Request, kind: Kind, scale: autoscaling_v1.Scale) -> Any:
+    """The workload as it is, with the replicas of `scale`. Raises BadRequest, Invalid."""
+    info, metadata = request.info, scale.metadata
+    if metadata.name and metadata.name != info.name:
+        raise errors.BadRequest(
+            f"the name of the object ({metadata.name}) does not match the name on the URL ({info.name})"
+        )
+    if scale.spec.replicas < 0:
+        problem = invalid_value("spec.replicas", scale.spec.replicas, "must be greater than or equal to 0")
+        raise errors.invalid("Scale", "autoscaling", info.name, [problem])
+    current, _ = core.objects.find(kind, info.namespace, info.name)
+    new = core.objects.decode(kind, current)
+    if isinstance(new, CustomObject):
+        custom.set_replicas(kind, new, scale.spec.replicas)
+    else:
+        new.spec.replicas = scale.spec.replicas
+    new.metadata.resource_version = metadata.resource_version or new.metadata.resource_version
+    if metadata.uid:
+        new.metadata.uid = metadata.uid
+    return new
+
+
+async def _change(core: Core, request: Request, kind: Kind, change: Any) -> Response:
+    """Stores what an update or patch makes of the Scale."""
+    dry_run = body.options(request, "UpdateOptions")
+
+    async def resize(old: Any) -> Any:
+        new = _scaled(core, request, kind, await change(scale_of(kind, old)))
         ownership.note(core, request, core.strategies[kind.type_key], old, new)
         await admit(core, request, kind, new, old, dry_run)
         return new
 
+    return await _store(core, request, kind, resize, dry_run)
+
+
+async def _store(core: Core, request: Request, kind: Kind, resize: Any, dry_run: bool) -> Response:
+    info = request.info
     strategy = core.strategies[kind.type_key]
     stored, _ = await core.objects.update(
         strategy,
