@@ -5,8 +5,8 @@ from msgspec.structs import replace
 from orlop.api.errors import FieldError, forbidden_field, invalid_value, required
 from orlop.api.quantity import parse
 from orlop.api.types import core_v1
-from orlop.apiserver.registry import podtemplate
-from orlop.apiserver.registry.common import POSITIVE_QUANTITY, quantity, segment, subdomain
+from orlop.apiserver.registry import names, podtemplate
+from orlop.apiserver.registry.common import POSITIVE_QUANTITY, immutable, quantity, subdomain
 from orlop.apiserver.registry.resources import unsupported
 from orlop.apiserver.registry.strategy import Strategy
 
@@ -69,9 +69,15 @@ class PersistentVolumeClaims(Strategy):
             after, earlier = spec.resources.requests.get("storage"), before.resources.requests.get("storage")
             granted = old.status.capacity.get("storage")
             shrinks = after is not None and earlier is not None and parse(after) < parse(earlier)
-            if after is not None and shrinks and (granted is None or parse(after) <= parse(granted)):
+            if after is not None and shrinks and granted is not None and parse(after) <= parse(granted):
                 words = "field can not be less than status.capacity"
                 errors.append(forbidden_field("spec.resources.requests.storage", words))
+        errors += immutable(spec.volume_mode, before.volume_mode, "volumeMode")
+        path, earlier_class = "spec.volumeAttributesClassName", before.volume_attributes_class_name
+        if earlier_class is not None and spec.volume_attributes_class_name is None:
+            errors.append(forbidden_field(path, "update from non-nil value to nil is forbidden"))
+        elif earlier_class is not None and not spec.volume_attributes_class_name:
+            errors.append(forbidden_field(path, "update from non-nil value to an empty string is forbidden"))
         return errors
 
     def validate_status(
@@ -121,14 +127,35 @@ def validate_spec(spec: core_v1.PersistentVolumeClaimSpec, path: str) -> list[Fi
         errors.append(unsupported(f"{path}.volumeMode", spec.volume_mode, VOLUME_MODES))
     for name, source in (("dataSource", spec.data_source), ("dataSourceRef", spec.data_source_ref)):
         if source is not None:
-            errors += segment(source.name, f"{path}.{name}.name") + segment(source.kind, f"{path}.{name}.kind")
-            if not source.api_group and source.kind != "PersistentVolumeClaim":
-                words = "must be 'PersistentVolumeClaim' when referencing the default apiGroup"
-                errors.append(invalid_value(f"{path}.{name}", source.kind, words))
-    source, ref = spec.data_source, spec.data_source_ref
-    if source is not None and ref is not None and not ref.namespace:
-        same = (source.api_group, source.kind, source.name) == (ref.api_group, ref.kind, ref.name)
-        errors += [] if same else [invalid_value(path, source, "must match dataSourceRef")]
+            errors += _data_source(source, f"{path}.{name}")
+    ref = spec.data_source_ref
+    if ref is not None and ref.namespace:
+        errors += [
+            invalid_value(f"{path}.dataSourceRef.namespace", ref.namespace, m) for m in names.label(ref.namespace)
+        ]
+    if spec.data_source is not None and ref is not None:
+        # What is shown as wrong is the field's path, which Go writes as an empty object.
+        if ref.namespace:
+            errors.append(invalid_value(path, {}, "may not be specified when dataSourceRef.namespace is specified"))
+        elif _named(spec.data_source) != _named(ref):
+            errors.append(invalid_value(path, {}, "must match dataSourceRef"))
     if spec.volume_attributes_class_name:
         errors += subdomain(spec.volume_attributes_class_name, f"{path}.volumeAttributesClassName")
+    return errors
+
+
+DataSource = core_v1.TypedLocalObjectReference | core_v1.TypedObjectReference
+
+
+def _named(source: DataSource) -> tuple[str | None, str, str]:
+    return source.api_group, source.kind, source.name
+
+
+def _data_source(source: DataSource, path: str) -> list[FieldError]:
+    errors = [required(f"{path}.{n}") for n, value in (("name", source.name), ("kind", source.kind)) if not value]
+    if not source.api_group and source.kind != "PersistentVolumeClaim":
+        words = "must be 'PersistentVolumeClaim' when referencing the default apiGroup"
+        errors.append(invalid_value(path, source.kind, words))
+    if source.api_group:
+        errors += subdomain(source.api_group, f"{path}.apiGroup")
     return errors

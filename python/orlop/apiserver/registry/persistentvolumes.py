@@ -1,12 +1,13 @@
 """Rules of PersistentVolumes: pkg/apis/core/validation, pkg/registry/core/persistentvolume."""
 
+from posixpath import normpath
 from typing import Any
 
 from msgspec import structs
 
 from orlop.api.errors import FieldError, forbidden_field, invalid_value, required
 from orlop.api.types import core_v1
-from orlop.apiserver.registry import scheduling, volumes
+from orlop.apiserver.registry import names, scheduling, storage, volumes
 from orlop.apiserver.registry.claims import VOLUME_MODES, validate_access_modes
 from orlop.apiserver.registry.common import POSITIVE_QUANTITY, immutable, quantity, subdomain
 from orlop.apiserver.registry.resources import unsupported
@@ -85,6 +86,14 @@ class PersistentVolumes(Strategy):
             errors += subdomain(spec.storage_class_name, "spec.storageClassName")
         if spec.volume_mode is not None and spec.volume_mode not in VOLUME_MODES:
             errors.append(unsupported("spec.volumeMode", spec.volume_mode, VOLUME_MODES))
+        if spec.volume_attributes_class_name is not None:
+            path = "spec.volumeAttributesClassName"
+            if not spec.volume_attributes_class_name:
+                errors.append(required(path, "an empty string is disallowed"))
+            else:
+                errors += subdomain(spec.volume_attributes_class_name, path)
+            if spec.csi is None:
+                errors.append(required("spec.csi", "has to be specified when using volumeAttributesClassName"))
         return errors
 
     def validate_update(self, new: core_v1.PersistentVolume, old: core_v1.PersistentVolume) -> list[FieldError]:
@@ -92,14 +101,17 @@ class PersistentVolumes(Strategy):
         if any(_frozen(getattr(new.spec, s), getattr(old.spec, s)) for s in SOURCES):
             path = "spec.persistentvolumesource"
             errors.append(forbidden_field(path, "spec.persistentvolumesource is immutable after creation"))
-        errors += immutable(new.spec.volume_mode, old.spec.volume_mode, "spec.volumeMode")
+        errors += immutable(new.spec.volume_mode, old.spec.volume_mode, "volumeMode")
         if old.spec.node_affinity is not None and new.spec.node_affinity != old.spec.node_affinity:
             words = "field is immutable, except for updating from beta label to GA"
-            errors.append(invalid_value("spec.nodeAffinity", new.spec.node_affinity, words))
+            errors.append(invalid_value("nodeAffinity", new.spec.node_affinity, words))
+        if old.spec.volume_attributes_class_name is not None and new.spec.volume_attributes_class_name is None:
+            words = "update from non-nil value to nil is forbidden"
+            errors.append(forbidden_field("spec.volumeAttributesClassName", words))
         return errors
 
     def validate_status(self, new: core_v1.PersistentVolume, old: core_v1.PersistentVolume) -> list[FieldError]:
-        return [] if new.metadata.resource_version else [required("metadata.resourceVersion")]
+        return [] if new.metadata.resource_version else [required("resourceVersion")]
 
 
 def _frozen(new: Any, old: Any) -> bool:
@@ -141,9 +153,6 @@ def _source(volume: core_v1.PersistentVolume) -> list[FieldError]:
         kind = spec.host_path.type
         if kind is not None and kind not in volumes.HOST_PATH_TYPES:
             errors.append(unsupported("spec.hostPath.type", kind, volumes.HOST_PATH_TYPES))
-        if spec.host_path.path == "/" and spec.persistent_volume_reclaim_policy == "Recycle":
-            words = "may not be 'recycle' for a hostPath mount of '/'"
-            errors.append(forbidden_field("spec.persistentVolumeReclaimPolicy", words))
     if spec.local is not None:
         if not spec.local.path:
             errors.append(required("spec.local.path"))
@@ -154,15 +163,43 @@ def _source(volume: core_v1.PersistentVolume) -> list[FieldError]:
     if spec.nfs is not None:
         if not spec.nfs.server:
             errors.append(required("spec.nfs.server"))
+        if not spec.nfs.path:
+            errors.append(required("spec.nfs.path"))
         if not spec.nfs.path.startswith("/"):
-            errors.append(
-                invalid_value("spec.nfs.path", spec.nfs.path, "must be an absolute path")
-                if spec.nfs.path
-                else required("spec.nfs.path")
-            )
+            errors.append(invalid_value("spec.nfs.path", spec.nfs.path, "must be an absolute path"))
     if spec.csi is not None:
-        if not spec.csi.driver:
-            errors.append(required("spec.csi.driver"))
-        if not spec.csi.volume_handle:
-            errors.append(required("spec.csi.volumeHandle"))
+        errors += _csi(spec.csi, "spec.csi")
+    root = spec.host_path is not None and normpath(spec.host_path.path or ".") in ("/", "//")
+    if root and spec.persistent_volume_reclaim_policy == "Recycle":
+        words = "may not be 'recycle' for a hostPath mount of '/'"
+        errors.append(forbidden_field("spec.persistentVolumeReclaimPolicy", words))
+    return errors
+
+
+SECRETS = (
+    "controllerPublishSecretRef",
+    "controllerExpandSecretRef",
+    "nodePublishSecretRef",
+    "nodeExpandSecretRef",
+)
+"""Secrets of a CSI volume that are told by name and namespace."""
+
+
+def _csi(source: core_v1.CSIPersistentVolumeSource, path: str) -> list[FieldError]:
+    errors = storage.driver_name(source.driver, f"{path}.driver")
+    if not source.volume_handle:
+        errors.append(required(f"{path}.volumeHandle"))
+    secrets = (
+        source.controller_publish_secret_ref,
+        source.controller_expand_secret_ref,
+        source.node_publish_secret_ref,
+        source.node_expand_secret_ref,
+    )
+    for name, ref in zip(SECRETS, secrets, strict=True):
+        if ref is None:
+            continue
+        for field, value in (("name", ref.name), ("namespace", ref.namespace)):
+            where = f"{path}.{name}.{field}"
+            rule = names.subdomain if field == "name" else names.label
+            errors += [invalid_value(where, value, m) for m in rule(value)] if value else [required(where)]
     return errors

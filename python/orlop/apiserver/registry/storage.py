@@ -1,6 +1,6 @@
 """Rules of storage.k8s.io: pkg/apis/storage/v1/defaults.go, pkg/apis/storage/validation, pkg/registry/storage."""
 
-from orlop.api.errors import IMMUTABLE, FieldError, duplicate, forbidden_field, invalid_value, required
+from orlop.api.errors import IMMUTABLE, FieldError, duplicate, forbidden_field, invalid_value, required, too_long
 from orlop.api.types import storage_v1
 from orlop.apiserver.registry import meta, names, podtemplate
 from orlop.apiserver.registry.common import immutable, not_negative, one_of, quantity
@@ -18,7 +18,8 @@ LIFECYCLE_MODES = ("Ephemeral", "Persistent")
 BINDING_MODES = ("Immediate", "WaitForFirstConsumer")
 
 
-def _driver(name: str, path: str) -> list[FieldError]:
+def driver_name(name: str, path: str) -> list[FieldError]:
+    """What is wrong with a CSI driver's name."""
     if not name:
         return [required(path)]
     errors: list[FieldError] = []
@@ -28,17 +29,13 @@ def _driver(name: str, path: str) -> list[FieldError]:
 
 
 def _parameters(parameters: dict[str, str], path: str, some: bool = False) -> list[FieldError]:
-    errors: list[FieldError] = []
+    if len(parameters) > MAX_PARAMETERS:
+        return [too_long(path, MAX_PARAMETERS)]
+    errors = [invalid_value(path, "", "field can not be empty.")] if "" in parameters else []
+    if sum(len(k.encode()) + len(v.encode()) for k, v in parameters.items()) > MAX_PARAMETER_BYTES:
+        errors.append(too_long(path, MAX_PARAMETER_BYTES))
     if some and not parameters:
         errors.append(required(path, "must contain at least one key/value pair"))
-    if len(parameters) > MAX_PARAMETERS:
-        words = f"must have at most {MAX_PARAMETERS} items"
-        errors.append(FieldError("FieldValueTooLong", path, None, words))
-    if any(not key for key in parameters):
-        errors.append(invalid_value(path, "", "field can not be empty."))
-    if sum(len(k.encode()) + len(v.encode()) for k, v in parameters.items()) > MAX_PARAMETER_BYTES:
-        words = f"may not be more than {MAX_PARAMETER_BYTES} bytes"
-        errors.append(FieldError("FieldValueTooLong", path, None, words))
     return errors
 
 
@@ -115,7 +112,7 @@ class VolumeAttachments(Strategy):
 
     def validate(self, obj: storage_v1.VolumeAttachment) -> list[FieldError]:
         spec = obj.spec
-        errors = _driver(spec.attacher, "spec.attacher")
+        errors = driver_name(spec.attacher, "spec.attacher")
         source = spec.source
         if (source.persistent_volume_name is None) == (source.inline_volume_spec is None):
             if source.persistent_volume_name is None:
@@ -177,7 +174,7 @@ class CSIDrivers(Strategy):
 
     def validate(self, obj: storage_v1.CSIDriver) -> list[FieldError]:
         spec = obj.spec
-        errors = _driver(obj.metadata.name, "metadata.name")
+        errors = driver_name(obj.metadata.name, "metadata.name")
         for name, value in (
             ("attachedRequired", spec.attach_required),
             ("podInfoOnMount", spec.pod_info_on_mount),
@@ -225,7 +222,7 @@ class CSINodes(Strategy):
         seen: set[str] = set()
         for i, driver in enumerate(obj.spec.drivers):
             path = f"spec.drivers[{i}]"
-            errors += _driver(driver.name, f"{path}.name")
+            errors += driver_name(driver.name, f"{path}.name")
             if not driver.node_id:
                 errors.append(required(f"{path}.nodeID"))
             elif len(driver.node_id) > MAX_NODE_ID:
