@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from orlop.api import scheme, selectors
-from orlop.api.errors import FieldError, invalid_value, required
+from orlop.api.errors import FieldError
 from orlop.api.scheme import Kind
 from orlop.api.types import core_v1
 from orlop.apiserver import autoscalers
-from orlop.apiserver.registry.resources import unsupported
+from orlop.apiserver.registry import events
 
 
 class Conversion(NamedTuple):
@@ -60,33 +60,13 @@ _EVENT_NAMES = {
 }
 """core/v1's names and events.k8s.io/v1's."""
 _INVOLVED = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
-NOTE_MAX = 1024
-"""Bytes of a note; of action, reason and reportingInstance 128."""
-SHORT_MAX = 128
 
 
 def _validate_event(event: core_v1.Event) -> list[FieldError]:
-    """What events.k8s.io/v1 asks of a new event: pkg/apis/core/validation/events.go."""
-    errors: list[FieldError] = []
-    if not event.event_time:
-        errors.append(required("eventTime"))
-    for path, value in (
-        ("reportingController", event.reporting_component),
-        ("reportingInstance", event.reporting_instance),
-        ("action", event.action),
-        ("reason", event.reason),
-    ):
-        if not value:
-            errors.append(required(path))
-        elif path == "reportingController":
-            errors += [invalid_value(path, value, m) for m in selectors.key_errors(value)]
-        elif len(value.encode()) > SHORT_MAX:
-            errors.append(invalid_value(path, "", f"can have at most {SHORT_MAX} characters"))
-    if len(event.message.encode()) > NOTE_MAX:
-        errors.append(invalid_value("message", "", f"can have at most {NOTE_MAX} characters"))
-    if event.type not in ("Normal", "Warning"):
-        errors.append(unsupported("type", event.type, ("Normal", "Warning")))
-    return errors
+    """What is asked of a new event in events.k8s.io/v1: core's rules first."""
+    core = scheme.by_resource("", "v1", "events")
+    assert core is not None
+    return events.Events(core).validate(event) + events.strict(event)
 
 
 def _events() -> Conversion:

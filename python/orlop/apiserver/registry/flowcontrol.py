@@ -1,6 +1,6 @@
 """Rules of flowcontrol.apiserver.k8s.io: pkg/apis/flowcontrol/v1/defaults.go and validation."""
 
-from orlop.api.errors import FieldError, forbidden_field, invalid_value, required
+from orlop.api.errors import FieldError, forbidden_field, invalid_value, not_supported, required
 from orlop.api.types import flowcontrol_v1
 from orlop.apiserver.registry import names
 from orlop.apiserver.registry.common import not_negative, one_of
@@ -11,7 +11,8 @@ SHARES, QUEUES, HAND_SIZE, QUEUE_LENGTH = 30, 64, 8, 50
 MAX_QUEUES = 10_000_000
 EXEMPT = "exempt"
 KINDS = ("Group", "ServiceAccount", "User")
-VERBS = frozenset({"get", "list", "create", "update", "delete", "deletecollection", "patch", "watch", "proxy", "*"})
+VERBS = frozenset({"get", "list", "create", "update", "delete", "deletecollection", "patch", "watch", "proxy"})
+ALL = "*"
 
 
 class FlowSchemas(Strategy):
@@ -55,46 +56,104 @@ def _rule(rule: flowcontrol_v1.PolicyRulesWithSubjects, path: str) -> list[Field
     if not rule.subjects:
         errors.append(required(f"{path}.subjects", "subjects must contain at least one value"))
     for i, subject in enumerate(rule.subjects):
-        where = f"{path}.subjects[{i}]"
-        parts = {"User": subject.user, "Group": subject.group, "ServiceAccount": subject.service_account}
-        errors += one_of(subject.kind, KINDS, f"{where}.kind")
-        for kind, part in parts.items():
-            name = kind[0].lower() + kind[1:]
-            if kind == subject.kind and part is None:
-                errors.append(required(f"{where}.{name}", f"{name} is required when subject kind is '{kind}'"))
-            elif kind != subject.kind and part is not None:
-                errors.append(
-                    forbidden_field(f"{where}.{name}", f"{name} is forbidden when subject kind is not '{kind}'")
-                )
-            elif part is not None and not part.name:
-                errors.append(required(f"{where}.{name}.name"))
+        errors += _subject(subject, f"{path}.subjects[{i}]")
     if not rule.resource_rules and not rule.non_resource_rules:
         words = "at least one of resourceRules and nonResourceRules has to be non-empty"
         errors.append(required(path, words))
     for i, resource in enumerate(rule.resource_rules):
         where = f"{path}.resourceRules[{i}]"
         errors += _verbs(resource.verbs, f"{where}.verbs")
-        if not resource.api_groups:
-            errors.append(required(f"{where}.apiGroups", "resource rules must supply at least one api group"))
-        if not resource.resources:
-            errors.append(required(f"{where}.resources", "resource rules must supply at least one resource"))
-        if not resource.namespaces and not resource.cluster_scope:
-            words = "resource rules that are not cluster scoped must supply at least one namespace"
-            errors.append(required(f"{where}.namespaces", words))
+        words = "resource rules must supply at least one api group"
+        errors += _some(resource.api_groups, f"{where}.apiGroups", words, "api groups")
+        words = "resource rules must supply at least one resource"
+        errors += _some(resource.resources, f"{where}.resources", words, "resources")
+        errors += _namespaces(resource, f"{where}.namespaces")
     for i, other in enumerate(rule.non_resource_rules):
         where = f"{path}.nonResourceRules[{i}]"
         errors += _verbs(other.verbs, f"{where}.verbs")
-        if not other.non_resource_urls:
-            errors.append(required(f"{where}.nonResourceURLs", "nonResourceURLs must contain at least one value"))
+        words = "nonResourceURLs must contain at least one value"
+        where, urls = f"{where}.nonResourceURLs", other.non_resource_urls
+        errors += _some(urls, where, words, "non-resource URLs")
+        if ALL not in urls:
+            errors += [invalid_value(f"{where}[{j}]", url, m) for j, url in enumerate(urls) if (m := _url(url))]
     return errors
 
 
-def _verbs(verbs: list[str], path: str) -> list[FieldError]:
-    if not verbs:
-        return [required(path, "verbs must contain at least one value")]
-    if "*" in verbs and len(verbs) > 1:
-        return [invalid_value(path, verbs, "if '*' is present, must not specify other verbs")]
+def _subject(subject: flowcontrol_v1.Subject, path: str) -> list[FieldError]:
+    """Exactly the part that the kind names."""
+    if subject.kind not in KINDS:
+        return [not_supported(f"{path}.kind", subject.kind, KINDS)]
+    parts = {"ServiceAccount": subject.service_account, "User": subject.user, "Group": subject.group}
+    mine = parts.pop(subject.kind)
+    name = subject.kind[0].lower() + subject.kind[1:]
+    errors: list[FieldError] = []
+    if mine is None:
+        errors.append(required(f"{path}.{name}", f"{name} is required when subject kind is '{subject.kind}'"))
+    else:
+        if not mine.name:
+            errors.append(required(f"{path}.{name}.name"))
+        if isinstance(mine, flowcontrol_v1.ServiceAccountSubject):
+            errors += _account(mine, f"{path}.{name}")
+    for kind, part in parts.items():
+        name = kind[0].lower() + kind[1:]
+        if part is not None:
+            words = f"{name} is forbidden when subject kind is not '{kind}'"
+            errors.append(forbidden_field(f"{path}.{name}", words))
+    return errors
+
+
+def _account(account: flowcontrol_v1.ServiceAccountSubject, path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    if account.name not in ("", ALL):
+        errors += [invalid_value(f"{path}.name", account.name, m) for m in names.subdomain(account.name)]
+    if not account.namespace:
+        return [*errors, required(f"{path}.namespace", "must specify namespace for service account")]
+    return errors + [invalid_value(f"{path}.namespace", account.namespace, m) for m in names.label(account.namespace)]
+
+
+def _some(values: list[str], path: str, none: str, others: str) -> list[FieldError]:
+    """At least one value, and nothing beside `*`."""
+    if not values:
+        return [required(path, none)]
+    if ALL in values and len(values) > 1:
+        return [invalid_value(path, values, f"if '*' is present, must not specify other {others}")]
     return []
+
+
+def _namespaces(rule: flowcontrol_v1.ResourcePolicyRule, path: str) -> list[FieldError]:
+    if not rule.namespaces and rule.cluster_scope:
+        return []
+    words = "resource rules that are not cluster scoped must supply at least one namespace"
+    errors = _some(rule.namespaces, path, words, "namespaces")
+    if ALL not in rule.namespaces:
+        words = "each member of this list must be '*' or a DNS-1123 label; "
+        for i, name in enumerate(rule.namespaces):
+            errors += [invalid_value(f"{path}[{i}]", name, words + m) for m in names.label(name)]
+    return errors
+
+
+def _url(path: str) -> str:
+    """What is wrong with a path that is no resource's."""
+    if not path:
+        return "must not be empty"
+    if path == "/":
+        return ""
+    if not path.startswith("/"):
+        return "must start with slash"
+    if " " in path:
+        return "must not contain white-space"
+    if "//" in path:
+        return "must not contain double slash"
+    if ALL in path and (path.count(ALL) > 1 or not path.endswith("/*")):
+        return "wildcard can only do suffix matching"
+    return ""
+
+
+def _verbs(verbs: list[str], path: str) -> list[FieldError]:
+    errors = _some(verbs, path, "verbs must contain at least one value", "verbs")
+    if not errors and ALL not in verbs and not VERBS.issuperset(verbs):
+        errors.append(not_supported(path, verbs, sorted(VERBS)))
+    return errors
 
 
 class PriorityLevels(Strategy):
