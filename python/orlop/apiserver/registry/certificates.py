@@ -1,6 +1,6 @@
 """Rules of certificates.k8s.io: pkg/apis/certificates/validation, pkg/registry/certificates."""
 
-from orlop.api.errors import IMMUTABLE, FieldError, duplicate, forbidden_field, invalid_value, required
+from orlop.api.errors import IMMUTABLE, FieldError, duplicate, forbidden_field, invalid_value, not_supported, required
 from orlop.api.types import certificates_v1
 from orlop.apiserver.auth.user import User
 from orlop.apiserver.registry import names
@@ -155,19 +155,19 @@ def _conditions(conditions: list[certificates_v1.CertificateSigningRequestCondit
     seen: set[str] = set()
     for i, condition in enumerate(conditions):
         path = f"status.conditions[{i}]"
+        allowed = ("True",) if condition.type in (*APPROVAL, "Failed") else ("False", "True", "Unknown")
         if not condition.type:
             errors.append(required(f"{path}.type"))
+        if not condition.status:
+            errors.append(required(f"{path}.status"))
+        elif condition.status not in allowed:
+            errors.append(not_supported(f"{path}.status", condition.status, allowed))
+        if condition.type in APPROVAL and seen & {*APPROVAL} - {condition.type}:
+            words = "Approved and Denied conditions are mutually exclusive"
+            errors.append(invalid_value("status.conditions", condition.type, words))
         if condition.type in seen:
             errors.append(duplicate(f"{path}.type", condition.type))
         seen.add(condition.type)
-        if condition.type in (*APPROVAL, "Failed") and condition.status != "True":
-            errors.append(invalid_value(f"{path}.status", condition.status, f'must be "True" for {condition.type}'))
-        elif not condition.status:
-            errors.append(required(f"{path}.status"))
-    if set(APPROVAL) <= seen:
-        i = next(i for i, c in enumerate(conditions) if c.type in APPROVAL[1])
-        words = "Approved and Denied conditions are mutually exclusive"
-        errors.append(invalid_value(f"status.conditions[{i}].type", conditions[i].type, words))
     return errors
 
 
