@@ -36,10 +36,14 @@ MAX_NAME = 8192
 
 def check(key: Key) -> None:
     """Raises ValueError for a key that no store could keep."""
-    if not key.resource or not key.name:
+    resource, namespace, name = key
+    if not resource or not name:
         raise ValueError(f"{key} needs a resource and a name")
-    if "\0" in key.resource or "\0" in key.namespace or "\0" in key.name:
+    if "\0" in resource or "\0" in namespace or "\0" in name:
         raise ValueError(f"{key} contains a NUL")
+    whole = f"{resource}{namespace}{name}"
+    if len(whole) <= MAX_NAMESPACE and whole.isascii():
+        return  # as most are: nothing need be encoded to be measured
     for what, text, limit in zip(key._fields, key, (MAX_RESOURCE, MAX_NAMESPACE, MAX_NAME), strict=True):
         if len(text.encode()) > limit:
             raise ValueError(f"{what} {text!r} is longer than {limit} bytes")

@@ -112,6 +112,7 @@ class LmdbStore:
             return
         _, writer = self._opened
         self._opened = None
+        writer.hand_over()
         await self._in_thread(writer.stop)
         # The writer's last answers are on the loop's queue by now: let them go out before followers hear of the end.
         done = asyncio.get_running_loop().create_future()

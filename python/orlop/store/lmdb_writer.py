@@ -54,7 +54,8 @@ class Writer:
         self._clock = clock
         self._answer = answer
         self._loop = asyncio.get_running_loop()
-        self._queue: SimpleQueue[_Commit | _Sweep | None] = SimpleQueue()
+        self._queue: SimpleQueue[list[_Commit] | _Sweep | None] = SimpleQueue()
+        self._gathered: list[_Commit] = []
         self.failure = ""
         """Why nothing is written any more; empty while all is well."""
         self.counts = Counts()
@@ -68,8 +69,17 @@ class Writer:
     def commit(self, writes: Sequence[Write]) -> "asyncio.Future[list[int]]":
         """The writes' revisions, once they are on disk."""
         future: asyncio.Future[list[int]] = self._loop.create_future()
-        self._queue.put(_Commit(writes, future))
+        # What comes in one turn of the loop is handed over at its end: the thread is woken once, for all of it.
+        if not self._gathered:
+            self._loop.call_soon(self.hand_over)
+        self._gathered.append(_Commit(writes, future))
         return future
+
+    def hand_over(self) -> None:
+        """Gives the thread what has been asked for. `stop` needs it before."""
+        gathered, self._gathered = self._gathered, []
+        if gathered:
+            self._queue.put(gathered)
 
     def sweep(self, targets: Mapping[str, int]) -> "asyncio.Future[None]":
         """Compacts each resource's history to its target, slice by slice between the writes."""
@@ -103,7 +113,7 @@ class Writer:
                     elif isinstance(waiting, _Sweep):
                         sweeps.append(waiting)
                     else:
-                        commits.append(waiting)
+                        commits += waiting
                     if len(commits) >= MAX_GROUP or sweeps:
                         break
                     waiting = self._queue.get_nowait()
