@@ -85,11 +85,19 @@ def describe(error: BaseException) -> str | None:
     return fatal(error)
 
 
+COLLECT_AFTER = 20_000
+"""Objects that may be made before the collector looks for cycles among them: Python's 700 are one to three requests or
+events, and what they make is no cycle."""
+
+
 def run_component(work: Awaitable[None]) -> int:
     """Runs to its end; SIGTERM and SIGINT cancel it and count as a clean end."""
     import asyncio
+    import gc
 
     import uvloop
+
+    gc.set_threshold(COLLECT_AFTER)
 
     async def main() -> int:
         task = asyncio.ensure_future(work)
