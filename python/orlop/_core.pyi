@@ -141,6 +141,9 @@ class Hub:
     def revision(self) -> int:
         """Every change up to here has been applied."""
 
+    def newest(self, resource: str, /) -> int:
+        """Of a resource the newest change: what is found of it stays as it is while this does. 0: never declared."""
+
     def get(self, resource: str, namespace: str, name: str, /) -> tuple[bytes, int] | None:
         """The object's bytes and revision; namespace "" for cluster-scoped ones."""
 

@@ -4,6 +4,7 @@ import importlib
 from typing import Any
 
 import msgspec
+from msgspec.structs import force_setattr
 
 STANDARD_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
@@ -24,28 +25,26 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     verbs: tuple[str, ...] = STANDARD_VERBS
     storage: str = ""
     """The resource it is stored as, where several served versions share one."""
+    api_version: str = ""
+    """`v1`, `apps/v1`; this and what follows is worked out of the rest."""
+    type_key: str = ""
+    """The type's name in the wire table: `core/v1.Pod`."""
+    resource: str = ""
+    """The name in the store and the hub: `pods`, `apps/deployments`."""
+
+    def __post_init__(self) -> None:
+        group = f"{self.group}/" if self.group else ""
+        force_setattr(self, "api_version", f"{group}{self.version}")
+        force_setattr(self, "type_key", f"{self.folder}/{self.version}.{self.kind}")
+        force_setattr(self, "resource", self.storage or f"{group}{self.plural}")
 
     @property
     def singular(self) -> str:
         return self.kind.lower()
 
     @property
-    def api_version(self) -> str:
-        return f"{self.group}/{self.version}" if self.group else self.version
-
-    @property
-    def type_key(self) -> str:
-        """The type's name in the wire table: `core/v1.Pod`."""
-        return f"{self.folder}/{self.version}.{self.kind}"
-
-    @property
     def list_kind(self) -> str:
         return self.kind + "List"
-
-    @property
-    def resource(self) -> str:
-        """The name in the store and the hub: `pods`, `apps/deployments`."""
-        return self.storage or (f"{self.group}/{self.plural}" if self.group else self.plural)
 
     @property
     def stored(self) -> bool:

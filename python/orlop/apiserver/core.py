@@ -19,6 +19,7 @@ from orlop.store.feed import Waker
 
 if TYPE_CHECKING:
     from orlop.apiserver.admission import Chain
+    from orlop.apiserver.alike import Alike
     from orlop.apiserver.subresources.kubelet import Kubelets
 
 TokenIssuer = Callable[[str, str, Any], Awaitable[Any]]
@@ -39,6 +40,7 @@ class Core:
     custom: Served
     """The custom resources that are served."""
     admission: "Chain"
+    alike: "Alike"
     authenticator: Authenticator
     authorizer: Authorizer
     kubelets: "Kubelets | None" = None

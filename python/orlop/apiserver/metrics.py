@@ -107,5 +107,25 @@ class RequestMetrics(Collector):
         yield running_now
 
 
+class CreateMetrics(Collector):
+    """orlop_apiserver_creates_total: how many creates were like one before, of kinds of which many are."""
+
+    def __init__(self) -> None:
+        self.alike = 0
+        self.different = 0
+
+    def collect(self) -> Iterator[Metric]:
+        total = CounterMetricFamily(
+            "orlop_apiserver_creates_total",
+            "Creates of kinds whose objects are often alike: decided like one before, or for themselves.",
+            labels=["decided"],
+        )
+        total.add_metric(["alike"], self.alike)
+        total.add_metric(["alone"], self.different)
+        yield total
+
+
 REQUESTS = RequestMetrics()
+CREATES = CreateMetrics()
 REGISTRY.register(REQUESTS)
+REGISTRY.register(CREATES)

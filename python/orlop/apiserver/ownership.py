@@ -63,21 +63,22 @@ def _noted(managed: Raw, old: Any) -> bool:
     return all(e.operation in OPERATIONS and e.fields_type in ("", FIELDS_TYPE) for e in entries)
 
 
-def note(core: Core, request: Request, strategy: Strategy, old: Any, new: Any) -> None:
+def note(core: Core, request: Request, strategy: Strategy, old: Any, new: Any, stored: bytes | None = None) -> None:
     """Writes into `new` who owns its fields after this create (`old` is None) or update.
 
     Called with the object as the client means it, defaulted, before admission: what admission adds has no owner.
+    `stored` are the old one's bytes, which are looked up where they are not given.
     """
     kind, key = strategy.kind, strategy.kind.type_key
     metadata = new.metadata
-    live, data = None, encode(new)
+    live, data = stored, encode(new)
     if bytes(metadata.managed_fields) == RESET and old is None:
         metadata.managed_fields = NOTHING
         return
     if metadata.managed_fields is not NOTHING and not _noted(metadata.managed_fields, old):
         metadata.managed_fields = NOTHING if old is None else old.metadata.managed_fields
         data = encode(new)
-    if old is not None:
+    if old is not None and live is None:
         live, _ = core.objects.find(kind, metadata.namespace, metadata.name)
     if request.conversion is not None:
         key = request.conversion.served.type_key

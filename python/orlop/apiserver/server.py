@@ -17,6 +17,7 @@ from orlop.api import scheme
 from orlop.apiserver import auth, bootstrap, certificates
 from orlop.apiserver.admission import Chain
 from orlop.apiserver.admission.resourcequota import ResourceQuotas
+from orlop.apiserver.alike import Alike
 from orlop.apiserver.app import App
 from orlop.apiserver.auth.reviews import Reviews
 from orlop.apiserver.auth.tokenrequest import TokenIssuer
@@ -129,6 +130,7 @@ class ApiServer:
             known.append(auth.TokenFile.load(config.token_auth_file))
         authenticator = auth.Authenticator(known, self.clock)
         authorizer = auth.Authorizer(hub)
+        admission = Chain(objects, self.clock, config, authorizer)
         self.core = Core(
             config=config,
             clock=self.clock,
@@ -139,7 +141,8 @@ class ApiServer:
             strategies=strategies,
             custom=Served(objects, hub, strategies, self.clock),
             background=self._tasks.start,
-            admission=Chain(objects, self.clock, config, authorizer),
+            admission=admission,
+            alike=Alike(objects, admission, self.clock),
             authenticator=authenticator,
             authorizer=authorizer,
             issue_token=TokenIssuer(tokens, hub),

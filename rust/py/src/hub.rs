@@ -149,6 +149,11 @@ impl Hub {
         self.hub.revision()
     }
 
+    #[pyo3(signature = (resource, /))]
+    fn newest(&self, resource: &str) -> u64 {
+        self.hub.newest(resource)
+    }
+
     #[pyo3(signature = (resource, namespace, name, /))]
     fn get<'py>(
         &self,

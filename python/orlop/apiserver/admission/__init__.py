@@ -78,6 +78,18 @@ class Chain:
             ]
         return steps
 
+    def looks_at(self, a: Attributes) -> tuple[str, ...] | None:
+        """The resources on whose objects the answer to a write depends; None if it holds for this write alone."""
+        found: set[str] = set()
+        concerned = {step.__self__ for step in self._steps(self._admit, a, "admit")}  # type: ignore[attr-defined]
+        concerned |= {step.__self__ for step in self._steps(self._validate, a, "validate")}  # type: ignore[attr-defined]
+        for plugin in concerned:
+            resources = plugin.looks_at(a)
+            if resources is None:
+                return None
+            found.update(resources)
+        return tuple(sorted(found))
+
     async def admit(self, a: Attributes) -> None:
         """Lets each plug-in change the object. Raises what refuses it."""
         for step in self._steps(self._admit, a, "admit"):

@@ -14,7 +14,7 @@ Operation = Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
 class Attributes:
     """One write on its way in."""
 
-    __slots__ = ("dry_run", "kind", "name", "namespace", "object", "old", "operation", "subresource", "user")
+    __slots__ = ("drawn", "dry_run", "kind", "name", "namespace", "object", "old", "operation", "subresource", "user")
 
     def __init__(
         self,
@@ -37,6 +37,8 @@ class Attributes:
         self.user = user
         self.subresource = subresource
         self.dry_run = dry_run
+        self.drawn: list[tuple[str, str]] = []
+        """What was drawn by lot for the object: what `Objects.generate_name` was given, and what it gave."""
 
 
 class Admission:
@@ -61,6 +63,11 @@ class Admission:
             and (self.resources is None or a.kind.resource in self.resources)
             and (self.subresources is None or a.subresource in self.subresources)
         )
+
+    def looks_at(self, a: Attributes) -> tuple[str, ...] | None:
+        """The resources whose objects it looks at for a write like this, where it looks at nothing else but the write,
+        its user and its namespace, and draws by `Attributes.drawn`. None: its answer holds for this write alone."""
+        return None
 
     async def admit(self, a: Attributes) -> None:
         """May change `a.object`."""

@@ -12,6 +12,9 @@ class DefaultTolerationSeconds(Admission):
 
     resources = ("pods",)
 
+    def looks_at(self, a: Attributes) -> tuple[str, ...] | None:
+        return ()
+
     async def admit(self, a: Attributes) -> None:
         pod: core_v1.Pod = a.object
         tolerations = pod.spec.tolerations

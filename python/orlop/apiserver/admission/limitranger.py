@@ -35,6 +35,9 @@ class LimitRanger(Admission):
         items = self.objects.hub.list(_LIMIT_RANGE.resource, namespace, "", "", 0, None).items
         return [self.objects.decode(_LIMIT_RANGE, item) for item in items]
 
+    def looks_at(self, a: Attributes) -> tuple[str, ...] | None:
+        return ("limitranges",)
+
     async def admit(self, a: Attributes) -> None:
         if a.kind.plural == "pods" and a.operation == "CREATE":
             for found in self._ranges(a.namespace):

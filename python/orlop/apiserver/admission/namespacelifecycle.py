@@ -22,6 +22,9 @@ class NamespaceLifecycle(Admission):
             return a.operation == "DELETE"
         return a.kind.namespaced and a.operation == "CREATE" and a.kind.group not in ALLOWED_WHILE_MISSING
 
+    def looks_at(self, a: Attributes) -> tuple[str, ...] | None:
+        return ("namespaces",)
+
     async def admit(self, a: Attributes) -> None:
         if a.kind.kind == "Namespace" and not a.kind.group:
             if a.name in IMMORTAL:

@@ -53,6 +53,9 @@ class NodeRestriction(Admission):
     resources = _RESOURCES
     subresources = None
 
+    def looks_at(self, a: Attributes) -> tuple[str, ...] | None:
+        return None if node_of(a.user) else ()
+
     async def validate(self, a: Attributes) -> None:
         node = node_of(a.user)
         if not node:

@@ -14,6 +14,9 @@ class Priority(Admission):
 
     resources = ("pods", "scheduling.k8s.io/priorityclasses")
 
+    def looks_at(self, a: Attributes) -> tuple[str, ...] | None:
+        return ("scheduling.k8s.io/priorityclasses",)
+
     async def admit(self, a: Attributes) -> None:
         if a.kind.plural != "pods":
             return

@@ -60,6 +60,11 @@ class ResourceQuotas(Hooks):
         self._row: Kind = row
         self._evaluators: dict[type[Any], quota.Evaluator | None] = {}
 
+    def concern(self, kind: Kind, namespace: str) -> bool:
+        if kind.resource == RESOURCE:
+            return True
+        return bool(namespace) and len(self._objects.hub.list(RESOURCE, namespace, "", "", 1, None)) > 0
+
     async def create(self, new: Any, dry_run: bool) -> Charge | None:
         return await self._charge(new, None, dry_run)
 

@@ -6,7 +6,6 @@ The rules are those of plugin/pkg/admission/serviceaccount.
 from orlop.api import errors, scheme
 from orlop.api.types import core_v1
 from orlop.apiserver.admission.base import Admission, Attributes
-from orlop.apiserver.registry.names import ALPHABET
 from orlop.apiserver.registry.projected import TOKEN_PROJECTION
 
 DEFAULT_ACCOUNT = "default"
@@ -26,6 +25,9 @@ class ServiceAccount(Admission):
     resources = ("pods",)
     operations = ("CREATE",)
 
+    def looks_at(self, a: Attributes) -> tuple[str, ...] | None:
+        return ("serviceaccounts",)
+
     async def admit(self, a: Attributes) -> None:
         pod: core_v1.Pod = a.object
         spec = pod.spec
@@ -40,7 +42,7 @@ class ServiceAccount(Admission):
         if automount is None:
             automount = account.automount_service_account_token
         if automount is not False:
-            self._mount(spec)
+            self._mount(a, spec)
         if not spec.image_pull_secrets:
             spec.image_pull_secrets = list(account.image_pull_secrets)
 
@@ -69,13 +71,14 @@ class ServiceAccount(Admission):
             f'error looking up service account {a.namespace}/{name}: serviceaccount "{name}" not found',
         )
 
-    def _mount(self, spec: core_v1.PodSpec) -> None:
+    def _mount(self, a: Attributes, spec: core_v1.PodSpec) -> None:
         volume = next((v.name for v in spec.volumes if _is_token_volume(v)), "")
         used = False
         if not volume:
             taken = {v.name for v in spec.volumes}
             while not volume or volume in taken:
-                volume = VOLUME_PREFIX + "".join(self.clock.random.choices(ALPHABET, k=5))
+                volume = self.objects.generate_name(VOLUME_PREFIX)
+            a.drawn.append((VOLUME_PREFIX, volume))
         for container in [*spec.init_containers, *spec.containers]:
             if any(m.mount_path == MOUNT_PATH for m in container.volume_mounts):
                 continue

@@ -58,12 +58,15 @@ def manager_of(request: Request) -> str:
     return manager or request.header(b"user-agent").partition("/")[0][:MANAGER_MAX]
 
 
-async def decode(core: Core, request: Request, kind: Kind, type_key: str = "") -> Any:
-    """The body as an object of `kind`, defaulted. Raises BadRequest in upstream's words, UnsupportedMediaType."""
+async def decode(core: Core, request: Request, kind: Kind) -> Any:
+    """The body as an object of `kind`. Raises BadRequest in upstream's words, UnsupportedMediaType."""
+    return core.objects.decode(kind, await read(request, kind))
+
+
+async def read(request: Request, kind: Kind) -> bytes:
+    """The body as canonical JSON. Raises as `decode`."""
     media = negotiate.body_media(request.header(b"content-type"))
-    body = await request.body()
-    value = to_json(request, kind, media, body)
-    return core.objects.decode(kind, value)
+    return to_json(request, kind, media, await request.body())
 
 
 def to_json(request: Request, kind: Kind, media: negotiate.Media, body: bytes) -> bytes:

@@ -1,5 +1,7 @@
 """POST of a new object."""
 
+from collections.abc import Iterable
+
 from orlop.api import errors
 from orlop.api.scheme import Kind
 from orlop.apiserver import negotiate, output, ownership
@@ -17,8 +19,15 @@ async def create(core: Core, request: Request, kind: Kind) -> Response:
     accepted = negotiate.accept(request.header(b"accept"))
     dry_run = body.options(request, "CreateOptions")
     strategy = core.strategies[kind.type_key]
-    obj = await body.decode(core, request, kind)
-    info = request.info
+    value = await body.read(request, kind)
+    info, by = request.info, body.attribution(request)
+    like = None
+    if not dry_run and request.conversion is None:
+        like = core.alike.like(strategy, info.namespace, request.user, by.manager, value)
+        if like is not None and (mould := core.alike.mould(strategy, like)) is not None:
+            value = await core.alike.create(strategy, like, mould, by)
+            return _answer(core, request, kind, value, accepted, mould.warnings)
+    obj = core.objects.decode(kind, value)
     metadata = obj.metadata
     if kind.namespaced:
         if not metadata.namespace:
@@ -37,14 +46,25 @@ async def create(core: Core, request: Request, kind: Kind) -> Response:
     ownership.note(core, request, strategy, None, obj)
     name = metadata.name or metadata.generate_name  # what a refusal says of an object that has no name yet
     a = Attributes("CREATE", kind, info.namespace, name, obj, None, request.user, dry_run=dry_run)
+    if like is not None:
+        core.alike.looks(like, a)
     await core.admission.admit(a)
 
     async def check(new: object, _: object) -> None:
         a.name = metadata.name
         await core.admission.validate(a)
 
-    value = await core.objects.create(strategy, obj, by=body.attribution(request), dry_run=dry_run, check=check)
-    for warning in strategy.warnings(obj):
+    value = await core.objects.create(strategy, obj, by=by, dry_run=dry_run, check=check)
+    warnings = strategy.warnings(obj)
+    if like is not None:
+        core.alike.keep(strategy, like, a, value, warnings)
+    return _answer(core, request, kind, value, accepted, warnings)
+
+
+def _answer(
+    core: Core, request: Request, kind: Kind, value: bytes, accepted: negotiate.Accepted, warnings: Iterable[str]
+) -> Response:
+    for warning in warnings:
         request.warn(warning)
     if accepted.plain and request.conversion is None:
         return Response(201, value)

@@ -85,15 +85,14 @@ async def patch(core: Core, request: Request, kind: Kind) -> Response:
     async def change(old: Any) -> Any:
         if old is None:
             raise errors.not_found(kind.plural, kind.group, info.name)
-        current, _ = core.objects.find(kind, namespace, info.name)
-        if request.conversion is not None:
-            current = request.conversion.to_served(current)
+        stored, _ = core.objects.find(kind, namespace, info.name)
+        current = stored if request.conversion is None else request.conversion.to_served(stored)
         patched = patches.apply(served, type_, current, data)
         new = decode_patched(core, request, kind, patched, duplicate, lambda: patches.shown(type_, data, patched))
         check_identity(request, kind, new)
         ownership.forget(new, patched)
         strategy.default(new)
-        ownership.note(core, request, strategy, old, new)
+        ownership.note(core, request, strategy, old, new, stored)
         await admit(core, request, kind, new, old, dry_run)
         return new
 

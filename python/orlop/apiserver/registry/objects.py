@@ -190,6 +190,20 @@ class Objects:
                     transaction.release()
             return join(parts, revision)
 
+    def accompanied(self, kind: Kind, namespace: str) -> bool:
+        """Whether other writes may go along with one of this kind."""
+        return self._hooks(kind.resource).concern(kind, namespace)
+
+    async def insert(self, kind: Kind, key: Key, parts: Parts, by: Attribution) -> bytes:
+        """Stores a new object of which all is decided, where nothing accompanies it. Raises AlreadyExists."""
+        if self.hub.get(*key) is not None:
+            raise errors.already_exists(kind.plural, kind.group, key.name)
+        try:
+            revision = await self.writer.commit(Write(key, parts, 0, by=by))
+        except Conflict:
+            raise errors.already_exists(kind.plural, kind.group, key.name) from None
+        return join(parts, revision)
+
     async def _commit(self, write: Write, transaction: Transaction | None) -> int:
         if transaction is None:
             return await self.writer.commit(write)

@@ -25,6 +25,7 @@ class Pods(Strategy):
 
     graceful = True
     returns_deleted = True
+    alike = True
     fields = (
         ("spec.nodeName", "spec.nodeName"),
         ("spec.restartPolicy", "spec.restartPolicy"),
@@ -35,6 +36,9 @@ class Pods(Strategy):
         ("status.podIP", "status.podIP"),
         ("status.nominatedNodeName", "status.nominatedNodeName"),
     )
+
+    def plain_name(self, name: str) -> bool:
+        return not names.label(name)
 
     def default(self, obj: core_v1.Pod) -> None:
         poddefaults.pod(obj)

@@ -31,6 +31,8 @@ class Strategy:
     """What metadata.deletionGracePeriodSeconds says of a deleted object that finalizers keep."""
     generation: ClassVar[bool] = False
     """Whether metadata.generation counts changes of the spec."""
+    alike: bool = False
+    """Whether many objects come that differ in their names alone, and none of these rules reads a plain name."""
     fields: ClassVar[tuple[tuple[str, str], ...]] = ()
     """Selectable fields besides metadata.name and metadata.namespace: (name, path in the JSON)."""
 
@@ -45,6 +47,10 @@ class Strategy:
     def name_rule(self, name: str) -> list[str]:
         """What is wrong with a name."""
         return names.subdomain(name)
+
+    def plain_name(self, name: str) -> bool:
+        """Whether there is nothing to say of a name: no error, no warning."""
+        return not self.name_rule(name)
 
     def default(self, obj: Any) -> None:
         """Fills what the client left out, as upstream's defaulting of the served version."""

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable
 from typing import Any, Protocol
 
+from orlop.api.kind import Kind
 from orlop.store.base import Write
 
 
@@ -21,6 +22,10 @@ class Transaction(Protocol):
 class Hooks:
     """What a kind does beside its own object in the same transaction (Services: addresses and ports)."""
 
+    def concern(self, kind: Kind, namespace: str) -> bool:
+        """Whether a write of this kind in this namespace may bring something along; if not, they need not be asked."""
+        return True
+
     async def create(self, new: Any, dry_run: bool) -> Transaction | None:
         return None
 
@@ -31,7 +36,12 @@ class Hooks:
         return None
 
 
-NO_HOOKS = Hooks()
+class _NoHooks(Hooks):
+    def concern(self, kind: Kind, namespace: str) -> bool:
+        return False
+
+
+NO_HOOKS = _NoHooks()
 
 
 class Joined:
@@ -56,6 +66,9 @@ class Both(Hooks):
     def __init__(self, first: Hooks, second: Hooks) -> None:
         self._first = first
         self._second = second
+
+    def concern(self, kind: Kind, namespace: str) -> bool:
+        return self._first.concern(kind, namespace) or self._second.concern(kind, namespace)
 
     async def create(self, new: Any, dry_run: bool) -> Transaction | None:
         return await _joined(await self._first.create(new, dry_run), self._second.create(new, dry_run))

@@ -276,6 +276,12 @@ impl Hub {
         Ok(resource.get(namespace, name))
     }
 
+    /// The newest change of a resource; what is found of it stays as it is while this does. 0: not known.
+    pub fn newest(&self, resource: &str) -> u64 {
+        self.find(resource)
+            .map_or(0, |resource| lock(&resource).revision())
+    }
+
     /// How many objects of a resource there are; 0 of one that is not known.
     pub fn count(&self, resource: &str) -> usize {
         self.find(resource)

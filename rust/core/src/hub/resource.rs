@@ -117,6 +117,11 @@ impl Resource {
         self.floor = self.floor.max(revision);
     }
 
+    /// Of the newest change.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
     /// Takes a committed change and rings those it is for.
     pub fn apply(&mut self, change: Change, ring: &mut dyn FnMut(&Arc<Bell>)) {
         if change.revision <= self.revision {

@@ -50,6 +50,16 @@ fn kinds(frames: &[Frame]) -> Vec<(Type, u64)> {
 }
 
 #[test]
+fn tells_the_newest_change_of_each_resource() {
+    let (hub, _) = hub(100);
+    hub.declare("nodes", &[], false, "v1", "Node");
+    hub.start(3);
+    hub.apply(vec![change("a", 5, "")]);
+    assert_eq!((hub.newest("pods"), hub.newest("nodes")), (5, 3));
+    assert_eq!(hub.newest("unheard"), 0);
+}
+
+#[test]
 fn wakes_once_for_many_events() {
     let (hub, wakes) = hub(100);
     let watch = hub.watch("pods", ALL).unwrap();
