@@ -93,10 +93,11 @@ class Load:
         return Result(count, time.perf_counter() - began, self.processes.cpu() - cpu, late)
 
 
-async def create(load: Load, objects: int, clients: int) -> Result:
-    """Pods of the size that a Deployment makes."""
+async def create(load: Load, objects: int, clients: int, different: bool = False) -> Result:
+    """Pods of the size that a Deployment makes: of ten templates, or each of its own."""
     first, load.made = load.made, load.made + objects
-    return await load.measured(objects, clients, lambda c, i: c.request("POST", PODS, pod(first + i)))
+    bodies = [pod(first + i, different) for i in range(objects)]
+    return await load.measured(objects, clients, lambda c, i: c.request("POST", PODS, bodies[i]))
 
 
 async def _pods(load: Load, objects: int) -> None:
@@ -140,19 +141,20 @@ async def lease(load: Load, objects: int, leases: int, clients: int) -> Result:
     return await load.measured(objects, clients, renew)
 
 
-def pod(number: int) -> bytes:
-    """A pod in JSON."""
+def pod(number: int, different: bool = False) -> bytes:
+    """A pod in JSON; with `different` no other has its spec."""
+    port = 10_000 + number % 50_000 if different else 8080
     container = {
         "name": "web",
         "image": "registry.local/web:1.2.3",
-        "command": ["/bin/web", "--port=8080"],
-        "ports": [{"containerPort": 8080, "protocol": "TCP"}],
+        "command": ["/bin/web", f"--port={port}", *([f"--number={number}"] if different else [])],
+        "ports": [{"containerPort": port, "protocol": "TCP"}],
         "env": [
             {"name": "A", "value": "1"},
             {"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
         ],
         "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"cpu": "200m", "memory": "128Mi"}},
-        "readinessProbe": {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 5},
+        "readinessProbe": {"httpGet": {"path": "/", "port": port}, "periodSeconds": 5},
     }
     metadata = {
         "name": f"p-{number:06}",

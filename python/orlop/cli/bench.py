@@ -123,6 +123,7 @@ async def _one(load: Any, sizes: dict[str, Any], scale: float) -> dict[str, floa
     for size in ("objects", "watchers", "events", "leases"):
         if size in given:
             given[size] = max(1, round(given[size] * scale))
+    load.one.close()  # a server may have ended it while the other one worked
     name = sizes["work"]
     works = work.WORKS | watches.WORKS
     result = await (fresh.WORKS[name](**given) if name in fresh.WORKS else works[name](load, **given))
