@@ -147,6 +147,16 @@ def test_every_answer_is_what_a_create_by_itself_gives(
     pair.runner.run(run())
 
 
+def test_moulds_are_what_is_compared(pair: Pair) -> None:
+    async def run() -> None:
+        for name in ("w", "x", "y", "z"):
+            assert (await pair.both("POST", PODS, pod(name, nodeName="moulded"))).status == 201
+
+    before = CREATES.alike
+    pair.runner.run(run())
+    assert CREATES.alike - before == 2
+
+
 async def test_the_third_of_a_template_is_like_the_second(api: Api) -> None:
     before = CREATES.alike
     made = [await api.made(PODS, pod(f"p-{i}")) for i in range(4)]
