@@ -5,6 +5,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from orlop.api.kind import Kind
 from orlop.apiserver.crd.columns import CustomPrinter
@@ -31,6 +32,10 @@ class CustomKind(Kind, frozen=True, kw_only=True, eq=False):
     schema: CustomSchema
     definition: "Version"
 
+    def __post_init__(self) -> None:
+        Kind.__post_init__(self)
+        force_setattr(self, "type_key", self.key)
+
     @property
     def singular(self) -> str:
         return self.singular_name
@@ -38,10 +43,6 @@ class CustomKind(Kind, frozen=True, kw_only=True, eq=False):
     @property
     def list_kind(self) -> str:
         return self.list_name
-
-    @property
-    def type_key(self) -> str:
-        return self.key
 
     @property
     def struct(self) -> type[Any]:
