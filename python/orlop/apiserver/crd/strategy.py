@@ -12,6 +12,7 @@ from orlop.api.types import meta_v1
 from orlop.apiserver.crd.definition import Version
 from orlop.apiserver.crd.objects import CustomObject
 from orlop.apiserver.registry import meta
+from orlop.apiserver.registry.common import told
 from orlop.apiserver.registry.objects import encode
 from orlop.apiserver.registry.strategy import Strategy
 from orlop.native import CustomSchema
@@ -27,14 +28,6 @@ _METADATA = (
 INT32_MAX = (1 << 31) - 1
 _QUALIFIED = "name is neither a standard finalizer name nor is it fully qualified"
 _PREFER = "prefer a domain-qualified finalizer name"
-
-
-def told(problems: list[tuple[str, str, bytes, str]]) -> list[FieldError]:
-    """What Rust found wrong, as errors of fields."""
-    return [
-        FieldError(type_, path, msgspec.json.decode(value) if value else None, detail)
-        for type_, path, value, detail in problems
-    ]
 
 
 class CustomResources(Strategy):

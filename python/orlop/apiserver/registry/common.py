@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
+
 from orlop.api.errors import IMMUTABLE, OMITTED, FieldError, invalid_value, required
 from orlop.api.quantity import parse
 from orlop.apiserver.registry import names
@@ -99,3 +101,11 @@ def duplicates(values: Iterable[Any]) -> list[int]:
             out.append(i)
         seen.add(value)
     return out
+
+
+def told(problems: Iterable[tuple[str, str, bytes, str]]) -> list[FieldError]:
+    """What Rust found wrong, as errors of fields."""
+    return [
+        FieldError(type_, path, msgspec.json.decode(value) if value else OMITTED, detail)
+        for type_, path, value, detail in problems
+    ]

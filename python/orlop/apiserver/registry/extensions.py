@@ -8,7 +8,7 @@ from orlop import native
 from orlop.api.errors import IMMUTABLE, FieldError, forbidden_field, invalid_value, required
 from orlop.api.types import apiextensions_v1, apiregistration_v1
 from orlop.apiserver.registry import meta, names, webhooks
-from orlop.apiserver.registry.common import duplicates, one_of
+from orlop.apiserver.registry.common import duplicates, one_of, told
 from orlop.apiserver.registry.strategy import Strategy
 
 SCOPES = ("Cluster", "Namespaced")
@@ -157,7 +157,7 @@ def _schema(schema: apiextensions_v1.JSONSchemaProps, path: str) -> list[FieldEr
         problems, _ = native.schema_check(msgspec.json.encode(schema), path)
     except native.WireError as error:
         return [invalid_value(path, "", str(error))]
-    return [FieldError(t, p, msgspec.json.decode(v) if v else None, d) for t, p, v, d in problems]
+    return told(problems)
 
 
 def _names(given: apiextensions_v1.CustomResourceDefinitionNames) -> list[FieldError]:

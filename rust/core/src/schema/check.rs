@@ -3,7 +3,7 @@
 use super::model::{Additional, ListType, Schema, Type};
 use super::problem::{Problem, quoted};
 use super::prune::Pruner;
-use super::{formats, lists, parse, paths, structural, validate};
+use super::{formats, lists, parse, paths, rules, structural, validate};
 use crate::wire::apply::tree::Node;
 use crate::wire::error::Result;
 
@@ -35,6 +35,20 @@ pub fn check(json: &[u8], path: &str) -> Result<(Vec<Problem>, Vec<String>)> {
         inside_meta: false,
     };
     walk(&schema, path, open, true, &mut problems);
+    if problems.is_empty() {
+        // Of a schema that is wrong no types can be made.
+        let mut costs = rules::Costs::new();
+        rules::check(
+            &schema,
+            path,
+            true,
+            Some(1),
+            None,
+            &mut costs,
+            &mut problems,
+        );
+        costs.finish(path, &mut problems);
+    }
     let mut warnings = Vec::new();
     warn(&schema, &mut warnings);
     Ok((problems, warnings))
@@ -183,7 +197,7 @@ fn walk(schema: &Schema, path: &str, open: Open<'_>, root: bool, out: &mut Vec<P
         walk(items, &at("items"), open, false, out);
     }
     extensions(schema, path, out);
-    rules(schema, path, out);
+    rule_words(schema, path, out);
 }
 
 fn single(schema: &Schema, path: &str, open: Open<'_>, out: &mut Vec<Problem>) {
@@ -421,7 +435,7 @@ fn map_keys(schema: &Schema, path: &str, out: &mut Vec<Problem>) {
     }
 }
 
-fn rules(schema: &Schema, path: &str, out: &mut Vec<Problem>) {
+fn rule_words(schema: &Schema, path: &str, out: &mut Vec<Problem>) {
     let list = paths::child(path, "x-kubernetes-validations");
     for (i, rule) in schema.rules.iter().enumerate() {
         let at = |name: &str| paths::child(&paths::index(&list, i), name);

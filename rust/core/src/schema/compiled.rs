@@ -3,7 +3,7 @@
 use super::model::Schema;
 use super::problem::Problem;
 use super::prune::Pruner;
-use super::{defaults, lists, parse, paths, validate};
+use super::{defaults, lists, parse, paths, rules, validate};
 use crate::wire::apply::tree::{Bytes, Node};
 use crate::wire::error::{Result, WireError};
 use crate::wire::{Decoded, Media};
@@ -181,6 +181,7 @@ impl Compiled {
         if before.is_empty() {
             lists::check(schema, &new, "", &mut problems);
         }
+        rules::run(schema, &new, old.as_ref(), &mut problems);
         Ok(problems)
     }
 }

@@ -104,7 +104,7 @@ fn fits(pattern: &Option<Regex>, text: &str) -> bool {
 }
 
 /// Whether a text has a format.
-pub(super) fn valid(format: &str, text: &str) -> bool {
+pub(crate) fn valid(format: &str, text: &str) -> bool {
     let p = patterns();
     match &*format.replace('-', "") {
         "bsonobjectid" => text.len() == 24 && text.bytes().all(|c| c.is_ascii_hexdigit()),

@@ -15,11 +15,13 @@ mod parse;
 mod paths;
 mod problem;
 mod prune;
+mod rules;
 mod structural;
 mod validate;
 
 pub use check::check;
 pub use compiled::{Compiled, find};
+pub(crate) use formats::{go_duration, valid as valid_format};
 pub use model::Schema;
 pub(crate) use model::{ListType, Type};
 pub use problem::{Cause, Problem};

@@ -1,5 +1,6 @@
 //! A schema as it is held: what pruning, defaulting, validation, ownership and rules read of it.
 
+use super::rules::Ready;
 use regex::Regex;
 use std::sync::OnceLock;
 
@@ -100,13 +101,16 @@ impl Pattern {
 }
 
 /// One of `x-kubernetes-validations`.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default)]
 pub(crate) struct Rule {
     pub rule: Box<str>,
     pub message: Box<str>,
     pub message_expression: Box<str>,
     pub reason: Option<Box<str>>,
     pub field_path: Box<str>,
+    pub optional_old_self: Option<bool>,
+    /// Made when it first runs.
+    pub ready: OnceLock<Result<Ready, String>>,
 }
 
 /// What constrains values without giving them their shape.

@@ -181,5 +181,10 @@ fn rule(node: &Node<'_>) -> Rule {
         message_expression: of(b"messageExpression"),
         reason: node.get(b"reason").map(text),
         field_path: of(b"fieldPath"),
+        optional_old_self: match node.get(b"optionalOldSelf") {
+            Some(Node::Bool(value)) => Some(*value),
+            _ => None,
+        },
+        ready: std::sync::OnceLock::new(),
     }
 }

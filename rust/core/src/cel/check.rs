@@ -1,0 +1,356 @@
+//! Types and estimated costs of an expression, before it ever runs.
+
+use super::ast::{Each, Expr, Node};
+use super::functions::{Shape, signature};
+use super::types::{REQUEST_MAX, Type, unescape};
+use super::{Program, Wrong};
+
+/// What is known of an expression.
+#[derive(Debug)]
+pub(crate) struct Checked<'s> {
+    /// Of its value.
+    pub kind: Type<'s>,
+    /// The most that one evaluation may cost.
+    pub cost: u64,
+    /// It speaks of `oldSelf`.
+    pub old_self: bool,
+}
+
+struct Info<'s> {
+    kind: Type<'s>,
+    cost: u64,
+}
+
+struct Checker<'s> {
+    names: Vec<(String, Type<'s>)>,
+    old_self: bool,
+}
+
+type Out<'s> = Result<Info<'s>, Wrong>;
+
+/// Checks an expression with these variables. The error is worded as cel-go words it.
+pub(crate) fn check<'s>(
+    program: &Program,
+    text: &str,
+    names: Vec<(String, Type<'s>)>,
+) -> Result<Checked<'s>, String> {
+    let mut checker = Checker {
+        names,
+        old_self: false,
+    };
+    match checker.expr(&program.root) {
+        Ok(info) => Ok(Checked {
+            kind: info.kind,
+            cost: info.cost,
+            old_self: checker.old_self,
+        }),
+        Err(wrong) => Err(wrong.shown(text)),
+    }
+}
+
+impl<'s> Checker<'s> {
+    fn expr(&mut self, expr: &Expr) -> Out<'s> {
+        let leaf = |kind, cost| Ok(Info { kind, cost });
+        match &expr.node {
+            Node::Null => leaf(Type::Null, 0),
+            Node::Bool(_) => leaf(Type::Bool, 0),
+            Node::Int(_) => leaf(Type::Int, 0),
+            Node::Uint(_) => leaf(Type::Uint, 0),
+            Node::Double(_) => leaf(Type::Double, 0),
+            Node::Text(text) => leaf(Type::Text(text.chars().count() as u64), 0),
+            Node::Bytes(data) => leaf(Type::Bytes(data.len() as u64), 0),
+            Node::Name(name) => self.name(expr.at, name),
+            Node::Select {
+                of,
+                field,
+                optional,
+                test,
+            } => self.select(expr.at, of, field, *optional, *test),
+            Node::Call { name, target, args } => self.call(expr.at, name, target.as_deref(), args),
+            Node::List(items) => {
+                let mut cost: u64 = 10;
+                let mut kind: Option<Type<'s>> = None;
+                for item in items {
+                    let info = self.expr(item)?;
+                    cost = cost.saturating_add(info.cost);
+                    kind = Some(match kind {
+                        None => info.kind,
+                        Some(known) => join(known, info.kind),
+                    });
+                }
+                let of = kind.unwrap_or(Type::Dyn);
+                leaf(Type::List(Box::new(of), items.len() as u64), cost)
+            }
+            Node::Map(entries) => {
+                let mut cost: u64 = 30;
+                let mut kinds: Option<(Type<'s>, Type<'s>)> = None;
+                for (key, value) in entries {
+                    let (key, value) = (self.expr(key)?, self.expr(value)?);
+                    cost = cost.saturating_add(key.cost).saturating_add(value.cost);
+                    kinds = Some(match kinds {
+                        None => (key.kind, value.kind),
+                        Some((k, v)) => (join(k, key.kind), join(v, value.kind)),
+                    });
+                }
+                let (key, value) = kinds.unwrap_or((Type::Dyn, Type::Dyn));
+                leaf(
+                    Type::Map(Box::new(key), Box::new(value), entries.len() as u64),
+                    cost,
+                )
+            }
+            Node::Each {
+                what,
+                range,
+                name,
+                second,
+                filter,
+                body,
+            } => self.each(
+                *what,
+                range,
+                name,
+                second.as_deref(),
+                filter.as_deref(),
+                body,
+            ),
+            Node::Bind {
+                name,
+                value,
+                body,
+                optional,
+            } => {
+                let value = self.expr(value)?;
+                let inner = match (optional, value.kind) {
+                    (None, kind) => kind,
+                    (Some(_), Type::Optional(of)) => *of,
+                    (Some(_), Type::Dyn) => Type::Dyn,
+                    (Some(_), other) => {
+                        return Err(no_overload(expr.at, "optMap", &[other]));
+                    }
+                };
+                self.names.push((name.clone(), inner));
+                let body = self.expr(body);
+                self.names.pop();
+                let body = body?;
+                let kind = match optional {
+                    Some(true) => Type::Optional(Box::new(body.kind)),
+                    _ => body.kind,
+                };
+                leaf(kind, value.cost.saturating_add(body.cost).saturating_add(1))
+            }
+        }
+    }
+
+    fn name(&mut self, at: usize, name: &str) -> Out<'s> {
+        if let Some((_, kind)) = self.names.iter().rev().find(|(known, _)| known == name) {
+            if name == "oldSelf" {
+                self.old_self = true;
+            }
+            return Ok(Info {
+                kind: kind.clone(),
+                cost: 1,
+            });
+        }
+        if matches!(
+            name,
+            "int"
+                | "uint"
+                | "double"
+                | "bool"
+                | "string"
+                | "bytes"
+                | "list"
+                | "map"
+                | "null_type"
+                | "type"
+        ) {
+            return Ok(Info {
+                kind: Type::Kind,
+                cost: 1,
+            });
+        }
+        Err(Wrong::new(
+            at,
+            format!("undeclared reference to '{name}' (in container '')"),
+        ))
+    }
+
+    fn select(&mut self, at: usize, of: &Expr, field: &str, optional: bool, test: bool) -> Out<'s> {
+        let of = self.expr(of)?;
+        let cost = of.cost.saturating_add(1);
+        let (mut inner, mut optional) = (of.kind, optional);
+        if let Type::Optional(of) = inner {
+            inner = *of;
+            optional = true;
+        }
+        let found = match &inner {
+            Type::Dyn => Some(Type::Dyn),
+            Type::Map(_, value, _) => Some((**value).clone()),
+            Type::Object(schema, resource) => {
+                let name = unescape(field);
+                match name.as_str() {
+                    "metadata" if *resource => Some(Type::Metadata),
+                    "apiVersion" | "kind" if *resource => Some(Type::Text(REQUEST_MAX)),
+                    _ => schema
+                        .property(name.as_bytes())
+                        .and_then(|of| Type::of(of, of.embedded)),
+                }
+            }
+            Type::Metadata => {
+                // Nothing else of the metadata can be spoken of.
+                match field {
+                    "name" | "generateName" => Some(Type::Text(253)),
+                    _ => None,
+                }
+            }
+            other => {
+                return Err(Wrong::new(
+                    at,
+                    format!("type '{}' does not support field selection", other.name()),
+                ));
+            }
+        };
+        let Some(kind) = found else {
+            return Err(Wrong::new(at, format!("undefined field '{field}'")));
+        };
+        let kind = if test {
+            Type::Bool
+        } else if optional {
+            Type::Optional(Box::new(kind))
+        } else {
+            kind
+        };
+        Ok(Info { kind, cost })
+    }
+
+    fn each(
+        &mut self,
+        what: Each,
+        range: &Expr,
+        name: &str,
+        second: Option<&str>,
+        filter: Option<&Expr>,
+        body: &Expr,
+    ) -> Out<'s> {
+        let at = range.at;
+        let range = self.expr(range)?;
+        let most = range.kind.size();
+        let (first, other) = match &range.kind {
+            Type::List(of, _) if second.is_some() => (Type::Int, (**of).clone()),
+            Type::List(of, _) => ((**of).clone(), Type::Dyn),
+            Type::Map(key, value, _) => ((**key).clone(), (**value).clone()),
+            Type::Dyn => (Type::Dyn, Type::Dyn),
+            other => {
+                return Err(Wrong::new(
+                    at,
+                    format!(
+                        "expression of type '{}' cannot be range of a comprehension (must be list, map, or dynamic)",
+                        other.name()
+                    ),
+                ));
+            }
+        };
+        let before = self.names.len();
+        self.names.push((name.to_owned(), first.clone()));
+        if let Some(second) = second {
+            self.names.push((second.to_owned(), other));
+        }
+        let filtered = filter.map(|f| self.expr(f)).transpose();
+        let checked = self.expr(body);
+        self.names.truncate(before);
+        let (filtered, body_info) = (filtered?, checked?);
+        let boolean = |at: usize, kind: &Type<'_>| {
+            if kind.fits(&Type::Bool) {
+                Ok(())
+            } else {
+                Err(Wrong::new(
+                    at,
+                    format!("expected type 'bool' but found '{}'", kind.name()),
+                ))
+            }
+        };
+        if let (Some(info), Some(f)) = (&filtered, filter) {
+            boolean(f.at, &info.kind)?;
+        }
+        if what != Each::Map {
+            boolean(body.at, &body_info.kind)?;
+        }
+        // What goes round besides the body: the condition, the step, the result.
+        let around: u64 = match what {
+            Each::All | Each::Exists => 3,
+            Each::ExistsOne => 4,
+            Each::Map | Each::Filter => 13,
+        };
+        let step = body_info
+            .cost
+            .saturating_add(filtered.map_or(0, |f| f.cost))
+            .saturating_add(around);
+        let cost = range
+            .cost
+            .saturating_add(step.saturating_mul(most))
+            .saturating_add(1);
+        let kind = match what {
+            Each::Map => Type::List(Box::new(body_info.kind), most),
+            Each::Filter => Type::List(Box::new(first), most),
+            _ => Type::Bool,
+        };
+        Ok(Info { kind, cost })
+    }
+
+    fn call(&mut self, at: usize, name: &str, target: Option<&Expr>, args: &[Expr]) -> Out<'s> {
+        let mut kinds = Vec::with_capacity(args.len() + 1);
+        let mut cost: u64 = 0;
+        for arg in target.into_iter().chain(args) {
+            let info = self.expr(arg)?;
+            cost = cost.saturating_add(info.cost);
+            kinds.push(info.kind);
+        }
+        if let (
+            "matches",
+            Some(Expr {
+                node: Node::Text(pattern),
+                at,
+                ..
+            }),
+        ) = (name, args.last())
+            && let Err(error) = regex::Regex::new(pattern)
+        {
+            let why = error.to_string();
+            let why = why.lines().last().unwrap_or_default().to_owned();
+            return Err(Wrong::new(*at, format!("invalid matches argument: {why}")));
+        }
+        match signature(name, target.is_some(), &kinds) {
+            Shape::Unknown => Err(Wrong::new(
+                at,
+                format!("undeclared reference to '{name}' (in container '')"),
+            )),
+            Shape::Mismatch => Err(no_overload(at, name, &kinds)),
+            Shape::Of(kind, own) => Ok(Info {
+                kind,
+                cost: cost.saturating_add(own),
+            }),
+        }
+    }
+}
+
+fn no_overload(at: usize, name: &str, kinds: &[Type<'_>]) -> Wrong {
+    let listed: Vec<String> = kinds.iter().map(Type::name).collect();
+    Wrong::new(
+        at,
+        format!(
+            "found no matching overload for '{name}' applied to '({})'",
+            listed.join(", ")
+        ),
+    )
+}
+
+/// The type of what may be either.
+pub(super) fn join<'s>(a: Type<'s>, b: Type<'s>) -> Type<'s> {
+    match (a, b) {
+        (Type::Text(x), Type::Text(y)) => Type::Text(x.max(y)),
+        (Type::List(a, x), Type::List(b, y)) => Type::List(Box::new(join(*a, *b)), x.max(y)),
+        (Type::Null, other) | (other, Type::Null) => other,
+        (a, b) if a.fits(&b) => a,
+        _ => Type::Dyn,
+    }
+}
