@@ -42,7 +42,7 @@ def _media(request: Request) -> None:
         if not kept:
             raise errors.NotAcceptable(f"only the following media types are accepted: {JSON}, {YAML}")
         headers[b"accept"] = ",".join(kept).encode("latin-1")
-    if request.info.subresource == "scale":
+    if request.method == "GET" or request.info.subresource == "scale":
         return
     content = headers.get(b"content-type", b"").decode("latin-1")
     if request.method == "PATCH":
