@@ -1,16 +1,17 @@
-"""The transport over TLS: aiohttp, imported when the first request is made and not before."""
+"""The transport over TLS. WebSockets are aiohttp's, imported when the first is opened and not before."""
 
 import asyncio
-import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import msgspec
 
 from orlop.client.decode import error_of
+from orlop.client.http1 import Address, Answer, Connection, Pool
 from orlop.client.transport import Response, Unreachable
 from orlop.clock import Clock
 from orlop.tasks import in_thread
@@ -18,16 +19,10 @@ from orlop.tasks import in_thread
 if TYPE_CHECKING:
     import aiohttp
 
-KEEP_ALIVE = 30.0
-"""Seconds that an unused connection is kept."""
 CONNECT_TIMEOUT = 30.0
 """Seconds for name, TCP and TLS together, as Go's dialer."""
 REQUEST_TIMEOUT = 60.0
 """Seconds for a whole answer that is not a stream; the server's own limit is the same."""
-SILENCE, PROBE_EVERY, PROBES = 15, 5, 3
-"""Seconds without a word until the kernel asks whether the server is still there, between the questions, and how many
-stay unanswered until it is not: a watch over a network that was cut ends within half a minute. client-go's HTTP/2
-pings take 45 seconds."""
 TOKEN_REFRESH = 60.0
 """Seconds after which a token file is read again; kubelet renews it well before it expires."""
 WS_MAX_MESSAGE = 0
@@ -54,23 +49,6 @@ class Settings(msgspec.Struct, kw_only=True):
     """Where the context's user works; the client itself does not use it."""
 
 
-def _socket(address: Any) -> socket.socket:
-    """A socket that notices when its server has vanished."""
-    family, kind, protocol, _, _ = address
-    made = socket.socket(family, kind, protocol)
-    try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, SILENCE)
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, PROBE_EVERY)
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PROBES)
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, (SILENCE + PROBE_EVERY * PROBES) * 1000)
-        made.setblocking(False)
-    except BaseException:
-        made.close()
-        raise
-    return made
-
-
 class TLSTransport:
     """Kept connections to one server as one identity."""
 
@@ -78,63 +56,62 @@ class TLSTransport:
         self._settings = settings
         self._clock = clock
         self._base = settings.server.rstrip("/")
-        self._session: aiohttp.ClientSession | None = None
+        url = urlsplit(self._base)
+        self._tls = url.scheme != "http"
+        self._address = Address(url.hostname or "", url.port or (443 if self._tls else 80))
+        self._prefix = url.path
+        self._host = url.netloc.rpartition("@")[2]
+        self._pool: Pool | None = None
+        self._sockets: aiohttp.ClientSession | None = None
         self._opening = asyncio.Lock()
         self._authorization = ""
         self._token_read_at: float | None = None
 
     async def request(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Response:
-        session = self._session or await self._open()
-        import aiohttp
-
         try:
-            async with session.request(
-                method,
-                self._url(target),
-                data=body or None,
-                headers=await self._headers(headers),
-                allow_redirects=False,
-                server_hostname=self._settings.tls_server_name or None,
-                timeout=self._whole,
-            ) as answer:
-                return Response(answer.status, _lower(answer.headers), await answer.read())
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise self._unreachable(method, target, error) from error
+            connection, answer = await self._ask(method, target, headers, body)
+        except OSError as error:
+            raise self._unreachable(method, target, error, sent=False) from error
+        late = asyncio.get_running_loop().call_later(REQUEST_TIMEOUT, _too_late, connection)
+        try:
+            content = await answer.whole()
+        except OSError as error:
+            raise self._unreachable(method, target, error, sent=True) from error
+        finally:
+            late.cancel()
+            if not answer.ended:
+                connection.abort(ConnectionAbortedError("nobody waits for the answer any more"))
+        return Response(answer.status, answer.headers, content)
 
     @asynccontextmanager
     async def stream(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes
     ) -> AsyncIterator["_Stream"]:
-        session = self._session or await self._open()
-        import aiohttp
-
         try:
-            answer = await session.request(
-                method,
-                self._url(target),
-                data=body or None,
-                headers=await self._headers(headers),
-                allow_redirects=False,
-                server_hostname=self._settings.tls_server_name or None,
-                timeout=self._head,
-            )
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise self._unreachable(method, target, error) from error
+            connection, answer = await self._ask(method, target, headers, body)
+        except OSError as error:
+            raise self._unreachable(method, target, error, sent=False) from error
         try:
-            yield _Stream(answer)
+            try:
+                await answer.head()
+            except OSError as error:
+                raise self._unreachable(method, target, error, sent=True) from error
+            yield _Stream(connection, answer)
         finally:
-            answer.close()
+            if not answer.ended:
+                connection.abort(ConnectionAbortedError("nobody reads the answer any more"))
 
     @asynccontextmanager
     async def websocket(
         self, target: str, headers: Mapping[str, str], protocols: tuple[str, ...]
     ) -> AsyncIterator["_WebSocket"]:
-        session = self._session or await self._open()
+        session = self._sockets or await self._open_sockets()
         import aiohttp
+        from yarl import URL
 
         try:
             socket = await session.ws_connect(
-                self._url(target),
+                URL(self._base + target, encoded=True),
                 headers=await self._headers(headers),
                 protocols=protocols,
                 server_hostname=self._settings.tls_server_name or None,
@@ -143,45 +120,58 @@ class TLSTransport:
         except aiohttp.WSServerHandshakeError as error:
             raise error_of(Response(error.status, {}, error.message.encode())) from error
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise self._unreachable("GET", target, error) from error
+            sent = not isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+            raise self._unreachable("GET", target, error, sent=sent) from error
         try:
             yield _WebSocket(socket)
         finally:
             await socket.close()
 
     async def close(self) -> None:
-        if self._session is not None:
-            session, self._session = self._session, None
+        if self._pool is not None:
+            await self._pool.close()
+        if self._sockets is not None:
+            session, self._sockets = self._sockets, None
             await session.close()
 
     # ---
 
-    async def _open(self) -> "aiohttp.ClientSession":
+    async def _ask(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[Connection, Answer]:
+        """Sends the request. Raises OSError where it could not be sent."""
+        pool = self._pool or await self._open()
+        fields = await self._headers(headers)
+        connection = await pool.connection(CONNECT_TIMEOUT)
+        lines = [f"{method} {self._prefix}{target} HTTP/1.1", f"host: {self._host}"]
+        lines += [f"{name}: {value}" for name, value in fields.items()]
+        if body or method in ("POST", "PUT", "PATCH"):
+            lines.append(f"content-length: {len(body)}")
+        head = "\r\n".join(lines)
+        if head.count("\n") != len(lines) - 1:
+            raise ValueError(f"a header of {method} {target} has a line break")
+        return connection, connection.ask(f"{head}\r\n\r\n".encode() + body, head_only=method == "HEAD")
+
+    async def _open(self) -> Pool:
         async with self._opening:
-            if self._session is None:
-                import aiohttp
+            if self._pool is None:
+                context = await in_thread(None, ssl_context, self._settings) if self._tls else None
+                self._pool = Pool(self._address, context, self._settings.tls_server_name or self._address.host)
+                self._context = context
+            return self._pool
 
-                context = await in_thread(None, ssl_context, self._settings)
-                self._whole = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT, connect=CONNECT_TIMEOUT)
-                self._head = aiohttp.ClientTimeout(total=None, connect=CONNECT_TIMEOUT)
-                self._session = aiohttp.ClientSession(
-                    connector=aiohttp.TCPConnector(
-                        ssl=context,
-                        limit=0,
-                        keepalive_timeout=KEEP_ALIVE,
-                        ttl_dns_cache=60,
-                        socket_factory=_socket,
-                    ),
-                    cookie_jar=aiohttp.DummyCookieJar(),
-                    skip_auto_headers=("Accept-Encoding",),
-                    read_bufsize=1 << 18,
-                )
-            return self._session
+    async def _open_sockets(self) -> "aiohttp.ClientSession":
+        await self._open()
+        if self._sockets is None:
+            import aiohttp
 
-    def _url(self, target: str) -> Any:
-        from yarl import URL
-
-        return URL(self._base + target, encoded=True)
+            connector = aiohttp.TCPConnector(ssl=self._context or True, limit=0, ttl_dns_cache=60)
+            self._sockets = aiohttp.ClientSession(
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_TIMEOUT),
+            )
+        return self._sockets
 
     async def _headers(self, headers: Mapping[str, str]) -> Mapping[str, str]:
         settings = self._settings
@@ -200,19 +190,19 @@ class TLSTransport:
             self._authorization = "Basic " + base64.b64encode(plain).decode()
         return {**headers, "authorization": self._authorization} if self._authorization else headers
 
-    def _unreachable(self, method: str, target: str, error: Exception) -> Unreachable:
-        import aiohttp
-
-        sent = not isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
-        final = isinstance(error, aiohttp.ClientConnectorCertificateError)
+    def _unreachable(self, method: str, target: str, error: Exception, *, sent: bool) -> Unreachable:
+        cause = getattr(error, "certificate_error", error)  # aiohttp's wrapping
+        final = isinstance(cause, ssl.SSLCertVerificationError)
         reason = str(error) or type(error).__name__
         return Unreachable(f'{method.capitalize()} "{self._base}{target}": {reason}', sent=sent, final=final)
 
 
-def ssl_context(settings: Settings) -> ssl.SSLContext | bool:
+def _too_late(connection: Connection) -> None:
+    connection.abort(TimeoutError(f"no answer within {REQUEST_TIMEOUT:g} s"))
+
+
+def ssl_context(settings: Settings) -> ssl.SSLContext:
     """The TLS side of the settings. Blocks: client keys can be given to OpenSSL only as files."""
-    if settings.server.startswith("http://"):
-        return True
     context = ssl.create_default_context(cadata=settings.ca_data.decode() or None)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
@@ -229,34 +219,27 @@ def ssl_context(settings: Settings) -> ssl.SSLContext | bool:
     return context
 
 
-def _lower(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
-
-
 class _Stream:
-    def __init__(self, answer: "aiohttp.ClientResponse") -> None:
+    def __init__(self, connection: Connection, answer: Answer) -> None:
+        self._connection = connection
         self._answer = answer
         self._why = ""
         self.status = answer.status
-        self.headers: Mapping[str, str] = _lower(answer.headers)
+        self.headers: Mapping[str, str] = answer.headers
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        import aiohttp
-
         try:
-            while chunk := await self._answer.content.readany():
+            while chunk := await self._answer.chunk():
                 yield chunk
-        except (aiohttp.ClientError, OSError) as error:
+        except OSError as error:
             raise Unreachable(f"the answer broke off: {self._why or error}", sent=True) from error
-        if self._why:
-            raise Unreachable(f"the answer broke off: {self._why}", sent=True)
 
     async def read(self) -> bytes:
         return b"".join([chunk async for chunk in self.chunks()])
 
     def abort(self, why: str) -> None:
         self._why = why
-        self._answer.close()
+        self._connection.abort(ConnectionAbortedError(why))
 
 
 class _WebSocket:

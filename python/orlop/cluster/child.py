@@ -25,16 +25,15 @@ def preload() -> None:
     import asyncio
     import gc
 
-    import aiohttp
     import uvloop
 
     from orlop import native
     from orlop.api import scheme, selectors
     from orlop.api.types import apps_v1, coordination_v1, core_v1, discovery_v1, meta_v1
-    from orlop.client import client, informer, tls
+    from orlop.client import client, http1, informer, tls
 
     _ = (asyncio, uvloop, scheme, selectors, apps_v1, coordination_v1, core_v1, discovery_v1, meta_v1)
-    _ = (aiohttp, client, informer, tls, native)
+    _ = (client, http1, informer, tls, native)
     gc.collect()
     gc.freeze()
 

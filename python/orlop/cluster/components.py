@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
@@ -52,13 +52,26 @@ def apiserver_config(settings: Settings) -> "Config":
 
 async def run_manager(settings: Settings, ready: Ready) -> None:
     """All controllers and the scheduler."""
+
+    waiting = {"controllers", "scheduler"}
+
+    def one(what: str) -> None:
+        waiting.discard(what)
+        if not waiting:
+            ready("controllers and scheduler run")
+
+    await tasks.run_all(
+        run_controllers(settings, lambda _: one("controllers")), run_scheduler(settings, lambda _: one("scheduler"))
+    )
+
+
+async def run_controllers(settings: Settings, ready: Ready) -> None:
+    """All controllers."""
     from orlop.control.manager import Manager
     from orlop.controllers import Options, all_controllers
-    from orlop.scheduler.scheduler import Scheduler
 
     clock = SystemClock()
-    controllers = client_of(settings, "controller-manager", clock)
-    scheduling = client_of(settings, "scheduler", clock)
+    client = client_of(settings, "controller-manager", clock)
     options = Options(
         cluster_cidr=settings.pod_cidr,
         service_cidr=settings.service_cidr,
@@ -68,18 +81,34 @@ async def run_manager(settings: Settings, ready: Ready) -> None:
         cluster_signing_cert=(settings.pki / "ca.crt").read_bytes(),
         cluster_signing_key=(settings.pki / "ca.key").read_bytes(),
     )
-    manager = Manager(controllers, clock, all_controllers(options))
-    scheduler = Scheduler(scheduling, clock)
+    manager = Manager(client, clock, all_controllers(options))
 
     async def announce() -> None:
         await manager.ready()
-        ready("controllers and scheduler run")
+        ready("controllers run")
 
     try:
-        await tasks.run_all(manager.run(), scheduler.run(), announce())
+        await tasks.run_all(manager.run(), announce())
     finally:
-        await controllers.close()
-        await scheduling.close()
+        await client.close()
+
+
+async def run_scheduler(settings: Settings, ready: Ready) -> None:
+    """The scheduler."""
+    from orlop.scheduler.scheduler import Scheduler
+
+    clock = SystemClock()
+    client = client_of(settings, "scheduler", clock)
+    scheduler = Scheduler(client, clock)
+
+    async def announce() -> None:
+        await scheduler.ready()
+        ready("scheduler runs")
+
+    try:
+        await tasks.run_all(scheduler.run(), announce())
+    finally:
+        await client.close()
 
 
 async def run_node(settings: Settings, node: RealNode, ready: Ready) -> None:
@@ -104,8 +133,8 @@ async def run_node(settings: Settings, node: RealNode, ready: Ready) -> None:
             await client.close()
 
 
-async def run_hollow(settings: Settings, ready: Ready) -> None:
-    """The hollow nodes."""
+async def run_hollow(settings: Settings, ready: Ready, names: Sequence[str] | None = None) -> None:
+    """The hollow nodes: all, or those of `names`."""
     from orlop.kubelet.kubelet import Kubelet
     from orlop.kubelet.network.hollow import HollowNetwork
     from orlop.kubelet.runtime.hollow import HollowRuntime
@@ -113,7 +142,7 @@ async def run_hollow(settings: Settings, ready: Ready) -> None:
     clock = SystemClock()
     kubelets: list[Kubelet] = []
     clients = []
-    for name in hollow_names(settings, choose_runtime(settings)):
+    for name in hollow_names(settings, choose_runtime(settings)) if names is None else names:
         client = client_of(settings, f"kubelet-{name}", clock)
         clients.append(client)
         network = HollowNetwork()
