@@ -16,6 +16,8 @@ log = logging.get("kubelet")
 
 RETRY_SECONDS = (0.2, 1.0, 5.0, 10.0)
 """Pauses between tries while the API cannot be reached."""
+BETTER_NEWS = 0.02
+"""Seconds that a pod's being Pending is held back: where its containers start at once one write tells both."""
 
 
 class StatusManager:
@@ -82,6 +84,8 @@ class StatusManager:
     async def _send(self, uid: str) -> None:
         tries, again = 0, False
         try:
+            if self._wanted[uid][1].phase == "Pending":
+                await self._clock.sleep(BETTER_NEWS)
             while uid in self._wanted:
                 pod, status = self._wanted.pop(uid)
                 patch = difference(self._newest(pod).status, status)
@@ -120,6 +124,8 @@ def difference(old: core_v1.PodStatus, new: core_v1.PodStatus) -> dict[str, Any]
 
     Conditions are merged by type, so those of others stay; addresses are replaced as a whole.
     """
+    if old == new:
+        return {}
     before: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(old))
     after: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(new))
     conditions = [c for c in after.pop("conditions", []) if c["type"] in KUBELET_CONDITIONS]

@@ -11,6 +11,7 @@ from orlop.kubelet.network.base import Network
 from orlop.kubelet.network.hollow import addresses_as_path
 from orlop.kubelet.runtime import values as v
 from orlop.kubelet.runtime.base import (
+    LABEL_POD_UID,
     ImageFailure,
     NotFound,
     ProbeKind,
@@ -138,7 +139,7 @@ class HollowRuntime:
                 labels=sandbox.config.labels,
                 annotations=sandbox.config.annotations,
             )
-            for sandbox in reversed(self._state.sandboxes.values())
+            for sandbox in reversed(self._sandboxes(labels))
             if _carries(sandbox.config.labels, labels)
         ]
 
@@ -253,8 +254,8 @@ class HollowRuntime:
                 labels=c.config.labels,
                 annotations=c.config.annotations,
             )
-            for c in reversed(self._state.containers.values())
-            if (sandbox_id is None or c.sandbox_id == sandbox_id) and _carries(c.config.labels, labels)
+            for c in reversed(self._containers(sandbox_id, labels))
+            if _carries(c.config.labels, labels)
         ]
 
     async def update_container_resources(self, container_id: str, resources: v.Resources) -> None:
@@ -385,7 +386,18 @@ class HollowRuntime:
         raise NotFound(f"No such container: {container_id}")
 
     def _of(self, sandbox_id: str) -> list[Container]:
-        return [c for c in self._state.containers.values() if c.sandbox_id == sandbox_id]
+        return self._state.containers_in.of(sandbox_id)
+
+    def _sandboxes(self, labels: Mapping[str, str] | None) -> list[Sandbox]:
+        """Those that may carry the labels: a node asks for one pod's all the time, so that is not a search."""
+        uid = (labels or {}).get(LABEL_POD_UID)
+        return list(self._state.sandboxes.values()) if uid is None else self._state.sandboxes_of.of(uid)
+
+    def _containers(self, sandbox_id: str | None, labels: Mapping[str, str] | None) -> list[Container]:
+        if sandbox_id is not None:
+            return self._state.containers_in.of(sandbox_id)
+        uid = (labels or {}).get(LABEL_POD_UID)
+        return list(self._state.containers.values()) if uid is None else self._state.containers_of.of(uid)
 
     def _plan_end(self, container: Container) -> None:
         """A container that runs and is to end by itself ends at its time."""

@@ -6,12 +6,15 @@ is not synced: a simulated node may forget its last moments when the machine its
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Generic, TypeVar
 
 import msgspec
 
 from orlop.kubelet.runtime import values as v
+from orlop.kubelet.runtime.base import LABEL_POD_UID
 from orlop.kubelet.runtime.hollow_stages import Stage
+
+Row = TypeVar("Row")
 
 
 class Sandbox(msgspec.Struct, kw_only=True, tag="sandbox"):
@@ -59,6 +62,25 @@ class Gone(msgspec.Struct, kw_only=True, tag="gone"):
 _DECODER = msgspec.json.Decoder(Sandbox | Container | Image | Gone)
 
 
+class Index(Generic[Row]):
+    """Rows by a value, those of a value in the order in which they were made."""
+
+    def __init__(self) -> None:
+        self._groups: dict[str, dict[str, Row]] = {}
+
+    def of(self, value: str) -> list[Row]:
+        return list(self._groups.get(value, {}).values())
+
+    def put(self, value: str, id: str, row: Row) -> None:
+        self._groups.setdefault(value, {})[id] = row
+
+    def take(self, value: str, id: str) -> None:
+        group = self._groups.get(value, {})
+        group.pop(id, None)
+        if not group:
+            self._groups.pop(value, None)
+
+
 class State:
     """The tables, and the journal when there is a `path`. Changes of a row count once `keep` is called."""
 
@@ -66,6 +88,11 @@ class State:
         self.sandboxes: dict[str, Sandbox] = {}
         self.containers: dict[str, Container] = {}
         self.images: dict[str, Image] = {}
+        self.sandboxes_of: Index[Sandbox] = Index()
+        """By the pod's uid, as their labels say."""
+        self.containers_of: Index[Container] = Index()
+        self.containers_in: Index[Container] = Index()
+        """By sandbox."""
         self._path = path
         self._file: BinaryIO | None = None
 
@@ -105,13 +132,20 @@ class State:
         match row:
             case Sandbox():
                 self.sandboxes[row.id] = row
+                self.sandboxes_of.put(_uid(row), row.id, row)
             case Container():
                 self.containers[row.id] = row
+                self.containers_of.put(_uid(row), row.id, row)
+                self.containers_in.put(row.sandbox_id, row.id, row)
             case Image():
                 self.images[row.name] = row
             case Gone():
-                for table in (self.sandboxes, self.containers, self.images):
-                    table.pop(row.id, None)
+                if (sandbox := self.sandboxes.pop(row.id, None)) is not None:
+                    self.sandboxes_of.take(_uid(sandbox), row.id)
+                if (container := self.containers.pop(row.id, None)) is not None:
+                    self.containers_of.take(_uid(container), row.id)
+                    self.containers_in.take(container.sandbox_id, row.id)
+                self.images.pop(row.id, None)
 
     def _append(self, row: Sandbox | Container | Image | Gone) -> None:
         if self._file is not None:
@@ -128,3 +162,7 @@ class State:
                 yield _DECODER.decode(line)
             except msgspec.MsgspecError:
                 continue
+
+
+def _uid(row: Sandbox | Container) -> str:
+    return row.config.labels.get(LABEL_POD_UID, "")
