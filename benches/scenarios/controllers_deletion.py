@@ -1,10 +1,10 @@
 """What is deleted with something else: a namespace with 10,000 objects, and 10,000 objects whose owner goes.
 
-World: an API server (LMDB, TLS), all controllers, the scheduler and hollow nodes, each a process, on one machine. The
-namespace holds a Deployment whose pods run (a tenth of the objects), ConfigMaps and Secrets; time runs from its deletion
-until it is gone, and nothing of it is left. The cascade is one ConfigMap that owns 10,000 others and is deleted; time
-runs until none is left. Beside them the plain API cost of deleting as many: the collection in one request, and one by
-one.
+World: an API server (LMDB, TLS), all controllers, the scheduler and hollow nodes, each a process, on one machine.
+The namespace holds a Deployment whose pods run (a tenth of the objects), ConfigMaps and Secrets; time runs from its
+deletion until it is gone, and nothing of it is left. The cascade is one ConfigMap that owns 10,000 others and is
+deleted; time runs until none is left. Beside them the plain API cost of deleting as many: the collection in one
+request, and one by one.
 """
 
 import asyncio

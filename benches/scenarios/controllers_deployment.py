@@ -1,10 +1,10 @@
 """A Deployment of 5,000 replicas, and 1,000 Deployments of 5, from create to all Ready.
 
-World: an API server (LMDB, TLS), all controllers, the scheduler and hollow nodes of 110 pods, each component a process
-with its own identity, on one machine. Time runs from the first create until the Deployments' statuses say that all is
-Ready; then the pods are looked at: as many as wanted, each on a node, with an address and Ready. Beside it the plain API
-cost of the same writes in the same run: pods created, bound and told to be Running by a client that does nothing else,
-with nobody watching.
+World: an API server (LMDB, TLS), all controllers, the scheduler and hollow nodes of 110 pods, each component a
+process with its own identity, on one machine. Time runs from the first create until the Deployments' statuses say
+that all is Ready; then the pods are looked at: as many as wanted, each on a node, with an address and Ready. Beside
+it the plain API cost of the same writes in the same run: pods created, bound and told to be Running by a client
+that does nothing else, with nobody watching.
 """
 
 import asyncio
