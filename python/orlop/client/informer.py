@@ -323,29 +323,56 @@ def _head(kind: scheme.Kind) -> type[Head]:
     return cast("type[Head]", msgspec.defstruct("Head", [], bases=(Head,), namespace={"__kind__": kind}))
 
 
+class _Group(dict[tuple[str, str], T]):
+    """Several objects of one value."""
+
+
 class _Index(Generic[T]):
-    """Objects by the values that a function gives for them."""
+    """Objects by the values that a function gives for them. Most values have one object: it then stands for itself."""
 
     def __init__(self, indexer: Indexer[T]) -> None:
         self._indexer = indexer
-        self._values: dict[str, dict[tuple[str, str], T]] = {}
+        self._values: dict[str, T | _Group[T]] = {}
 
     def of(self, value: str) -> Iterable[T]:
-        return self._values.get(value, {}).values()
+        found = self._values.get(value)
+        if found is None:
+            return ()
+        return found.values() if isinstance(found, _Group) else (found,)
 
     def replace(self, old: T | None, new: T | None) -> None:
         before = tuple(self._indexer(old)) if old is not None else ()
         after = tuple(self._indexer(new)) if new is not None else ()
-        meta = (old if new is None else new).metadata  # type: ignore[union-attr]
-        key = (meta.namespace, meta.name)
         for value in before:
-            if value not in after and (group := self._values.get(value)) is not None:
-                group.pop(key, None)
-                if not group:
-                    del self._values[value]
+            if value not in after:
+                self._take(value, cast(T, old))
         if new is not None:
             for value in after:
-                self._values.setdefault(value, {})[key] = new
+                self._put(value, new)
+
+    def _put(self, value: str, obj: T) -> None:
+        found = self._values.get(value)
+        if found is None:
+            self._values[value] = obj
+        elif isinstance(found, _Group):
+            found[_place(obj)] = obj
+        elif _place(found) == _place(obj):
+            self._values[value] = obj
+        else:
+            self._values[value] = _Group({_place(found): found, _place(obj): obj})
+
+    def _take(self, value: str, obj: T) -> None:
+        found = self._values.get(value)
+        if isinstance(found, _Group):
+            found.pop(_place(obj), None)
+            if not found:
+                del self._values[value]
+        elif found is not None and _place(found) == _place(obj):
+            del self._values[value]
+
+
+def _place(obj: Object) -> tuple[str, str]:
+    return obj.metadata.namespace, obj.metadata.name
 
 
 class Informers:

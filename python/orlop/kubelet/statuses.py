@@ -9,14 +9,14 @@ from orlop import logging, tasks
 from orlop.api import errors
 from orlop.api.types import core_v1
 from orlop.client.client import Client
-from orlop.clock import Clock
+from orlop.clock import Clock, timeout
 from orlop.kubelet.status import KUBELET_CONDITIONS
 
 log = logging.get("kubelet")
 
 RETRY_SECONDS = (0.2, 1.0, 5.0, 10.0)
 """Pauses between tries while the API cannot be reached."""
-BETTER_NEWS = 0.02
+BETTER_NEWS = 0.1
 """Seconds that a pod's being Pending is held back: where its containers start at once one write tells both."""
 
 
@@ -29,6 +29,8 @@ class StatusManager:
         self._group = group
         self._wanted: dict[str, tuple[core_v1.Pod, core_v1.PodStatus]] = {}
         self._sending: dict[str, asyncio.Task[None]] = {}
+        self._held: dict[str, asyncio.Event] = {}
+        """By uid: set when there is better news than that the pod is Pending."""
         self._known: dict[str, core_v1.Pod] = {}
         """By uid: the API's answer to what was sent last. The watch may be behind it."""
 
@@ -38,6 +40,8 @@ class StatusManager:
         if uid not in self._sending and not difference(self._newest(pod).status, status):
             return
         self._wanted[uid] = (pod, status)
+        if uid in self._held and status.phase != "Pending":
+            self._held[uid].set()
         if uid not in self._sending:
             task = self._group.start(f"status {pod.metadata.namespace}/{pod.metadata.name}", self._send(uid))
             self._sending[uid] = task
@@ -55,6 +59,16 @@ class StatusManager:
         known = self._known.get(pod.metadata.uid)
         if known is None or int(known.metadata.resource_version) < int(pod.metadata.resource_version):
             self.publish(pod, told)
+
+    async def _hold(self, uid: str) -> None:
+        better = self._held[uid] = asyncio.Event()
+        try:
+            async with timeout(self._clock, BETTER_NEWS):
+                await better.wait()
+        except TimeoutError:
+            pass
+        finally:
+            del self._held[uid]
 
     async def settled(self, uid: str) -> None:
         """Returns when the newest status of the pod has arrived (or the pod is gone)."""
@@ -85,7 +99,7 @@ class StatusManager:
         tries, again = 0, False
         try:
             if self._wanted[uid][1].phase == "Pending":
-                await self._clock.sleep(BETTER_NEWS)
+                await self._hold(uid)
             while uid in self._wanted:
                 pod, status = self._wanted.pop(uid)
                 patch = difference(self._newest(pod).status, status)
