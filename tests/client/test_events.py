@@ -129,3 +129,15 @@ async def test_a_projection_is_told_of_as_what_it_is_of() -> None:
         ("v1", "Pod", "web"),
         ("v1", "ConfigMap", "m"),
     ]
+
+
+async def test_what_is_queued_for_a_namespace_that_is_being_deleted_is_dropped() -> None:
+    causes = [meta_v1.StatusCause(reason="NamespaceTerminating", field="metadata.namespace")]
+    world = World(failed(errors.Forbidden("it is being terminated", details=meta_v1.StatusDetails(causes=causes))))
+    for i in range(3):
+        world.recorder.event(POD, "Normal", f"R{i}", "words")
+    other = core_v1.Pod(metadata=meta_v1.ObjectMeta(name="web", namespace="other", uid="u2"))
+    world.recorder.event(other, "Normal", "R", "words")
+    written = await world.written()
+    assert [event["metadata"]["namespace"] for _, event in written] == ["shop", "other"]
+    assert world.recorder.idle

@@ -138,9 +138,21 @@ class Recorder:
             except errors.AlreadyExists:
                 return
             except errors.ApiError as error:
-                _log.warning("server rejected event (will not retry!)", extra={"error": str(error)})
+                if _says_terminating(error):
+                    self._forget(event.metadata.namespace)
+                else:
+                    _log.warning("server rejected event (will not retry!)", extra={"error": str(error)})
                 return
         _log.error("unable to write event (retry limit exceeded!)", extra={"event": event.metadata.name})
+
+    def _forget(self, namespace: str) -> None:
+        """The namespace is being deleted: what is queued for it would be refused too."""
+        self._queue = deque(event for event in self._queue if event.metadata.namespace != namespace)
+
+
+def _says_terminating(error: errors.ApiError) -> bool:
+    details = error.status.details
+    return details is not None and any(cause.reason == "NamespaceTerminating" for cause in details.causes)
 
 
 def reference(obj: Any, field_path: str = "") -> core_v1.ObjectReference:

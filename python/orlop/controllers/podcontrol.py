@@ -29,15 +29,24 @@ def pod_of(owner: Any, template: core_v1.PodTemplateSpec) -> core_v1.Pod:
 
 async def create(context: Context, owner: Any, pod: core_v1.Pod) -> errors.ApiError | None:
     """Makes the pod, or gives the error. Where the namespace is being deleted nothing is made, and nothing is wrong."""
+    return unless_terminating(await try_create(context, owner, pod))
+
+
+async def try_create(context: Context, owner: Any, pod: core_v1.Pod) -> errors.ApiError | None:
+    """As `create`, and gives also the error of a namespace that is being deleted, so that no more is tried there."""
     try:
         created = await context.client.create(pod)
     except errors.ApiError as error:
-        if has_cause(error, NAMESPACE_TERMINATING):
-            return None
-        context.recorder.event(owner, "Warning", "FailedCreate", f"Error creating: {error}")
+        if not has_cause(error, NAMESPACE_TERMINATING):
+            context.recorder.event(owner, "Warning", "FailedCreate", f"Error creating: {error}")
         return error
     context.recorder.event(owner, "Normal", "SuccessfulCreate", f"Created pod: {created.metadata.name}")
     return None
+
+
+def unless_terminating(error: errors.ApiError | None) -> errors.ApiError | None:
+    """The error, unless it only says that the namespace is being deleted."""
+    return None if error is not None and has_cause(error, NAMESPACE_TERMINATING) else error
 
 
 async def delete(context: Context, owner: Any, pod: PodView) -> errors.ApiError | None:

@@ -94,9 +94,9 @@ class ReplicaSetController(Controller):
         template = rs.spec.template or core_v1.PodTemplateSpec()
 
         async def make(_: int) -> errors.ApiError | None:
-            return await podcontrol.create(self.context, rs, podcontrol.pod_of(rs, template))
+            return await podcontrol.try_create(self.context, rs, podcontrol.pod_of(rs, template))
 
-        return await slow_start(range(count), make)
+        return podcontrol.unless_terminating(await slow_start(range(count), make))
 
     def _related(self, rs: Owner) -> list[PodView]:
         """The pods of all sets with the same controller (a Deployment's other revisions)."""
