@@ -11,7 +11,7 @@ priority queue).
 
 import asyncio
 import heapq
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
@@ -76,8 +76,9 @@ class WorkQueue(Generic[K]):
         self._clock = clock
         self._limiter = limiter or RateLimiter(clock)
         self._queue: deque[K] = deque()
-        self._patient: dict[K, None] = {}
-        """Keys that can wait, in order; each is in this or in the queue."""
+        self._patient: OrderedDict[K, None] = OrderedDict()
+        """Keys that can wait, in order; each is in this or in the queue. (A dict finds its first key by passing over
+        those that were taken: of 100,000 that is most of the work.)"""
         self._row = 0
         self._dirty: set[K] = set()
         self._processing: set[K] = set()
@@ -175,9 +176,7 @@ class WorkQueue(Generic[K]):
             self._row += 1
             return self._queue.popleft()
         self._row = 0
-        key = next(iter(self._patient))
-        del self._patient[key]
-        return key
+        return self._patient.popitem(last=False)[0]
 
     def done(self, key: K) -> None:
         """The work on the key has ended, well or not; if it was added meanwhile it waits again."""
