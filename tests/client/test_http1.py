@@ -11,7 +11,7 @@ import uvloop
 
 from orlop.client import http1
 from orlop.client.http1 import Address, Answer, Pool
-from orlop.client.tls import Settings, TLSTransport
+from orlop.client.tls import AT_ONCE, Settings, TLSTransport
 from orlop.client.transport import Unreachable
 from orlop.clock import SystemClock
 from orlop.pki.folder import Folder
@@ -169,6 +169,17 @@ async def test_an_answer_that_does_not_come_in_time(monkeypatch: pytest.MonkeyPa
     with pytest.raises(Unreachable, match="no answer within") as caught:
         await transport.request("GET", "/", {}, b"")
     assert caught.value.sent
+    await transport.close()
+    server.close()
+
+
+async def test_a_burst_of_requests_goes_over_few_connections() -> None:
+    raw = Raw(*([b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na"] for _ in range(200)))
+    server = await asyncio.start_server(raw.serve, "127.0.0.1", 0)
+    transport = TLSTransport(Settings(server=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"), SystemClock())
+    answers = await asyncio.gather(*(transport.request("GET", "/", {}, b"") for _ in range(200)))
+    assert {answer.body for answer in answers} == {b"a"}
+    assert raw.connections <= AT_ONCE
     await transport.close()
     server.close()
 
