@@ -17,6 +17,7 @@ def ready(text: str) -> None:
 
 def main() -> int:
     folder, part, *numbers = sys.argv[1:]
+    child.die_with_parent()
     logging.setup("WARNING", "text")
     settings = load(Path(folder))
     assert settings is not None

@@ -7,6 +7,7 @@ of `orlop up`.
 import asyncio
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -55,6 +56,7 @@ class World:
         self.parts: dict[str, subprocess.Popen[str]] = {}
 
     def __enter__(self) -> Self:
+        signal.signal(signal.SIGTERM, _end)
         self.settings.save()
         identities.write_all(self.settings, [f"hollow-{i}" for i in range(self.nodes)], [])
         self.start("apiserver")
@@ -116,6 +118,11 @@ class World:
             yield client
         finally:
             await client.close()
+
+
+def _end(_number: int, _frame: object) -> None:
+    """Ends as Ctrl-C does: with nothing left."""
+    raise SystemExit("ended")
 
 
 class Spent:

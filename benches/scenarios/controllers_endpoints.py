@@ -118,7 +118,7 @@ async def main() -> None:
                 for i in range(CHANGES):
                     written.news.clear()
                     began = time.monotonic()
-                    await turn(client, i * (ENDPOINTS // CHANGES), i % 2 == 1)
+                    await turn(client, i // 2 * (ENDPOINTS // CHANGES), i % 2 == 1)  # unready, then ready again
                     async with asyncio.timeout(LIMIT_SECONDS):
                         await written.news.wait()
                     late.append(1000 * (time.monotonic() - began))

@@ -1,11 +1,11 @@
 """100 of 1,000 nodes die at once: when they are tainted, and how fast their pods are let go.
 
-World: an API server (LMDB, TLS), all controllers and 1,000 hollow nodes in ten zones of 100, on one machine; a pod on
-each node that is to die. The nodes that die are processes that are killed, so that they say no last word. Eight zones
-lose five nodes each, one loses sixty (mostly gone: the secondary rate), and then, in a second step, one loses all it has
-(that zone alone: the ordinary rate). Each is to be tainted within a second of its last heartbeat and the grace period;
-the NoExecute taints that empty them are to come at the zone's rate: upstream's 0.1 nodes a second, 0.01 where a large
-zone is mostly gone. A pod tolerates its node's loss for no time, and is then deleted at once.
+World: an API server (LMDB, TLS), all controllers and 1,000 hollow nodes in ten zones of 100, on one machine; a pod
+on each node that is to die. The nodes that die are processes that are killed, so that they say no last word. Eight
+zones lose five nodes each, one loses sixty (mostly gone: the secondary rate), and then, in a second step, one loses
+all it has (that zone alone: the ordinary rate). Each is to be tainted within a second of its last heartbeat and the
+grace period; the NoExecute taints that empty them are to come at the zone's rate: upstream's 0.1 nodes a second,
+0.01 where a large zone is mostly gone. A pod tolerates its node's loss for no time, and is then deleted at once.
 """
 
 import asyncio
