@@ -42,7 +42,7 @@ class World:
     """`with World(nodes=50) as world:`; the processes end with the block, and nothing of them is left."""
 
     def __init__(self, *, nodes: int = 0, **settings: Any) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="orlop-bench-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="orlop-world-"))
         self.settings = Settings(
             name=f"bench-{os.getpid()}",
             data_dir=self.folder,
