@@ -3,7 +3,7 @@
 from orlop.api import errors, scheme
 from orlop.api.types import core_v1, scheduling_v1
 from orlop.apiserver.admission.base import Admission, Attributes
-from orlop.apiserver.registry.misc import SYSTEM_CLASSES
+from orlop.apiserver.registry.priorityclasses import SYSTEM_CLASSES
 
 _CLASS = scheme.by_resource("scheduling.k8s.io", "v1", "priorityclasses")
 DEFAULT_PRIORITY = 0

@@ -6,6 +6,7 @@
 from orlop.api import scheme
 from orlop.api.scheme import Kind
 from orlop.apiserver.registry.autoscaling import HorizontalPodAutoscalers
+from orlop.apiserver.registry.budgets import PodDisruptionBudgets
 from orlop.apiserver.registry.certificates import (
     CertificateSigningRequests,
     ClusterTrustBundles,
@@ -29,13 +30,7 @@ from orlop.apiserver.registry.flowcontrol import FlowSchemas, PriorityLevels
 from orlop.apiserver.registry.groups import PodGroups, Workloads
 from orlop.apiserver.registry.ingresses import IngressClasses, Ingresses
 from orlop.apiserver.registry.jobs import Jobs
-from orlop.apiserver.registry.misc import (
-    Endpoints,
-    Leases,
-    PodDisruptionBudgets,
-    PriorityClasses,
-    StorageVersionMigrations,
-)
+from orlop.apiserver.registry.misc import Endpoints, Leases, StorageVersionMigrations
 from orlop.apiserver.registry.namespaces import Namespaces
 from orlop.apiserver.registry.networking import IPAddresses, ServiceCIDRs
 from orlop.apiserver.registry.networkpolicies import NetworkPolicies
@@ -48,6 +43,7 @@ from orlop.apiserver.registry.policies import (
     ValidatingAdmissionPolicies,
     ValidatingAdmissionPolicyBindings,
 )
+from orlop.apiserver.registry.priorityclasses import PriorityClasses
 from orlop.apiserver.registry.quotas import LimitRanges, ResourceQuotas
 from orlop.apiserver.registry.rbac import ClusterRoleBindings, ClusterRoles, RoleBindings, Roles
 from orlop.apiserver.registry.replication import PodTemplates, ReplicationControllers

@@ -48,10 +48,7 @@ class HorizontalPodAutoscalers(Strategy):
     def validate(self, obj: autoscaling_v2.HorizontalPodAutoscaler) -> list[FieldError]:
         spec = obj.spec
         errors: list[FieldError] = []
-        least = 0 if any(m.type in ("Object", "External") for m in spec.metrics) else 1
-        if spec.min_replicas is not None and spec.min_replicas < least:
-            words = f"must be greater than or equal to {least}"
-            errors.append(invalid_value("spec.minReplicas", spec.min_replicas, words))
+        errors += not_negative(spec.min_replicas, "spec.minReplicas")
         if spec.max_replicas < 1:
             errors.append(invalid_value("spec.maxReplicas", spec.max_replicas, POSITIVE))
         if spec.min_replicas is not None and spec.max_replicas < spec.min_replicas:
@@ -60,7 +57,7 @@ class HorizontalPodAutoscalers(Strategy):
         errors += _reference(spec.scale_target_ref, "spec.scaleTargetRef")
         for i, metric in enumerate(spec.metrics):
             errors += _metric(metric, f"spec.metrics[{i}]")
-        if spec.min_replicas == 0 and not least and not any(m.type in ("Object", "External") for m in spec.metrics):
+        if spec.min_replicas == 0 and not any(m.type in ("Object", "External") for m in spec.metrics):
             words = "must specify at least one Object or External metric to support scaling to zero replicas"
             errors.append(forbidden_field("spec.metrics", words))
         if spec.behavior is not None:

@@ -4,6 +4,8 @@ from typing import Any
 
 import msgspec
 
+from orlop.api.types import meta_v1
+
 _NAMES = {
     "uid": "UID",
     "seLinuxOptions": "SELinuxOptions",
@@ -21,6 +23,8 @@ _NAMES = {
 def go_form(value: Any) -> Any:
     """The value with Go's field names; lists and maps that are empty are nil there."""
     if isinstance(value, msgspec.Struct):
+        if isinstance(value, meta_v1.LabelSelector):
+            return value  # no inner type: it is shown as it is served
         return {
             _NAMES.get(field.encode_name, field.encode_name[:1].upper() + field.encode_name[1:]): go_form(
                 getattr(value, field.name)
@@ -30,5 +34,5 @@ def go_form(value: Any) -> Any:
     if isinstance(value, list):
         return [go_form(item) for item in value] or None
     if isinstance(value, dict):
-        return value or None
+        return dict(sorted(value.items())) or None
     return value

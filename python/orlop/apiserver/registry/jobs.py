@@ -210,7 +210,8 @@ def _generated(job: batch_v1.Job) -> list[FieldError]:
         if labels.get(key) != wanted:
             path = f"spec.template.metadata.labels[{key}]"
             words = f"must be '{wanted}'"
-            errors.append(invalid_value(path, labels, words) if key in labels else required(path, words))
+            shown = dict(sorted(labels.items()))
+            errors.append(invalid_value(path, shown, words) if key in labels else required(path, words))
     if not podtemplate.is_unreadable(spec.selector) and not selectors.from_struct(spec.selector).matches(made):
         errors.append(invalid_value("spec.selector", spec.selector, "`selector` not auto-generated"))
     return errors

@@ -1,15 +1,13 @@
 """Rules of kinds whose own are few."""
 
 from orlop.api import selectors
-from orlop.api.errors import IMMUTABLE, FieldError, forbidden_field, invalid_value, not_supported, required
-from orlop.api.types import coordination_v1, core_v1, policy_v1, scheduling_v1, storagemigration_v1
-from orlop.apiserver.registry import names, podtemplate
-from orlop.apiserver.registry.common import not_negative, not_special, percentage
+from orlop.api.errors import IMMUTABLE, FieldError, invalid_value, not_supported, required
+from orlop.api.types import coordination_v1, core_v1, storagemigration_v1
+from orlop.apiserver.registry import names
+from orlop.apiserver.registry.common import not_special
 from orlop.apiserver.registry.strategy import Strategy
 
 POSITIVE = "must be greater than 0"
-SYSTEM_CLASSES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
-"""The names with the reserved prefix that may be, and the values that they then have."""
 
 
 class Leases(Strategy):
@@ -40,89 +38,6 @@ def lease_strategy(value: str, path: str) -> list[FieldError]:
         return [invalid_value(f"{path}.strategy", value, m) for m in selectors.key_errors(value)]
     known = "OldestEmulationVersion"
     return [] if value == known else [not_supported(f"{path}.strategy", value, [known])]
-
-
-class PriorityClasses(Strategy):
-    """A name for a number."""
-
-    generation = True
-    highest = 1_000_000_000
-    """HighestUserDefinablePriority."""
-
-    def changes_generation(self, new: scheduling_v1.PriorityClass, old: scheduling_v1.PriorityClass) -> bool:
-        return False
-
-    def default(self, obj: scheduling_v1.PriorityClass) -> None:
-        if obj.preemption_policy is None:
-            obj.preemption_policy = "PreemptLowerPriority"
-
-    def validate(self, obj: scheduling_v1.PriorityClass) -> list[FieldError]:
-        errors: list[FieldError] = []
-        name = obj.metadata.name
-        if name.startswith("system-"):
-            if SYSTEM_CLASSES.get(name) != obj.value:
-                errors.append(
-                    forbidden_field(
-                        "metadata.name",
-                        "priority class names with 'system-' prefix are reserved for system use only. error: "
-                        f"{name} is not a known system priority class",
-                    )
-                )
-        elif obj.value > self.highest:
-            errors.append(
-                forbidden_field("value", f"maximum allowed value of a user defined priority is {self.highest}")
-            )
-        if obj.preemption_policy not in ("PreemptLowerPriority", "Never"):
-            errors.append(not_supported("preemptionPolicy", obj.preemption_policy, ["PreemptLowerPriority", "Never"]))
-        return errors
-
-    def validate_update(self, new: scheduling_v1.PriorityClass, old: scheduling_v1.PriorityClass) -> list[FieldError]:
-        errors: list[FieldError] = []
-        if new.value != old.value:
-            errors.append(invalid_value("value", new.value, IMMUTABLE))
-        if new.preemption_policy != old.preemption_policy:
-            errors.append(invalid_value("preemptionPolicy", new.preemption_policy, IMMUTABLE))
-        return errors
-
-
-class PodDisruptionBudgets(Strategy):
-    """How many pods must stay, or may go, at once."""
-
-    generation = True
-
-    def validate(self, obj: policy_v1.PodDisruptionBudget) -> list[FieldError]:
-        spec = obj.spec
-        errors: list[FieldError] = []
-        if spec.min_available is not None and spec.max_unavailable is not None:
-            errors.append(invalid_value("spec", spec, "minAvailable and maxUnavailable cannot be both set"))
-        for field, value in (("minAvailable", spec.min_available), ("maxUnavailable", spec.max_unavailable)):
-            if value is None:
-                continue
-            path = f"spec.{field}"
-            if isinstance(value, int):
-                errors += not_negative(value, path)
-            elif (percent := percentage(value)) is None:
-                errors.append(
-                    invalid_value(
-                        path,
-                        value,
-                        "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or "
-                        "'93%', regex used for validation is '[0-9]+%')",
-                    )
-                )
-            elif percent > 100:
-                errors.append(invalid_value(path, value, "must not be greater than 100%"))
-        if spec.unhealthy_pod_eviction_policy not in (None, "IfHealthyBudget", "AlwaysAllow"):
-            errors.append(
-                not_supported(
-                    "spec.unhealthyPodEvictionPolicy",
-                    spec.unhealthy_pod_eviction_policy,
-                    ["AlwaysAllow", "IfHealthyBudget"],
-                )
-            )
-        if spec.selector is not None:
-            errors += podtemplate.validate_selector(spec.selector, "spec.selector")
-        return errors
 
 
 class Endpoints(Strategy):

@@ -119,8 +119,6 @@ def drop_status(status: core_v1.PodStatus, old: core_v1.PodStatus) -> None:
         (status.init_container_statuses, old.init_container_statuses),
         (status.ephemeral_container_statuses, old.ephemeral_container_statuses),
     ):
-        if any(s.stop_signal is not None for s in before):
-            continue
         for one in listed:
-            if one.stop_signal is not None:
+            if one.stop_signal is not None and all(s.stop_signal is None for s in before):
                 one.stop_signal = None

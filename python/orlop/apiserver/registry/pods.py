@@ -87,13 +87,13 @@ class Pods(Strategy):
         status.qos_class = status.qos_class or old.status.qos_class
         status.observed_generation = status.observed_generation or old.status.observed_generation
         # There may be several conditions of one type: each keeps what the one in its turn had.
-        before: dict[str, list[int]] = {}
-        for condition in old.status.conditions:
-            before.setdefault(condition.type, []).append(condition.observed_generation)
-        for condition in status.conditions:
-            had = before.get(condition.type)
-            generation = had.pop(0) if had else 0
-            condition.observed_generation = condition.observed_generation or generation
+        before = [(c.type, c.observed_generation) for c in old.status.conditions if c.observed_generation]
+        for condition in status.conditions if before else ():
+            for i, (kind, generation) in enumerate(before):
+                if kind == condition.type:
+                    condition.observed_generation = condition.observed_generation or generation
+                    del before[i]
+                    break
         podfields.drop_status(status, old.status)
 
     def before_resize(self, new: core_v1.Pod, old: core_v1.Pod) -> list[FieldError]:

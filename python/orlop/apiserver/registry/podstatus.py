@@ -36,18 +36,20 @@ def validate(new: core_v1.Pod, old: core_v1.Pod) -> list[FieldError]:
         errors.append(invalid_value("status.observedGeneration", status.observed_generation, NOT_NEGATIVE))
     if status.qos_class != was.qos_class:
         errors.append(invalid_value("status.qosClass", status.qos_class, IMMUTABLE))
-    if not _all_may_restart(old.spec):
-        errors += _states(status.container_statuses, was.container_statuses, "containerStatuses", old.spec)
+    errors += _states(status.container_statuses, was.container_statuses, "containerStatuses", old.spec)
+    if was.init_container_statuses:
         errors += _states(
             status.init_container_statuses, was.init_container_statuses, "initContainerStatuses", old.spec
         )
-    errors += _states(
-        status.ephemeral_container_statuses, was.ephemeral_container_statuses, "ephemeralContainerStatuses", None
-    )
+    if was.ephemeral_container_statuses:
+        errors += _states(
+            status.ephemeral_container_statuses, was.ephemeral_container_statuses, "ephemeralContainerStatuses", None
+        )
     if status.resource_claim_statuses:
         errors += _claims(status.resource_claim_statuses, new.spec)
-    errors += _addresses([a.ip for a in status.pod_ips], [a.ip for a in was.pod_ips], "status.podIPs")
-    if status.host_ips:
+    if status.pod_ips and status.pod_ips != was.pod_ips:
+        errors += _addresses([a.ip for a in status.pod_ips], [a.ip for a in was.pod_ips], "status.podIPs")
+    if status.host_ips and (status.host_ip, status.host_ips) != (was.host_ip, was.host_ips):
         if status.host_ip != status.host_ips[0].ip:
             words = "must be equal to `hostIP`"
             errors.append(invalid_value("status.hostIPs[0].ip", status.host_ips[0].ip, words))
@@ -58,11 +60,12 @@ def validate(new: core_v1.Pod, old: core_v1.Pod) -> list[FieldError]:
 def _conditions(conditions: list[core_v1.PodCondition]) -> list[FieldError]:
     errors: list[FieldError] = []
     for i, condition in enumerate(conditions):
-        where = f"status.conditions[{i}]"
         if condition.observed_generation < 0:
-            errors.append(invalid_value(f"{where}.observedGeneration", condition.observed_generation, NOT_NEGATIVE))
+            where = f"status.conditions[{i}].observedGeneration"
+            errors.append(invalid_value(where, condition.observed_generation, NOT_NEGATIVE))
         if condition.type not in SYSTEM_CONDITIONS:
-            errors += [invalid_value(f"{where}.Type", condition.type, m) for m in meta.key_errors(condition.type)]
+            where = f"status.conditions[{i}].Type"
+            errors += [invalid_value(where, condition.type, m) for m in meta.key_errors(condition.type)]
     return errors
 
 
@@ -101,6 +104,8 @@ def _states(
         if now is None or now.state.terminated is not None:
             continue
         if spec is not None:
+            if _all_may_restart(spec):
+                continue
             listed = spec.init_containers if json.startswith("init") else spec.containers
             container = next((c for c in listed if c.name == was.name), None)
             if container is not None and should_restart(container, spec, ended.exit_code):
@@ -151,12 +156,11 @@ def _each(pod: core_v1.Pod) -> list[FieldError]:
         ("ephemeralContainerStatuses", status.ephemeral_container_statuses, None),
     ):
         for i, one in enumerate(listed):
-            where = f"status.{json}[{i}]"
             if one.user is not None and one.user.linux is not None:
-                errors += _user(one.user.linux, f"{where}.user.linux", system)
+                errors += _user(one.user.linux, f"status.{json}[{i}].user.linux", system)
             if not one.allocated_resources_status:
                 continue
-            where += ".allocatedResourcesStatus"
+            where = f"status.{json}[{i}].allocatedResourcesStatus"
             if containers is None:
                 errors.append(forbidden_field(where, "must not be specified in container status"))
                 continue

@@ -54,7 +54,8 @@ def validate_selected(
             return []
         if selectors.from_struct(selector).matches(labels):
             return []
-    return [invalid_value(f"{path}.metadata.labels", labels, "`selector` does not match template `labels`")]
+    shown = dict(sorted(labels.items()))
+    return [invalid_value(f"{path}.metadata.labels", shown, "`selector` does not match template `labels`")]
 
 
 def is_empty(selector: meta_v1.LabelSelector) -> bool:

@@ -1,7 +1,7 @@
 """Rules of RuntimeClasses: pkg/apis/node/v1/defaults.go and validation."""
 
 from orlop.api.errors import FieldError, invalid_value
-from orlop.api.types import node_v1
+from orlop.api.types import core_v1, node_v1
 from orlop.apiserver.registry import meta, names, resources, scheduling
 from orlop.apiserver.registry.common import immutable
 from orlop.apiserver.registry.strategy import Strategy
@@ -13,13 +13,13 @@ class RuntimeClasses(Strategy):
     def validate(self, obj: node_v1.RuntimeClass) -> list[FieldError]:
         errors = [invalid_value("handler", obj.handler, m) for m in names.label(obj.handler)]
         if obj.overhead is not None:
-            for name, value in sorted(obj.overhead.pod_fixed.items()):
-                path = f"overhead.podFixed[{name}]"
-                errors += resources.validate_name(name, path) + resources.validate_amount(name, value, path)
+            # Upstream checks them as limits, and says so.
+            amounts = core_v1.ResourceRequirements(limits=obj.overhead.pod_fixed)
+            errors += resources.validate_requirements(amounts, "overhead")
         if obj.scheduling is not None:
             errors += meta.validate_labels(obj.scheduling.node_selector, "scheduling.nodeSelector")
             errors += scheduling.tolerations(obj.scheduling.tolerations, "scheduling.tolerations")
         return errors
 
     def validate_update(self, new: node_v1.RuntimeClass, old: node_v1.RuntimeClass) -> list[FieldError]:
-        return self.validate(new) + immutable(new.handler, old.handler, "handler")
+        return immutable(new.handler, old.handler, "handler")
