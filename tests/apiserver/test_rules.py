@@ -14,6 +14,7 @@ import yaml
 
 from orlop import native
 from orlop.api import scheme
+from orlop.api.scheme import Kind
 from orlop.apiserver.registry import strategy_of
 
 RULES = Path(__file__).parent / "rules"
@@ -27,9 +28,14 @@ def cases() -> list[Any]:
     return found
 
 
+def kind_of(tree: dict[str, Any]) -> Kind:
+    """The kind of an object, served or not."""
+    named = (tree["apiVersion"], tree["kind"])
+    return next(k for k in (*scheme.KINDS, *scheme.OPTIONAL) if (k.api_version, k.kind) == named)
+
+
 def load(tree: dict[str, Any]) -> Any:
-    kind = scheme.by_kind(tree["apiVersion"], tree["kind"])
-    assert kind is not None
+    kind = kind_of(tree)
     tree = {
         **tree,
         "metadata": {"name": "x", **({"namespace": "default"} if kind.namespaced else {}), **tree.get("metadata", {})},
@@ -54,7 +60,7 @@ def prepared(case: dict[str, Any]) -> tuple[Any, list[str]]:
     new, before = tree(case, "object", "pod"), tree(case, "old", "was")
     assert new is not None
     obj = load(new)
-    strategy = strategy_of(scheme.of(type(obj)))
+    strategy = strategy_of(kind_of(new))
     strategy.default(obj)
     if before is None:
         return obj, [str(error) for error in strategy.before_create(obj)]
