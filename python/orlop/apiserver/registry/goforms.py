@@ -8,6 +8,9 @@ from orlop.api.types import meta_v1
 
 _NAMES = {
     "uid": "UID",
+    "os": "OS",
+    "dnsPolicy": "DNSPolicy",
+    "dnsConfig": "DNSConfig",
     "seLinuxOptions": "SELinuxOptions",
     "seLinuxChangePolicy": "SELinuxChangePolicy",
     "httpGet": "HTTPGet",
@@ -24,7 +27,7 @@ def go_form(value: Any) -> Any:
     """The value with Go's field names; lists and maps that are empty are nil there."""
     if isinstance(value, msgspec.Struct):
         if isinstance(value, meta_v1.LabelSelector):
-            return value  # no inner type: it is shown as it is served
+            return msgspec.to_builtins(value)  # no inner type: it is shown as it is served
         return {
             _NAMES.get(field.encode_name, field.encode_name[:1].upper() + field.encode_name[1:]): go_form(
                 getattr(value, field.name)

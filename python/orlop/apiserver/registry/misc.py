@@ -1,7 +1,7 @@
 """Rules of kinds whose own are few."""
 
 from orlop.api import selectors
-from orlop.api.errors import IMMUTABLE, FieldError, invalid_value, not_supported, required
+from orlop.api.errors import IMMUTABLE, FieldError, forbidden_field, invalid_value, not_supported, required
 from orlop.api.types import coordination_v1, core_v1, storagemigration_v1
 from orlop.apiserver.registry import names
 from orlop.apiserver.registry.common import not_special
