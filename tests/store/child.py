@@ -90,6 +90,13 @@ def kills(path: str, backups: str) -> None:
         print("dead", flush=True)
 
 
+async def upgraded(path: str) -> None:
+    """Opens a store of an older format, and closes it."""
+    store = LmdbStore(path, SystemClock())
+    await store.open()
+    await store.close()
+
+
 async def traced(path: str, sync: str) -> None:
     """Answers requests on a socket: N writes at the same time, answered when all are acknowledged."""
     store = LmdbStore(path, SystemClock(), sync=sync == "sync")
@@ -172,4 +179,5 @@ if __name__ == "__main__":
     if sys.argv[1] == "kills":
         kills(*sys.argv[2:])
         sys.exit()
-    asyncio.run({"killed": killed, "traced": traced, "full": full, "failing": failing}[sys.argv[1]](*sys.argv[2:]))
+    modes = {"killed": killed, "upgraded": upgraded, "traced": traced, "full": full, "failing": failing}
+    asyncio.run(modes[sys.argv[1]](*sys.argv[2:]))

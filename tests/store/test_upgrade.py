@@ -1,6 +1,10 @@
 """From older formats on disk to this one."""
 
+import asyncio
 import itertools
+import random
+import shutil
+import sys
 from pathlib import Path
 
 import lmdb
@@ -9,9 +13,13 @@ import pytest
 from orlop.clock import FakeClock
 from orlop.store import lmdb_upgrade
 from orlop.store.base import StoreFormat
+from orlop.store.findings import Finding
 from orlop.store.lmdb import LmdbStore
+from orlop.store.lmdb_check import check
+from tests.store import child
 from tests.store.format1 import some_changes, write_format1
-from tests.store.support import opened, pod, write
+from tests.store.support import opened, pod, until, write
+from tests.support.campaign import campaign, times
 
 LEASES = "coordination.k8s.io/leases"
 
@@ -72,3 +80,41 @@ async def test_a_format_without_a_way_is_refused(tmp_path: Path, monkeypatch: py
 
 def test_every_format_has_a_way() -> None:
     assert sorted(lmdb_upgrade.UPGRADES) == list(itertools.islice(itertools.count(1), lmdb_upgrade.FORMAT - 1))
+
+
+def again(path: Path, data: bytes) -> None:
+    """The folder with this file alone."""
+    shutil.rmtree(path)
+    path.mkdir()
+    (path / "data.mdb").write_bytes(data)
+
+
+@campaign(120)
+async def test_an_upgrade_that_is_killed_is_all_or_nothing(tmp_path: Path) -> None:
+    """At any moment of it: the next start ends it, with everything there."""
+    changes = some_changes(3000)
+    write_format1(tmp_path, "the-uid", changes, {})
+    before = (tmp_path / "data.mdb").read_bytes()
+    newest = {change.key: change for change in changes}
+    there = sorted((c.key, c.revision, c.value) for c in newest.values() if c.type != "DELETED")
+    chance = random.Random()
+    formats = []
+    for _ in range(times(6, 40)):
+        again(tmp_path, before)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, child.__file__, "upgraded", str(tmp_path), stderr=asyncio.subprocess.DEVNULL
+        )
+        await until((tmp_path / "orlop.lock").exists)
+        await asyncio.sleep(chance.uniform(0, 0.05))
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+        with lmdb.open(str(tmp_path), max_dbs=16) as env, env.begin() as txn:
+            formats.append(txn.get(b"format", db=env.open_db(b"meta", txn=txn)))
+        async with opened(LmdbStore(str(tmp_path), FakeClock())) as store:
+            assert (store.uid, store.revision) == ("the-uid", 3000)
+            found = [(r.key, r.revision, r.value) for r in (await store.range(None))[0]]
+            assert sorted(found) == there
+        assert [one for one in check(str(tmp_path)) if isinstance(one, Finding)] == []
+    print(f"{len(formats)} kills, {formats.count(b'1')} of them before the upgrade was done, nothing lost")
+    assert set(formats) <= {b"1", b"2"}

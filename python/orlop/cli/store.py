@@ -59,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     imports.add_argument("file", metavar="FILE", help="JSON lines or YAML documents; - for standard input")
     imports.add_argument("--kubeconfig", metavar="FILE", default=None, help="another cluster's than --name's")
     imports.add_argument("--replace", action="store_true", help="replace what is there; without it, it is left alone")
+    imports.add_argument("--status", action="store_true", help="import status too: controllers make it otherwise")
     imports.add_argument("--dry-run", action="store_true", help="ask the server and change nothing")
 
 
@@ -175,20 +176,21 @@ def run_import(arguments: argparse.Namespace) -> int:
         with open(arguments.file, encoding="utf-8") as file:
             objects = list(read(file))
     kubeconfig = arguments.kubeconfig or options.cluster(arguments).kubeconfig("admin")
-    return asyncio.run(_import(objects, Path(kubeconfig), arguments.replace, arguments.dry_run))
+    return asyncio.run(_import(objects, Path(kubeconfig), arguments))
 
 
-async def _import(objects: list[dict[str, object]], config: Path, replace: bool, dry_run: bool) -> int:
+async def _import(objects: list[dict[str, object]], config: Path, arguments: argparse.Namespace) -> int:
     from orlop.client import kubeconfig
     from orlop.client.client import Client
     from orlop.client.tls import TLSTransport
-    from orlop.store.importing import Importer
+    from orlop.store.importing import MANAGER, Importer
 
     clock = SystemClock()
-    client = Client(TLSTransport(kubeconfig.load(config), clock), clock=clock, user_agent="orlop-store-import")
+    client = Client(TLSTransport(kubeconfig.load(config), clock), clock=clock, user_agent=MANAGER)
     counts: dict[str, int] = {}
     try:
-        async for outcome in Importer(client, replace=replace, dry_run=dry_run).run(objects):
+        importer = Importer(client, replace=arguments.replace, dry_run=arguments.dry_run, status=arguments.status)
+        async for outcome in importer.run(objects):
             counts[outcome.what] = counts.get(outcome.what, 0) + 1
             if outcome.what == "failed":
                 print(f"{outcome.name}: {outcome.why}", file=sys.stderr)

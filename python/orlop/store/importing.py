@@ -1,7 +1,8 @@
 """Objects that were exported, into a cluster that runs: through its API, so that all its rules hold.
 
 Objects get new UIDs. References to owners are kept where the owner is imported too, or is there under the same name;
-the others are dropped, since the garbage collector would delete what names an owner that does not exist.
+the others are dropped, since the garbage collector would delete what names an owner that does not exist. Who owns which
+fields is kept, so that those who apply go on as before. Status is left to controllers unless it is asked for.
 """
 
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -30,8 +31,14 @@ SERVER_SET = (
 FIRST = ("namespaces", "priorityclasses", "clusterroles", "roles", "serviceaccounts", "configmaps", "secrets")
 """Kinds that others need to be there before."""
 
+MANAGER = "orlop-store-import"
+"""The field manager, and the name of the client."""
+
 ROUNDS = 10
 """How deep owners may stand above what they own."""
+
+TRIES = 5
+"""Writes of what goes with an object, when controllers change it at the same time."""
 
 Object = dict[str, Any]
 
@@ -79,10 +86,12 @@ def _documents(text: str) -> Iterator[Any]:
 class Importer:
     """One import into one cluster."""
 
-    def __init__(self, client: Client, *, replace: bool = False, dry_run: bool = False) -> None:
-        """`replace`: what is there under the same name is made as imported; without it, it is left alone."""
+    def __init__(self, client: Client, *, replace: bool = False, dry_run: bool = False, status: bool = False) -> None:
+        """`replace`: what is there under the same name is made as imported; without it, it is left alone. `status`:
+        it is imported too."""
         self._client = client
         self._replace = replace
+        self._status = status
         self._query = {"dryRun": "All"} if dry_run else None
         self._uids: dict[str, str] = {}
         """New UIDs by old."""
@@ -110,6 +119,11 @@ class Importer:
         try:
             body = await self._prepared(obj)
             what, stored = await self._write(kind, body)
+            if what != "there" and self._query is None:
+                if self._status and obj.get("status"):
+                    await self._amend(kind, stored, "/status", {"status": obj["status"]})
+                if owners := obj.get("metadata", {}).get("managedFields"):
+                    await self._amend(kind, stored, "", {"managedFields": owners})
         except errors.ApiError as error:
             return Outcome(name, "failed", str(error))
         if old:
@@ -129,13 +143,37 @@ class Importer:
             metadata["resourceVersion"] = there["metadata"]["resourceVersion"]
             return "replaced", await self._send("PUT", path, body)
 
+    async def _amend(self, kind: Kind, stored: Object, subresource: str, wanted: Object) -> None:
+        """Sets what a create does not: the status, if the kind has that subresource, or who owns which fields."""
+        path = kind.path(stored["metadata"].get("namespace") if kind.namespaced else None, stored["metadata"]["name"])
+        for attempt in range(TRIES):
+            there = await self._send("GET", path, None)
+            metadata = there["metadata"]
+            if "managedFields" in wanted:
+                # Ours goes: nobody would give it up later. What others have written meanwhile stays.
+                others = [e for e in metadata.get("managedFields") or () if e.get("manager") != MANAGER]
+                given = [*wanted["managedFields"], *(e for e in others if e not in wanted["managedFields"])]
+                there["metadata"] = {**metadata, "managedFields": given}
+            else:
+                there["status"] = wanted["status"]
+            try:
+                await self._send("PUT", path + subresource, there)
+                return
+            except errors.Conflict:
+                if attempt == TRIES - 1:
+                    raise
+            except (errors.NotFound, errors.MethodNotSupported):
+                if not subresource:
+                    raise
+                return  # a kind without one takes its status with the rest
+
     async def _prepared(self, obj: Object) -> Object:
         metadata = {k: v for k, v in obj.get("metadata", {}).items() if k not in SERVER_SET}
         if owners := metadata.pop("ownerReferences", None):
             kept = [owner for one in owners if (owner := await self._owner(one, metadata.get("namespace")))]
             if kept:
                 metadata["ownerReferences"] = kept
-        return {**{k: v for k, v in obj.items() if k != "status"}, "metadata": metadata}
+        return {**{k: v for k, v in obj.items() if k != "status" or self._status}, "metadata": metadata}
 
     async def _owner(self, owner: Object, namespace: str | None) -> Object | None:
         """The reference to the same owner in this cluster, None if it is not here."""
