@@ -56,7 +56,7 @@ lint: build ## formatting, lint, types, import order, clippy
 bench: build ## the figures, with machine and versions
 	scripts/bench
 
-bench-check: build ## whether every benchmark still works: small sizes, no figure of which counts
+bench-check: build ## whether a hot path costs more than its stored figure, and every benchmark works (UPDATE=1 stores)
 	scripts/bench-check
 
 campaign: build ## the tests that look for rare faults, at length (CAMPAIGN=10 times as long)

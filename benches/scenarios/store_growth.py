@@ -20,6 +20,7 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benches import machine
+from orlop.bench import curve
 from orlop.clock import SystemClock
 from orlop.native import Hub
 from orlop.store.base import Key, Parts, Write
@@ -32,6 +33,7 @@ STEPS = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000,
 BAR = 1.3
 """A create at the end against those among the first thousands: flat but for noise and the depth of the trees."""
 WIDTH = 50
+RESULTS = Path(os.environ.get("ORLOP_BENCH_RESULTS", Path(__file__).parents[1] / "results"))
 
 
 def object_of(number: int) -> Write:
@@ -85,6 +87,7 @@ async def grow(folder: str) -> list[Cost]:
         after, wall = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter() - wall
         user, system = after.ru_utime - before.ru_utime, after.ru_stime - before.ru_stime
         found.append(Cost(step, user / count * 1e6, system / count * 1e6, wall / count * 1e6))
+        print(f"{step:9,} objects made", file=sys.stderr, flush=True)
     for number in range(1, made, max(1, made // 1000)):
         write = object_of(number)
         record = await store.get(write.key)
@@ -106,6 +109,13 @@ def main() -> None:
         print(
             f"{one.objects:9,} objects {one.user:5.1f} + {one.system:5.1f} µs CPU, {one.wall:6.1f} µs a create  {bar}"
         )
+    curves = {
+        "all": [(one.objects, one.cpu) for one in found],
+        "in the process": [(one.objects, one.user) for one in found],
+        "in the kernel": [(one.objects, one.system) for one in found],
+    }
+    title = "A create as the store grows"
+    curve.write(RESULTS / "store-growth", title, "objects there are", "µs of CPU a create", curves, machine.line())
     few = [one for one in found if one.objects <= 10_000]
     whole = found[-1].cpu / statistics.median(one.cpu for one in few)
     inside = found[-1].user / statistics.median(one.user for one in few)

@@ -2,15 +2,13 @@
 
 import argparse
 import asyncio
-import os
-import platform
 import shutil
 import signal
 import statistics
 import subprocess
 import sys
 import tempfile
-from importlib import metadata, resources
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     import yaml
 
     from orlop.bench import bars, report
+    from orlop.bench.machine import line as machine
 
     scenarios: dict[str, Any] = yaml.safe_load(
         resources.files("orlop.bench").joinpath("scenarios.yaml").read_text(encoding="utf-8")
@@ -69,16 +68,6 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.plot is not None:
         arguments.plot.write_text(report.plot(runs, scenarios, machine()))
     return 0
-
-
-def machine() -> str:
-    """CPU, cores, kernel and versions in one line."""
-    texts = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((t.split(":", 1)[1].strip() for t in texts if t.startswith("model name")), platform.machine())
-    return (
-        f"{model}, {os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}, "
-        f"orlop {metadata.version('orlop')}"
-    )
 
 
 async def _all(arguments: argparse.Namespace, scenarios: dict[str, Any]) -> dict[str, Any]:

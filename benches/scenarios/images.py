@@ -15,14 +15,16 @@ import resource
 import shutil
 import statistics
 import subprocess
+import sys
 import tarfile
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from machine import describe
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from benches import machine
 from orlop.clock import SystemClock
 from orlop.kubelet.runtime.native.images import ImageStore, layers
 
@@ -105,7 +107,7 @@ def has_docker() -> bool:
 
 
 def main() -> None:
-    print(describe())
+    print(machine.line())
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         plain = folder / "layer.tar"

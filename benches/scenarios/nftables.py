@@ -13,9 +13,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
-from machine import describe
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from benches import machine
 from orlop.native import ForwardTable
 from orlop.proxy.backends.nftables import Nftables
 from orlop.proxy.config import ProxyConfig
@@ -159,5 +161,5 @@ def targets(rules: str) -> int:
 if __name__ == "__main__":
     if os.geteuid() != 0:
         sys.exit("network namespaces need root")
-    print(describe(nft="nft --version"))
+    print(machine.line("nft --version"))
     asyncio.run(main())

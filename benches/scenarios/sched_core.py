@@ -9,13 +9,15 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from machine import describe, scaled
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from benches import machine
 from orlop.native import SchedulerCore
 
-NODES = scaled(5000, least=50)
+NODES = machine.scaled(5000, least=50)
 ZONES = 3
 BATCH = 256
 ALLOCATABLE = {"cpu": 32_000, "memory": 256 * 2**30, "pods": 500}
@@ -32,10 +34,10 @@ class World:
 
 
 WORLDS = [
-    World("equal pods", scaled(50_000)),
-    World("replicas of one owner, spread over hosts and zones", scaled(50_000), replicas=True),
-    World("every pod different", scaled(10_000), different=True),
-    World("every pod different, replicas of one owner", scaled(10_000), different=True, replicas=True),
+    World("equal pods", machine.scaled(50_000)),
+    World("replicas of one owner, spread over hosts and zones", machine.scaled(50_000), replicas=True),
+    World("every pod different", machine.scaled(10_000), different=True),
+    World("every pod different, replicas of one owner", machine.scaled(10_000), different=True, replicas=True),
 ]
 
 
@@ -112,7 +114,7 @@ if __name__ == "__main__":
     if len(sys.argv) > 1:
         print(run(WORLDS[int(sys.argv[1])]))
     else:
-        print(describe(cargo="cargo --version"))
+        print(machine.line("cargo --version"))
         print(f"{NODES:,} nodes in {ZONES} zones, batches of {BATCH}, one thread; seconds are CPU seconds")
         for index in range(len(WORLDS)):
             # Each in a process of its own, so that its memory can be told.

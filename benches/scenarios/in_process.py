@@ -3,6 +3,7 @@ Deployment of a thousand pods made and deleted. CPU is client's, server's and co
 
 import asyncio
 import gc
+import sys
 import tempfile
 import tracemalloc
 from collections.abc import Awaitable, Callable
@@ -10,8 +11,9 @@ from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
 
-from machine import describe, scaled
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from benches import machine
 from orlop.api.types import apps_v1, core_v1, meta_v1
 from orlop.apiserver.auth.user import User
 from orlop.apiserver.config import Config
@@ -23,9 +25,9 @@ from orlop.control import Manager
 from orlop.controllers import Options, all_controllers
 from orlop.controllers.views import PodView
 
-PODS = scaled(2000)
+PODS = machine.scaled(2000)
 CLIENTS = 16
-REPLICAS = scaled(1000)
+REPLICAS = machine.scaled(1000)
 ADMIN = User("kubernetes-admin", ("system:masters", "system:authenticated"))
 MANAGER = User("system:kube-controller-manager", ("system:authenticated",))
 
@@ -99,7 +101,7 @@ async def deployment(client: Client, manager: Manager) -> None:
 
 
 async def main() -> None:
-    print(describe())
+    print(machine.line())
     clock = SystemClock()
     with tempfile.TemporaryDirectory() as folder:
         async with ApiServer(Config(data_dir=Path(folder), secure_port=None, store="memory"), clock) as api:

@@ -1,4 +1,4 @@
-//! The forwarding table at 1,000,000 endpoints: memory, lookups, changes. Run by benches/micro/forward.py.
+//! The forwarding table at 1,000,000 endpoints: memory, lookups, changes. Run by benches/scenarios/forward_million.py.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::hint::black_box;
@@ -7,15 +7,20 @@ use std::time::Instant;
 
 use orlop_core::forward::{Frontend, Protocol, Table};
 
-const SERVICES: u32 = 100_000;
 const ENDPOINTS: u32 = 10;
-const ROUNDS: u32 = 1_000_000;
+
+/// All sizes are times ORLOP_BENCH_SCALE: far below 1, a run shows that the benchmark still works.
+fn scaled(size: u32) -> u32 {
+    let scale = std::env::var("ORLOP_BENCH_SCALE").map_or(1.0, |text| text.parse().unwrap());
+    (f64::from(size) * scale).max(100.0) as u32
+}
 
 fn main() {
+    let (services, lookups, batch) = (scaled(100_000), scaled(1_000_000), scaled(1000) as usize);
     let mut table = Table::new("node", "");
     let before = resident();
     let started = Instant::now();
-    for service in 0..SERVICES {
+    for service in 0..services {
         table.apply_service(&service_json(service)).unwrap();
         table.apply_slice(&slice_json(service, ENDPOINTS)).unwrap();
     }
@@ -26,11 +31,11 @@ fn main() {
         .iter()
         .map(|(_, state)| state.cluster.len())
         .sum();
-    assert_eq!(endpoints, (SERVICES * ENDPOINTS) as usize);
+    assert_eq!(endpoints, (services * ENDPOINTS) as usize);
     drop(changes);
     let mib = (resident() - before) as f64 / 1024.0;
     println!(
-        "fill: {endpoints} endpoints of {SERVICES} services in {:.2} s from JSON",
+        "fill: {endpoints} endpoints of {services} services in {:.2} s from JSON",
         filled.as_secs_f64()
     );
     println!(
@@ -42,11 +47,11 @@ fn main() {
     let mut place = 1u32;
     let mut next = move || {
         place = place.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        place % SERVICES
+        place % services
     };
-    let asked: Vec<Frontend> = (0..ROUNDS).map(|_| frontend(next())).collect();
+    let asked: Vec<Frontend> = (0..lookups).map(|_| frontend(next())).collect();
     let mut each: Vec<u128> = Vec::new();
-    for part in asked.chunks(ROUNDS as usize / 9) {
+    for part in asked.chunks(lookups as usize / 9) {
         let started = Instant::now();
         let mut found = 0;
         for key in part {
@@ -61,7 +66,7 @@ fn main() {
         each[each.len() / 2]
     );
 
-    let rounds = 100_000;
+    let rounds = scaled(100_000);
     let chosen: Vec<u32> = (0..rounds).map(|_| next()).collect();
     let fewer: Vec<_> = chosen
         .iter()
@@ -69,7 +74,7 @@ fn main() {
         .collect();
     let same: Vec<_> = chosen.iter().map(|&s| slice_json(s, ENDPOINTS)).collect();
     let (mut read, mut changed, mut drained) = (0.0, 0.0, 0.0);
-    for (less, full) in fewer.chunks(BATCH).zip(same.chunks(BATCH)) {
+    for (less, full) in fewer.chunks(batch).zip(same.chunks(batch)) {
         // Each list is taken twice: as a change, and when it says nothing new.
         for slices in [full, less, less, full] {
             let changes = timed(&mut table, slices);
@@ -78,16 +83,13 @@ fn main() {
             drained += changes.1;
         }
     }
-    let batches = f64::from(2 * rounds) / BATCH as f64;
+    let batches = f64::from(2 * rounds) / batch as f64;
     let read = read / batches;
     let update = changed / batches - read;
     println!("reading a slice of {ENDPOINTS} endpoints and finding it unchanged: {read:.2} µs");
     println!("one endpoint less or more: {update:.2} µs above that");
     println!("telling the change: {:.2} µs", drained / batches);
 }
-
-/// Changes told together.
-const BATCH: usize = 1000;
 
 /// Microseconds a slice for taking them and for telling what changed, and whether anything did.
 fn timed(table: &mut Table, slices: &[Vec<u8>]) -> (f64, f64, bool) {
@@ -101,7 +103,7 @@ fn timed(table: &mut Table, slices: &[Vec<u8>]) -> (f64, f64, bool) {
     let started = Instant::now();
     let told = table.drain_changes().set.len();
     // A service chosen twice in a batch changes once.
-    assert!(!changes || told > slices.len() * 9 / 10);
+    assert!(!changes || told > slices.len() / 2);
     (applied, micros(started), changes)
 }
 
