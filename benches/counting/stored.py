@@ -115,11 +115,11 @@ def _part(name: str) -> str:
     return name.split(":")[0]
 
 
-NOISE = {"server": 0.05, "python": 0.03}
-"""By the first word of a name. Requests that meet share a wake-up, a commit or a write, or do not; Python's memory
-and dictionaries lie a little differently each time."""
+NOISE = {"server:": 0.05, "python:": 0.03, "hub: an object of a gzip list": 0.1}
+"""By how a name begins. Requests that meet share a wake-up, a commit or a write, or do not; Python's memory and
+dictionaries lie a little differently each time; where a compressed block ends is left to chance."""
 
 
 def least_noise(name: str) -> float:
     """What runs may differ by, however well two of them agree."""
-    return NOISE.get(_part(name), 0.02)
+    return next((noise for begin, noise in NOISE.items() if name.startswith(begin)), 0.02)

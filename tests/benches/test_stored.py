@@ -72,7 +72,7 @@ def test_an_update_keeps_what_has_not_changed_with_its_commit() -> None:
 def test_what_is_stored_is_of_every_benchmark(tmp_path: Path) -> None:
     found = stored.load()
     assert found is not None
-    assert {name.split(":")[0] for name in found.figures} >= {"hub", "wire", "sched", "forward", "server"}
+    assert {name.split(":")[0] for name in found.figures} == {"hub", "wire", "sched", "forward", "python", "server"}
     assert all(figure.commit and 0 < figure.noise < 0.25 for figure in found.figures.values())
     stored.save(found, tmp_path / "copy.json")
     assert stored.load(tmp_path / "copy.json") == found
