@@ -117,5 +117,5 @@ def test_counted_work_that_grows_is_lost(tmp_path: Path) -> None:
 def test_scenarios_are_all_run_small() -> None:
     """scripts/bench-small takes what is there: none rots."""
     script = Path(__file__).parents[2] / "scripts" / "bench-small"
-    assert "for file in benches/scenarios/*.py" in script.read_text()
+    assert "for file in benches/scenarios/[a-z]*.py" in script.read_text()
     subprocess.run(["bash", "-n", str(script)], check=True)
