@@ -60,6 +60,7 @@ async def grow(folder: Path, pid: int) -> list[tuple[int, float, float]]:
         result = await create(load, step - load.made, CLIENTS)
         found.append((step, result.cpu / result.count * 1e6, load.processes.resident()))
         print(f"{step:9,} objects {found[-1][1]:7.1f} µs of CPU a create, {found[-1][2]:7.0f} MiB", flush=True)
+    load.one.close()  # it has been idle for longer than servers keep a connection
     answer = json.loads(await load.one.request("GET", f"{PODS}?limit=1"))
     assert answer["metadata"]["remainingItemCount"] == load.made - 1
     load.one.close()
