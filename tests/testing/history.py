@@ -27,8 +27,10 @@ def template(labels: dict[str, str], image: str = "app:1", stage: str = "", **sp
 class History:
     """One history. Every step is something that anybody may do at any time."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, most: int = 8) -> None:
+        """`most`: the pods that a Deployment or a Job may have."""
         self.world = world
+        self.most = most
         self.client = world.client
         self.random = world.clock.random
         self.jobs = 0
@@ -93,7 +95,7 @@ class History:
         return apps_v1.Deployment(
             metadata=self.meta(app),
             spec=apps_v1.DeploymentSpec(
-                replicas=chance.randrange(1, 8),
+                replicas=chance.randrange(1, self.most),
                 selector=meta_v1.LabelSelector(match_labels=self.labels(app)),
                 strategy=apps_v1.DeploymentStrategy(type="RollingUpdate", rolling_update=rolling),
                 template=template(self.labels(app), stage=ready),
@@ -127,7 +129,7 @@ class History:
         await self.client.patch(kind, name, "default", patch, type="strategic")
 
     async def scale(self) -> None:
-        replicas = {"spec": {"replicas": self.random.randrange(0, 9)}}
+        replicas = {"spec": {"replicas": self.random.randrange(0, self.most + 1)}}
         await self.client.patch(apps_v1.Deployment, self.random.choice(["web", "api"]), "default", replicas)
 
     async def scale_set(self) -> None:
@@ -146,7 +148,7 @@ class History:
         fails = chance.random() < 0.2
         stage = f'{{"run": {chance.choice([1, 5, 20])}, "exitCode": {int(fails)}, "jitter": 0.9}}'
         spec = batch_v1.JobSpec(
-            completions=chance.randrange(1, 7),
+            completions=chance.randrange(1, self.most),
             parallelism=chance.randrange(1, 5),
             completion_mode="Indexed" if indexed else "NonIndexed",
             backoff_limit_per_index=chance.choice([None, 1]) if indexed else None,
