@@ -17,6 +17,8 @@ from tests.testing.history import History
 SEED = os.environ.get("ORLOP_SEED")
 STEPS = 25 if CAMPAIGN or SEED else 12
 """What happens in one history: a short one fails at other seeds than a long one."""
+SMALL = 6
+"""The same of a small world, of which many can be looked at."""
 
 
 def rough(seed: int) -> Faults:
@@ -42,6 +44,18 @@ async def history(world: World) -> None:
 @pytest.mark.parametrize("seed", range(times(short=3, long=25)))
 def test_a_random_history(seed: int) -> None:
     simulate(history, seed, faults=rough(seed))
+
+
+async def small_history(world: World) -> None:
+    one = History(world, most=4)
+    await one.play(SMALL)
+    await one.end()
+
+
+@campaign(seconds=60)
+@pytest.mark.parametrize("seed", range(10_000, 10_000 + times(short=5, long=200)))
+def test_a_small_history(seed: int) -> None:
+    simulate(small_history, seed, nodes=2, faults=rough(seed))
 
 
 if SEED:

@@ -1,7 +1,8 @@
 """What must never be, whatever gets lost and whoever is killed; looked at in each instant in which something changed.
 
 * A Deployment never grows past its replicas and maxSurge, and its controller never takes it below maxUnavailable;
-  replicas that nodes and people take away are not its doing.
+  replicas that nodes and people take away are not its doing, nor are those given up before word of their being ready
+  could have come.
 * A ReplicaSet never makes more pods than it is asked for; requests of a process that was killed may make one more.
 * Evictions never take a disruption budget's pods below what it keeps.
 * An index of a Job is never begun again once it has succeeded; each end of a pod counts once, and counts never fall.
@@ -29,6 +30,8 @@ INSTANT = 1e-6
 """Seconds after a change at which it is looked at: all else that happens in that instant has happened by then."""
 HEARD = 60.0
 """Seconds after which everybody has heard that a pod is gone."""
+RECONNECT = 10.0
+"""Seconds that caches may take to hear of anything after the server was away."""
 MANAGER = "system:kube-controller-manager"
 INDEX = "batch.kubernetes.io/job-completion-index"
 
@@ -77,6 +80,10 @@ class Invariants:
         self._deleted: set[str] = set()
         self._evicted: set[str] = set()
         """Pods, as namespace/name, that the controllers deleted, and those that were evicted."""
+        self._ready_since: dict[str, tuple[str, float]] = {}
+        """Of pods that are ready the uid of their ReplicaSet, and since when."""
+        self._shrunk: dict[str, float] = {}
+        """When a ReplicaSet, by its uid, was last asked for fewer pods."""
         self._floors: dict[str, Floor] = defaultdict(Floor)
         self._before: Counter[str] = Counter()
         """By uid, the sums that were there at the last look."""
@@ -97,9 +104,15 @@ class Invariants:
         if new is None:
             self._specs.pop(old.metadata.uid, None)
         else:
+            if old is not None and (new.spec.replicas or 0) < (old.spec.replicas or 0):
+                self._shrunk[new.metadata.uid] = self._world.clock.monotonic()
             self._specs[new.metadata.uid].setdefault(new.metadata.generation, (self._world.clock.monotonic(), new.spec))
 
     def _pod(self, old: core_v1.Pod | None, new: core_v1.Pod | None) -> None:
+        if old is not None and new is None:
+            self._ready_since.pop(name(old), None)
+        elif new is not None and ready(new) and (ref := controller_of(new)) is not None:
+            self._ready_since.setdefault(name(new), (ref.uid, self._world.clock.monotonic()))
         if new is None or (ref := controller_of(new)) is None or ref.kind != "Job":
             return
         if new.status.phase == "Succeeded":
@@ -134,6 +147,15 @@ class Invariants:
         pod = self.pods.get(namespace, name)
         node = self.nodes.get("", pod.spec.node_name) if pod is not None else None
         return node is None or any(taint.effect == "NoExecute" for taint in node.spec.taints)
+
+    def _unheard(self, pod: str) -> bool:
+        """Whether its ReplicaSet may have been asked to give it up by one who could not know yet that it was ready."""
+        uid, since = self._ready_since.get(pod, ("", 0.0))
+        faults = self._world.network.faults
+        slow = (
+            20 * faults.delay + (4 * faults.held_for if faults.held else 0) + (RECONNECT if faults.server_life else 0)
+        )
+        return uid in self._shrunk and since > self._shrunk[uid] - slow
 
     # --- what must not be
 
@@ -205,7 +227,8 @@ class Invariants:
     def _deployment(self, d: apps_v1.Deployment, asked: int, up: set[str], unseen: float) -> None:
         rolling = [spec for spec in self._since_observed(d, unseen) if spec.strategy.type == "RollingUpdate"]
         grown = self._grown(d.metadata.uid, asked)
-        taken = self._floors[d.metadata.uid].look(up, self._deleted, self._world.clock.monotonic())
+        deleted = {pod for pod in self._deleted if not self._unheard(pod)}
+        taken = self._floors[d.metadata.uid].look(up, deleted, self._world.clock.monotonic())
         if not rolling or d.spec.strategy.type != "RollingUpdate" or d.metadata.deletion_timestamp is not None:
             return
         most = max((spec.replicas or 0) + _fence(spec)[0] for spec in rolling)
