@@ -8,6 +8,7 @@ from typing import Any
 from orlop.api import errors, scheme
 from orlop.api.scheme import Kind
 from orlop.api.types import core_v1, meta_v1, networking_v1, scheduling_v1
+from orlop.apiserver import legacytokens
 from orlop.apiserver.auth.policy import reconcile
 from orlop.apiserver.auth.policy.reconcile import Policy
 from orlop.apiserver.core import Core
@@ -35,6 +36,7 @@ SYSTEM_CLASSES = (
 async def bootstrap(core: Core) -> None:
     """Makes what is missing, changes what is out of date."""
     await _create_missing(core, [core_v1.Namespace(metadata=meta_v1.ObjectMeta(name=name)) for name in NAMESPACES])
+    await _create_missing(core, [legacytokens.tracking(core.clock.now())])
     await asyncio.gather(
         _policy(core),
         _create_missing(

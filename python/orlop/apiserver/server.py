@@ -14,7 +14,7 @@ import yaml
 
 from orlop import logging, pki, tasks
 from orlop.api import scheme
-from orlop.apiserver import auth, bootstrap, certificates
+from orlop.apiserver import auth, bootstrap, certificates, legacytokens
 from orlop.apiserver.admission import Chain
 from orlop.apiserver.admission.resourcequota import ResourceQuotas
 from orlop.apiserver.alike import Alike
@@ -150,6 +150,7 @@ class ApiServer:
             reviews=Reviews(authenticator, authorizer).by_type(),
             ready=lambda: self._ready,
         )
+        tokens.used = legacytokens.TokenUse(self.core, self._tasks.start).used
         self.core.scraper = Scraper(self.core, self._tasks.start)
         self.app = App(self.core)
         endpoint = self._endpoint(listener) if listener is not None else None

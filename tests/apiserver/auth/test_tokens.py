@@ -158,6 +158,20 @@ async def test_a_token_in_a_secret_counts_as_long_as_the_secret_holds_it(tokens,
         tokens.authenticate(token)
 
 
+def test_uses_of_a_token_in_a_secret_are_told_and_one_marked_invalid_does_not_count(tokens, hub):
+    token, told = legacy(), []
+    tokens.used = lambda *use: told.append(use)
+    secret = kept(token)
+    secret.metadata.labels = {"kubernetes.io/legacy-token-last-used": "2023-01-01"}
+    hub.put(secret)
+    assert tokens.authenticate(token)
+    secret.metadata.labels = {"kubernetes.io/legacy-token-invalid-since": "2023-01-01"}
+    hub.put(secret)
+    with pytest.raises(TokenError, match="secret default/kept for service account default/app has been marked invalid"):
+        tokens.authenticate(token)
+    assert told == [("default", "kept", "2023-01-01"), ("default", "kept", "")]
+
+
 def test_a_token_in_a_secret_that_contradicts_itself(tokens):
     assert tokens.authenticate(legacy(sub="system:serviceaccount:kube-system:admin")) is None
 

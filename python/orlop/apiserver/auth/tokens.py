@@ -4,6 +4,7 @@ Claims, checks and their words are those of pkg/serviceaccount and the TokenRequ
 """
 
 import math
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -48,6 +49,11 @@ class _Private(msgspec.Struct):
     warnafter: float | None = None
 
 
+LAST_USED = "kubernetes.io/legacy-token-last-used"
+INVALID_SINCE = "kubernetes.io/legacy-token-invalid-since"
+"""Labels of Secrets with tokens, dates."""
+
+
 class Claims(msgspec.Struct):
     """What a token says."""
 
@@ -77,6 +83,7 @@ class _Legacy(msgspec.Struct):
 
 class _Metadata(msgspec.Struct, rename="camel"):
     uid: str = ""
+    labels: dict[str, str] = msgspec.field(default_factory=dict)
     deletion_timestamp: str | None = None
 
 
@@ -121,6 +128,8 @@ class ServiceAccountTokens:
         self._objects = objects
         self._clock = clock
         self._remembered: dict[str, _Remembered] = {}
+        self.used: Callable[[str, str, str], None] = lambda namespace, name, label: None
+        """Told of the Secret whose token was used, and what its label LAST_USED says."""
 
     @cached_property
     def _signer(self) -> signing.Signer:
@@ -194,7 +203,7 @@ class ServiceAccountTokens:
         if known is None or known.revision != revision:
             self._check_bound(claims.private)
             if secret:
-                self._check_secret(claims.private.namespace, secret, token)
+                self._check_secret(claims, secret, token)
             self._remembered[token] = _Remembered(user, claims, secret, revision)
         return user, shared
 
@@ -252,13 +261,23 @@ class ServiceAccountTokens:
             # a token of a pod is bound to the pod alone; its node is only told
             self._check("nodes", "node", "", private.node)
 
-    def _check_secret(self, namespace: str, name: str, token: str) -> None:
+    def _check_secret(self, claims: Claims, name: str, token: str) -> None:
+        namespace = claims.private.namespace
         found = self._objects.get("secrets", namespace, name)
         secret = None if found is None else msgspec.json.decode(found[0], type=_Secret)
         if secret is None or secret.metadata.deletion_timestamp is not None:
             raise TokenError("service account token has been invalidated")
         if secret.data.get("token", b"") != token.encode():
             raise TokenError("service account token does not match server's copy")
+        labels = secret.metadata.labels
+        self.used(namespace, name, labels.get(LAST_USED, ""))
+        if labels.get(INVALID_SINCE):
+            account = f"{namespace}/{claims.private.serviceaccount.name}"
+            raise TokenError(
+                f"the token in secret {namespace}/{name} for service account {account} has been marked invalid. "
+                "Use tokens from the TokenRequest API or manually created secret-based tokens, or remove the "
+                f"'{INVALID_SINCE}' label from the secret to temporarily allow use of this token"
+            )
 
     def _check(self, resource: str, kind: str, namespace: str, ref: _Ref | None) -> None:
         if ref is None:
