@@ -17,6 +17,8 @@ LEAST = (1, 26)
 """What client-go 0.37 and helm 4 ask for; Debian's golang-go is older."""
 BUILD_SECONDS = 1500
 """From nothing helm takes four minutes on two idle cores; once built it is not built again."""
+COMMAND_SECONDS = 3600
+"""Kubernetes' own commands take a quarter of an hour so."""
 CLIENTS = Path(__file__).parent.parent / "clients" / "go"
 """Tests on client-go and controller-runtime."""
 HELM = ("helm.sh/helm/v4/cmd/helm", "v4.3.1")
@@ -60,7 +62,7 @@ def command(folder: Path, package: str) -> Path:
     digest = hashlib.sha256((folder / "go.sum").read_bytes()).hexdigest()[:16]
 
     def build(target: Path) -> None:
-        _run(["build", "-trimpath", "-o", str(target), package], folder)
+        _run(["build", "-trimpath", "-o", str(target), package], folder, COMMAND_SECONDS)
 
     return _kept(f"{package.rsplit('/', 1)[1]}.{digest}", build)
 
@@ -82,10 +84,10 @@ def _turn() -> Iterator[None]:
         yield
 
 
-def _run(words: list[str], where: Path, **env: str) -> None:
+def _run(words: list[str], where: Path, seconds: float = BUILD_SECONDS, **env: str) -> None:
     command = [_toolchain(), *words]
     whole = os.environ | {"GOTOOLCHAIN": "local", "GOFLAGS": FLAGS} | env
-    done = subprocess.run(command, cwd=where, env=whole, capture_output=True, text=True, timeout=BUILD_SECONDS)
+    done = subprocess.run(command, cwd=where, env=whole, capture_output=True, text=True, timeout=seconds)
     if done.returncode != 0:
         raise NoGo(f"{' '.join(command)}: {done.stderr[-2000:]}")
 
