@@ -19,7 +19,7 @@ from tests.support import go
 
 MODULE = Path(__file__).parent / "upstream"
 MANAGER, SCHEDULER = "kube-controller-manager", "kube-scheduler"
-pytestmark = [pytest.mark.campaign, pytest.mark.timeout(2 * go.COMMAND_SECONDS)]
+pytestmark = [pytest.mark.campaign, pytest.mark.go, pytest.mark.timeout(2 * go.COMMAND_SECONDS)]
 
 
 class Cluster(AsyncCluster):
