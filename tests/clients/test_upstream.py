@@ -49,6 +49,8 @@ class Cluster(AsyncCluster):
     async def _program(self, program: Path, kubeconfig: Path) -> None:
         flags = [f"--kubeconfig={kubeconfig}", "--leader-elect=false", "--secure-port=0", "--v=1"]
         flags += [f"--authentication-kubeconfig={kubeconfig}", f"--authorization-kubeconfig={kubeconfig}"]
+        if program.name.startswith(MANAGER):
+            flags += ["--allocate-node-cidrs", f"--cluster-cidr={self._settings.pod_cidr}"]
         log = (self._place / f"{program.name}.log").open("wb")  # of a test
         process = await asyncio.create_subprocess_exec(str(program), *flags, stdout=log, stderr=log)
         try:
