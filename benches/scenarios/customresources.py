@@ -5,12 +5,15 @@ The custom resource has a schema of forty fields with a rule; the ConfigMap is o
 
 import asyncio
 import json
+import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from machine import describe, scaled
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from benches.machine import line as describe, scaled
 
 from orlop.apiserver.auth import User
 from orlop.apiserver.config import Config
