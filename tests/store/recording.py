@@ -12,9 +12,9 @@ from tests.store import child
 SECTOR = 512
 """Bytes a disk writes wholly or not at all."""
 
-CALLS = "openat,lseek,pwrite64,pwritev,writev,write,fdatasync,fsync"
+CALLS = "openat,rename,lseek,pwrite64,pwritev,writev,write,fdatasync,fsync"
 _QUOTED = re.compile(r'"((?:\\x[0-9a-f]{2})*)"')
-_CALL = re.compile(r"(\w+)\((\w+)")
+_CALL = re.compile(r"(\w+)\((\w*)")
 
 
 class Written(NamedTuple):
@@ -29,15 +29,22 @@ class Sync(NamedTuple):
     """Or only what is synced by itself."""
 
 
+class Placed(NamedTuple):
+    """The file got its name, when all before was on disk."""
+
+
 class Said(NamedTuple):
     text: str
+
+
+Event = Written | Sync | Placed | Said
 
 
 class Recorder:
     """Reads a trace: what happened to the file, in order; a write where it begins, a sync where it ends."""
 
     def __init__(self) -> None:
-        self.events: list[Written | Sync | Said] = []
+        self.events: list[Event] = []
         self._files: dict[str, bool] = {}
         """Descriptors of the data file: whether their writes are synced by themselves."""
         self._at: dict[str, int] = {}
@@ -75,6 +82,8 @@ class Recorder:
             self._files[result] = "O_DSYNC" in call
         elif name == "lseek" and file in self._files:
             self._at[file] = int(result)
+        elif name == "rename" and result == "0" and _data(call).endswith(b"data.mdb"):
+            self.events.append(Placed())
         elif name in ("fdatasync", "fsync") and file in self._files:
             self.events.append(Sync(everything=True))
         elif name.startswith("pwrite") and self._files.get(file):
@@ -85,7 +94,7 @@ def _data(call: str) -> bytes:
     return b"".join(bytes.fromhex(text.replace("\\x", "")) for text in _QUOTED.findall(call))
 
 
-def record(strace: str, folder: Path, *mode: str) -> list[Written | Sync | Said]:
+def record(strace: str, folder: Path, *mode: str) -> list[Event]:
     """What a mode of `child` does to the store in the folder, and what it says."""
     out = folder / "trace"
     tracer = [strace, "-f", "-xx", "-s", "10000000", "-e", f"trace={CALLS}", "-o", str(out)]
@@ -97,9 +106,7 @@ def record(strace: str, folder: Path, *mode: str) -> list[Written | Sync | Said]
     return recorder.events
 
 
-def cut(
-    events: list[Written | Sync | Said], chance: random.Random, share: float, before: bytes = b""
-) -> tuple[bytes, list[str]]:
+def cut(events: list[Event], chance: random.Random, share: float, before: bytes = b"") -> tuple[bytes, list[str]]:
     """A file as a power cut after these events leaves it, and what had been said.
 
     `share`: of the sectors not synced, how many reached the disk nevertheless. `before`: the file at the beginning.
@@ -115,7 +122,7 @@ def cut(
                 if event.everything or one.synced:
                     _write(image, one.offset, one.data)
             waiting = [one for one in waiting if not (event.everything or one.synced)]
-        else:
+        elif isinstance(event, Said):
             said += event.text.splitlines()
     # The rest may have reached the disk in any order, wholly, in part by sectors, or not at all.
     sectors = [

@@ -3,7 +3,10 @@
 import asyncio
 import contextlib
 import errno
+import glob
 import os
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -85,6 +88,8 @@ class LmdbStore:
             fresh = not os.path.exists(os.path.join(self._path, DATA))
             os.makedirs(self._path, mode=0o700, exist_ok=True)
             self._lock = lock(self._path)
+            if fresh:
+                self._make()
             self._env = environment(self._path, map_size=self._map_size, sync=self._sync, max_spare_txns=8)
             self._env.reader_check()  # slots of processes that were killed
             with self._env.begin() as txn:
@@ -106,6 +111,19 @@ class LmdbStore:
                 raise StoreFull(f"cannot make a store in {self._path}: free space on its disk ({error})") from error
             raise StoreError(f"cannot open the store in {self._path}: {error}") from error
         return layout
+
+    def _make(self) -> None:
+        """A new file takes its place when it is on disk: LMDB does not sync its first pages before they are used, and
+        a power cut would leave a file that is none."""
+        for left in glob.glob(os.path.join(glob.escape(self._path), "new-*")):  # of a start that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        half = tempfile.mkdtemp(prefix="new-", dir=self._path)
+        try:
+            with environment(half, map_size=self._map_size, sync=self._sync) as env, env.begin(write=True) as txn:
+                Layout(env, txn, self._path, self._clock.uuid())
+            os.replace(os.path.join(half, DATA), os.path.join(self._path, DATA))
+        finally:
+            shutil.rmtree(half, ignore_errors=True)
 
     async def close(self) -> None:
         if self._opened is None:
