@@ -14,7 +14,6 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benches.machine import line as describe, scaled
-
 from orlop.apiserver.auth import User
 from orlop.apiserver.config import Config
 from orlop.apiserver.server import ApiServer
