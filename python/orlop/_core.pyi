@@ -625,11 +625,12 @@ class ForwardTable:
 Problem = tuple[str, str, bytes, str]
 """A field error: reason of the StatusCause, path, value as JSON (empty: none), detail."""
 
+@final
 class CustomSchema:
     """A version of a custom resource. For as long as it is held, `wire_decode`, `wire_managed` and `wire_apply` know
     the type by its key: bodies are pruned and filled in by the schema, fields owned as it says."""
 
-    def __init__(self, key: str, api_version: str, kind: str, schema: bytes, /) -> None:
+    def __new__(cls, key: str, api_version: str, kind: str, schema: bytes, /) -> CustomSchema:
         """`schema` is a JSONSchemaProps in JSON. Raises WireError if it cannot be read."""
 
     def normalize(self, stored: bytes, /) -> bytes | None:

@@ -94,15 +94,16 @@ async def test_an_address_that_is_taken_is_tried_again(api: ApiServer, caplog: p
 
 async def test_the_service_kube_dns_and_this_server_behind_it(api: ApiServer) -> None:
     client = admin(api)
-    made = await client.create(node("n1", "127.77.3.0/24"))
-    async with world(api, addresses=(), node_name="n1", service_ip=SERVICE_IP) as one:
+    made = await client.create(node("n1"))
+    addresses = ("127.0.0.1", "203.0.113.9")  # loopback is never published: it is each pod's own
+    async with world(api, addresses=addresses, node_name="n1", service_ip=SERVICE_IP) as one:
         slice_ = await until(lambda: slice_of(client))
         found = await client.get(core_v1.Service, "kube-dns", "kube-system")
         assert found.spec.cluster_ip == SERVICE_IP
         assert found.metadata.labels["kubernetes.io/cluster-service"] == "true"
         assert [(p.name, p.protocol, p.port) for p in found.spec.ports] == [("dns", "UDP", 53), ("dns-tcp", "TCP", 53)]
         assert [(e.addresses, e.node_name, e.conditions.ready) for e in slice_.endpoints] == [
-            (["127.77.3.1"], "n1", True)
+            (["203.0.113.9"], "n1", True)
         ]
         assert [(p.name, p.protocol, p.port) for p in slice_.ports] == [
             ("dns", "UDP", one.port),
@@ -125,14 +126,14 @@ async def test_the_service_kube_dns_and_this_server_behind_it(api: ApiServer) ->
 async def test_each_node_has_a_slice_of_its_own(api: ApiServer) -> None:
     client = admin(api)
     for n in (1, 2):
-        await client.create(node(f"n{n}", f"127.77.{n}.0/24"))
+        await client.create(node(f"n{n}", f"203.0.113.{n * 16}/28"))
     async with (
         world(api, addresses=(), node_name="n1", service_ip=SERVICE_IP),
         world(api, addresses=(), node_name="n2", service_ip=SERVICE_IP),
     ):
         for n in (1, 2):
             found = await until(lambda n=n: slice_of(client, f"kube-dns-n{n}"))
-            assert found.endpoints[0].addresses == [f"127.77.{n}.1"]
+            assert found.endpoints[0].addresses == [f"203.0.113.{n * 16 + 1}"]
             assert [h.name for h in found.endpoints[0].hints.for_nodes] == [f"n{n}"]
 
 

@@ -6,6 +6,7 @@ it, so that a question to the Service's address stays on the node.
 
 import asyncio
 from collections.abc import Sequence
+from ipaddress import ip_address
 
 from orlop import logging
 from orlop.api import errors
@@ -90,10 +91,10 @@ def service(ip: str) -> core_v1.Service:
 
 
 def slices(node: core_v1.Node, addresses: Sequence[str], port: int) -> list[discovery_v1.EndpointSlice]:
-    """One of each IP family, owned by the node."""
+    """One of each IP family, owned by the node. Loopback addresses are left out: they are each pod's own."""
     made = []
     for family, mark in (("IPv4", "."), ("IPv6", ":")):
-        own = [address for address in addresses if mark in address]
+        own = [address for address in addresses if mark in address and not ip_address(address).is_loopback]
         if not own:
             continue
         endpoint = discovery_v1.Endpoint(

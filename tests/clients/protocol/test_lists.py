@@ -119,7 +119,6 @@ PODS_BY = (
     "spec.hostNetwork=true",
     "status.phase=Running",
     "status.podIP=10.1.2.3",
-    "status.nominatedNodeName=hollow-1",
 )
 
 
@@ -130,7 +129,6 @@ def test_pods_are_selected_by_their_fields(api: Api, ns: Namespace) -> None:
     wanted = pod("p", restartPolicy="Never", nodeName=f"n-{ns.name}", hostNetwork=True)
     made = api.post(ns.pods, wanted)
     made["status"] |= {"phase": "Running", "podIP": "10.1.2.3", "podIPs": [{"ip": "10.1.2.3"}]}
-    made["status"]["nominatedNodeName"] = "hollow-1"
     api.put(f"{ns.pods}/p/status", made)
     for selector in PODS_BY:
         asked = selector.replace("NS", ns.name).replace("hollow-0", f"n-{ns.name}").replace("=", "%3D")
@@ -142,6 +140,11 @@ def test_pods_are_selected_by_their_fields(api: Api, ns: Namespace) -> None:
         unlike = asked.replace("%3D", "!%3D")
         left = [item["metadata"]["name"] for item in api.get(f"{ns.pods}?fieldSelector={unlike}")["items"]]
         assert sorted(left + names) == both
+    waits = api.get(f"{ns.pods}/other")
+    waits["status"]["nominatedNodeName"] = "hollow-1"
+    api.put(f"{ns.pods}/other/status", waits)
+    nominated = api.get(f"{ns.pods}?fieldSelector=status.nominatedNodeName%3Dhollow-1")["items"]
+    assert [item["metadata"]["name"] for item in nominated] == ["other"]
     status = api.refused(400, "GET", f"{ns.pods}?fieldSelector=spec.hostname%3Dx")
     assert "field label not supported: spec.hostname" in status["message"]
     api("DELETE", f"{ns.pods}/p?gracePeriodSeconds=0")

@@ -3,6 +3,8 @@
 use super::error::{Result, fail};
 use super::scan::Scanner;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::ops::Range;
 
 /// The document after the patch.
 pub fn json_merge(current: &[u8], patch: &[u8]) -> Result<Vec<u8>> {
@@ -11,7 +13,7 @@ pub fn json_merge(current: &[u8], patch: &[u8]) -> Result<Vec<u8>> {
     };
     let mut out = Vec::with_capacity(current.len() + 64);
     let mut scanner = Scanner::new(current);
-    let merged = merge(Some(&mut scanner), patch, &mut out).and_then(|()| scanner.end());
+    let merged = merge(Some(&mut scanner), patch, &mut out).and_then(|_| scanner.end());
     match merged {
         Ok(()) => Ok(out),
         Err(_) => fail("Invalid JSON Document"),
@@ -26,56 +28,82 @@ pub(super) fn write(value: &Value) -> Result<Vec<u8>> {
     }
 }
 
-/// Writes what becomes of the value that `target` stands at, and leaves it behind that value.
-fn merge(target: Option<&mut Scanner<'_>>, patch: Value, out: &mut Vec<u8>) -> Result<()> {
+/// Writes what becomes of the value that `target` stands at, and leaves it behind that value. Whether anything is new
+/// in it: then its members stand in the order of their names, as Go writes maps, and findings come in that order.
+fn merge(target: Option<&mut Scanner<'_>>, patch: Value, out: &mut Vec<u8>) -> Result<bool> {
     let Value::Object(mut patch) = patch else {
         if let Some(target) = target {
             target.skip(0)?;
         }
         out.extend_from_slice(&write(&patch)?);
-        return Ok(());
+        return Ok(true);
     };
     out.push(b'{');
     let start = out.len();
+    let mut places = Vec::new();
+    let mut news = false;
     if let Some(target) = target {
         if target.peek() == b'{' {
-            members(target, &mut patch, start, out)?;
+            news = members(target, &mut patch, &mut places, out)?;
         } else {
             target.skip(0)?;
         }
     }
     for (key, value) in patch {
         if !value.is_null() {
-            separate(start, out);
-            out.extend_from_slice(&write(&Value::String(key))?);
+            let from = out.len();
+            out.extend_from_slice(&write(&Value::String(key.clone()))?);
             out.push(b':');
             merge(None, value, out)?;
+            out.push(b',');
+            places.push((Cow::Owned(key), from..out.len()));
+            news = true;
         }
     }
+    if news && !places.is_sorted_by(|a, b| a.0 <= b.0) {
+        places.sort_by(|a, b| a.0.cmp(&b.0));
+        let written = out.split_off(start);
+        for (_, place) in &places {
+            out.extend_from_slice(&written[place.start - start..place.end - start]);
+        }
+    }
+    if !places.is_empty() {
+        out.pop();
+    }
     out.push(b'}');
-    Ok(())
+    Ok(news)
 }
 
-/// Writes an object's members as the patch leaves them; what is left in `patch` is new.
-fn members(
-    target: &mut Scanner<'_>,
+/// A member's name, and where it stands with the comma behind it.
+type Place<'a> = (Cow<'a, str>, Range<usize>);
+
+/// Writes an object's members as the patch leaves them; what is left in `patch` is new. Whether anything in them is.
+fn members<'a>(
+    target: &mut Scanner<'a>,
     patch: &mut Map<String, Value>,
-    start: usize,
+    places: &mut Vec<Place<'a>>,
     out: &mut Vec<u8>,
-) -> Result<()> {
+) -> Result<bool> {
+    let mut news = false;
     target.at += 1;
     let mut key = target.first_key()?;
     while let Some(name) = key {
-        let change = patch.remove(name.string().as_ref());
+        let text = name.string();
+        let change = patch.remove(text.as_ref());
         if matches!(change, Some(Value::Null)) {
             target.skip(0)?;
         } else {
-            separate(start, out);
+            let start = out.len();
             out.push(b'"');
             out.extend_from_slice(name.raw);
             out.extend_from_slice(b"\":");
             match change {
-                Some(change) => merge(Some(target), change, out)?,
+                Some(change @ (Value::Object(_) | Value::Array(_))) => {
+                    news |= merge(Some(target), change, out)?
+                }
+                Some(change) => {
+                    merge(Some(target), change, out)?;
+                }
                 None => {
                     target.peek();
                     let from = target.at;
@@ -83,16 +111,12 @@ fn members(
                     out.extend_from_slice(&target.data[from..target.at]);
                 }
             }
+            out.push(b',');
+            places.push((text, start..out.len()));
         }
         key = target.next_key()?;
     }
-    Ok(())
-}
-
-fn separate(start: usize, out: &mut Vec<u8>) {
-    if out.len() > start {
-        out.push(b',');
-    }
+    Ok(news)
 }
 
 #[cfg(test)]
@@ -117,7 +141,7 @@ mod tests {
             (r#"{"a":[{"b":"c"}]}"#, r#"{"a":[1]}"#, r#"{"a":[1]}"#),
             (r#"["a","b"]"#, r#"["c","d"]"#, r#"["c","d"]"#),
             (r#"{"a":"b"}"#, r#"["c"]"#, r#"["c"]"#),
-            (r#"{"e":null}"#, r#"{"a":1}"#, r#"{"e":null,"a":1}"#),
+            (r#"{"e":null}"#, r#"{"a":1}"#, r#"{"a":1,"e":null}"#),
             (r#"[1,2]"#, r#"{"a":"b","c":null}"#, r#"{"a":"b"}"#),
             (
                 r#"{}"#,
@@ -138,6 +162,27 @@ mod tests {
                 json_merge(broken, br#"{"b":1}"#).unwrap_err().0,
                 "Invalid JSON Document"
             );
+        }
+    }
+
+    #[test]
+    fn what_is_new_stands_in_the_order_of_names() {
+        for (target, patch, expected) in [
+            (
+                r#"{"kind":"A","data":{"z":1}}"#,
+                r#"{"foo":1,"data":{"b":2}}"#,
+                r#"{"data":{"b":2,"z":1},"foo":1,"kind":"A"}"#,
+            ),
+            // Nothing is new: nothing moves.
+            (r#"{"z":1,"a":2}"#, r#"{"a":3}"#, r#"{"z":1,"a":3}"#),
+            (
+                r#"{"z":{"y":1},"a":2}"#,
+                r#"{"z":{"b":1}}"#,
+                r#"{"a":2,"z":{"b":1,"y":1}}"#,
+            ),
+        ] {
+            let got = json_merge(target.as_bytes(), patch.as_bytes()).unwrap();
+            assert_eq!(String::from_utf8(got).unwrap(), expected);
         }
     }
 
