@@ -622,9 +622,6 @@ class ForwardTable:
     def __len__(self) -> int:
         """How many frontends the table has."""
 
-Problem = tuple[str, str, bytes, str]
-"""A field error: reason of the StatusCause, path, value as JSON (empty: none), detail."""
-
 @final
 class CustomSchema:
     """A version of a custom resource. For as long as it is held, `wire_decode`, `wire_managed` and `wire_apply` know
@@ -636,9 +633,10 @@ class CustomSchema:
     def normalize(self, stored: bytes, /) -> bytes | None:
         """A stored object as the schema has it now, pruned and filled in; None if it is so already."""
 
-    def validate(self, new: bytes, old: bytes | None, status: bool, /) -> list[Problem]:
-        """What is wrong with an object; with `old`, faults of what did not change are passed over. `status` checks
-        that part alone."""
+    def validate(self, new: bytes, old: bytes | None, status: bool, /) -> list[tuple[str, str, bytes, str]]:
+        """What is wrong with an object, each as reason of the StatusCause, path, value in JSON (empty: none), detail;
+        with `old`, faults of what did not change are passed over. `status` checks that part alone."""
 
-def schema_check(schema: bytes, path: str, /) -> tuple[list[Problem], list[str]]:
-    """What is wrong with the schema of a definition at `path`, and the warnings to its author. Raises WireError."""
+def schema_check(schema: bytes, path: str, /) -> tuple[list[tuple[str, str, bytes, str]], list[str]]:
+    """What is wrong with the schema of a definition at `path`, as `CustomSchema.validate` tells it, and the warnings to
+    its author. Raises WireError."""
