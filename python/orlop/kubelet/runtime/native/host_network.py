@@ -6,7 +6,7 @@ from orlop.kubelet.network.base import Attachment, NetworkStatus, PortMapping
 
 
 class HostNetwork:
-    """Implements `network.base.Network`: pods have the node's address, and share its ports."""
+    """Implements `network.base.Network`: pods have the machine's address, and share its ports."""
 
     def __init__(self, address: str) -> None:
         self._attachment = Attachment(ips=(address,), interface="")
