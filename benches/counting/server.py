@@ -13,7 +13,10 @@ from typing import Any
 from benches.counting import callgrind
 from orlop.bench.http import Target
 from orlop.bench.process import Processes
-from orlop.bench.work import WORKS, Load
+from orlop.bench.watches import WORKS as WATCHES
+from orlop.bench.work import WORKS as REQUESTS, Load
+
+WORKS = REQUESTS | WATCHES
 
 SCENARIOS: dict[str, tuple[str, dict[str, Any]]] = {
     "server: a pod created": ("create", {"objects": 400, "clients": 4}),
@@ -23,7 +26,7 @@ SCENARIOS: dict[str, tuple[str, dict[str, Any]]] = {
     "server: a lease renewed": ("lease", {"objects": 400, "leases": 20, "clients": 4}),
     "server: a delivery to one of 50 watchers": ("watch", {"watchers": 50, "events": 50, "clients": 2}),
 }
-"""By the name of the figure: the work and its sizes. The works and what they check are orlop/bench/work.py."""
+"""By the name of the figure: the work and its sizes. What the works check is in orlop/bench/work.py and watches.py."""
 
 START_SECONDS = 600.0
 
