@@ -102,7 +102,7 @@ def updated(
     for name in sorted(runs[0]):
         each = [run[name].each for run in runs]
         middle = sum(each) / len(each)
-        noise = max(least_noise(name), round(3 * (max(each) - min(each)) / middle, 3))
+        noise = min(NOISE_MOST, max(least_noise(name), round(3 * (max(each) - min(each)) / middle, 3)))
         kept = before.get(name)
         if kept is not None and abs(middle / kept.instructions - 1) <= max(noise, kept.noise):
             figures[name] = kept
@@ -115,6 +115,9 @@ def _part(name: str) -> str:
     return name.split(":")[0]
 
 
+NOISE_MOST = 0.2
+"""A loss of a fifth is seen whatever two runs said: three times the difference of two is a guess, and where a block of
+a gzip list ends is chance."""
 NOISE = {"server:": 0.05, "python:": 0.03, "hub: an object of a gzip list": 0.1}
 """By how a name begins. Requests that meet share a wake-up, a commit or a write, or do not; Python's memory and
 dictionaries lie a little differently each time; where a compressed block ends is left to chance."""

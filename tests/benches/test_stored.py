@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from benches.counting import stored
 from benches.counting.callgrind import Count, read
-from benches.counting.stored import Figure, Stored, compare, updated
+from benches.counting.stored import NOISE_MOST, Figure, Stored, compare, updated
 
 TOOLS = {"python": "3.11.7", "rustc": "1.95.0"}
 KNOWN = Stored(
@@ -65,8 +65,10 @@ def test_an_update_keeps_what_has_not_changed_with_its_commit() -> None:
     fresh = updated(KNOWN, [now(1019, 150_000), now(1019, 150_100)], TOOLS, "another machine", "def5678")
     assert fresh.figures["hub: a list"] == KNOWN.figures["hub: a list"]
     assert fresh.figures["server: a pod read"] == Figure(150_050.0, 0.05, "def5678")
-    noisy = updated(None, [now(1000), now(1100)], TOOLS, "m", "def5678")
-    assert noisy.figures["hub: a list"].noise == pytest.approx(0.286)
+    noisy = updated(None, [now(1000), now(1050)], TOOLS, "m", "def5678")
+    assert noisy.figures["hub: a list"].noise == pytest.approx(0.146)
+    wild = updated(None, [now(1000), now(2000)], TOOLS, "m", "def5678")
+    assert wild.figures["hub: a list"].noise == NOISE_MOST
 
 
 def test_what_is_stored_is_of_every_benchmark(tmp_path: Path) -> None:
