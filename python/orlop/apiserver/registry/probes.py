@@ -40,17 +40,8 @@ def _once(probe: core_v1.Probe, path: str) -> list[FieldError]:
 
 def _probe(probe: core_v1.Probe, path: str) -> list[FieldError]:
     errors: list[FieldError] = []
-    given = 0
-    if probe.exec is not None:
-        given += 1
-        errors += _exec(probe.exec, f"{path}.exec")
-    if probe.http_get is not None:
-        given += 1
-        errors += _http(probe.http_get, f"{path}.httpGet") if given == 1 else _again(f"{path}.httpGet")
-    if probe.tcp_socket is not None:
-        given += 1
-        where = f"{path}.tcpSocket"
-        errors += port_number_or_name(probe.tcp_socket.port, f"{where}.port") if given == 1 else _again(where)
+    given, wrong = _shared(probe, path)
+    errors += wrong
     if probe.grpc is not None:
         given += 1
         where = f"{path}.grpc"
@@ -70,6 +61,23 @@ def _probe(probe: core_v1.Probe, path: str) -> list[FieldError]:
     if grace is not None and grace <= 0:
         errors.append(invalid_value(f"{path}.terminationGracePeriodSeconds", grace, POSITIVE))
     return errors
+
+
+def _shared(of: core_v1.Probe | core_v1.LifecycleHandler, path: str) -> tuple[int, list[FieldError]]:
+    """How many of the handlers are given that probes and hooks both have, and what is wrong with them."""
+    errors: list[FieldError] = []
+    given = 0
+    if of.exec is not None:
+        given += 1
+        errors += _exec(of.exec, f"{path}.exec")
+    if of.http_get is not None:
+        given += 1
+        errors += _http(of.http_get, f"{path}.httpGet") if given == 1 else _again(f"{path}.httpGet")
+    if of.tcp_socket is not None:
+        given += 1
+        where = f"{path}.tcpSocket"
+        errors += port_number_or_name(of.tcp_socket.port, f"{where}.port") if given == 1 else _again(where)
+    return given, errors
 
 
 def _again(path: str) -> list[FieldError]:
@@ -108,17 +116,8 @@ def validate_lifecycle(lifecycle: core_v1.Lifecycle, path: str, grace: int | Non
 
 def _hook(hook: core_v1.LifecycleHandler, path: str, grace: int | None) -> list[FieldError]:
     errors: list[FieldError] = []
-    given = 0
-    if hook.exec is not None:
-        given += 1
-        errors += _exec(hook.exec, f"{path}.exec")
-    if hook.http_get is not None:
-        given += 1
-        errors += _http(hook.http_get, f"{path}.httpGet") if given == 1 else _again(f"{path}.httpGet")
-    if hook.tcp_socket is not None:
-        given += 1
-        where = f"{path}.tcpSocket"
-        errors += port_number_or_name(hook.tcp_socket.port, f"{where}.port") if given == 1 else _again(where)
+    given, wrong = _shared(hook, path)
+    errors += wrong
     if hook.sleep is not None:
         given += 1
         errors += _sleep(hook.sleep.seconds, f"{path}.sleep", grace) if given == 1 else _again(f"{path}.sleep")

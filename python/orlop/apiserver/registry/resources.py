@@ -8,31 +8,6 @@ from orlop.api.quantity import parse
 from orlop.api.types import core_v1
 from orlop.apiserver.registry import names
 
-STANDARD = frozenset(
-    {
-        "cpu",
-        "memory",
-        "ephemeral-storage",
-        "storage",
-        "pods",
-        "services",
-        "replicationcontrollers",
-        "resourcequotas",
-        "secrets",
-        "configmaps",
-        "persistentvolumeclaims",
-        "services.nodeports",
-        "services.loadbalancers",
-        "requests.cpu",
-        "requests.memory",
-        "requests.storage",
-        "requests.ephemeral-storage",
-        "limits.cpu",
-        "limits.memory",
-        "limits.ephemeral-storage",
-    }
-)
-CONTAINER = frozenset({"cpu", "memory", "ephemeral-storage"})
 WHOLE = frozenset(
     {
         "pods",
@@ -47,6 +22,20 @@ WHOLE = frozenset(
     }
 )
 """Counted in whole numbers, as extended resources are."""
+STANDARD = WHOLE | {
+    "cpu",
+    "memory",
+    "ephemeral-storage",
+    "storage",
+    "requests.cpu",
+    "requests.memory",
+    "requests.storage",
+    "requests.ephemeral-storage",
+    "limits.cpu",
+    "limits.memory",
+    "limits.ephemeral-storage",
+}
+CONTAINER = frozenset({"cpu", "memory", "ephemeral-storage"})
 HUGE_PAGES = "hugepages-"
 
 
