@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from orlop.apiserver.admission import Chain
     from orlop.apiserver.alike import Alike
     from orlop.apiserver.subresources.kubelet import Kubelets
+    from orlop.apiserver.webhooks.client import WebhookClient
 
 TokenIssuer = Callable[[str, str, Any], Awaitable[Any]]
 """(namespace, service account, TokenRequest) → TokenRequest with its status. Raises ApiError."""
@@ -44,6 +45,8 @@ class Core:
     authenticator: Authenticator
     authorizer: Authorizer
     kubelets: "Kubelets | None" = None
+    webhooks: "WebhookClient" = field(init=False)
+    """How all webhooks are called."""
     issue_token: TokenIssuer | None = None
     tokens: ServiceAccountTokens | None = None
     reviews: dict[str, Callable[["User", Any], Awaitable[Any]]] = field(default_factory=dict)

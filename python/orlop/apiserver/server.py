@@ -35,6 +35,7 @@ from orlop.apiserver.registry.objects import Objects
 from orlop.apiserver.resourcemetrics import Scraper
 from orlop.apiserver.subresources.kubelet import Kubelets
 from orlop.apiserver.upgrade import UpgradingProtocol
+from orlop.apiserver.webhooks.client import WebhookClient
 from orlop.clock import Clock, SystemClock
 from orlop.native import Hub
 from orlop.store.base import Store
@@ -151,6 +152,8 @@ class ApiServer:
             ready=lambda: self._ready,
         )
         tokens.used = legacytokens.TokenUse(self.core, self._tasks.start).used
+        self.core.webhooks = WebhookClient(self.core)
+        self._stack.push_async_callback(self.core.webhooks.close)
         self.core.scraper = Scraper(self.core, self._tasks.start)
         self.app = App(self.core)
         endpoint = self._endpoint(listener) if listener is not None else None

@@ -1,0 +1,176 @@
+"""One client for all webhooks: by URL, or by a reference to a Service.
+
+The rules are those of k8s.io/apiserver's pkg/util/webhook: TLS always, checked against the configuration's caBundle or,
+without one, the system's authorities; a Service's server shows a certificate for `NAME.NAMESPACE.svc`. Connections are
+kept. A Service is followed to its endpoints here, so that no service network is needed where this server runs.
+"""
+
+import asyncio
+import ssl
+from collections import OrderedDict
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+from orlop.api import errors
+from orlop.apiserver.webhooks import services
+from orlop.apiserver.webhooks.failures import CallFailed, explain, rejected
+
+if TYPE_CHECKING:
+    # Imported at the first call: a server without webhooks starts a tenth of a second sooner.
+    import aiohttp
+
+    from orlop.apiserver.core import Core
+
+CONNECT_SECONDS = 10.0
+"""How long a connection may take to come about, within the call's own time."""
+IDLE_SECONDS = 90.0
+"""How long a connection is kept for the next call: Go's default for idle connections."""
+MAX_ANSWER = 64 * 1024 * 1024
+"""Bytes of an answer: far above a review of objects as large as the store takes, far below what hurts."""
+MAX_CONTEXTS = 256
+"""TLS contexts kept, one a server name and caBundle: each holds its connections."""
+
+
+class Endpoint(NamedTuple):
+    """Whom to call: either `url`, or a Service by namespace and name."""
+
+    url: str = ""
+    """https://host[:port]/path."""
+    namespace: str = ""
+    name: str = ""
+    path: str = ""
+    """Of a Service."""
+    port: int = 443
+    """Of a Service."""
+    ca_bundle: bytes = b""
+    """PEM; empty means the system's authorities."""
+
+    @property
+    def shown(self) -> str:
+        """The URL as messages name it."""
+        if self.url:
+            return self.url
+        path = self.path if self.path.startswith("/") or not self.path else f"/{self.path}"
+        return f"https://{self.name}.{self.namespace}.svc:{self.port}{path}"
+
+
+class WebhookClient:
+    """Calls webhooks. One a server; `close` ends its connections."""
+
+    def __init__(self, core: "Core") -> None:
+        self._core = core
+        self._session: aiohttp.ClientSession | None = None
+        self._contexts: OrderedDict[tuple[str, bytes], ssl.SSLContext] = OrderedDict()
+
+    async def post(self, to: Endpoint, body: bytes, seconds: float, user_agent: str = "kube-apiserver") -> bytes:
+        """The answer's body to a POST of JSON. Redirects are not followed.
+
+        Raises CallFailed with what upstream's client would say: no route, no connection, an untrusted certificate, no
+        answer within `seconds`, a status other than 200.
+        """
+        shown = f"{to.shown}?timeout={_go_seconds(seconds)}"
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._post(to, shown, body, seconds, user_agent)
+        except TimeoutError as error:
+            raise CallFailed(f'Post "{shown}": context deadline exceeded', timeout=True) from error
+        except errors.ApiError as error:
+            raise CallFailed(f'Post "{shown}": {error.message}') from error
+
+    async def _post(self, to: Endpoint, shown: str, body: bytes, seconds: float, user_agent: str) -> bytes:
+        import aiohttp
+        import yarl
+
+        target, server_name = self._target(to, shown)
+        headers = {
+            "accept": "application/json, */*",
+            "content-type": "application/json",
+            "host": urlsplit(shown).netloc,
+            "user-agent": user_agent,
+        }
+        try:
+            context = self._context(server_name, to.ca_bundle)
+        except ssl.SSLError:
+            words = "unable to load root certificates: unable to parse bytes as PEM block"
+            raise CallFailed(words) from None
+        try:
+            async with self._opened().post(
+                yarl.URL(target, encoded=True),
+                data=body,
+                headers=headers,
+                ssl=context,
+                server_hostname=server_name,
+                allow_redirects=False,
+            ) as answer:
+                data = await _limited(answer)
+                if answer.status != 200:
+                    raise rejected(answer.status, data)
+                return data
+        except (aiohttp.ClientError, OSError) as error:
+            if isinstance(error, TimeoutError):
+                raise
+            raise CallFailed(f'Post "{shown}": {explain(error)}') from error
+
+    def _target(self, to: Endpoint, shown: str) -> tuple[str, str]:
+        """The address to connect to, as a URL, and the name that the server's certificate must have."""
+        if to.url:
+            return shown, urlsplit(to.url).hostname or ""
+        host, port = services.resolve(self._core, to.namespace, to.name, to.port)
+        netloc = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        parts = urlsplit(shown)
+        return f"https://{netloc}{parts.path}?{parts.query}", f"{to.name}.{to.namespace}.svc"
+
+    def _context(self, server_name: str, bundle: bytes) -> ssl.SSLContext:
+        """One a name and bundle: connections are shared by what stands behind the same context, and by nothing else."""
+        key = (server_name, bundle)
+        found = self._contexts.get(key)
+        if found is None:
+            found = self._contexts[key] = trusting(bundle)
+            while len(self._contexts) > MAX_CONTEXTS:
+                self._contexts.popitem(last=False)
+        self._contexts.move_to_end(key)
+        return found
+
+    def _opened(self) -> "aiohttp.ClientSession":
+        import aiohttp
+
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+            )
+        return self._session
+
+    async def close(self) -> None:
+        """Ends what is still open."""
+        if self._session is not None:
+            await self._session.close()
+
+
+def trusting(bundle: bytes) -> ssl.SSLContext:
+    """A context that trusts the authorities of a caBundle (PEM), or the system's. Raises ssl.SSLError.
+
+    As in Go, a certificate of the bundle counts by itself, whoever signed it; names are those of its subjectAltName.
+    """
+    context = ssl.create_default_context(cadata=bundle.decode("ascii", "replace") if bundle else None)
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    context.hostname_checks_common_name = False
+    return context
+
+
+async def _limited(answer: "aiohttp.ClientResponse") -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    async for chunk in answer.content.iter_any():
+        size += len(chunk)
+        if size > MAX_ANSWER:
+            raise CallFailed(f"the webhook's answer is longer than {MAX_ANSWER} bytes")
+        parts.append(chunk)
+    return b"".join(parts)
+
+
+def _go_seconds(seconds: float) -> str:
+    """A duration as Go prints one of whole seconds; others with a fraction."""
+    whole = int(seconds)
+    return f"{whole}s" if whole == seconds else f"{seconds:g}s"
