@@ -1,10 +1,32 @@
 """What a kind that is served is: one row of the scheme."""
 
 import importlib
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import msgspec
 from msgspec.structs import force_setattr
+
+
+class Converter(Protocol):
+    """How objects of a kind become what is stored of them, and what is stored objects, where others must be asked."""
+
+    async def read(self, values: Sequence[bytes]) -> list[bytes]:
+        """Stored objects as this kind has them."""
+        ...
+
+    async def stored(self, obj: Any) -> Any:
+        """An object of this kind as it is stored."""
+        ...
+
+    def settled(self, value: bytes) -> bool:
+        """Whether stored bytes have the form in which they are stored today."""
+        ...
+
+    def bookmark(self, value: bytes) -> bytes:
+        """A bookmark's object as this kind has it."""
+        ...
+
 
 STANDARD_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
@@ -45,6 +67,11 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def list_kind(self) -> str:
         return self.kind + "List"
+
+    @property
+    def converter(self) -> Converter | None:
+        """Its way to and from what is stored, where that is not the same."""
+        return None
 
     @property
     def stored(self) -> bool:

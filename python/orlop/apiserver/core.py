@@ -40,13 +40,13 @@ class Core:
     strategies: dict[str, Strategy]
     custom: Served
     """The custom resources that are served."""
+    webhooks: "WebhookClient"
+    """How all webhooks are called."""
     admission: "Chain"
     alike: "Alike"
     authenticator: Authenticator
     authorizer: Authorizer
     kubelets: "Kubelets | None" = None
-    webhooks: "WebhookClient" = field(init=False)
-    """How all webhooks are called."""
     issue_token: TokenIssuer | None = None
     tokens: ServiceAccountTokens | None = None
     reviews: dict[str, Callable[["User", Any], Awaitable[Any]]] = field(default_factory=dict)

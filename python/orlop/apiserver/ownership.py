@@ -78,7 +78,9 @@ def note(core: Core, request: Request, strategy: Strategy, old: Any, new: Any, s
     if metadata.managed_fields is not NOTHING and not _noted(metadata.managed_fields, old):
         metadata.managed_fields = NOTHING if old is None else old.metadata.managed_fields
         data = encode(new)
-    if old is not None and live is None:
+    if old is not None and live is None and kind.converter is not None:
+        live = encode(old)
+    elif old is not None and live is None:
         live, _ = core.objects.find(kind, metadata.namespace, metadata.name)
     if request.conversion is not None:
         key = request.conversion.served.type_key

@@ -132,6 +132,8 @@ class ApiServer:
         authenticator = auth.Authenticator(known, self.clock)
         authorizer = auth.Authorizer(hub)
         admission = Chain(objects, self.clock, config, authorizer)
+        webhooks = WebhookClient(objects)
+        self._stack.push_async_callback(webhooks.close)
         self.core = Core(
             config=config,
             clock=self.clock,
@@ -140,7 +142,8 @@ class ApiServer:
             waker=waker,
             objects=objects,
             strategies=strategies,
-            custom=Served(objects, hub, strategies, self.clock),
+            custom=Served(objects, hub, strategies, self.clock, webhooks),
+            webhooks=webhooks,
             background=self._tasks.start,
             admission=admission,
             alike=Alike(objects, admission, self.clock),
@@ -152,8 +155,6 @@ class ApiServer:
             ready=lambda: self._ready,
         )
         tokens.used = legacytokens.TokenUse(self.core, self._tasks.start).used
-        self.core.webhooks = WebhookClient(self.core)
-        self._stack.push_async_callback(self.core.webhooks.close)
         self.core.scraper = Scraper(self.core, self._tasks.start)
         self.app = App(self.core)
         endpoint = self._endpoint(listener) if listener is not None else None

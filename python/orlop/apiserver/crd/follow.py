@@ -13,6 +13,7 @@ from orlop.api import errors, scheme
 from orlop.api.types import apiextensions_v1, meta_v1
 from orlop.apiserver.crd import definition as definitions
 from orlop.apiserver.crd.served import Served
+from orlop.apiserver.crd.strategy import CustomResources
 from orlop.apiserver.registry.meta import CLEANUP as FINALIZER
 from orlop.clock import rfc3339
 from orlop.store.base import Attribution, StoreError
@@ -279,6 +280,9 @@ class Follower:
             return False
         kind = route.kind if route.conversion is None else route.conversion.stored
         strategy = core.strategies[kind.type_key]
+        if isinstance(strategy, CustomResources):
+            strategy = strategy.as_stored()  # what ends need not be converted
+            kind = strategy.kind
         for value in found.items:
             metadata: meta_v1.ObjectMeta = core.objects.decode(kind, value).metadata
             if metadata.deletion_timestamp is not None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec.structs import force_setattr
 
-from orlop.api.kind import Kind
+from orlop.api.kind import Converter, Kind
 from orlop.apiserver.crd.columns import CustomPrinter
 from orlop.apiserver.crd.objects import CustomObject, read
 from orlop.native import CustomSchema
@@ -31,6 +31,7 @@ class CustomKind(Kind, frozen=True, kw_only=True, eq=False):
     printer: CustomPrinter
     schema: CustomSchema
     definition: "Version"
+    by_webhook: Converter | None = None
 
     def __post_init__(self) -> None:
         Kind.__post_init__(self)
@@ -39,6 +40,10 @@ class CustomKind(Kind, frozen=True, kw_only=True, eq=False):
     @property
     def singular(self) -> str:
         return self.singular_name
+
+    @property
+    def converter(self) -> Converter | None:
+        return self.by_webhook
 
     @property
     def list_kind(self) -> str:

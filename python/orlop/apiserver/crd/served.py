@@ -9,11 +9,14 @@ from orlop import logging, native
 from orlop.api.kind import STANDARD_VERBS, Kind
 from orlop.apiserver.conversion import Conversion
 from orlop.apiserver.crd.columns import CustomPrinter
+from orlop.apiserver.crd.converter import Webhook, WebhookConverter
 from orlop.apiserver.crd.definition import Definition, Version
 from orlop.apiserver.crd.kind import CustomKind, Decoder, compile_schema, fresh_key, object_type
+from orlop.apiserver.crd.objects import CustomObject
 from orlop.apiserver.crd.strategy import CustomResources
 from orlop.apiserver.registry.objects import Objects
 from orlop.apiserver.registry.strategy import Strategy
+from orlop.apiserver.webhooks.client import WebhookClient
 from orlop.clock import Clock
 from orlop.native import Hub
 from orlop.tasks import in_thread
@@ -48,11 +51,14 @@ class Entry(NamedTuple):
 class Served:
     """Looked up by every request for a kind that is not built in; changed by `follow` alone."""
 
-    def __init__(self, objects: Objects, hub: Hub, strategies: dict[str, Strategy], clock: Clock) -> None:
+    def __init__(
+        self, objects: Objects, hub: Hub, strategies: dict[str, Strategy], clock: Clock, webhooks: WebhookClient
+    ) -> None:
         self._objects = objects
         self._hub = hub
         self._strategies = strategies
         self._clock = clock
+        self._webhooks = webhooks
         self._routes: dict[tuple[str, str, str], Route] = {}
         self._entries: dict[str, Entry] = {}
         self._retired: list[tuple[float, tuple[str, ...]]] = []
@@ -94,6 +100,7 @@ class Served:
             msgspec.json.encode(definition.spec),
             definition.terminating,
             msgspec.json.encode(definition.status.accepted_names),
+            definition.status.stored_versions,
         )
         known = self._entries.get(name)
         if known is not None and known.generation == generation:
@@ -149,12 +156,13 @@ class Served:
         namespaced = spec.scope == "Namespaced"
         made: dict[str, CustomKind] = {}
         for version in spec.versions:
-            if version.served or version is storage:
+            if version.served or version is storage or version.name in definition.status.stored_versions:
                 made[version.name] = self._kind(definition, version, version.name, type_)
         stored = made[storage.name]
         fields = _selectable(storage)
         self._hub.declare(definition.resource, fields, namespaced, storage_api, spec.names.kind)
         stale = await self._stale(definition.resource, stored.schema, storage_api)
+        convert = self._webhook(definition, made, storage, type_)
         keys: list[str] = []
         routes: dict[tuple[str, str, str], Route] = {}
         for version in spec.versions:
@@ -163,6 +171,9 @@ class Served:
             kind = made[version.name]
             conversion = None
             if version is storage and not stale:
+                self._add(kind, CustomResources(kind, version, kind.schema, None), None)
+            elif convert is not None:
+                kind = msgspec.structs.replace(kind, by_webhook=convert(version))
                 self._add(kind, CustomResources(kind, version, kind.schema, None), None)
             else:
                 inner = kind if version is storage else self._kind(definition, version, storage.name, type_)
@@ -183,6 +194,24 @@ class Served:
         self._entries[definition.metadata.name] = Entry(definition, generation, kinds, tuple(keys))
         self._routes.update(routes)
         self.memo.clear()
+
+    def _webhook(
+        self, definition: Definition, made: dict[str, CustomKind], storage: Version, type_: type[CustomObject]
+    ) -> Callable[[Version], WebhookConverter] | None:
+        """What converts for a version by the definition's webhook; None where it has none."""
+        conversion = definition.spec.conversion
+        if conversion is None or conversion.strategy != "Webhook":
+            return None
+        group = definition.spec.group
+        webhook = Webhook(conversion, self._webhooks, self._clock)
+        schemas = {f"{group}/{name}": kind.schema for name, kind in made.items()}
+        stored = f"{group}/{storage.name}"
+
+        def convert(version: Version) -> WebhookConverter:
+            served = f"{group}/{version.name}"
+            return WebhookConverter(webhook, (served, schemas[served]), (stored, schemas[stored]), schemas, type_)
+
+        return convert
 
     def _add(self, kind: CustomKind, strategy: Strategy, normal: Callable[[bytes], bytes] | None) -> None:
         self._strategies[kind.key] = strategy

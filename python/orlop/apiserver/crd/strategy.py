@@ -46,6 +46,12 @@ class CustomResources(Strategy):
         names = [field.json_path.removeprefix(".") for field in version.selectable_fields]
         self.fields = tuple((name, name) for name in names)  # type: ignore[misc]  # of the kind, not of the class
 
+    def as_stored(self) -> "CustomResources":
+        """The same for objects as they are stored, which no webhook is asked for."""
+        if self.kind.converter is None:
+            return self
+        return CustomResources(msgspec.structs.replace(self.kind, by_webhook=None), self.version, self.schema, None)
+
     def _json(self, obj: CustomObject) -> bytes:
         value = encode(obj)
         return value if self._to_served is None else self._to_served(value)

@@ -112,7 +112,7 @@ async def apply(core: Core, request: Request, kind: Kind) -> Response:
     async def change(old: Any) -> Any:
         live = None
         if old is not None:
-            live, _ = core.objects.find(kind, namespace, info.name)
+            live = await core.objects.current(kind, namespace, info.name)
             live = live if request.conversion is None else request.conversion.to_served(live)
         else:
             core.authorizer.require(request.user, info._replace(verb="create"))

@@ -30,4 +30,5 @@ async def deletecollection(core: Core, request: Request, kind: Kind) -> Response
             await core.objects.delete(strategy, metadata.namespace, metadata.name, options, by=by, dry_run=dry_run)
         except errors.NotFound:
             continue
-    return output.many(core, request, kind, found.items, output.list_meta(found.revision), accepted)
+    items = found.items if kind.converter is None else await kind.converter.read(found.items)
+    return output.many(core, request, kind, items, output.list_meta(found.revision), accepted)

@@ -15,6 +15,8 @@ async def get(core: Core, request: Request, kind: Kind) -> Response:
         await wait_for(core, request.param("resourceVersion"))
     info = request.info
     value, _ = core.objects.find(kind, info.namespace if kind.namespaced else "", info.name)
+    if kind.converter is not None:
+        value = await core.objects.served(kind, value)
     if accepted.plain and request.conversion is None:
         return Response(200, value)
     return output.one(core, request, kind, value, accepted)

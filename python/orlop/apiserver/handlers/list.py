@@ -199,6 +199,8 @@ async def list_(core: Core, request: Request, kind: Kind) -> Response | None:
         if not options.labels and not options.fields:
             remaining = found.remaining
     metadata = output.list_meta(found.revision, continue_, remaining)
+    if kind.converter is not None:
+        return output.many(core, request, kind, await kind.converter.read(found.items), metadata, accepted)
     if accepted.plain and request.conversion is None:
         prefix = output.list_prefix(kind, metadata)
         if accepts_gzip(request) and found.size >= negotiate.GZIP_MIN:
@@ -269,6 +271,8 @@ async def _at(
         if matches is None:
             remaining = _remaining(core, kind, namespace, last)
     metadata = output.list_meta(revision, continue_, remaining)
+    if kind.converter is not None:
+        items = await kind.converter.read(items)
     return output.many(core, request, kind, items, metadata, accepted)
 
 

@@ -85,7 +85,7 @@ async def patch(core: Core, request: Request, kind: Kind) -> Response:
     async def change(old: Any) -> Any:
         if old is None:
             raise errors.not_found(kind.plural, kind.group, info.name)
-        stored, _ = core.objects.find(kind, namespace, info.name)
+        stored = await core.objects.current(kind, namespace, info.name)
         current = stored if request.conversion is None else request.conversion.to_served(stored)
         patched = patches.apply(served, type_, current, data)
         new = decode_patched(core, request, kind, patched, duplicate, lambda: patches.shown(type_, data, patched))

@@ -28,6 +28,7 @@ CHUNK = 256 * 1024
 BATCH = 256
 """Events rendered at a time for a watcher that wants another form than stored JSON."""
 
+CHANGES = frozenset({"ADDED", "MODIFIED", "DELETED"})
 Render = Callable[[str, int, bytes], bytes]
 """Makes a frame from an event's type, its revision and its object's stored bytes."""
 
@@ -84,7 +85,7 @@ async def watch(core: Core, request: Request, kind: Kind) -> None:
             request.forget()
             await delivery.watch(watcher, *form, seconds)
         else:
-            await _pump(core, client, watcher, render, seconds)
+            await _pump(core, client, watcher, Source(watcher, render, kind, accepted), seconds)
     finally:
         watcher.close()
         core.waker.forget(watcher.id)
@@ -123,7 +124,7 @@ class _Stream:
         await end_stream(self._request)
 
 
-async def _pump(core: Core, client: Client, watcher: native.Watcher, render: Render | None, seconds: float) -> None:
+async def _pump(core: Core, client: Client, watcher: native.Watcher, source: "Source", seconds: float) -> None:
     """Sends until the time is over, the client leaves or the server stops."""
     ended = asyncio.Event()
 
@@ -146,9 +147,9 @@ async def _pump(core: Core, client: Client, watcher: native.Watcher, render: Ren
     tasks = [asyncio.ensure_future(guard()), asyncio.ensure_future(expire())]
     try:
         while not ended.is_set() and not core.stopping:
-            while frames := _take(watcher, render):
+            while frames := await source.take():
                 await client.send(frames)
-                if ended.is_set():
+                if ended.is_set() or source.failed:
                     return
             if watcher.state != "live":
                 return
@@ -159,16 +160,48 @@ async def _pump(core: Core, client: Client, watcher: native.Watcher, render: Ren
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _take(watcher: native.Watcher, render: Render | None) -> list[bytes]:
-    if render is None:
-        data = watcher.take(CHUNK)
-        return [data] if data else []
-    return [render(type_, revision, value) for type_, revision, value in watcher.events(BATCH)]
+class Source:
+    """A watcher's events as frames."""
+
+    def __init__(
+        self, watcher: native.Watcher, render: Render | None, kind: Kind, accepted: negotiate.Accepted
+    ) -> None:
+        self._watcher = watcher
+        self._render = render
+        self._converter = kind.converter
+        self._accepted = accepted
+        self.failed = False
+        """Whether an event could not be shown: the watch ends with the error that says so."""
+
+    async def take(self) -> list[bytes]:
+        """The next frames; none where there is nothing new."""
+        render = self._render
+        if render is None:
+            data = self._watcher.take(CHUNK)
+            return [data] if data else []
+        events = self._watcher.events(BATCH)
+        if self._converter is None:
+            return [render(type_, revision, value) for type_, revision, value in events]
+        try:
+            shown = iter(await self._converter.read([v for type_, _, v in events if type_ in CHANGES]))
+        except errors.ApiError as error:
+            self.failed = True
+            return [_error(self._accepted, error)]
+        frames: list[bytes] = []
+        for type_, revision, value in events:
+            if type_ in CHANGES:
+                value = next(shown)
+            elif type_ == "BOOKMARK":
+                value = self._converter.bookmark(value)
+            frames.append(render(type_, revision, value))
+        return frames
 
 
 def _form(request: Request, kind: Kind, accepted: negotiate.Accepted) -> tuple[Form, str] | None:
     """The form of frames that the connection can write by itself, and what it is of; None for those made here."""
-    if request.conversion is not None or accepted.media == "yaml" or accepted.as_ == "Table":
+    if request.conversion is not None or kind.converter is not None:
+        return None
+    if accepted.media == "yaml" or accepted.as_ == "Table":
         return None
     if accepted.as_:
         return "partial-protobuf" if accepted.media == "protobuf" else "partial", accepted.version
@@ -185,7 +218,7 @@ def _content_type(accepted: negotiate.Accepted) -> bytes:
 
 def _renderer(core: Core, request: Request, kind: Kind, accepted: negotiate.Accepted) -> Render | None:
     """How frames are made where the stored JSON does not do."""
-    if accepted.plain and request.conversion is None:
+    if accepted.plain and request.conversion is None and kind.converter is None:
         return None
     if accepted.media == "yaml":
         raise errors.NotAcceptable(
@@ -229,7 +262,7 @@ def _renderer(core: Core, request: Request, kind: Kind, accepted: negotiate.Acce
     def render(type_: str, revision: int, value: bytes) -> bytes:
         nonlocal first
         columns, first = first, first and type_ == "ERROR"
-        if type_ not in ("ADDED", "MODIFIED", "DELETED"):
+        if type_ not in CHANGES:
             return make(type_, value, columns)
         moment = (columns, int(core.clock.now())) if accepted.as_ == "Table" else None
         return FRAMES.shared((*form, type_, revision, moment), value, lambda: make(type_, value, columns))

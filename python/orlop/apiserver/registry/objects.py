@@ -124,6 +124,14 @@ class Objects:
         found = self.hub.get(kind.resource, namespace, name)
         return None if found is None else self.decode(kind, found[0])
 
+    async def served(self, kind: Kind, value: bytes) -> bytes:
+        """Stored bytes in the kind's own version. Raises ApiError where its webhook cannot convert them."""
+        return value if kind.converter is None else (await kind.converter.read([value]))[0]
+
+    async def current(self, kind: Kind, namespace: str, name: str) -> bytes:
+        """An object's bytes in the kind's own version. Raises NotFound, and as `served`."""
+        return await self.served(kind, self.find(kind, namespace, name)[0])
+
     # --- create -----------------------------------------------------------------------------------
 
     async def create(
@@ -174,12 +182,13 @@ class Objects:
         while True:
             if self.hub.get(kind.resource, metadata.namespace, metadata.name) is not None:
                 raise errors.already_exists(kind.plural, kind.group, metadata.name)
+            kept = obj if kind.converter is None else await kind.converter.stored(obj)
             transaction = await hooks.create(obj, dry_run)
             try:
                 if dry_run:
-                    metadata.resource_version = ""
-                    return encode(obj)
-                parts = split(obj)
+                    kept.metadata.resource_version = ""
+                    return await self.served(kind, encode(kept))
+                parts = split(kept)
                 revision = await self._commit(Write(key, parts, 0, by=by), transaction)
             except Conflict as conflict:
                 if conflict.key != key:
@@ -188,7 +197,7 @@ class Objects:
             finally:
                 if transaction is not None:
                     transaction.release()
-            return join(parts, revision)
+            return await self.served(kind, join(parts, revision))
 
     def accompanied(self, kind: Kind, namespace: str) -> bool:
         """Whether other writes may go along with one of this kind."""
@@ -267,7 +276,8 @@ class Objects:
                 if precondition and new.metadata.uid:
                     raise errors.conflict(kind.plural, kind.group, name, _other(key, new.metadata.uid, ""))
                 return await self.create(strategy, new, by=by, dry_run=dry_run, check=check), True
-            value, revision = found
+            stored, revision = found
+            value = await self.served(kind, stored)
             old = self.decode(kind, value)
             new = await change(old)
             if precondition and new.metadata.uid and new.metadata.uid != old.metadata.uid:
@@ -280,23 +290,30 @@ class Objects:
             if deletion.ends(strategy, new, old):
                 if dry_run:
                     return encode(new), False
+                kept = new if kind.converter is None else await kind.converter.stored(new)
                 try:
-                    return await self._remove(kind, key, split(new), revision, new, by), False
+                    gone = await self._remove(kind, key, split(kept), revision, new, by)
+                    return await self.served(kind, gone), False
                 except Conflict:
                     continue
             transaction = await self._hooks(kind.resource).update(new, old, dry_run)
             try:
                 parts = split(new)
                 made = join(parts, revision)
-                if dry_run or made == value or _only_later(made, new.metadata, value, old.metadata):
+                same = made == value or _only_later(made, new.metadata, value, old.metadata)
+                if same and (dry_run or kind.converter is None or kind.converter.settled(stored)):
                     return made if dry_run else value, False
+                if kind.converter is not None:
+                    parts = split(await kind.converter.stored(new))
+                if dry_run:
+                    return await self.served(kind, join(parts, revision)), False
                 revision = await self._commit(Write(key, parts, revision, by=by), transaction)
             except Conflict:
                 continue
             finally:
                 if transaction is not None:
                     transaction.release()
-            return join(parts, revision), False
+            return await self.served(kind, join(parts, revision)), False
         raise errors.conflict(kind.plural, kind.group, name, errors.MODIFIED)
 
     def _match(self, strategy: Strategy, key: Key, new: meta_v1.ObjectMeta, revision: int, whole: bool) -> None:
@@ -343,19 +360,20 @@ class Objects:
             obj = self.decode(kind, value)
             deletion.check_preconditions(kind, obj.metadata, options.preconditions)
             if check is not None:
-                await check(None, obj)
+                shown = obj if kind.converter is None else self.decode(kind, await self.served(kind, value))
+                await check(None, shown)
             gone = deletion.mark(strategy, obj, options, self.clock.now())
             if gone is None:
-                return value, False
+                return await self.served(kind, value), False
             parts = split(obj)
             if dry_run:
-                return join(parts, revision), gone
+                return await self.served(kind, join(parts, revision)), gone
             try:
                 if gone:
                     return await self._remove(kind, key, parts, revision, obj, by), True
-                if join(parts, revision) == value:
-                    return value, False
-                return join(parts, await self.writer.commit(Write(key, parts, revision, by=by))), False
+                if join(parts, revision) != value:
+                    revision = await self.writer.commit(Write(key, parts, revision, by=by))
+                return await self.served(kind, join(parts, revision)), False
             except Conflict:
                 continue
         raise errors.conflict(kind.plural, kind.group, name, errors.MODIFIED)

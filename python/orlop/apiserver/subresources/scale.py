@@ -52,7 +52,7 @@ def _answer(core: Core, request: Request, scale: autoscaling_v1.Scale) -> Respon
 async def get_scale(core: Core, request: Request, kind: Kind) -> Response:
     """The Scale as it is now."""
     info = request.info
-    value, _ = core.objects.find(kind, info.namespace, info.name)
+    value = await core.objects.current(kind, info.namespace, info.name)
     return _answer(core, request, scale_of(kind, core.objects.decode(kind, value)))
 
 
@@ -106,7 +106,7 @@ async def apply_scale(core: Core, request: Request, kind: Kind) -> Response:
         value, managed = done
         scale = msgspec.json.decode(native.wire_decode(SCALE.type_key, "json", value)[0], type=autoscaling_v1.Scale)
         scale.metadata.resource_version = (config.tree.get("metadata") or {}).get("resourceVersion") or ""
-        new = _scaled(core, request, kind, scale)
+        new = await _scaled(core, request, kind, scale)
         if isinstance(new, CustomObject):  # whose replicas may be called otherwise
             ownership.note(core, request, core.strategies[kind.type_key], old, new)
         else:
@@ -119,7 +119,7 @@ async def apply_scale(core: Core, request: Request, kind: Kind) -> Response:
     return await _store(core, request, kind, resize, dry_run)
 
 
-def _scaled(core: Core, request: Request, kind: Kind, scale: autoscaling_v1.Scale) -> Any:
+async def _scaled(core: Core, request: Request, kind: Kind, scale: autoscaling_v1.Scale) -> Any:
     """The workload as it is, with the replicas of `scale`. Raises BadRequest, Invalid."""
     info, metadata = request.info, scale.metadata
     if metadata.name and metadata.name != info.name:
@@ -129,7 +129,7 @@ def _scaled(core: Core, request: Request, kind: Kind, scale: autoscaling_v1.Scal
     if scale.spec.replicas < 0:
         problem = invalid_value("spec.replicas", scale.spec.replicas, "must be greater than or equal to 0")
         raise errors.invalid("Scale", "autoscaling", info.name, [problem])
-    current, _ = core.objects.find(kind, info.namespace, info.name)
+    current = await core.objects.current(kind, info.namespace, info.name)
     new = core.objects.decode(kind, current)
     if isinstance(new, CustomObject):
         custom.set_replicas(kind, new, scale.spec.replicas)
@@ -146,7 +146,7 @@ async def _change(core: Core, request: Request, kind: Kind, change: Any) -> Resp
     dry_run = body.options(request, "UpdateOptions")
 
     async def resize(old: Any) -> Any:
-        new = _scaled(core, request, kind, await change(scale_of(kind, old)))
+        new = await _scaled(core, request, kind, await change(scale_of(kind, old)))
         ownership.note(core, request, core.strategies[kind.type_key], old, new)
         await admit(core, request, kind, new, old, dry_run)
         return new

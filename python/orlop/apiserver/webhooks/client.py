@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     # Imported at the first call: a server without webhooks starts a tenth of a second sooner.
     import aiohttp
 
-    from orlop.apiserver.core import Core
+    from orlop.apiserver.registry.objects import Objects
 
 CONNECT_SECONDS = 10.0
 """How long a connection may take to come about, within the call's own time."""
@@ -57,8 +57,8 @@ class Endpoint(NamedTuple):
 class WebhookClient:
     """Calls webhooks. One a server; `close` ends its connections."""
 
-    def __init__(self, core: "Core") -> None:
-        self._core = core
+    def __init__(self, objects: "Objects") -> None:
+        self._objects = objects
         self._session: aiohttp.ClientSession | None = None
         self._contexts: OrderedDict[tuple[str, bytes], ssl.SSLContext] = OrderedDict()
 
@@ -115,7 +115,7 @@ class WebhookClient:
         """The address to connect to, as a URL, and the name that the server's certificate must have."""
         if to.url:
             return shown, urlsplit(to.url).hostname or ""
-        host, port = services.resolve(self._core, to.namespace, to.name, to.port)
+        host, port = services.resolve(self._objects, to.namespace, to.name, to.port)
         netloc = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         parts = urlsplit(shown)
         return f"https://{netloc}{parts.path}?{parts.query}", f"{to.name}.{to.namespace}.svc"

@@ -9,29 +9,31 @@ from orlop.api import errors, scheme
 from orlop.api.types import core_v1, discovery_v1
 
 if TYPE_CHECKING:
-    from orlop.apiserver.core import Core
+    from orlop.apiserver.registry.objects import Objects
 
 _SERVICE = scheme.by_resource("", "v1", "services")
 _SLICE = scheme.by_resource("discovery.k8s.io", "v1", "endpointslices")
 
 
-def service_port(core: "Core", namespace: str, name: str, port: int) -> tuple[core_v1.Service, core_v1.ServicePort]:
+def service_port(
+    objects: "Objects", namespace: str, name: str, port: int
+) -> tuple[core_v1.Service, core_v1.ServicePort]:
     """A Service and its port. Raises NotFound, ServiceUnavailable."""
     assert _SERVICE is not None
-    service: core_v1.Service = core.objects.decode(_SERVICE, core.objects.find(_SERVICE, namespace, name)[0])
+    service: core_v1.Service = objects.decode(_SERVICE, objects.find(_SERVICE, namespace, name)[0])
     for found in service.spec.ports:
         if found.port == port:
             return service, found
     raise errors.ServiceUnavailable(f'no service port {port} found for service "{name}"')
 
 
-def addresses(core: "Core", namespace: str, name: str, port: core_v1.ServicePort) -> list[tuple[str, int]]:
+def addresses(objects: "Objects", namespace: str, name: str, port: core_v1.ServicePort) -> list[tuple[str, int]]:
     """Where a Service's ready endpoints listen for one of its ports."""
     assert _SLICE is not None
     selector = f"kubernetes.io/service-name={name}"
     ready: list[tuple[str, int]] = []
-    for item in core.hub.list(_SLICE.resource, namespace, selector, "", 0, None).items:
-        endpoints: discovery_v1.EndpointSlice = core.objects.decode(_SLICE, item)
+    for item in objects.hub.list(_SLICE.resource, namespace, selector, "", 0, None).items:
+        endpoints: discovery_v1.EndpointSlice = objects.decode(_SLICE, item)
         numbers = [p.port for p in endpoints.ports if (p.name or "") == port.name and p.port]
         for endpoint in endpoints.endpoints:
             if endpoint.conditions.ready is not False and numbers and numbers[0]:
@@ -39,12 +41,12 @@ def addresses(core: "Core", namespace: str, name: str, port: core_v1.ServicePort
     return ready
 
 
-def resolve(core: "Core", namespace: str, name: str, port: int) -> tuple[str, int]:
+def resolve(objects: "Objects", namespace: str, name: str, port: int) -> tuple[str, int]:
     """Host and port of one endpoint. Raises NotFound, ServiceUnavailable."""
-    service, found = service_port(core, namespace, name, port)
+    service, found = service_port(objects, namespace, name, port)
     if service.spec.type == "ExternalName":
         return service.spec.external_name, port
-    ready = addresses(core, namespace, name, found)
+    ready = addresses(objects, namespace, name, found)
     if not ready:
         raise errors.ServiceUnavailable(f'no endpoints available for service "{name}"')
-    return core.clock.random.choice(ready)
+    return objects.clock.random.choice(ready)
