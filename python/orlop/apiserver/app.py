@@ -10,6 +10,7 @@ from orlop.api import errors, scheme
 from orlop.api.scheme import Kind
 from orlop.api.types import meta_v1
 from orlop.apiserver import components, discovery, documents, health, resourcemetrics
+from orlop.apiserver.aggregate import proxy as aggregated
 from orlop.apiserver.auth import impersonate
 from orlop.apiserver.conversion import conversion_of
 from orlop.apiserver.core import Core
@@ -124,6 +125,9 @@ class App:
         info = request.info
         if not info.is_resource:
             return await self._page(request)
+        remote = self.core.aggregator.remote
+        if remote and (found := remote.get((info.group, info.version))) is not None:
+            return await aggregated.proxy(self.core, request, found)
         kind = scheme.by_resource(info.group, info.version, info.resource)
         if kind is None:
             if info.group == resourcemetrics.GROUP:

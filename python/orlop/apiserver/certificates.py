@@ -5,6 +5,7 @@ import socket
 
 from orlop import pki
 from orlop.apiserver.config import Config
+from orlop.clock import Clock
 
 
 def advertised(config: Config) -> str:
@@ -41,9 +42,15 @@ def kubelet_client_pair(folder: pki.Folder) -> pki.KeyPair:
     return folder.client(pki.APISERVER_KUBELET_CLIENT)
 
 
-def make_all(folder: pki.Folder, config: Config) -> None:
+def front_proxy(folder: pki.Folder, clock: Clock) -> pki.Folder:
+    """Where the authority and the certificate are kept by which extension API servers know this one."""
+    return pki.Folder(folder.path / "front-proxy", clock)
+
+
+def make_all(folder: pki.Folder, config: Config, clock: Clock) -> None:
     """Makes them before a server does, which then need not load what makes certificates."""
     if config.service_account_key_file is None:
         folder.service_account_key()
     serving_pair(folder, config)
     kubelet_client_pair(folder)
+    front_proxy(folder, clock).client(pki.FRONT_PROXY)

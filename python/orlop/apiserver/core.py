@@ -19,6 +19,7 @@ from orlop.store.feed import Waker
 
 if TYPE_CHECKING:
     from orlop.apiserver.admission import Chain
+    from orlop.apiserver.aggregate.follow import Aggregator
     from orlop.apiserver.alike import Alike
     from orlop.apiserver.subresources.kubelet import Kubelets
     from orlop.apiserver.webhooks.client import WebhookClient
@@ -42,6 +43,8 @@ class Core:
     """The custom resources that are served."""
     webhooks: "WebhookClient"
     """How all webhooks are called."""
+    aggregator: "Aggregator" = field(init=False)
+    """The API servers beside this one."""
     admission: "Chain"
     alike: "Alike"
     authenticator: Authenticator

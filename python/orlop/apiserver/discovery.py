@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -12,6 +12,7 @@ from orlop.api import errors, scheme
 from orlop.api.scheme import Kind
 from orlop.api.types import apidiscovery_v2, meta_v1
 from orlop.apiserver import negotiate
+from orlop.apiserver.aggregate import priorities
 from orlop.apiserver.core import Core
 from orlop.apiserver.request import Request
 from orlop.apiserver.resourcemetrics import kinds
@@ -27,6 +28,7 @@ SUBRESOURCE_KINDS: dict[str, tuple[str, str, str]] = {
     "attach": ("", "v1", "PodAttachOptions"),
     "portforward": ("", "v1", "PodPortForwardOptions"),
 }
+_NONE: Mapping[tuple[str, str], priorities.Priority] = {}
 PROXY_KINDS = {
     "nodes": ("", "v1", "NodeProxyOptions"),
     "pods": ("", "v1", "PodProxyOptions"),
@@ -49,34 +51,6 @@ SUBRESOURCE_VERBS: dict[str, list[str]] = {
     "proxy": ["create", "delete", "get", "patch", "update"],
 }
 
-PRIORITIES = (
-    "",
-    "apps",
-    "events.k8s.io",
-    "authentication.k8s.io",
-    "authorization.k8s.io",
-    "autoscaling",
-    "batch",
-    "certificates.k8s.io",
-    "networking.k8s.io",
-    "policy",
-    "rbac.authorization.k8s.io",
-    "storage.k8s.io",
-    "admissionregistration.k8s.io",
-    "apiextensions.k8s.io",
-    "scheduling.k8s.io",
-    "coordination.k8s.io",
-    "node.k8s.io",
-    "discovery.k8s.io",
-    "resource.k8s.io",
-    "flowcontrol.apiserver.k8s.io",
-)
-"""The order of groups in lists, as upstream's priorities put them."""
-
-
-def _rank(group: str) -> tuple[int, str]:
-    return (PRIORITIES.index(group) if group in PRIORITIES else len(PRIORITIES), group)
-
 
 def every() -> tuple[Kind, ...]:
     """The built-in kinds."""
@@ -87,12 +61,22 @@ def kinds_of(group: str, version: str, custom: Sequence[Kind] = ()) -> list[Kind
     return sorted((k for k in (*every(), *custom) if (k.group, k.version) == (group, version)), key=lambda k: k.plural)
 
 
-def versions_by_group(custom: Iterable[tuple[str, str]] = ()) -> dict[str, list[str]]:
-    """Versions by group, in the order of lists."""
+def versions_by_group(
+    custom: Iterable[tuple[str, str]] = (), remote: Mapping[tuple[str, str], priorities.Priority] = _NONE
+) -> dict[str, list[str]]:
+    """Versions by group, in the order of lists: by priority, groups of the same by name, versions by their age."""
+    ranks = {
+        gv: remote.get(gv) or priorities.of(*gv)
+        for gv in (*scheme.group_versions(), (kinds.GROUP, kinds.VERSION), *custom, *remote)
+    }
     groups: dict[str, list[str]] = {}
-    for group, version in dict.fromkeys((*scheme.group_versions(), (kinds.GROUP, kinds.VERSION), *custom)):
+    for group, version in ranks:
         groups.setdefault(group, []).append(version)
-    return {g: sorted(groups[g], key=_age, reverse=True) for g in sorted(groups, key=_rank)}
+    first = {group: max(ranks[group, version].group for version in versions) for group, versions in groups.items()}
+    return {
+        group: sorted(groups[group], key=lambda v: (ranks[group, v].version, _age(v)), reverse=True)
+        for group in sorted(groups, key=lambda g: (-first[g], g))
+    }
 
 
 _VERSION = re.compile(r"v(\d+)(?:(alpha|beta)(\d+))?")
@@ -231,13 +215,21 @@ def aggregated(core_group: bool) -> bytes:
     return group_discoveries(wanted, kinds_of)
 
 
-def group_discoveries(groups: dict[str, list[str]], rows: Callable[[str, str], Iterable[Kind]]) -> bytes:
+Ready = Mapping[tuple[str, str], apidiscovery_v2.APIVersionDiscovery]
+"""Versions that others have described."""
+_DESCRIBED: Ready = {}
+
+
+def group_discoveries(
+    groups: dict[str, list[str]], rows: Callable[[str, str], Iterable[Kind]], described: Ready = _DESCRIBED
+) -> bytes:
     """An APIGroupDiscoveryList."""
     items = [
         apidiscovery_v2.APIGroupDiscovery(
             metadata=meta_v1.ObjectMeta(name=name),
             versions=[
-                apidiscovery_v2.APIVersionDiscovery(
+                described.get((name, version))
+                or apidiscovery_v2.APIVersionDiscovery(
                     version=version,
                     resources=[_discovered(kind) for kind in rows(name, version)],
                     freshness="Current",
@@ -312,11 +304,14 @@ async def core_resources(core: Core, request: Request) -> Response:
     return _plain(request, "meta/v1.APIResourceList", resources("", "v1"))
 
 
-async def group_or_version(core: Core, request: Request) -> Response:
+async def group_or_version(core: Core, request: Request) -> Response | None:
     """GET /apis/GROUP and /apis/GROUP/VERSION."""
+    from orlop.apiserver.aggregate.proxy import proxy
     from orlop.apiserver.crd import discovery as custom
 
     parts = request.scope["path"].strip("/").split("/")[1:]
+    if len(parts) == 2 and (remote := core.aggregator.remote.get((parts[0], parts[1]))) is not None:
+        return await proxy(core, request, remote)
     groups = custom.groups(core.custom)
     if parts and parts[0] in groups and parts[0]:
         if len(parts) == 1:

@@ -80,21 +80,25 @@ async def v2(core: Core, request: Request) -> Response:
 
 async def v3_root(core: Core, request: Request) -> Response:
     """GET /openapi/v3."""
-    if not core.custom.group_versions():
+    if not core.custom.group_versions() and not core.custom.remote:
         return _etagged(request, _v3()[0])
     from orlop.apiserver.crd import openapi as custom
 
     return _etagged(request, custom.root(core.custom, {gv: hash_ for gv, (hash_, _) in _v3()[1].items()}))
 
 
-async def v3(core: Core, request: Request) -> Response:
+async def v3(core: Core, request: Request) -> Response | None:
     """GET /openapi/v3/apis/GROUP/VERSION."""
     parts = request.scope["path"].removeprefix("/openapi/v3/").strip("/").split("/")
     found = None
     if parts[0] == "api" and len(parts) == 2:
         found = _v3()[1].get(("", parts[1]))
     elif parts[0] == "apis" and len(parts) == 3:
+        from orlop.apiserver.aggregate.proxy import proxy
         from orlop.apiserver.crd import openapi as custom
+
+        if (remote := core.custom.remote.get((parts[1], parts[2]))) is not None:
+            return await proxy(core, request, remote)
 
         found = custom.v3(core.custom, parts[1], parts[2]) or _v3()[1].get((parts[1], parts[2]))
     if found is None:

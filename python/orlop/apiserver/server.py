@@ -17,6 +17,8 @@ from orlop.api import scheme
 from orlop.apiserver import auth, bootstrap, certificates, legacytokens
 from orlop.apiserver.admission import Chain
 from orlop.apiserver.admission.resourcequota import ResourceQuotas
+from orlop.apiserver.aggregate import authentication
+from orlop.apiserver.aggregate.follow import Aggregator
 from orlop.apiserver.alike import Alike
 from orlop.apiserver.app import App
 from orlop.apiserver.auth.reviews import Reviews
@@ -77,6 +79,7 @@ class ApiServer:
         self._tasks = tasks.Group(self._failed)
         self._ready = False
         self._folder = pki.Folder(config.data_dir / "pki", self.clock)
+        self._front_proxy = certificates.front_proxy(self._folder, self.clock)
 
     async def __aenter__(self) -> "ApiServer":
         try:
@@ -155,6 +158,8 @@ class ApiServer:
             ready=lambda: self._ready,
         )
         tokens.used = legacytokens.TokenUse(self.core, self._tasks.start).used
+        self.core.aggregator = Aggregator(self.core, lambda: self._front_proxy.client(pki.FRONT_PROXY))
+        self._stack.push_async_callback(self.core.aggregator.close)
         self.core.scraper = Scraper(self.core, self._tasks.start)
         self.app = App(self.core)
         endpoint = self._endpoint(listener) if listener is not None else None
@@ -162,6 +167,8 @@ class ApiServer:
         definitions = Follower(self.core, self.core.custom)
         await definitions.load()
         self._tasks.start("definitions", definitions.run())
+        self.core.aggregator.load()
+        self._tasks.start("aggregation", self.core.aggregator.run())
         self._kubernetes = KubernetesService(self.core, endpoint)
         await self._kubernetes.reconcile()
         self._tasks.start("kubernetes service", self._kubernetes.run())
@@ -241,6 +248,8 @@ class ApiServer:
         except ValueError as error:
             raise pki.PkiError(f"the listener's TLS cannot be used: {error}") from error
         self.port = listener.getsockname()[1]
+        client_ca = await asyncio.to_thread(certificates.client_ca, self._folder, config)
+        await authentication.publish(self.core, client_ca, await asyncio.to_thread(self._front_proxy.ca))
         log.info("serving", extra={"address": self.config.bind_address, "port": self.port})
 
     async def _stop_listening(self, listener: Listener) -> None:

@@ -18,7 +18,8 @@ from orlop.pki.kubeconfig import kubeconfig
 def write_all(settings: Settings, nodes: list[str], real: list[RealNode]) -> None:
     """Writes (or renews) the kubeconfigs of admin, controller manager, scheduler, proxy, DNS and the kubelets of
     `nodes`, and the certificates with which the API server and the kubelets of `real` serve."""
-    pki = Folder(settings.pki, SystemClock())
+    clock = SystemClock()
+    pki = Folder(settings.pki, clock)
     who = {
         "admin": identities.ADMIN,
         "controller-manager": identities.CONTROLLER_MANAGER,
@@ -30,7 +31,7 @@ def write_all(settings: Settings, nodes: list[str], real: list[RealNode]) -> Non
     for component, identity in who.items():
         document = kubeconfig(settings.name, settings.server, ca, pki.client(identity), user=identity.user)
         write_private(settings.kubeconfig(component), yaml.safe_dump(document, sort_keys=False))
-    certificates.make_all(pki, components.apiserver_config(settings))
+    certificates.make_all(pki, components.apiserver_config(settings), clock)
     for node in real:
         components.kubelet_pair(pki, settings, node)
 

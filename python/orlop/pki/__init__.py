@@ -6,6 +6,7 @@ from orlop.pki.identities import (
     APISERVER_KUBELET_CLIENT as APISERVER_KUBELET_CLIENT,
     CONTROLLER_MANAGER as CONTROLLER_MANAGER,
     DNS as DNS,
+    FRONT_PROXY as FRONT_PROXY,
     PROXY as PROXY,
     SCHEDULER as SCHEDULER,
     Identity as Identity,

@@ -27,6 +27,11 @@ APISERVER_KUBELET_CLIENT = Identity("apiserver-kubelet-client", "kube-apiserver-
 """What the API server shows a kubelet for logs and exec."""
 
 
+FRONT_PROXY = Identity("front-proxy-client", "front-proxy-client")
+"""What the API server shows extension API servers, for whom it speaks in its clients' names. It has an authority of its
+own: a client's certificate must not do."""
+
+
 NODE_USER_PREFIX, NODES_GROUP = "system:node:", "system:nodes"
 """What kubelets are called, and their group."""
 

@@ -216,6 +216,7 @@ async def test_discovery_and_openapi_follow(widgets: Api) -> None:
     assert schema["properties"]["spec"]["properties"]["color"]["enum"] == ["red", "blue"]
     assert f"{WIDGETS.replace('default', '{namespace}')}/{{name}}/status" in document["paths"]
     swagger = (await widgets("GET", "/openapi/v2")).body
+    assert "/apis/example.com/v1/namespaces/{namespace}/widgets" in swagger["paths"]
     assert "com.example.v1.WidgetList" in swagger["definitions"]
     assert "io.k8s.api.core.v1.Pod" in swagger["definitions"]
     await widgets("DELETE", f"{DEFINITIONS}/widgets.example.com")

@@ -3,8 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from orlop.api.scheme import Kind
+from orlop.api.types.apidiscovery_v2 import APIResourceDiscovery, APIVersionDiscovery
 from orlop.apiserver import discovery
+from orlop.apiserver.aggregate.priorities import Priority
+from orlop.apiserver.aggregate.remote import Remote
 from orlop.apiserver.crd.served import Served
 
 
@@ -16,7 +21,12 @@ def _kept(served: Served, key: Any, make: Callable[[], Any]) -> Any:
 
 def groups(served: Served) -> dict[str, list[str]]:
     """Versions by group, in the order of lists."""
-    found: dict[str, list[str]] = _kept(served, "groups", lambda: discovery.versions_by_group(served.group_versions()))
+
+    def make() -> dict[str, list[str]]:
+        remote = {gv: Priority(r.group_priority, r.version_priority) for gv, r in served.remote.items()}
+        return discovery.versions_by_group(served.group_versions(), remote)
+
+    found: dict[str, list[str]] = _kept(served, "groups", make)
     return found
 
 
@@ -43,7 +53,7 @@ def custom_of(served: Served, group: str, version: str) -> list[Kind]:
 
 def aggregated(served: Served) -> bytes:
     """The APIGroupDiscoveryList of /apis."""
-    if not served.group_versions():
+    if not served.group_versions() and not served.remote:
         return discovery.aggregated(False)
 
     def make() -> bytes:
@@ -57,15 +67,22 @@ def aggregated(served: Served) -> bytes:
             key = (group, version)
             return sorted((*built_in.get(key, ()), *custom.get(key, ())), key=lambda k: k.plural)
 
-        return discovery.group_discoveries(every, rows)
+        return discovery.group_discoveries(every, rows, {gv: _described(r) for gv, r in served.remote.items()})
 
     body: bytes = _kept(served, "aggregated", make)
     return body
 
 
+def _described(remote: Remote) -> APIVersionDiscovery:
+    """What another server has said of itself; stale while it is not there."""
+    resources = msgspec.convert(list(remote.documents.resources), list[APIResourceDiscovery])
+    freshness = "Current" if remote.available else "Stale"
+    return APIVersionDiscovery(version=remote.version, resources=resources, freshness=freshness)
+
+
 def api_groups(served: Served) -> bytes:
     """/apis."""
-    if not served.group_versions():
+    if not served.group_versions() and not served.remote:
         return discovery.api_groups()
     body: bytes = _kept(served, "api groups", lambda: discovery.group_list(groups(served)))
     return body

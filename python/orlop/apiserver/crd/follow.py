@@ -97,6 +97,7 @@ class Follower:
         else:
             await self._served.put(found)
             self._changed[found.metadata.name] = None
+        self._core.aggregator.changed()
         self._wake.set()
 
     # --- conditions -------------------------------------------------------------------------------

@@ -24,6 +24,8 @@ _KIND = {"type": "string", "description": "Kind is a string value representing t
 _METADATA = "Standard object's metadata."
 _PATCHES = ["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"]
 _PRODUCES = [JSON, "application/yaml"]
+SHARED = ("io.k8s.apimachinery.", "io.k8s.api.")
+"""Definitions that every API server has."""
 _SCHEMA_LISTS = ("allOf", "anyOf", "oneOf")
 
 Document = tuple[str, bytes]
@@ -218,7 +220,9 @@ def root(served: Served, hashes: dict[tuple[str, str], str]) -> bytes:
     """/openapi/v3 with the custom group-versions in it."""
     if "v3 root" not in served.memo:
         ours = {gv: found[0] for gv in served.group_versions() if (found := v3(served, *gv)) is not None}
-        served.memo["v3 root"] = openapi.root_v3(hashes | ours)
+        theirs = {gv: r.documents.hash for gv, r in served.remote.items() if r.documents.hash}
+        kept = {gv: hash_ for gv, hash_ in (hashes | ours).items() if gv not in served.remote}
+        served.memo["v3 root"] = openapi.root_v3(kept | theirs)
     body: bytes = served.memo["v3 root"]
     return body
 
@@ -227,27 +231,44 @@ def _every(served: Served) -> list[CustomKind]:
     return sorted(served.kinds(), key=lambda k: (k.group, k.version, k.plural))
 
 
+def _more(served: Served) -> tuple[dict[str, Any], dict[str, Schema]]:
+    """Paths and schemas of /openapi/v2 that are not built in: of custom kinds, and of other API servers."""
+    with openapi.building():
+        paths, schemas = _parts(2, _every(served)) if served.group_versions() else ({}, {})
+    ours = {name_of(key) for kind in scheme.KINDS for key in (kind.type_key, f"{kind.type_key}List")}
+    for remote in served.remote.values():
+        if remote.documents.paths:
+            paths |= msgspec.json.decode(zlib.decompress(remote.documents.paths))
+            theirs: dict[str, Schema] = msgspec.json.decode(zlib.decompress(remote.documents.definitions))
+            # What a server says of types that are everybody's is said here already.
+            schemas |= {n: s for n, s in theirs.items() if not n.startswith(SHARED) and n not in ours}
+    return paths, schemas
+
+
+def _further(members: dict[str, Any]) -> bytes:
+    """Members of an object that has some already."""
+    return b"," + msgspec.json.encode(members)[1:-1] if members else b""
+
+
 def v2(served: Served, built_in: bytes) -> bytes:
     """/openapi/v2 with the custom kinds in it."""
-    if not served.group_versions():
+    if not served.group_versions() and not served.remote:
         return built_in
     if "v2" not in served.memo:
-        with openapi.building():
-            paths, schemas = _parts(2, _every(served))
-        text = built_in
-        for part, behind in ((paths, b'},"definitions":{'), (schemas, b'},"securityDefinitions":{')):
-            at = text.rindex(behind)
-            text = text[:at] + b"," + msgspec.json.encode(part)[1:-1] + text[at:]
+        paths, schemas = _more(served)
+        # No path has a key "definitions", but a definition has; what stands behind the definitions is known.
+        ends = built_in.index(b'},"definitions":{'), built_in.rindex(b'},"securityDefinitions":{')
+        text = built_in[: ends[0]] + _further(paths) + built_in[ends[0] : ends[1]] + _further(schemas)
+        text += built_in[ends[1] :]
         served.memo["v2"] = zlib.compress(text, 1)
     return zlib.decompress(served.memo["v2"])
 
 
 def v2_protobuf(served: Served, built_in: bytes) -> bytes:
     """The same in protobuf: a message said twice is one with the fields of both."""
-    if not served.group_versions():
+    if not served.group_versions() and not served.remote:
         return built_in
     if "v2 protobuf" not in served.memo:
-        with openapi.building():
-            paths, schemas = _parts(2, _every(served))
+        paths, schemas = _more(served)
         served.memo["v2 protobuf"] = zlib.compress(openapi_protobuf.more(paths, schemas), 1)
     return built_in + zlib.decompress(served.memo["v2 protobuf"])

@@ -7,6 +7,7 @@ import msgspec
 
 from orlop import logging, native
 from orlop.api.kind import STANDARD_VERBS, Kind
+from orlop.apiserver.aggregate.remote import Remote
 from orlop.apiserver.conversion import Conversion
 from orlop.apiserver.crd.columns import CustomPrinter
 from orlop.apiserver.crd.converter import Webhook, WebhookConverter
@@ -64,6 +65,8 @@ class Served:
         self._retired: list[tuple[float, tuple[str, ...]]] = []
         self._types: dict[str, tuple[bool, Any]] = {}
         self.documents = {}
+        self.remote: dict[tuple[str, str], Remote] = {}
+        """Group-versions of other API servers: their discovery and OpenAPI stand beside that of custom resources."""
         self.memo: dict[Any, Any] = {}
         """What is made of the list of kinds (discovery, OpenAPI): forgotten when it changes."""
 

@@ -55,7 +55,10 @@ class Target(NamedTuple):
     scheme: str
     host: str
     port: int
-    kubelet: bool = False
+    tls: ssl.SSLContext | None = None
+    """How to speak TLS with it, where that is its scheme."""
+    server_name: str = ""
+    """What its certificate is for; "" means its host."""
 
     @property
     def netloc(self) -> str:
@@ -96,13 +99,15 @@ async def proxy(core: Core, request: Request, kind: Kind) -> Response | None:
         return Response(301, b"", b"text/plain", ((b"location", where),))
     if asked.endswith("/") and not path.endswith("/"):
         path += "/"
-    return await _pass_on(core, request, target, path)
+    if target.tls is None:
+        target = target._replace(tls=_unchecked())
+    return await pass_on(core, request, target, path, forwarded(request), kubelets_of(core).session())
 
 
 def _node(core: Core, request: Request, kind: Kind) -> Target:
     _, name, _ = split_name(request.info.name)
     where = locate(core, name)
-    return Target("https", where.host, where.port, kubelet=True)
+    return Target("https", where.host, where.port, kubelets_of(core).tls)
 
 
 def _pod(core: Core, request: Request, kind: Kind) -> Target:
@@ -151,25 +156,36 @@ def _number(port: str) -> int:
 _TARGETS = {"nodes": _node, "pods": _pod, "services": _service}
 
 
-async def _pass_on(core: Core, request: Request, target: Target, path: str) -> Response | None:
+async def pass_on(
+    core: Core,
+    request: Request,
+    target: Target,
+    path: str,
+    sent: upgrades.Headers,
+    session: "aiohttp.ClientSession",
+) -> Response | None:
+    """Passes a request on to a path of `target`, and the answer back, an upgraded connection too.
+
+    Raises ServiceUnavailable where nobody answers.
+    """
     import aiohttp
 
     query = request.scope.get("query_string", b"")
     asked = wanted(request)
-    session = kubelets_of(core).session()
     body = _Body(request)
     try:
         if asked is not None:
-            await _upgrade(core, request, asked, target, path, query)
+            await _upgrade(core, request, asked, target, path, query, sent)
             return None
-        headers = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in _headers(request)]
+        headers = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in sent]
         async with session.request(
             request.method,
             target.url(path, query),
             headers=headers,
             data=None if request.method in ("GET", "HEAD") else body.pieces(),
             allow_redirects=False,
-            ssl=kubelets_of(core).tls if target.kubelet else _unchecked(),
+            ssl=target.tls or True,
+            server_hostname=target.server_name or None,
             skip_auto_headers=("user-agent", "accept", "accept-encoding", "content-type"),
         ) as answer:
             await _answer(request, answer, target, body)
@@ -184,7 +200,7 @@ async def _pass_on(core: Core, request: Request, target: Target, path: str) -> R
     return None
 
 
-def _headers(request: Request) -> upgrades.Headers:
+def forwarded(request: Request) -> upgrades.Headers:
     """The client's headers without those of its connection, and with what it asked for (X-Forwarded-…)."""
     scope = request.scope
     kept = [(n, v) for n, v in scope["headers"] if n not in HOP_BY_HOP and not n.startswith(b"impersonate-")]
@@ -194,10 +210,12 @@ def _headers(request: Request) -> upgrades.Headers:
     return [*kept, (b"x-forwarded-uri", uri), (b"x-forwarded-host", host), (b"x-forwarded-proto", scheme_)]
 
 
-async def _upgrade(core: Core, request: Request, asked: Upgrade, target: Target, path: str, query: bytes) -> None:
-    tls = kubelets_of(core).tls if target.kubelet else _unchecked() if target.scheme == "https" else None
-    where = upgrades.Target(target.host, target.port, target.path(path, query), tls)
-    await upgrades.pass_on(core, request, asked, where, _headers(request))
+async def _upgrade(
+    core: Core, request: Request, asked: Upgrade, target: Target, path: str, query: bytes, sent: upgrades.Headers
+) -> None:
+    tls = target.tls if target.scheme == "https" else None
+    where = upgrades.Target(target.host, target.port, target.path(path, query), tls, target.server_name)
+    await upgrades.pass_on(core, request, asked, where, sent)
 
 
 @cache

@@ -43,6 +43,8 @@ class Target(NamedTuple):
     target: str
     """The path with its query."""
     tls: ssl.SSLContext | None
+    server_name: str = ""
+    """What its certificate is for, where names are checked."""
 
 
 class Refused(Exception):
@@ -74,7 +76,11 @@ async def pass_on(
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(HANDSHAKE_SECONDS):
         transport, handshake = await loop.create_connection(
-            _Handshake, target.host, target.port, ssl=target.tls, server_hostname="" if target.tls else None
+            _Handshake,
+            target.host,
+            target.port,
+            ssl=target.tls,
+            server_hostname=target.server_name if target.tls else None,
         )
         try:
             answer, early = await handshake.ask(request.method, target, [*headers, (b"upgrade", upgrade.name.encode())])

@@ -27,6 +27,13 @@ def service_port(
     raise errors.ServiceUnavailable(f'no service port {port} found for service "{name}"')
 
 
+def has_slices(objects: "Objects", namespace: str, name: str) -> bool:
+    """Whether any EndpointSlice is a Service's."""
+    assert _SLICE is not None
+    selector = f"kubernetes.io/service-name={name}"
+    return bool(objects.hub.list(_SLICE.resource, namespace, selector, "", 1, None).items)
+
+
 def addresses(objects: "Objects", namespace: str, name: str, port: core_v1.ServicePort) -> list[tuple[str, int]]:
     """Where a Service's ready endpoints listen for one of its ports."""
     assert _SLICE is not None
