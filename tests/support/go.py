@@ -21,6 +21,10 @@ COMMAND_SECONDS = 3600
 """Kubernetes' own commands have 2,400 packages."""
 CLIENTS = Path(__file__).parent.parent / "clients" / "go"
 """Tests on client-go and controller-runtime."""
+AGGREGATED = Path(__file__).parent.parent / "clients" / "aggregated"
+"""An extension API server on k8s.io/sample-apiserver."""
+OPERATOR = Path(__file__).parent.parent / "clients" / "operator"
+"""A manager on controller-runtime, with webhooks."""
 HELM = ("helm.sh/helm/v4/cmd/helm", "v4.3.1")
 FLAGS = "-buildvcs=false -ldflags=-w -gcflags=all=-dwarf=false"
 """Nobody debugs them: a third less to do."""
@@ -44,6 +48,21 @@ def test_binary(folder: Path) -> Path:
                 older.unlink()
 
     return _kept(name, build)
+
+
+def main(folder: Path) -> Path:
+    """The program whose module is `folder`. Raises NoGo."""
+    digest = hashlib.sha256()
+    for file in sorted([*folder.glob("*.go"), folder / "go.mod", folder / "go.sum"]):
+        digest.update(file.name.encode() + file.read_bytes())
+
+    def build(target: Path) -> None:
+        _run(["build", "-o", str(target), "."], folder)
+        for older in CACHE.glob(f"{folder.name}.*.main"):
+            if older != target:
+                older.unlink()
+
+    return _kept(f"{folder.name}.{digest.hexdigest()[:16]}.main", build)
 
 
 def program(package: str, version: str) -> Path:
@@ -106,3 +125,5 @@ def _toolchain() -> str:
 if __name__ == "__main__":
     test_binary(CLIENTS)
     program(*HELM)
+    main(AGGREGATED)
+    main(OPERATOR)

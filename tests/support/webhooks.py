@@ -30,14 +30,20 @@ class Authorities:
         """The caBundle of a configuration."""
         return b64encode(self.pem).decode()
 
-    def serving(self, folder: Path, *hosts: str) -> ssl.SSLContext:
-        """A server's context for these names."""
+    def pair(self, folder: Path, *hosts: str) -> tuple[Path, Path]:
+        """The files `tls.crt` and `tls.key` of a server of these names."""
         key = new_key()
         made = self._authority.issue(key, Identity("webhook", "webhook"), Names.of(hosts))
-        file = folder / f"{hosts[0]}.pem"
-        file.write_bytes(certificate_pem(made) + key_pem(key))
+        folder.mkdir(exist_ok=True)
+        certificate_file, key_file = folder / "tls.crt", folder / "tls.key"
+        certificate_file.write_bytes(certificate_pem(made))
+        key_file.write_bytes(key_pem(key))
+        return certificate_file, key_file
+
+    def serving(self, folder: Path, *hosts: str) -> ssl.SSLContext:
+        """A server's context for these names."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(file)
+        context.load_cert_chain(*self.pair(folder / hosts[0], *hosts))
         return context
 
 
@@ -61,6 +67,13 @@ def own_address() -> str:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(("192.0.2.1", 9))  # sends nothing
         return str(probe.getsockname()[0])
+
+
+def free_port() -> int:
+    """A port that nobody listens at now."""
+    with socket.socket() as listener:
+        listener.bind(("0.0.0.0", 0))
+        return int(listener.getsockname()[1])
 
 
 async def service(made: Made, name: str, port: int, namespace: str = "default") -> None:

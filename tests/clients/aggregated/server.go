@@ -6,6 +6,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apiserver/pkg/endpoints/openapi"
 	"k8s.io/apiserver/pkg/registry/rest"
@@ -32,7 +33,7 @@ func run(ctx context.Context, options *server.WardleServerOptions, args []string
 	}
 	scheme := runtime.NewScheme()
 	install.Install(scheme)
-	metav1.AddToGroupVersion(scheme, metav1.SchemeGroupVersion)
+	metav1.AddToGroupVersion(scheme, schema.GroupVersion{Version: "v1"})
 	namer := openapi.NewDefinitionNamer(apiserver.Scheme, scheme)
 	config.GenericConfig.OpenAPIConfig = genericapiserver.DefaultOpenAPIConfig(definitions, namer)
 	config.GenericConfig.OpenAPIV3Config = genericapiserver.DefaultOpenAPIV3Config(definitions, namer)
