@@ -132,8 +132,8 @@ async def test_its_objects_are_like_any_others(wardle: Wardle, kubectl: Kubectl)
     assert found["metadata"]["labels"] == {"d": "e"}, "what was applied before is applied no longer"
     assert "f" in await kubectl("get", "flunders", "-A")
     await kubectl("patch", "flunder", "f", "--type=merge", "-p", '{"metadata":{"annotations":{"x":"y"}}}')
-    wrong = await kubectl("apply", "-f", "-", stdin=FLUNDER.replace("reference: other", "no: such"), fails=True)
-    assert 'unknown field "spec.no"' in wrong
+    wrong = await kubectl("apply", "-f", "-", stdin=FLUNDER.replace("reference: other", "bogus: such"), fails=True)
+    assert 'unknown field "spec.bogus"' in wrong
     await kubectl("delete", "flunder", "f")
     assert "not found" in await kubectl("get", "flunder", "f", fails=True)
 

@@ -1,5 +1,8 @@
 """A webhook's server on loopback, with TLS, and the Service that stands before it."""
 
+import asyncio
+import contextlib
+import importlib.util
 import socket
 import ssl
 from base64 import b64encode
@@ -14,6 +17,8 @@ from orlop.clock import SystemClock
 from orlop.pki.authority import Authority, certificate_pem, key_pem, new_key
 from orlop.pki.identities import Identity, Names
 
+ADMISSION = importlib.util.find_spec("orlop.apiserver.admission.webhooks") is not None
+"""Whether the API server calls admission webhooks."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Made = Callable[[str, Any], Awaitable[Any]]
 
@@ -74,6 +79,17 @@ def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("0.0.0.0", 0))
         return int(listener.getsockname()[1])
+
+
+async def listening(port: int) -> None:
+    """Returns when a port of this machine takes connections."""
+    async with asyncio.timeout(30):
+        for _ in iter(int, 1):
+            with contextlib.suppress(OSError):
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.close()
+                return
+            await asyncio.sleep(0.02)
 
 
 async def service(made: Made, name: str, port: int, namespace: str = "default") -> None:
