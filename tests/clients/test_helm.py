@@ -13,6 +13,7 @@ from tests.support import go
 from tests.support.cluster import Failed, UpCluster, run
 
 CHART = Path(__file__).parent / "chart"
+CRDS = Path(__file__).parent / "chart-crds"
 ENDS = {"hollow.orlop/stage": "{run: 0.1}"}
 FAILS = {"hollow.orlop/stage": "{run: 0.1, exitCode: 1}"}
 pytestmark = [pytest.mark.go, pytest.mark.timeout(go.BUILD_SECONDS + 120)]
@@ -25,6 +26,7 @@ class Helm:
         self.cluster = cluster
         self.namespace = namespace
         self.values = folder / "values.yaml"
+        self.chart = CHART
         self.env = {
             **cluster.env,
             "HELM_NAMESPACE": namespace,
@@ -38,11 +40,11 @@ class Helm:
     def change(self, command: str, *words: str, **values: Any) -> str:
         """install or upgrade of the release `web`, waiting until all of it is ready."""
         self.values.write_text(yaml.safe_dump({"podAnnotations": ENDS, **values}))
-        return self(command, "web", str(CHART), "-f", str(self.values), "--wait", "--timeout", "60s", *words)
+        return self(command, "web", str(self.chart), "-f", str(self.values), "--wait", "--timeout", "60s", *words)
 
     def fails(self, command: str, *words: str, **values: Any) -> str:
         self.values.write_text(yaml.safe_dump({"podAnnotations": ENDS, **values}))
-        whole = [self._program, command, "web", str(CHART), "-f", str(self.values), "--timeout", "60s", *words]
+        whole = [self._program, command, "web", str(self.chart), "-f", str(self.values), "--timeout", "60s", *words]
         done = subprocess.run(whole, env=self.env, capture_output=True, text=True, timeout=90, check=False)
         assert done.returncode != 0, done.stdout
         return done.stderr
@@ -138,3 +140,28 @@ def test_dry_runs_and_templates(helm: Helm) -> None:
     assert helm.get("deployments")["items"] == []
     helm.change("upgrade", "--install")
     assert helm.history() == [(1, "deployed")]
+
+
+def test_a_chart_that_brings_definitions(helm: Helm) -> None:
+    """Objects of a kind are installed in the moment after its definition, hooks among them."""
+    helm.chart = CRDS
+    helm.change("install")
+    boats = {b["metadata"]["name"]: b for b in helm.get("boats")["items"]}
+    assert set(boats) == {"web-0", "web-1", "web-pilot"}
+    assert boats["web-0"]["spec"]["sails"] == [{"name": "fore", "area": 10}, {"name": "main", "area": 40}]
+    assert "spec.masts" in helm.fails("upgrade", masts=0)
+    assert "too many sails" in helm.cluster.kubectl_fails(
+        *("-n", helm.namespace, "patch", "boat", "web-0", "--type=merge", "-p"),
+        json.dumps({"spec": {"sails": [{"name": str(i)} for i in range(7)]}}),
+    )
+    helm.change("upgrade", masts=3, boats=1)
+    assert {b["metadata"]["name"]: b["spec"]["masts"] for b in helm.get("boats")["items"]} == {
+        "web-0": 3,
+        "web-pilot": 1,
+    }
+    assert helm.get("configmap", "web-knows-boats")
+    helm("rollback", "web", "1", "--wait", "--timeout", "60s")
+    assert {b["metadata"]["name"] for b in helm.get("boats")["items"]} == {"web-0", "web-1", "web-pilot"}
+    helm("uninstall", "web", "--wait", "--timeout", "60s")
+    assert [b["metadata"]["name"] for b in helm.get("boats")["items"]] == ["web-pilot"]  # a hook's objects stay
+    helm.cluster.kubectl("delete", "crd", "boats.chart.example.com", "--timeout=30s")

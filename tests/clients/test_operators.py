@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -138,3 +139,89 @@ async def test_defaulting_and_validating(operator: dict[str, Any], kubectl: Kube
     await kubectl("apply", "-f", "-", stdin=ship("v2", "t", x=1, y=2))
     assert await kubectl("get", "ships.v2.fleet.example.com", "t", "-o", "jsonpath={.spec.crew}") == "7"
     await kubectl("delete", "ships", "--all", "--timeout=20s")
+
+
+KOPF = Path(__file__).parent / "kopf_operator.py"
+
+
+def fields() -> dict[str, Any]:
+    """The definition that the operator on kopf works on."""
+    spec = {"type": "object", "properties": {"crop": {"type": "string"}, "acres": {"type": "integer"}}}
+    free = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    whole = {"type": "object", "properties": {"spec": spec, "status": free}}
+    version = {"name": "v1", "served": True, "storage": True, "subresources": {"status": {}}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "fields.farm.example.com"},
+        "spec": {
+            "group": "farm.example.com",
+            "names": {"plural": "fields", "kind": "Field"},
+            "scope": "Namespaced",
+            "versions": [version | {"schema": {"openAPIV3Schema": whole}}],
+        },
+    }
+
+
+def field(name: str, **spec: Any) -> str:
+    return json.dumps({"apiVersion": "farm.example.com/v1", "kind": "Field", "metadata": {"name": name}, "spec": spec})
+
+
+@contextlib.asynccontextmanager
+async def kopf(folder: Path, served: ApiServer, kubectl: Kubectl, **env: str) -> AsyncIterator[None]:
+    """The operator on kopf, running within the block."""
+    await kubectl("apply", "-f", "-", stdin=json.dumps(fields()))
+    await kubectl("wait", "--for=condition=Established", "crd/fields.farm.example.com", "--timeout=10s")
+    with (folder / "kopf.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "kopf", "run", "--standalone", "--all-namespaces", str(KOPF)),
+            env={
+                "KUBECONFIG": str(served.config.write_kubeconfig),
+                "HOME": str(folder),
+                "PATH": "/usr/bin:/bin",
+                **env,
+            },
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        yield
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{(folder / 'kopf.log').read_text()[-3000:]}") from None
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def test_kopf(tmp_path: Path, served: ApiServer, kubectl: Kubectl) -> None:
+    async with kopf(tmp_path, served, kubectl):
+        await kubectl("apply", "-f", "-", stdin=field("north", crop="wheat"))
+        await kubectl("wait", "field/north", "--for=jsonpath={.status.sow.sown}=wheat", "--timeout=20s")
+        found = json.loads(await kubectl("get", "field", "north", "-o", "json"))
+        assert found["metadata"]["finalizers"] == ["farm.example.com/ploughed"]
+        await kubectl("patch", "field", "north", "--type=merge", "-p", '{"spec":{"crop":"rye"}}')
+        await kubectl("wait", "field/north", "--for=jsonpath={.status.changed}=wheat to rye", "--timeout=20s")
+        await kubectl("delete", "field", "north", "--timeout=20s")
+        event = ("--for=create", "events", "--field-selector=reason=Ploughed")
+        assert "condition met" in await kubectl("wait", *event, "--timeout=20s")
+
+
+@pytest.mark.skipif(not webhooks.ADMISSION, reason="the API server calls no admission webhooks yet")
+async def test_kopf_with_webhooks(tmp_path: Path, served: ApiServer, kubectl: Kubectl) -> None:
+    authority, port = webhooks.Authorities(), webhooks.free_port()
+    certificate, key = authority.pair(tmp_path / "kopf", "localhost")
+    bundle = tmp_path / "kopf" / "ca.crt"
+    bundle.write_bytes(authority.pem)
+    env = {"PORT": str(port), "CERTIFICATE": str(certificate), "KEY": str(key), "AUTHORITY": str(bundle)}
+    async with kopf(tmp_path, served, kubectl, **{f"WEBHOOK_{name}": value for name, value in env.items()}):
+        async with asyncio.timeout(30):
+            for _ in iter(int, 1):
+                with contextlib.suppress(AssertionError):
+                    text = field("try", crop="stones")
+                    refused = await kubectl("create", "--dry-run=server", "-f", "-", stdin=text, fails=True)
+                    assert "stones do not grow" in refused
+                    break
+        await kubectl("apply", "-f", "-", stdin=field("south", crop="oats"))
+        assert await kubectl("get", "field", "south", "-o", "jsonpath={.spec.acres}") == "1"
+        await kubectl("wait", "field/south", "--for=jsonpath={.status.sow.sown}=oats", "--timeout=20s")
+        await kubectl("delete", "field", "south", "--timeout=20s")
