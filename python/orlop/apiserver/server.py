@@ -167,7 +167,7 @@ class ApiServer:
         definitions = Follower(self.core, self.core.custom)
         await definitions.load()
         self._tasks.start("definitions", definitions.run())
-        self.core.aggregator.load()
+        await self.core.aggregator.load()
         self._tasks.start("aggregation", self.core.aggregator.run())
         self._kubernetes = KubernetesService(self.core, endpoint)
         await self._kubernetes.reconcile()

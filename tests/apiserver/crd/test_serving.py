@@ -1,5 +1,6 @@
 """Custom resources from end to end: everything a client does with a kind."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -297,3 +298,24 @@ async def test_a_new_default_shows_in_what_is_stored(widgets: Api) -> None:
     patched = await widgets("PATCH", f"{WIDGETS}/w", {"metadata": {"labels": {"a": "b"}}}, merge)
     assert (patched.body["spec"]["mode"], patched.body["metadata"]["generation"]) == ("auto", 1)
     assert (await widgets("GET", WIDGETS)).body["items"][0]["spec"]["mode"] == "auto"
+
+
+async def test_watches_end_after_the_last_event(widgets: Api) -> None:
+    await widgets.made(WIDGETS, widget())
+    async with widgets.stream(f"{WIDGETS}?watch=1") as stream:
+        seen = events(stream)
+        assert (await anext(seen))["type"] == "ADDED"
+        await widgets("DELETE", f"{DEFINITIONS}/widgets.example.com")
+        async with asyncio.timeout(10):
+            assert [event["type"] async for event in seen] == ["DELETED"]
+
+
+async def test_watches_end_when_the_schema_changes(widgets: Api) -> None:
+    """What they show would be of the schema that was; clients go on where they were."""
+    async with widgets.stream(f"{WIDGETS}?watch=1") as stream:
+        newer = version()
+        newer["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["mode"] = {"type": "string"}
+        merge = "application/merge-patch+json"
+        await widgets("PATCH", f"{DEFINITIONS}/widgets.example.com", {"spec": {"versions": [newer]}}, merge)
+        async with asyncio.timeout(10):
+            assert [event async for event in events(stream)] == []

@@ -66,10 +66,9 @@ class Aggregator:
         self._wake = asyncio.Event()
         self._changed = True
 
-    def load(self) -> None:
-        """Takes over what is registered: before the first request is answered."""
-        for service in self._list().values():
-            self._take(service)
+    async def load(self) -> None:
+        """Registers what is served here and takes over what is registered: before the first request is answered."""
+        await self._settle()
 
     async def run(self) -> None:
         """Follows until cancelled."""

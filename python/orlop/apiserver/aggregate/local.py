@@ -10,7 +10,6 @@ from orlop.api import errors, scheme
 from orlop.api.types import apiregistration_v1, meta_v1
 from orlop.apiserver.aggregate import priorities
 from orlop.apiserver.resourcemetrics import kinds
-from orlop.clock import rfc3339
 from orlop.store.base import Attribution
 
 if TYPE_CHECKING:
@@ -51,10 +50,8 @@ async def register(core: "Core", there: dict[str, APIService]) -> None:
     row = scheme.of(APIService)
     strategy = core.strategies[row.type_key]
     ours = wanted(core)
-    now = rfc3339(core.clock.now())
 
     async def make(one: APIService) -> None:
-        one.status.conditions = [local_condition(now)]
         try:
             await core.objects.create(strategy, one, by=BY)
         except errors.AlreadyExists:

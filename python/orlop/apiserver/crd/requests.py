@@ -1,9 +1,8 @@
 """A request for a custom resource, on its way to the handlers that all kinds share."""
 
 from orlop.api import errors
-from orlop.api.types import meta_v1
 from orlop.apiserver.crd.kind import CustomKind
-from orlop.apiserver.crd.served import Served
+from orlop.apiserver.crd.served import Served, terminating
 from orlop.apiserver.negotiate import JSON, PROTOBUF, YAML
 from orlop.apiserver.patch import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH
 from orlop.apiserver.request import Request
@@ -27,8 +26,7 @@ def find(served: Served, request: Request) -> CustomKind | None:
         kind = route.kind
         request.warn(route.version.deprecation_warning or f"{kind.group}/{kind.version} {kind.kind} is deprecated")
     if route.terminating and info.verb == "create" and not info.subresource:
-        words = "create not allowed while custom resource definition is terminating"
-        raise errors.MethodNotSupported(words, details=meta_v1.StatusDetails(group=info.group, kind=info.resource))
+        raise terminating(route.kind)
     request.conversion = route.conversion
     return route.kind
 

@@ -1,12 +1,15 @@
 """What a server serves of custom resources, from the definitions as the hub has them."""
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
 from orlop import logging, native
+from orlop.api import errors
 from orlop.api.kind import STANDARD_VERBS, Kind
+from orlop.api.types import meta_v1
 from orlop.apiserver.aggregate.remote import Remote
 from orlop.apiserver.conversion import Conversion
 from orlop.apiserver.crd.columns import CustomPrinter
@@ -27,7 +30,17 @@ RETIRED_SECONDS = 120.0
 LOOK_STEP = 256
 """Objects looked at in one step in a thread, to see whether they are of the present schema."""
 
+LAST_VERBS = tuple(verb for verb in STANDARD_VERBS if verb != "create")
+"""While the definition ends."""
+GONE = "the server could not find the requested resource"
+
 log = logging.get("apiserver")
+
+
+def terminating(kind: Kind) -> errors.MethodNotSupported:
+    """A create while the definition ends."""
+    words = "create not allowed while custom resource definition is terminating"
+    return errors.MethodNotSupported(words, details=meta_v1.StatusDetails(group=kind.group, kind=kind.plural))
 
 
 class Route(NamedTuple):
@@ -47,6 +60,8 @@ class Entry(NamedTuple):
     """What serving depends on: while it is the same nothing is built again."""
     kinds: tuple[CustomKind, ...]
     keys: tuple[str, ...]
+    stale: bool
+    """Whether stored objects may not be as the present schema has them: they are brought into form as they are read."""
 
 
 class Served:
@@ -64,6 +79,8 @@ class Served:
         self._entries: dict[str, Entry] = {}
         self._retired: list[tuple[float, tuple[str, ...]]] = []
         self._types: dict[str, tuple[bool, Any]] = {}
+        self._replaced: dict[str, asyncio.Event] = {}
+        objects.distrust = self._distrust
         self.documents = {}
         self.remote: dict[tuple[str, str], Remote] = {}
         """Group-versions of other API servers: their discovery and OpenAPI stand beside that of custom resources."""
@@ -101,15 +118,20 @@ class Served:
         generation = (
             definition.metadata.uid,
             msgspec.json.encode(definition.spec),
-            definition.terminating,
             msgspec.json.encode(definition.status.accepted_names),
             definition.status.stored_versions,
         )
         known = self._entries.get(name)
         if known is not None and known.generation == generation:
+            if known.definition.terminating != definition.terminating:
+                self._terminate(known, definition)
             return
+        await self._try(definition, generation, None)
+
+    async def _try(self, definition: Definition, generation: tuple[Any, ...], stale: bool | None) -> None:
+        name = definition.metadata.name
         try:
-            await self._build(definition, generation)
+            await self._build(definition, generation, stale)
         except native.WireError as error:
             log.error("a definition cannot be served", extra={"definition": name, "error": str(error)})
             self.drop(name)
@@ -123,6 +145,37 @@ class Served:
         self._retire(entry.keys)
         self.memo.clear()
 
+    def _terminate(self, entry: Entry, definition: Definition) -> None:
+        """Its end begins: nothing is created any more, all else is as it was."""
+        for kind in entry.kinds:
+            key = (kind.group, kind.version, kind.plural)
+            route = self._routes[key]
+            last = msgspec.structs.replace(route.kind, verbs=LAST_VERBS)
+            self._routes[key] = route._replace(kind=last, terminating=True)
+        kinds = tuple(self._routes[kind.group, kind.version, kind.plural].kind for kind in entry.kinds)
+        self._entries[definition.metadata.name] = entry._replace(definition=definition, kinds=kinds)
+        self.memo.clear()
+
+    async def _distrust(self, kind: Kind, creates: bool) -> None:
+        """A request that began before a change of the definition is about to write: from here on what is stored counts
+        as not of the present schema. Raises NotFound and MethodNotSupported where nothing may be written any more."""
+        entry = self._entries.get(f"{kind.plural}.{kind.group}")
+        if entry is None:
+            raise errors.NotFound(GONE, details=meta_v1.StatusDetails())
+        if creates and entry.definition.terminating:
+            raise terminating(kind)
+        if not entry.stale:
+            await self._try(entry.definition, entry.generation, True)
+
+    def replaced(self, kind: Kind) -> asyncio.Event | None:
+        """Set when the kind is served by other rules or no longer: watches end then. None for what is built in."""
+        if not isinstance(kind, CustomKind):
+            return None
+        found = self._replaced.setdefault(kind.key, asyncio.Event())
+        if kind.key in self._objects.outdated:
+            found.set()
+        return found
+
     def _unroute(self, entry: Entry) -> None:
         for kind in entry.kinds:
             self._routes.pop((kind.group, kind.version, kind.plural), None)
@@ -131,9 +184,15 @@ class Served:
         now = self._clock.monotonic()
         while self._retired and self._retired[0][0] < now - RETIRED_SECONDS:
             for key in self._retired.pop(0)[1]:
+                self._objects.outdated.discard(key)
+                self._replaced.pop(key, None)
                 self._strategies.pop(key, None)
                 self._objects.forget(key)
         self._retired.append((now, keys))
+        self._objects.outdated.update(keys)
+        for key in keys:
+            if (replaced := self._replaced.get(key)) is not None:
+                replaced.set()
 
     def _type(self, definition: Definition) -> Any:
         """The class of its objects: one for as long as the resource is of one kind."""
@@ -152,7 +211,7 @@ class Served:
             found = self._types[definition.resource] = (namespaced, object_type(row))
         return found[1]
 
-    async def _build(self, definition: Definition, generation: tuple[Any, ...]) -> None:
+    async def _build(self, definition: Definition, generation: tuple[Any, ...], stale: bool | None) -> None:
         spec, storage = definition.spec, definition.storage_version()
         type_ = self._type(definition)
         storage_api = f"{spec.group}/{storage.name}"
@@ -164,7 +223,8 @@ class Served:
         stored = made[storage.name]
         fields = _selectable(storage)
         self._hub.declare(definition.resource, fields, namespaced, storage_api, spec.names.kind)
-        stale = await self._stale(definition.resource, stored.schema, storage_api)
+        if stale is None:
+            stale = await self._stale(definition.resource, stored.schema)
         convert = self._webhook(definition, made, storage, type_)
         keys: list[str] = []
         routes: dict[tuple[str, str, str], Route] = {}
@@ -194,7 +254,7 @@ class Served:
             self._unroute(before)
             self._retire(before.keys)
         kinds = tuple(route.kind for route in routes.values())
-        self._entries[definition.metadata.name] = Entry(definition, generation, kinds, tuple(keys))
+        self._entries[definition.metadata.name] = Entry(definition, generation, kinds, tuple(keys), stale)
         self._routes.update(routes)
         self.memo.clear()
 
@@ -237,7 +297,7 @@ class Served:
             short_names=tuple(names.short_names),
             categories=tuple(names.categories),
             subresources=(*subresources, "status") if version.has_status else subresources,
-            verbs=tuple(v for v in STANDARD_VERBS if v != "create") if definition.terminating else STANDARD_VERBS,
+            verbs=LAST_VERBS if definition.terminating else STANDARD_VERBS,
             key=key,
             singular_name=names.singular,
             list_name=names.list_kind,
@@ -247,7 +307,7 @@ class Served:
             definition=version,
         )
 
-    async def _stale(self, resource: str, schema: native.CustomSchema, api_version: str) -> bool:
+    async def _stale(self, resource: str, schema: native.CustomSchema) -> bool:
         """Whether any stored object is not as the present schema has it."""
         after: tuple[str, str] | None = None
         while True:

@@ -1,7 +1,8 @@
 """GET with watch=true: events from the hub as they come, until the watch's time is over."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import msgspec
 
@@ -20,6 +21,7 @@ from orlop.apiserver.handlers.list import Options, parse_revision, read_options,
 from orlop.apiserver.request import Request
 from orlop.apiserver.response import JSON, STATUS_KEY, end_stream, start_stream
 from orlop.apiserver.upgrade import wanted
+from orlop.tasks import first
 
 FRAMES = Frames()
 """Those that Rust cannot make: of Tables, and of kinds served under another name than they are stored under."""
@@ -29,6 +31,8 @@ BATCH = 256
 """Events rendered at a time for a watcher that wants another form than stored JSON."""
 
 CHANGES = frozenset({"ADDED", "MODIFIED", "DELETED"})
+LAST_EVENTS = 0.5
+"""Seconds that the last events get to reach who watches, once a definition has ended: nobody can ask for them again."""
 Render = Callable[[str, int, bytes], bytes]
 """Makes a frame from an event's type, its revision and its object's stored bytes."""
 
@@ -81,15 +85,28 @@ async def watch(core: Core, request: Request, kind: Kind) -> None:
         return
     await client.send([b""])
     try:
+        streaming: Coroutine[Any, Any, None]
         if delivery is not None and form is not None:
             request.forget()
-            await delivery.watch(watcher, *form, seconds)
+            streaming = delivery.watch(watcher, *form, seconds)
         else:
-            await _pump(core, client, watcher, Source(watcher, render, kind, accepted), seconds)
+            streaming = _pump(core, client, watcher, Source(watcher, render, kind, accepted), seconds)
+        replaced = core.custom.replaced(kind)
+        if replaced is None:
+            await streaming
+        else:
+            await first(streaming, _replaced(core, replaced, kind))
     finally:
         watcher.close()
         core.waker.forget(watcher.id)
     await client.end()
+
+
+async def _replaced(core: Core, replaced: asyncio.Event, kind: Kind) -> None:
+    """Returns when a custom kind is served no more as this watch shows it: its client begins again where it stands."""
+    await replaced.wait()
+    if core.custom.route(kind.group, kind.version, kind.plural) is None:
+        await core.clock.sleep(LAST_EVENTS)
 
 
 def _limited(request: Request, options: Options) -> Options:

@@ -223,6 +223,20 @@ def _conversion(conversion: apiextensions_v1.CustomResourceConversion | None) ->
 class APIServices(Strategy):
     """Who serves a group's version."""
 
+    keeps_new_status = True
+
+    def prepare_create(self, obj: apiregistration_v1.APIService) -> None:
+        obj.status = apiregistration_v1.APIServiceStatus()
+        if obj.spec.service is None:
+            local = apiregistration_v1.APIServiceCondition(
+                type="Available",
+                status="True",
+                last_transition_time=obj.metadata.creation_timestamp,
+                reason="Local",
+                message="Local APIServices are always available",
+            )
+            obj.status.conditions = [local]
+
     def name_rule(self, name: str) -> list[str]:
         return names.path_segment(name)
 

@@ -41,6 +41,10 @@ Check = Callable[[Any, Any], Awaitable[None]]
 """Validating admission of (new, old)."""
 
 
+async def _trusted(_: Kind, creates: bool) -> None:
+    """Where no rules are ever replaced."""
+
+
 class Writer(Protocol):
     """Where writes go: the feed, which answers when the hub has them."""
 
@@ -92,6 +96,10 @@ class Objects:
         self.every: Hooks = NO_HOOKS
         """Of every kind, after its own."""
         self._decoders: dict[str, Decoder] = {}
+        self.outdated: set[str] = set()
+        """Types whose rules are replaced: requests under way still write by them."""
+        self.distrust: Callable[[Kind, bool], Awaitable[None]] = _trusted
+        """Called before a write by outdated rules; the flag is whether it creates. Raises what refuses it."""
 
     def decode(self, kind: Kind, value: bytes) -> Any:
         """The typed object of stored bytes."""
@@ -183,6 +191,8 @@ class Objects:
             if self.hub.get(kind.resource, metadata.namespace, metadata.name) is not None:
                 raise errors.already_exists(kind.plural, kind.group, metadata.name)
             kept = obj if kind.converter is None else await kind.converter.stored(obj)
+            if kind.type_key in self.outdated:
+                await self.distrust(kind, True)
             transaction = await hooks.create(obj, dry_run)
             try:
                 if dry_run:
@@ -307,6 +317,8 @@ class Objects:
                     parts = split(await kind.converter.stored(new))
                 if dry_run:
                     return await self.served(kind, join(parts, revision)), False
+                if kind.type_key in self.outdated:
+                    await self.distrust(kind, False)
                 revision = await self._commit(Write(key, parts, revision, by=by), transaction)
             except Conflict:
                 continue
