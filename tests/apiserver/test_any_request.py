@@ -19,8 +19,9 @@ PATIENCE = 20.0
 """Seconds after which a request counts as hung: far more than any takes, even on a busy machine."""
 STREAM_SECONDS = 0.02
 """How long a stream is listened to."""
-UPSTREAM_TOO = ("failed to create typed patch object", "field not declared in schema")
-"""What upstream answers with a 500 as well: an apply of a field that is not in the schema."""
+UPSTREAM_TOO = ("failed to create typed patch object", "field not declared in schema", "failed calling webhook")
+"""What upstream answers with a 500 as well: an apply of a field that is not in the schema, a webhook that is not
+there."""
 
 
 class Server:

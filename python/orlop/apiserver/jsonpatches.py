@@ -32,13 +32,11 @@ class DoesNotApply(Exception):
 def apply(current: bytes, patch: bytes) -> bytes:
     """What the patch makes of a document. Raises BadRequest, RequestEntityTooLarge, and Invalid where it does not
     apply."""
-    operations = _operations(patch)
-    if not operations:
+    asked = operations(patch)
+    if not asked:
         return current
-    document = msgspec.json.decode(current)
     try:
-        for operation in operations:
-            document = _done(document, operation)
+        return done(current, asked)
     except (DoesNotApply, RecursionError) as error:
         # Which operation failed upstream does not tell either.
         raise errors.ApiError(
@@ -47,29 +45,37 @@ def apply(current: bytes, patch: bytes) -> bytes:
             reason="Invalid",
             details=meta_v1.StatusDetails(),
         ) from error
+
+
+def done(current: bytes, asked: list[dict[str, Any]]) -> bytes:
+    """The document after these operations. Raises DoesNotApply, RecursionError."""
+    document = msgspec.json.decode(current)
+    for operation in asked:
+        document = _done(document, operation)
     return msgspec.json.encode(document)
 
 
-def _operations(patch: bytes) -> list[dict[str, Any]]:
+def operations(patch: bytes) -> list[dict[str, Any]]:
+    """A patch's operations. Raises BadRequest, RequestEntityTooLarge."""
     try:
-        operations = msgspec.json.decode(patch)
+        found = msgspec.json.decode(patch)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise errors.BadRequest(MALFORMED) from None
-    if operations is None:
+    if found is None:
         return []
-    wrong = _GO_PATCH if not isinstance(operations, list) else ""
-    if not wrong and any(not isinstance(o, dict) and o is not None for o in operations):
-        operations = next(o for o in operations if not isinstance(o, dict) and o is not None)
+    wrong = _GO_PATCH if not isinstance(found, list) else ""
+    if not wrong and any(not isinstance(o, dict) and o is not None for o in found):
+        found = next(o for o in found if not isinstance(o, dict) and o is not None)
         wrong = _GO_OPERATION
     if wrong:
-        what = gojson.type_of(operations)
+        what = gojson.type_of(found)
         raise errors.BadRequest(f"error decoding patch: json: cannot unmarshal {what} into Go value of type {wrong}")
-    if len(operations) > MAX_OPERATIONS:
+    if len(found) > MAX_OPERATIONS:
         raise errors.RequestEntityTooLarge(
             f"Request entity too large: The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got "
-            f"{len(operations)}"
+            f"{len(found)}"
         )
-    return [o or {} for o in operations]
+    return [o or {} for o in found]
 
 
 def _done(document: Node, operation: dict[str, Any]) -> Node:

@@ -93,6 +93,7 @@ class Request:
         "_query",
         "audit_id",
         "conversion",
+        "deadline",
         "info",
         "method",
         "receive",
@@ -107,6 +108,8 @@ class Request:
     audit_id: str
     conversion: "Conversion | None"
     """How the served kind becomes the stored one, where they differ."""
+    deadline: float | None
+    """Until when it must be answered, once somebody has asked: monotonic seconds."""
     started: bool
     """Whether the answer has begun to go out."""
 
@@ -118,6 +121,7 @@ class Request:
         self.warnings: list[str] = []
         self.started = False
         self.conversion = None
+        self.deadline = None
         self._headers: dict[bytes, bytes] | None = None
         self._query: dict[str, list[str]] | None = None
         self._body: bytes | None = None

@@ -17,6 +17,7 @@ from orlop.api import scheme
 from orlop.apiserver import auth, bootstrap, certificates, legacytokens
 from orlop.apiserver.admission import Chain
 from orlop.apiserver.admission.resourcequota import ResourceQuotas
+from orlop.apiserver.admission.shown import Versions
 from orlop.apiserver.aggregate import authentication
 from orlop.apiserver.aggregate.follow import Aggregator
 from orlop.apiserver.alike import Alike
@@ -134,9 +135,11 @@ class ApiServer:
             known.append(auth.TokenFile.load(config.token_auth_file))
         authenticator = auth.Authenticator(known, self.clock)
         authorizer = auth.Authorizer(hub)
-        admission = Chain(objects, self.clock, config, authorizer)
         webhooks = WebhookClient(objects)
         self._stack.push_async_callback(webhooks.close)
+        custom = Served(objects, hub, strategies, self.clock, webhooks)
+        versions = Versions(objects, strategies, custom)
+        admission = Chain(objects, self.clock, config, authorizer, versions, webhooks)
         self.core = Core(
             config=config,
             clock=self.clock,
@@ -145,7 +148,7 @@ class ApiServer:
             waker=waker,
             objects=objects,
             strategies=strategies,
-            custom=Served(objects, hub, strategies, self.clock, webhooks),
+            custom=custom,
             webhooks=webhooks,
             background=self._tasks.start,
             admission=admission,

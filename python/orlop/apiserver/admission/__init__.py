@@ -1,7 +1,7 @@
 """Admission: what may change or refuse a write between access and validation. The order stands in `PLUGINS`."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol
 
 from orlop.apiserver.admission.base import Admission, Attributes
 from orlop.apiserver.admission.certificates import (
@@ -13,14 +13,18 @@ from orlop.apiserver.admission.certificates import (
 from orlop.apiserver.admission.defaultstorageclass import DefaultStorageClass
 from orlop.apiserver.admission.defaulttolerationseconds import DefaultTolerationSeconds
 from orlop.apiserver.admission.limitranger import LimitRanger
+from orlop.apiserver.admission.matching import NEVER_SHOWN
 from orlop.apiserver.admission.namespacelifecycle import NamespaceLifecycle
 from orlop.apiserver.admission.noderestriction import NodeRestriction
 from orlop.apiserver.admission.persistentvolumeclaimresize import PersistentVolumeClaimResize
 from orlop.apiserver.admission.priority import Priority
 from orlop.apiserver.admission.rbacescalation import RbacEscalation
+from orlop.apiserver.admission.reinvocation import Reinvocation
 from orlop.apiserver.admission.serviceaccount import ServiceAccount
+from orlop.apiserver.admission.shown import Shown, Versions
 from orlop.apiserver.admission.storageobjectinuseprotection import StorageObjectInUseProtection
 from orlop.apiserver.admission.taintnodesbycondition import TaintNodesByCondition
+from orlop.apiserver.admission.webhooks import MutatingWebhooks, ValidatingWebhooks
 from orlop.apiserver.auth import Authorizer
 from orlop.apiserver.config import Config
 from orlop.apiserver.registry.objects import Objects
@@ -52,8 +56,35 @@ ALWAYS = frozenset({RbacEscalation.__name__})
 Step = Callable[[Attributes], Awaitable[None]]
 
 
+class Configured(Protocol):
+    """Admission that objects of the API configure."""
+
+    @property
+    def resources(self) -> tuple[str, ...]:
+        """What configures it."""
+
+    def any(self) -> bool:
+        """Whether anything is configured."""
+
+    def concern(self, a: Attributes, resources: Sequence[tuple[str, str, str]]) -> bool:
+        """Whether any of it may be for writes like this, which may be taken for ones of these resources."""
+
+
+class Mutating(Configured, Protocol):
+    """It may change objects."""
+
+    async def admit(self, shown: Shown, turn: Reinvocation) -> None: ...
+
+
+class Validating(Configured, Protocol):
+    """It may refuse objects."""
+
+    async def validate(self, shown: Shown) -> None: ...
+
+
 class Chain:
-    """The plug-ins over one server's objects, looked up by what they handle."""
+    """The plug-ins over one server's objects, looked up by what they handle; after them those that are configured by
+    objects: policies and webhooks."""
 
     def __init__(
         self,
@@ -61,12 +92,18 @@ class Chain:
         clock: Clock,
         config: Config,
         authorizer: Authorizer,
+        versions: Versions,
+        client: WebhookClient,
     ) -> None:
         without = config.disable_admission_plugins - ALWAYS
         chosen = [plugin for plugin in PLUGINS if plugin.__name__ not in without]
         self.plugins = [plugin(objects, clock, config, authorizer) for plugin in chosen]
         self._admit: dict[tuple[str, str, str], list[Step]] = {}
         self._validate: dict[tuple[str, str, str], list[Step]] = {}
+        self._versions = versions
+        mutating, validating = MutatingWebhooks(objects, clock, client), ValidatingWebhooks(objects, clock, client)
+        self._mutating: list[Mutating] = [mutating] if "MutatingAdmissionWebhook" not in without else []
+        self._validating: list[Validating] = [validating] if "ValidatingAdmissionWebhook" not in without else []
 
     def _steps(self, memo: dict[tuple[str, str, str], list[Step]], a: Attributes, method: str) -> list[Step]:
         key = (a.kind.resource, a.subresource, a.operation)
@@ -88,14 +125,47 @@ class Chain:
             if resources is None:
                 return None
             found.update(resources)
+        if self._concerned(self._mutating, a) or self._concerned(self._validating, a):
+            return None
+        for one in (*self._mutating, *self._validating):
+            found.update(one.resources)
         return tuple(sorted(found))
+
+    def _concerned(self, configured: Sequence[Configured], a: Attributes) -> list[Any]:
+        """Those of which anything may be for writes like this."""
+        there = [one for one in configured if one.any()]
+        if not there or a.kind.resource in NEVER_SHOWN:
+            return []
+        resources = [version.resource for version in self._versions.of(a.kind)]
+        return [one for one in there if one.concern(a, resources)]
 
     async def admit(self, a: Attributes) -> None:
         """Lets each plug-in change the object. Raises what refuses it."""
-        for step in self._steps(self._admit, a, "admit"):
+        steps = self._steps(self._admit, a, "admit")
+        for step in steps:
             await step(a)
+        concerned = self._concerned(self._mutating, a)
+        if not concerned:
+            return
+        shown = Shown(a, self._versions)
+        turns = [Reinvocation() for _ in concerned]
+        for one, turn in zip(concerned, turns, strict=True):
+            await one.admit(shown, turn)
+        if not any(turn.changed for turn in turns):
+            return
+        for step in steps:
+            await step(a)
+        shown.changed()
+        for one, turn in zip(concerned, turns, strict=True):
+            turn.again = True
+            await one.admit(shown, turn)
 
     async def validate(self, a: Attributes) -> None:
         """Lets each plug-in refuse the final object."""
         for step in self._steps(self._validate, a, "validate"):
             await step(a)
+        concerned = self._concerned(self._validating, a)
+        if concerned:
+            shown = Shown(a, self._versions)
+            for one in concerned:
+                await one.validate(shown)

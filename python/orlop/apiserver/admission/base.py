@@ -1,6 +1,6 @@
 """What an admission plug-in is and what it is shown."""
 
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from orlop.api.scheme import Kind
 from orlop.apiserver.auth import Authorizer
@@ -8,13 +8,31 @@ from orlop.apiserver.config import Config
 from orlop.apiserver.registry.objects import Objects
 from orlop.clock import Clock
 
+if TYPE_CHECKING:
+    from orlop.apiserver.request import Request
+
 Operation = Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
 
 
 class Attributes:
     """One write on its way in."""
 
-    __slots__ = ("drawn", "dry_run", "kind", "name", "namespace", "object", "old", "operation", "subresource", "user")
+    __slots__ = (
+        "annotations",
+        "body",
+        "drawn",
+        "dry_run",
+        "kind",
+        "name",
+        "namespace",
+        "object",
+        "old",
+        "operation",
+        "options",
+        "request",
+        "subresource",
+        "user",
+    )
 
     def __init__(
         self,
@@ -27,6 +45,10 @@ class Attributes:
         user: Any,
         subresource: str = "",
         dry_run: bool = False,
+        *,
+        request: "Request | None" = None,
+        body: Kind | None = None,
+        options: Any = None,
     ) -> None:
         self.operation = operation
         self.kind = kind
@@ -37,6 +59,14 @@ class Attributes:
         self.user = user
         self.subresource = subresource
         self.dry_run = dry_run
+        self.request = request
+        """Which asks for it; None where the server itself writes."""
+        self.body = body
+        """What the object is where it is none of `kind`: a Scale, a Binding, options of a connection."""
+        self.options = options
+        """DeleteOptions; None: what the request's query says."""
+        self.annotations: dict[str, str] = {}
+        """What is to be noted of it for an audit."""
         self.drawn: list[tuple[str, str]] = []
         """What was drawn by lot for the object: what `Objects.generate_name` was given, and what it gave."""
 

@@ -73,18 +73,7 @@ class Webhook:
         webhook = conversion.webhook
         assert webhook is not None
         assert webhook.client_config is not None
-        where = webhook.client_config
-        service = where.service
-        if service is None:
-            self._to = Endpoint(url=where.url or "", ca_bundle=where.ca_bundle)
-        else:
-            self._to = Endpoint(
-                namespace=service.namespace,
-                name=service.name,
-                path=service.path or "",
-                port=service.port or 443,
-                ca_bundle=where.ca_bundle,
-            )
+        self._to = Endpoint.of(webhook.client_config)
         self._review = next((v for v in webhook.conversion_review_versions if v in REVIEWS), "")
         self._client = client
         self._clock = clock

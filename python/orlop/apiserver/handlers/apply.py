@@ -129,8 +129,7 @@ async def apply(core: Core, request: Request, kind: Kind) -> Response:
             # Some kinds take no update without one.
             new.metadata.resource_version = old.metadata.resource_version
         strategy.default(new)
-        await admit(core, request, kind, new, old, dry_run)
-        return new
+        return await admit(core, request, kind, new, old, dry_run)
 
     stored, created = await core.objects.update(
         strategy,

@@ -45,13 +45,14 @@ async def create(core: Core, request: Request, kind: Kind) -> Response:
         raise errors.invalid(kind.kind, request.conversion.served.group, metadata.name, wrong)
     ownership.note(core, request, strategy, None, obj)
     name = metadata.name or metadata.generate_name  # what a refusal says of an object that has no name yet
-    a = Attributes("CREATE", kind, info.namespace, name, obj, None, request.user, dry_run=dry_run)
+    a = Attributes("CREATE", kind, info.namespace, name, obj, None, request.user, dry_run=dry_run, request=request)
     if like is not None:
         core.alike.looks(like, a)
     await core.admission.admit(a)
+    obj = a.object  # which admission may have made anew
 
     async def check(new: object, _: object) -> None:
-        a.name = metadata.name
+        a.name = obj.metadata.name
         await core.admission.validate(a)
 
     value = await core.objects.create(strategy, obj, by=by, dry_run=dry_run, check=check)

@@ -11,6 +11,7 @@ from orlop.apiserver import negotiate, output
 from orlop.apiserver.admission.base import Attributes
 from orlop.apiserver.core import Core
 from orlop.apiserver.handlers import body
+from orlop.apiserver.registry.objects import Check
 from orlop.apiserver.request import Request
 from orlop.apiserver.response import Response, of_status, success
 
@@ -59,6 +60,22 @@ async def delete_options(request: Request) -> meta_v1.DeleteOptions:
     return options
 
 
+def checker(
+    core: Core, request: Request, kind: Kind, namespace: str, name: str, options: meta_v1.DeleteOptions
+) -> Check:
+    """Admission of a deletion, which is shown the object as it is."""
+    dry_run = bool(options.dry_run)
+
+    async def check(_: object, old: object) -> None:
+        a = Attributes(
+            "DELETE", kind, namespace, name, None, old, request.user, dry_run=dry_run, request=request, options=options
+        )
+        await core.admission.admit(a)
+        await core.admission.validate(a)
+
+    return check
+
+
 async def delete(core: Core, request: Request, kind: Kind) -> Response:
     """200 with the object where it stays a while (or the kind returns it), else with a Status."""
     accepted = negotiate.accept(request.header(b"accept"))
@@ -67,13 +84,7 @@ async def delete(core: Core, request: Request, kind: Kind) -> Response:
     strategy = core.strategies[kind.type_key]
     info = request.info
     namespace = info.namespace if kind.namespaced else ""
-    a = Attributes("DELETE", kind, namespace, info.name, None, None, request.user, dry_run=dry_run)
-    await core.admission.admit(a)
-
-    async def check(_: object, old: object) -> None:
-        a.old = old
-        await core.admission.validate(a)
-
+    check = checker(core, request, kind, namespace, info.name, options)
     value, gone = await core.objects.delete(
         strategy, namespace, info.name, options, by=body.attribution(request), dry_run=dry_run, check=check
     )

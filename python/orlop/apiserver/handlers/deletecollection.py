@@ -3,10 +3,9 @@
 from orlop.api import errors
 from orlop.api.scheme import Kind
 from orlop.apiserver import negotiate, output
-from orlop.apiserver.admission.base import Attributes
 from orlop.apiserver.core import Core
 from orlop.apiserver.handlers import body
-from orlop.apiserver.handlers.delete import delete_options
+from orlop.apiserver.handlers.delete import checker, delete_options
 from orlop.apiserver.handlers.list import read_options
 from orlop.apiserver.request import Request
 from orlop.apiserver.response import Response
@@ -24,10 +23,11 @@ async def deletecollection(core: Core, request: Request, kind: Kind) -> Response
     by = body.attribution(request)
     for value in found.items:
         metadata = core.objects.decode(kind, value).metadata
-        a = Attributes("DELETE", kind, metadata.namespace, metadata.name, None, None, request.user, dry_run=dry_run)
-        await core.admission.admit(a)
+        check = checker(core, request, kind, metadata.namespace, metadata.name, options)
         try:
-            await core.objects.delete(strategy, metadata.namespace, metadata.name, options, by=by, dry_run=dry_run)
+            await core.objects.delete(
+                strategy, metadata.namespace, metadata.name, options, by=by, dry_run=dry_run, check=check
+            )
         except errors.NotFound:
             continue
     items = found.items if kind.converter is None else await kind.converter.read(found.items)

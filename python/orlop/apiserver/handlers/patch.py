@@ -93,8 +93,7 @@ async def patch(core: Core, request: Request, kind: Kind) -> Response:
         ownership.forget(new, patched)
         strategy.default(new)
         ownership.note(core, request, strategy, old, new, stored)
-        await admit(core, request, kind, new, old, dry_run)
-        return new
+        return await admit(core, request, kind, new, old, dry_run)
 
     stored, _ = await core.objects.update(
         strategy,

@@ -5,7 +5,7 @@ from typing import Any
 from orlop.api import errors
 from orlop.api.scheme import Kind
 from orlop.apiserver import negotiate, output, ownership
-from orlop.apiserver.admission.base import Attributes
+from orlop.apiserver.admission.base import Attributes, Operation
 from orlop.apiserver.core import Core
 from orlop.apiserver.handlers import body
 from orlop.apiserver.handlers.create import NAMESPACE_MISMATCH
@@ -31,44 +31,40 @@ def check_identity(request: Request, kind: Kind, obj: Any) -> None:
         raise errors.BadRequest(NAMESPACE_MISMATCH)
 
 
+def attributes(request: Request, kind: Kind, new: Any, old: Any, dry_run: bool, body: Kind | None = None) -> Attributes:
+    """An update, or the create that it turned into, as admission is shown it; `body`: what is written where it is not
+    the object itself."""
+    info = request.info
+    operation: Operation = "UPDATE" if old is not None else "CREATE"
+    return Attributes(
+        operation,
+        kind,
+        info.namespace,
+        info.name,
+        new,
+        old,
+        request.user,
+        info.subresource,
+        dry_run,
+        request=request,
+        body=body,
+    )
+
+
 def checker(core: Core, request: Request, kind: Kind, dry_run: bool) -> Check:
     """Validating admission of an update, or of the create that it turned into."""
-    info = request.info
 
     async def check(new: Any, old: Any) -> None:
-        await core.admission.validate(
-            Attributes(
-                "UPDATE" if old is not None else "CREATE",
-                kind,
-                info.namespace,
-                info.name,
-                new,
-                old,
-                request.user,
-                info.subresource,
-                dry_run,
-            )
-        )
+        await core.admission.validate(attributes(request, kind, new, old, dry_run))
 
     return check
 
 
-async def admit(core: Core, request: Request, kind: Kind, new: Any, old: Any, dry_run: bool) -> None:
-    """Mutating admission of an update."""
-    info = request.info
-    await core.admission.admit(
-        Attributes(
-            "UPDATE" if old is not None else "CREATE",
-            kind,
-            info.namespace,
-            info.name,
-            new,
-            old,
-            request.user,
-            info.subresource,
-            dry_run,
-        )
-    )
+async def admit(core: Core, request: Request, kind: Kind, new: Any, old: Any, dry_run: bool) -> Any:
+    """Mutating admission of an update. Returns the object as it goes on, which may be another one."""
+    a = attributes(request, kind, new, old, dry_run)
+    await core.admission.admit(a)
+    return a.object
 
 
 async def update(core: Core, request: Request, kind: Kind) -> Response:
@@ -88,8 +84,7 @@ async def update(core: Core, request: Request, kind: Kind) -> Response:
             ownership.forget(new, data)
         strategy.default(new)
         ownership.note(core, request, strategy, old, new)
-        await admit(core, request, kind, new, old, dry_run)
-        return new
+        return await admit(core, request, kind, new, old, dry_run)
 
     stored, created = await core.objects.update(
         strategy,

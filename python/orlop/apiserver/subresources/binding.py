@@ -8,7 +8,7 @@ from orlop.api.scheme import Kind
 from orlop.api.types import core_v1, meta_v1
 from orlop.apiserver.core import Core
 from orlop.apiserver.handlers import body
-from orlop.apiserver.handlers.update import admit, checker
+from orlop.apiserver.handlers.update import attributes
 from orlop.apiserver.request import Request
 from orlop.apiserver.response import Response, of_status
 from orlop.clock import rfc3339
@@ -56,9 +56,12 @@ async def bind(core: Core, request: Request, kind: Kind) -> Response:
         new.metadata.labels.update(binding.metadata.labels)
         new.status.nominated_node_name = ""
         set_scheduled(new, rfc3339(core.clock.now()))
-        await admit(core, request, kind, new, pod, dry_run)
         return new
 
+    a = attributes(request, kind, binding, None, dry_run, BINDING)
+    await core.admission.admit(a)
+    await core.admission.validate(a)
+    binding = a.object
     await core.objects.update(
         core.strategies[kind.type_key],
         info.namespace,
@@ -68,7 +71,6 @@ async def bind(core: Core, request: Request, kind: Kind) -> Response:
         subresource="binding",
         before=_nothing,
         dry_run=dry_run,
-        check=checker(core, request, kind, dry_run),
     )
     return of_status(meta_v1.Status(status="Success", code=201), request)
 

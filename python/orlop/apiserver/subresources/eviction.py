@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from orlop.api import errors, scheme, selectors
 from orlop.api.scheme import Kind
 from orlop.api.types import core_v1, meta_v1, policy_v1
-from orlop.apiserver.admission.base import Attributes
 from orlop.apiserver.core import Core
 from orlop.apiserver.handlers import body
+from orlop.apiserver.handlers.update import attributes
 from orlop.apiserver.registry import deletion
 from orlop.apiserver.request import Request
 from orlop.apiserver.response import Response, of_status
@@ -41,9 +41,13 @@ async def evict(core: Core, request: Request, kind: Kind) -> Response:
             f"Non-matching dry-run options in request and content: [All] and [{' '.join(options.dry_run)}]"
         )
     dry_run = dry_run or bool(options.dry_run)
-    await core.admission.validate(
-        Attributes("CREATE", kind, info.namespace, info.name, eviction, None, request.user, info.subresource, dry_run)
-    )
+    if not eviction.metadata.name:
+        eviction.metadata.name, eviction.metadata.namespace = info.name, info.namespace
+    a = attributes(request, kind, eviction, None, dry_run, EVICTION)
+    await core.admission.admit(a)
+    await core.admission.validate(a)
+    eviction = a.object
+    options = eviction.delete_options or options
     asked = options.preconditions
     chosen = asked is not None and asked.resource_version is not None
     """Whether the client itself names the version of the pod that it means."""

@@ -18,7 +18,7 @@ from orlop.api.types import core_v1, discovery_v1
 from orlop.apiserver.core import Core
 from orlop.apiserver.request import ClientDisconnected, Request
 from orlop.apiserver.response import Response
-from orlop.apiserver.subresources import upgrade as upgrades
+from orlop.apiserver.subresources import connects, upgrade as upgrades
 from orlop.apiserver.subresources.kubelet import kubelets_of, locate
 from orlop.apiserver.upgrade import Upgrade, wanted
 
@@ -89,6 +89,7 @@ def split_name(text: str) -> tuple[str, str, str]:
 
 async def proxy(core: Core, request: Request, kind: Kind) -> Response | None:
     """Passes any method on, body and answer as streams."""
+    await connects.admit(core, request, kind)
     target = _TARGETS[kind.resource](core, request, kind)
     asked = request.scope["path"]
     path = "/" + "/".join(request.info.rest)

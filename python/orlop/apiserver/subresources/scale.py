@@ -14,7 +14,7 @@ from orlop.apiserver.core import Core
 from orlop.apiserver.crd import scale as custom
 from orlop.apiserver.crd.objects import CustomObject
 from orlop.apiserver.handlers import apply, body
-from orlop.apiserver.handlers.update import admit, checker
+from orlop.apiserver.handlers.update import attributes
 from orlop.apiserver.registry.objects import encode
 from orlop.apiserver.request import Request
 from orlop.apiserver.response import Response
@@ -106,6 +106,7 @@ async def apply_scale(core: Core, request: Request, kind: Kind) -> Response:
         value, managed = done
         scale = msgspec.json.decode(native.wire_decode(SCALE.type_key, "json", value)[0], type=autoscaling_v1.Scale)
         scale.metadata.resource_version = (config.tree.get("metadata") or {}).get("resourceVersion") or ""
+        scale = await _admitted(core, request, kind, scale, old, dry_run)
         new = await _scaled(core, request, kind, scale)
         if isinstance(new, CustomObject):  # whose replicas may be called otherwise
             ownership.note(core, request, core.strategies[kind.type_key], old, new)
@@ -113,7 +114,6 @@ async def apply_scale(core: Core, request: Request, kind: Kind) -> Response:
             new.metadata.managed_fields = scaleowners.of_workload(
                 old.metadata.managed_fields, msgspec.Raw(managed), api_version
             )
-        await admit(core, request, kind, new, old, dry_run)
         return new
 
     return await _store(core, request, kind, resize, dry_run)
@@ -146,17 +146,35 @@ async def _change(core: Core, request: Request, kind: Kind, change: Any) -> Resp
     dry_run = body.options(request, "UpdateOptions")
 
     async def resize(old: Any) -> Any:
-        new = await _scaled(core, request, kind, await change(scale_of(kind, old)))
+        scale = await _admitted(core, request, kind, await change(scale_of(kind, old)), old, dry_run)
+        new = await _scaled(core, request, kind, scale)
         ownership.note(core, request, core.strategies[kind.type_key], old, new)
-        await admit(core, request, kind, new, old, dry_run)
         return new
 
     return await _store(core, request, kind, resize, dry_run)
 
 
+async def _admitted(
+    core: Core, request: Request, kind: Kind, scale: autoscaling_v1.Scale, old: Any, dry_run: bool
+) -> autoscaling_v1.Scale:
+    """The Scale as mutating admission lets it go on."""
+    before = scale_of(kind, old)
+    if not scale.metadata.name:
+        scale.metadata.name, scale.metadata.namespace = before.metadata.name, before.metadata.namespace
+    a = attributes(request, kind, scale, before, dry_run, SCALE)
+    await core.admission.admit(a)
+    admitted: autoscaling_v1.Scale = a.object
+    return admitted
+
+
 async def _store(core: Core, request: Request, kind: Kind, resize: Any, dry_run: bool) -> Response:
     info = request.info
     strategy = core.strategies[kind.type_key]
+
+    async def check(new: Any, old: Any) -> None:
+        a = attributes(request, kind, scale_of(kind, new), scale_of(kind, old), dry_run, SCALE)
+        await core.admission.validate(a)
+
     stored, _ = await core.objects.update(
         strategy,
         info.namespace,
@@ -166,6 +184,6 @@ async def _store(core: Core, request: Request, kind: Kind, resize: Any, dry_run:
         subresource="scale",
         before=strategy.before_update,
         dry_run=dry_run,
-        check=checker(core, request, kind, dry_run),
+        check=check,
     )
     return _answer(core, request, scale_of(kind, core.objects.decode(kind, stored)))

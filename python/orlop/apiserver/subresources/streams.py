@@ -11,9 +11,9 @@ from urllib.parse import urlencode
 from orlop.api import errors
 from orlop.api.scheme import Kind
 from orlop.api.types import core_v1
-from orlop.apiserver.admission.base import Attributes
 from orlop.apiserver.core import Core
 from orlop.apiserver.request import Request
+from orlop.apiserver.subresources import connects
 from orlop.apiserver.subresources.kubelet import Kubelets, container_of, kubelets_of, locate, pod_of, unreachable
 from orlop.apiserver.subresources.upgrade import REASONS, Headers, Refused, Target, pass_on
 from orlop.apiserver.upgrade import wanted
@@ -49,9 +49,7 @@ async def _path(core: Core, request: Request, kind: Kind, pod: core_v1.Pod) -> t
     info = request.info
     # The upgrade may be a GET, but what it opens changes things: who may only read may not (since 1.35).
     core.authorizer.require(request.user, info._replace(verb="create"))
-    await core.admission.validate(
-        Attributes("CONNECT", kind, info.namespace, info.name, None, pod, request.user, info.subresource)
-    )
+    await connects.admit(core, request, kind)
     where = f"{pod.metadata.namespace}/{pod.metadata.name}"
     if info.subresource == "portforward":
         query = [("port", port) for port in _ports(request)]

@@ -5,9 +5,9 @@ from orlop.api.errors import FieldError, invalid_value
 from orlop.api.scheme import Kind
 from orlop.api.types import authentication_v1
 from orlop.apiserver import negotiate
-from orlop.apiserver.admission.base import Attributes
 from orlop.apiserver.core import Core
 from orlop.apiserver.handlers import body
+from orlop.apiserver.handlers.update import attributes
 from orlop.apiserver.registry.objects import encode
 from orlop.apiserver.request import Request
 from orlop.apiserver.response import Response, encoded
@@ -28,7 +28,7 @@ MAX_SECONDS = 1 << 32
 async def create_token(core: Core, request: Request, kind: Kind) -> Response:
     """201 with the TokenRequest, its status filled by the issuer. Raises Invalid, NotFound, Conflict."""
     accepted = negotiate.accept(request.header(b"accept"), tables=False)
-    body.options(request, "CreateOptions")
+    dry_run = body.options(request, "CreateOptions")
     wanted: authentication_v1.TokenRequest = await body.decode(core, request, TOKEN_REQUEST)
     if wanted.spec.expiration_seconds is None:
         wanted.spec.expiration_seconds = DEFAULT_SECONDS
@@ -36,9 +36,10 @@ async def create_token(core: Core, request: Request, kind: Kind) -> Response:
         raise errors.invalid("TokenRequest", TOKEN_REQUEST.group, wanted.metadata.name, wrong)
     info = request.info
     core.objects.find(kind, info.namespace, info.name)
-    await core.admission.validate(
-        Attributes("CREATE", kind, info.namespace, info.name, wanted, None, request.user, info.subresource)
-    )
+    a = attributes(request, kind, wanted, None, dry_run, TOKEN_REQUEST)
+    await core.admission.admit(a)
+    await core.admission.validate(a)
+    wanted = a.object
     if core.issue_token is None:
         raise errors.NotFound("the server could not find the requested resource")
     issued = await core.issue_token(info.namespace, info.name, wanted)

@@ -8,12 +8,13 @@ kept. A Service is followed to its endpoints here, so that no service network is
 import asyncio
 import ssl
 from collections import OrderedDict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from orlop.api import errors
 from orlop.apiserver.webhooks import services
 from orlop.apiserver.webhooks.failures import CallFailed, explain, rejected
+from orlop.tasks import in_thread
 
 if TYPE_CHECKING:
     # Imported at the first call: a server without webhooks starts a tenth of a second sooner.
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from orlop.apiserver.registry.objects import Objects
 
+HTTPS = 443
+"""The port of a Service that a reference means when it names none."""
 CONNECT_SECONDS = 10.0
 """How long a connection may take to come about, within the call's own time."""
 IDLE_SECONDS = 90.0
@@ -29,6 +32,30 @@ MAX_ANSWER = 64 * 1024 * 1024
 """Bytes of an answer: far above a review of objects as large as the store takes, far below what hurts."""
 MAX_CONTEXTS = 256
 """TLS contexts kept, one a server name and caBundle: each holds its connections."""
+
+
+class ServiceReference(Protocol):
+    """As configurations of every group name a Service."""
+
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def path(self) -> str | None: ...
+    @property
+    def port(self) -> int | None: ...
+
+
+class ClientConfig(Protocol):
+    """As configurations of every group say whom to call."""
+
+    @property
+    def url(self) -> str | None: ...
+    @property
+    def service(self) -> ServiceReference | None: ...
+    @property
+    def ca_bundle(self) -> bytes: ...
 
 
 class Endpoint(NamedTuple):
@@ -40,10 +67,19 @@ class Endpoint(NamedTuple):
     name: str = ""
     path: str = ""
     """Of a Service."""
-    port: int = 443
+    port: int = HTTPS
     """Of a Service."""
     ca_bundle: bytes = b""
     """PEM; empty means the system's authorities."""
+
+    @classmethod
+    def of(cls, config: ClientConfig) -> "Endpoint":
+        """From a webhook's clientConfig."""
+        service, bundle = config.service, config.ca_bundle
+        if service is None:
+            return cls(url=config.url or "", ca_bundle=bundle)
+        port = service.port or HTTPS
+        return cls(namespace=service.namespace, name=service.name, path=service.path or "", port=port, ca_bundle=bundle)
 
     @property
     def shown(self) -> str:
@@ -79,7 +115,6 @@ class WebhookClient:
 
     async def _post(self, to: Endpoint, shown: str, body: bytes, seconds: float, user_agent: str) -> bytes:
         import aiohttp
-        import yarl
 
         target, server_name = self._target(to, shown)
         headers = {
@@ -89,27 +124,38 @@ class WebhookClient:
             "user-agent": user_agent,
         }
         try:
-            context = self._context(server_name, to.ca_bundle)
+            context = await self._context(server_name, to.ca_bundle)
         except ssl.SSLError:
             words = "unable to load root certificates: unable to parse bytes as PEM block"
             raise CallFailed(words) from None
         try:
-            async with self._opened().post(
-                yarl.URL(target, encoded=True),
-                data=body,
-                headers=headers,
-                ssl=context,
-                server_hostname=server_name,
-                allow_redirects=False,
-            ) as answer:
-                data = await _limited(answer)
-                if answer.status != 200:
-                    raise rejected(answer.status, data)
-                return data
+            try:
+                return await self._ask(target, body, headers, context, server_name)
+            except (aiohttp.ServerDisconnectedError, ConnectionResetError):
+                # A kept connection that the other end closed meanwhile; what is new is told of.
+                return await self._ask(target, body, headers, context, server_name)
         except (aiohttp.ClientError, OSError) as error:
             if isinstance(error, TimeoutError):
                 raise
             raise CallFailed(f'Post "{shown}": {explain(error)}') from error
+
+    async def _ask(
+        self, target: str, body: bytes, headers: dict[str, str], context: ssl.SSLContext, server_name: str
+    ) -> bytes:
+        import yarl
+
+        async with self._opened().post(
+            yarl.URL(target, encoded=True),
+            data=body,
+            headers=headers,
+            ssl=context,
+            server_hostname=server_name,
+            allow_redirects=False,
+        ) as answer:
+            data = await _limited(answer)
+            if answer.status != 200:
+                raise rejected(answer.status, data)
+            return data
 
     def _target(self, to: Endpoint, shown: str) -> tuple[str, str]:
         """The address to connect to, as a URL, and the name that the server's certificate must have."""
@@ -120,12 +166,13 @@ class WebhookClient:
         parts = urlsplit(shown)
         return f"https://{netloc}{parts.path}?{parts.query}", f"{to.name}.{to.namespace}.svc"
 
-    def _context(self, server_name: str, bundle: bytes) -> ssl.SSLContext:
+    async def _context(self, server_name: str, bundle: bytes) -> ssl.SSLContext:
         """One a name and bundle: connections are shared by what stands behind the same context, and by nothing else."""
         key = (server_name, bundle)
         found = self._contexts.get(key)
         if found is None:
-            found = self._contexts[key] = trusting(bundle)
+            # Reading the system's authorities takes longer than the loop may wait.
+            found = self._contexts.setdefault(key, await in_thread(None, trusting, bundle))
             while len(self._contexts) > MAX_CONTEXTS:
                 self._contexts.popitem(last=False)
         self._contexts.move_to_end(key)
@@ -138,6 +185,7 @@ class WebhookClient:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+                cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session
 

@@ -1,0 +1,211 @@
+"""A write as webhooks and policies are shown it: as JSON, in any version of its resource."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from orlop import native
+from orlop.api import errors, scheme
+from orlop.api.kind import Kind
+from orlop.api.types import meta_v1
+from orlop.apiserver.admission.base import Attributes
+from orlop.apiserver.conversion import Conversion, conversion_of
+from orlop.apiserver.crd.served import Served
+from orlop.apiserver.registry.objects import Objects, encode
+from orlop.apiserver.registry.strategy import Strategy
+
+_OPTIONS = {"CREATE": "CreateOptions", "UPDATE": "UpdateOptions"}
+_BAD_OWNERS = (
+    ".metadata.managedFields was in an invalid state after admission; this could be caused by an outdated mutating "
+    "admission controller; please fix your requests: "
+)
+
+
+class Version(NamedTuple):
+    """One way in which a resource is served."""
+
+    served: Kind
+    conversion: Conversion | None
+    """How it becomes the stored one; None: as it is."""
+
+    @property
+    def resource(self) -> tuple[str, str, str]:
+        """Group, version, plural."""
+        return self.served.group, self.served.version, self.served.plural
+
+
+class Versions:
+    """All versions in which resources are served, built in and custom."""
+
+    def __init__(self, objects: Objects, strategies: Mapping[str, Strategy], custom: Served) -> None:
+        self.objects = objects
+        self.strategies = strategies
+        self._custom = custom
+
+    def of(self, kind: Kind) -> Iterator[Version]:
+        """Every served version of what is stored as `kind`."""
+        for row in scheme.KINDS:
+            if row.resource == kind.resource:
+                yield Version(row, conversion_of(row) if row.storage else None)
+        for served in self._custom.kinds():
+            if served.resource == kind.resource:
+                route = self._custom.route(served.group, served.version, served.plural)
+                if route is not None:
+                    yield Version(served, route.conversion)
+
+    def find(self, api_version: str, kind: str) -> Version | None:
+        """The version that a body of this type would be of."""
+        row = scheme.by_kind(api_version, kind)
+        if row is not None:
+            return Version(row, conversion_of(row) if row.storage else None)
+        for served in self._custom.kinds():
+            route = self._custom.route(served.group, served.version, served.plural)
+            named = served if route is None or route.conversion is None else route.conversion.served
+            if route is not None and (named.api_version, named.kind) == (api_version, kind):
+                return Version(named, route.conversion)
+        return None
+
+
+class Shown:
+    """A write. What is asked for as JSON is encoded once for all who look."""
+
+    def __init__(self, a: Attributes, versions: Versions) -> None:
+        self.a = a
+        self._versions = versions
+        conversion = None if a.request is None else a.request.conversion
+        self.version = Version(a.kind if conversion is None else conversion.served, conversion)
+        """The one that was asked for."""
+        self._memo: dict[tuple[str, tuple[str, str, str]], bytes | None] = {}
+
+    @property
+    def namespace(self) -> str:
+        """A Namespace is in itself."""
+        return self.a.name if self.is_namespace else self.a.namespace
+
+    @property
+    def is_namespace(self) -> bool:
+        return self.a.kind.resource == "namespaces"
+
+    def others(self) -> Iterator[Version]:
+        """Versions that show the same objects, besides the one that was asked for."""
+        return (v for v in self._versions.of(self.a.kind) if v.resource != self.version.resource)
+
+    def kind(self, version: Version) -> tuple[str, str, str]:
+        """Group, version and kind of what is shown in a version."""
+        kind = self.a.body or version.served
+        return kind.group, kind.version, kind.kind
+
+    def object(self, version: Version) -> bytes | None:
+        """The new object's JSON; None for a deletion."""
+        return self._json("object", self.a.object, version)
+
+    def old(self, version: Version) -> bytes | None:
+        """The present object's JSON; None for a creation and a connection."""
+        return self._json("old", None if self.a.operation == "CONNECT" else self.a.old, version)
+
+    def _json(self, which: str, value: Any, version: Version) -> bytes | None:
+        key = (which, version.resource)
+        if key not in self._memo:
+            data = None if value is None else encode(value)
+            if data is not None and self.a.body is None and version.conversion is not None:
+                data = version.conversion.to_served(data)
+            self._memo[key] = data
+        return self._memo[key]
+
+    def replace(self, version: Version, value: bytes) -> None:
+        """The object is now this, in a version: checked, defaulted, and in the form in which it goes on.
+
+        Raises InternalError for what is no such object.
+        """
+        a = self.a
+        kind = a.body or version.served
+        try:
+            clean, _, _ = native.wire_decode(kind.type_key, "json", value)
+            if a.body is None and version.conversion is not None:
+                clean = version.conversion.to_stored(clean)
+            new = self._versions.objects.decode(a.body or a.kind, clean)
+        except (native.WireError, msgspec.DecodeError) as error:
+            raise errors.InternalError(f"Internal error occurred: {error}") from None
+        if a.body is None:
+            self._versions.strategies[a.kind.type_key].default(new)
+            self._owners(a.object.metadata, new.metadata)
+        a.object = new
+        self.changed()
+
+    def changed(self) -> None:
+        """The object is another one now."""
+        self._memo = {key: data for key, data in self._memo.items() if key[0] != "object"}
+
+    def _owners(self, before: meta_v1.ObjectMeta, after: meta_v1.ObjectMeta) -> None:
+        """Entries of owners that are none any more are put back."""
+        if bytes(before.managed_fields) == bytes(after.managed_fields):
+            return
+        try:
+            entries = msgspec.json.decode(after.managed_fields, type=list[meta_v1.ManagedFieldsEntry])
+            wrong = next((e for e in entries if e.operation not in ("Apply", "Update")), None)
+            why = "" if wrong is None else f"invalid operation `{wrong.operation}`"
+        except msgspec.DecodeError as error:
+            why = str(error)
+        if why:
+            after.managed_fields = before.managed_fields
+            self.warn(_BAD_OWNERS + why)
+
+    def warn(self, text: str) -> None:
+        """Tells the client."""
+        if self.a.request is not None:
+            self.a.request.warn(text)
+
+    def labels(self) -> list[Mapping[str, str]]:
+        """Of the new and of the old object, of those that there are."""
+        a = self.a
+        both = (a.object, None if a.operation == "CONNECT" else a.old)
+        metadata = [getattr(o, "metadata", None) for o in both if o is not None]
+        return [m.labels for m in metadata if m is not None]
+
+    def namespace_object(self) -> bytes | None:
+        """The Namespace that the write is in; None where it is in none. Raises NotFound."""
+        if not self.a.namespace and not self.is_namespace:
+            return None
+        found = self._versions.objects.hub.get("namespaces", "", self.namespace)
+        if found is None:
+            raise errors.not_found("namespaces", "", self.namespace)
+        return found[0]
+
+    def namespace_labels(self) -> Mapping[str, str] | None:
+        """Of the namespace that the write is in; None: in none. Raises NotFound."""
+        a = self.a
+        if self.is_namespace and not a.subresource and a.object is not None:
+            labels: Mapping[str, str] = a.object.metadata.labels
+            return labels
+        value = self.namespace_object()
+        return None if value is None else _labels(value).metadata.labels
+
+    def options(self) -> dict[str, Any]:
+        """The options of the request."""
+        a = self.a
+        if isinstance(a.options, meta_v1.DeleteOptions):
+            shown: dict[str, Any] = {"kind": "DeleteOptions", "apiVersion": "meta.k8s.io/v1"}
+            return shown | {k: v for k, v in msgspec.json.decode(encode(a.options)).items() if k not in shown}
+        if a.operation == "CONNECT":
+            return dict(msgspec.json.decode(encode(a.object)))
+        shown = {"kind": _OPTIONS[a.operation], "apiVersion": "meta.k8s.io/v1"}
+        if a.request is None or not a.request.scope.get("query_string"):
+            return shown
+        if a.dry_run:
+            shown["dryRun"] = ["All"]
+        for name in ("fieldManager", "fieldValidation"):
+            if value := a.request.param(name):
+                shown[name] = value
+        return shown
+
+
+class _Metadata(msgspec.Struct, gc=False, frozen=True):
+    labels: dict[str, str] = {}
+
+
+class _Labelled(msgspec.Struct, gc=False):
+    metadata: _Metadata = _Metadata()
+
+
+_labels: Callable[[bytes], _Labelled] = msgspec.json.Decoder(_Labelled).decode

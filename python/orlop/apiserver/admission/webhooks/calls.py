@@ -1,0 +1,95 @@
+"""What mutating and validating webhooks share: whether one is asked, and asking it."""
+
+from collections.abc import Sequence
+
+from orlop import logging
+from orlop.api import errors
+from orlop.api.types import admission_v1
+from orlop.apiserver.admission.base import Attributes
+from orlop.apiserver.admission.deadline import remaining
+from orlop.apiserver.admission.shown import Shown, Version
+from orlop.apiserver.admission.webhooks import review
+from orlop.apiserver.admission.webhooks.configurations import Configurations, Hook
+from orlop.apiserver.registry.objects import Objects
+from orlop.apiserver.webhooks import failures
+from orlop.apiserver.webhooks.client import Endpoint, WebhookClient
+from orlop.clock import Clock
+
+DEFAULT_SECONDS = 10
+"""A webhook's time where its configuration does not say."""
+SIDE_EFFECT_FREE = ("None", "NoneOnDryRun")
+USER_AGENT = "kube-apiserver-admission"
+
+log = logging.get("apiserver")
+
+
+class Webhooks:
+    """The webhooks of one kind of configuration."""
+
+    mutating: bool
+    plural: str
+
+    def __init__(self, objects: Objects, clock: Clock, client: WebhookClient) -> None:
+        self.configurations = Configurations(objects, self.plural)
+        self.clock = clock
+        self._client = client
+
+    @property
+    def resources(self) -> tuple[str, ...]:
+        """What configures it."""
+        return (self.configurations.kind.resource,)
+
+    def any(self) -> bool:
+        """Whether anything is configured."""
+        return bool(self.configurations.hooks())
+
+    def concern(self, a: Attributes, resources: Sequence[tuple[str, str, str]]) -> bool:
+        """Whether any may be asked about writes like this, which may be taken for ones of these resources."""
+        return self.configurations.concern(a, resources)
+
+    def wanted(self, hook: Hook, shown: Shown) -> Version | None:
+        """In which version the webhook is shown the write; None: not at all. Raises what its conditions come to."""
+        return hook.matcher.version(shown)
+
+    async def ask(self, hook: Hook, shown: Shown, version: Version) -> admission_v1.AdmissionResponse:
+        """The webhook's answer, when it allows. Raises CallFailed, and ApiError for a refusal."""
+        webhook, a = hook.webhook, shown.a
+        if a.dry_run and webhook.side_effects not in SIDE_EFFECT_FREE:
+            raise review.without_dry_run(hook.name)
+        spoken = next((v for v in webhook.admission_review_versions if v in review.VERSIONS), None)
+        if spoken is None:
+            raise review.CallFailed(hook.name, "could not create admission objects: no known AdmissionReview version")
+        uid = self.clock.uuid()
+        body = review.question(shown, version, uid, spoken)
+        left = remaining(a, self.clock)
+        if left <= 0:
+            raise out_of_time()
+        seconds = min(float(webhook.timeout_seconds or DEFAULT_SECONDS), left)
+        try:
+            data = await self._client.post(Endpoint.of(webhook.client_config), body, seconds, USER_AGENT)
+        except failures.CallFailed as failed:
+            raise review.CallFailed(hook.name, f"failed to call webhook: {failed}") from None
+        try:
+            response = review.answer(data, uid, spoken, self.mutating)
+        except ValueError as error:
+            raise review.CallFailed(hook.name, f"received invalid webhook response: {error}") from None
+        for key, value in response.audit_annotations.items():
+            a.annotations[f"{hook.name}/{key}"] = value
+        for warning in response.warnings:
+            shown.warn(warning)
+        if not response.allowed:
+            raise review.denied(hook.name, response.status)
+        return response
+
+    def failed(self, hook: Hook, shown: Shown, failure: review.CallFailed) -> None:
+        """What follows when a webhook gave no answer: nothing, if its failurePolicy says so. Raises ApiError."""
+        if not hook.ignores_failure:
+            raise failure.error() from None
+        log.warning("failed calling a webhook, which is ignored", extra={"error": str(failure)})
+        if remaining(shown.a, self.clock) <= 0:
+            raise out_of_time() from None
+
+
+def out_of_time() -> errors.Timeout:
+    """The request itself took too long."""
+    return errors.Timeout("Timeout: request did not complete within requested timeout")

@@ -1,0 +1,62 @@
+"""MutatingAdmissionWebhook: one after the other, each shown what those before it have made of the object."""
+
+from orlop.api import errors
+from orlop.api.types import admission_v1, admissionregistration_v1 as types
+from orlop.apiserver import jsonpatches
+from orlop.apiserver.admission.reinvocation import Reinvocation
+from orlop.apiserver.admission.shown import Shown, Version
+from orlop.apiserver.admission.webhooks import review
+from orlop.apiserver.admission.webhooks.calls import Webhooks
+from orlop.apiserver.admission.webhooks.configurations import Hook
+
+
+class MutatingWebhooks(Webhooks):
+    """Asks the webhooks of MutatingWebhookConfigurations, in the order of the configurations' names."""
+
+    mutating = True
+    plural = "mutatingwebhookconfigurations"
+
+    async def admit(self, shown: Shown, turn: Reinvocation) -> None:
+        """Lets each change the object. Raises what a refusal, or a failure that counts as one, comes to."""
+        turn.begin(shown)
+        for hook in self.configurations.hooks():
+            version = self.wanted(hook, shown)
+            if version is None or turn.skips(hook.uid):
+                continue
+            webhook = hook.webhook
+            assert isinstance(webhook, types.MutatingWebhook)
+            changed = False
+            try:
+                changed = _patched(hook, shown, version, await self.ask(hook, shown, version))
+            except review.CallFailed as failure:
+                self.failed(hook, shown, failure)
+            turn.asked(hook.uid, changed=changed, if_needed=webhook.reinvocation_policy == "IfNeeded")
+        turn.end(shown)
+
+
+def _patched(hook: Hook, shown: Shown, version: Version, response: admission_v1.AdmissionResponse) -> bool:
+    """Does to the object what the webhook says; whether that changed it. Raises CallFailed, InternalError."""
+    if not response.patch:
+        return False
+    try:
+        operations = jsonpatches.operations(response.patch)
+    except errors.ApiError as error:
+        reason = f"received undecodable patch in webhook response: {error.message}"
+        raise review.CallFailed(hook.name, reason) from None
+    if not operations:
+        return False
+    before = shown.object(version)
+    if before is None:
+        why = (
+            f'admission webhook "{hook.name}" attempted to modify the object, which is not supported for this operation'
+        )
+        raise errors.InternalError(f"Internal error occurred: {why}")
+    if response.patch_type != review.JSON_PATCH:
+        raise review.CallFailed(hook.name, f'unsupported patch type "{response.patch_type}"')
+    try:
+        after = jsonpatches.done(before, operations)
+    except (jsonpatches.DoesNotApply, RecursionError):
+        why = f'the patch of admission webhook "{hook.name}" does not apply to the object'
+        raise errors.InternalError(f"Internal error occurred: {why}") from None
+    shown.replace(version, after)
+    return shown.object(version) != before

@@ -1,0 +1,138 @@
+"""AdmissionReview: what a webhook is asked, and what its answer must be.
+
+As k8s.io/apiserver's pkg/admission/plugin/webhook/{request,errors}.
+"""
+
+from typing import Any
+
+import msgspec
+
+from orlop.api import errors
+from orlop.api.types import admission_v1, meta_v1
+from orlop.apiserver.admission.shown import Shown, Version
+from orlop.apiserver.registry.objects import encode
+
+VERSIONS = ("v1", "v1beta1")
+"""Of AdmissionReview: what this server speaks."""
+GROUP = "admission.k8s.io"
+JSON_PATCH = "JSONPatch"
+
+
+class CallFailed(Exception):
+    """The webhook could not be asked, or what it said is no answer: its failurePolicy says what follows."""
+
+    def __init__(self, hook: str, reason: str) -> None:
+        super().__init__(f'failed calling webhook "{hook}": {reason}')
+
+    def error(self) -> errors.ApiError:
+        """As the client is told of it."""
+        why = str(self)
+        details = meta_v1.StatusDetails(causes=[meta_v1.StatusCause(message=why)])
+        return errors.InternalError(f"Internal error occurred: {why}", details=details)
+
+
+def _kind(gvk: tuple[str, str, str]) -> meta_v1.GroupVersionKind:
+    return meta_v1.GroupVersionKind(group=gvk[0], version=gvk[1], kind=gvk[2])
+
+
+def _resource(gvr: tuple[str, str, str]) -> meta_v1.GroupVersionResource:
+    return meta_v1.GroupVersionResource(group=gvr[0], version=gvr[1], resource=gvr[2])
+
+
+def _raw(value: bytes | None) -> msgspec.Raw:
+    return msgspec.Raw(b"null" if value is None else value)
+
+
+def request(shown: Shown, version: Version, uid: str) -> admission_v1.AdmissionRequest:
+    """The question; `version` is the one that the webhook matches."""
+    a = shown.a
+    return admission_v1.AdmissionRequest(
+        uid=uid,
+        kind=_kind(shown.kind(version)),
+        resource=_resource(version.resource),
+        sub_resource=a.subresource,
+        request_kind=_kind(shown.kind(shown.version)),
+        request_resource=_resource(shown.version.resource),
+        request_sub_resource=a.subresource,
+        name=a.name if a.operation != "CREATE" or a.subresource or a.object.metadata.name else "",
+        namespace=shown.namespace,
+        operation=a.operation,
+        user_info=a.user.info(),
+        object=_raw(shown.object(version)),
+        old_object=_raw(shown.old(version)),
+        dry_run=a.dry_run,
+        options=shown.options(),
+    )
+
+
+def question(shown: Shown, version: Version, uid: str, review_version: str) -> bytes:
+    """The body that the webhook is sent."""
+    asked = request(shown, version, uid)
+    return encode(admission_v1.AdmissionReview(api_version=f"{GROUP}/{review_version}", request=asked))
+
+
+class _Review(msgspec.Struct, rename="camel"):
+    api_version: str = ""
+    kind: str = ""
+    response: admission_v1.AdmissionResponse | None = None
+
+
+_decoder = msgspec.json.Decoder(_Review)
+
+
+def answer(data: bytes, uid: str, review_version: str, mutating: bool) -> admission_v1.AdmissionResponse:
+    """The webhook's answer, checked. Raises ValueError in upstream's words."""
+    try:
+        review = _decoder.decode(data)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"couldn't read the answer as an AdmissionReview: {error}") from None
+    response = review.response
+    if response is None:
+        raise ValueError("webhook response was absent")
+    if review_version == "v1beta1":
+        response.patch_type = JSON_PATCH if response.patch else None
+        return response
+    if response.uid != uid:
+        raise ValueError(f'expected response.uid="{uid}", got "{response.uid}"')
+    if (review.api_version, review.kind) != (f"{GROUP}/v1", "AdmissionReview"):
+        got = _gvk(review.api_version, review.kind)
+        raise ValueError(f"expected webhook response of {_gvk(f'{GROUP}/v1', 'AdmissionReview')}, got {got}")
+    if not mutating:
+        if response.patch:
+            raise ValueError("validating webhook may not return response.patch")
+        if response.patch_type is not None:
+            raise ValueError("validating webhook may not return response.patchType")
+    elif response.patch and response.patch_type is None:
+        raise ValueError("webhook returned response.patch but not response.patchType")
+    elif not response.patch and response.patch_type is not None:
+        raise ValueError("webhook returned response.patchType but not response.patch")
+    elif response.patch_type == "":
+        raise ValueError('webhook returned invalid response.patchType of ""')
+    return response
+
+
+def _gvk(api_version: str, kind: str) -> str:
+    group, _, version = api_version.rpartition("/")
+    return f"{group}/{version}, Kind={kind}"
+
+
+def denied(hook: str, given: meta_v1.Status | None) -> errors.ApiError:
+    """The refusal as the client is told of it."""
+    said = meta_v1.Status() if given is None else given
+    by = f'admission webhook "{hook}" denied the request'
+    if said.message:
+        message = f"{by}: {said.message}"
+    elif said.reason:
+        message = f"{by}: {said.reason}"
+    else:
+        message = f"{by} without explanation"
+    more: dict[str, Any] = {"code": said.code or 403, "reason": said.reason, "details": said.details}
+    error = errors.ApiError(message, **more)
+    error.status.metadata = said.metadata
+    error.status.status = said.status or "Failure"
+    return error
+
+
+def without_dry_run(hook: str) -> errors.BadRequest:
+    """A webhook with side effects is not asked about a dry run."""
+    return errors.BadRequest(f'admission webhook "{hook}" does not support dry run')
