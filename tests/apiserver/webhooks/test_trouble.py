@@ -131,7 +131,7 @@ async def _other_kind(asked: dict[str, Any]) -> Any:
     ("answer", "words"),
     [
         (_text, "received invalid webhook response: couldn't read the answer as an AdmissionReview"),
-        (_redirect, "failed to call webhook: Post"),
+        (_redirect, "failed to call webhook: the server responded with the status code 302 but did not return more"),
         (_status, 'an error on the server ("out of ink") has prevented the request from succeeding'),
         (_nothing, "received invalid webhook response: webhook response was absent"),
         (_other_uid, 'got "other"'),

@@ -28,6 +28,7 @@ from orlop.apiserver.admission.webhooks import MutatingWebhooks, ValidatingWebho
 from orlop.apiserver.auth import Authorizer
 from orlop.apiserver.config import Config
 from orlop.apiserver.registry.objects import Objects
+from orlop.apiserver.webhooks.client import WebhookClient
 from orlop.clock import Clock
 
 PLUGINS: list[type[Admission]] = [

@@ -2,6 +2,7 @@
 
 import os
 import ssl
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,9 +15,11 @@ if TYPE_CHECKING:
 REASONS = {
     400: "the server rejected our request for an unknown reason",
     401: "the server has asked for the client to provide credentials",
-    403: "unknown",
     404: "the server could not find the requested resource",
     405: "the server does not allow this method on the requested resource",
+    409: "the server reported a conflict",
+    422: "the server rejected our request due to an error in our request",
+    429: "the server has received too many requests and has asked us to try again later",
     500: "an error on the server ({body}) has prevented the request from succeeding",
     503: "the server is currently unable to handle the request",
     504: "the server was unable to return a response in the time allotted, but may still be processing the request",
@@ -46,9 +49,12 @@ def rejected(status: int, body: bytes) -> CallFailed:
     except msgspec.MsgspecError:
         pass
     text = body[:SHOWN].decode(errors="replace").strip() or "unknown"
+    if status == HTTPStatus.FORBIDDEN:
+        return CallFailed(text, status=status)
     words = REASONS.get(status)
     if words is None:
-        words = REASONS[500] if status >= 500 else "the server rejected our request for an unknown reason"
+        told = f"the server responded with the status code {status} but did not return more information"
+        words = REASONS[500] if status >= 500 else told
     return CallFailed(words.format(body=f'"{_escaped(text)}"' if text != "unknown" else text), status=status)
 
 

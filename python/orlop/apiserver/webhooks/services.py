@@ -20,7 +20,9 @@ def service_port(
 ) -> tuple[core_v1.Service, core_v1.ServicePort]:
     """A Service and its port. Raises NotFound, ServiceUnavailable."""
     assert _SERVICE is not None
-    service: core_v1.Service = objects.decode(_SERVICE, objects.find(_SERVICE, namespace, name)[0])
+    service: core_v1.Service | None = objects.get(_SERVICE, namespace, name)
+    if service is None:
+        raise errors.not_found("service", "", name)  # the word of upstream's listers
     for found in service.spec.ports:
         if found.port == port:
             return service, found
