@@ -157,7 +157,7 @@ class Hub:
         after: tuple[str, str] | None = None,
         /,
     ) -> ListResult:
-        """Objects as they are now, by namespace and name. namespace None: all; limit 0: no limit.
+        """Objects as they are now, in the order of `namespace/name` as one text. namespace None: all; limit 0: all.
 
         ValueError: a selector that cannot be read, in upstream's words ("field label not supported: spec.x").
         """

@@ -1,6 +1,9 @@
 """Lists: pages of one moment, selectors, revisions."""
 
 import asyncio
+import json
+from base64 import urlsafe_b64encode
+from typing import Any
 
 from tests.apiserver.conftest import MAPS, PODS, Api, config_map, pod
 
@@ -49,6 +52,46 @@ async def test_a_page_of_a_past_that_is_gone_offers_to_go_on(api: Api) -> None:
     fresh = answer.body["metadata"]["continue"]
     rest = await api("GET", f"{MAPS}?limit=9&continue={fresh}")
     assert [i["metadata"]["name"] for i in rest.body["items"]] == ["m2", "m3", "m9"]
+
+
+async def test_every_list_has_the_order_of_upstreams_keys(api: Api) -> None:
+    """By `namespace/name` as one text: `-` comes before `/`, and so the namespace `a-b` before `a`."""
+    for space in ("a", "a-b", "a0"):
+        await api.made("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space}})
+        for name in ("x", "x-1", "x.y"):
+            body = config_map(name)
+            body["metadata"]["labels"] = {"test": "order"}
+            await api.made(f"/api/v1/namespaces/{space}/configmaps", body)
+    expected = [f"{space}/{name}" for space in ("a-b", "a", "a0") for name in ("x", "x-1", "x.y")]
+
+    def places(items: list[Any]) -> list[str]:
+        return [f"{item['metadata']['namespace']}/{item['metadata']['name']}" for item in items]
+
+    query = "/api/v1/configmaps?labelSelector=test%3Dorder"
+    whole = await api("GET", query)
+    exact = f"&resourceVersion={whole.body['metadata']['resourceVersion']}&resourceVersionMatch=Exact"
+    for more in ("", "&resourceVersion=0", exact):
+        assert places((await api("GET", query + more)).body["items"]) == expected, more
+    for plain in ("", "&labelSelector=test%3Dorder"):
+        for limit in range(1, 6):
+            found, token = [], ""
+            while True:
+                answer = await api("GET", f"/api/v1/configmaps?limit={limit}{plain}{token}")
+                found += places(answer.body["items"])
+                if not answer.body["metadata"].get("continue"):
+                    break
+                token = f"&continue={answer.body['metadata']['continue']}"
+            assert [place for place in found if place in expected] == expected
+    watch = f"{query}&watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&timeoutSeconds=1"
+    events = [json.loads(line) for line in (await api("GET", watch)).raw.splitlines()]
+    assert places([event["object"] for event in events if event["type"] == "ADDED"]) == expected
+
+
+async def test_continue_tokens_stay_below_their_list(api: Api) -> None:
+    for start in ("../secrets", "a//b", "a/./b", "a/", "//a", "a/.."):
+        text = json.dumps({"v": "meta.k8s.io/v1", "rv": 1, "start": start}).encode()
+        answer = await api("GET", f"{MAPS}?limit=1&continue={urlsafe_b64encode(text).rstrip(b'=').decode()}")
+        assert (answer.status, answer.message) == (400, f"invalid continue token: continue key is not valid: {start}")
 
 
 async def test_an_exact_revision(api: Api) -> None:

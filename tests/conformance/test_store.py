@@ -139,7 +139,7 @@ async def test_a_transaction_is_all_or_nothing(store: Store) -> None:
 
 
 async def test_pages_in_order(store: Store) -> None:
-    keys = [Key("pods", space, name) for space in ("a", "a-b", "b") for name in ("x", "x-1", "x.y", "z")]
+    keys = [Key("pods", space, name) for space in ("a", "a-b", "a0", "b") for name in ("x", "x-1", "x.y", "z")]
     keys += [Key("nodes", "", "n1"), Key("podtemplates", "a", "x"), Key("pod", "a", "x")]
     for key in reversed(keys):
         await store.commit(write(key))
@@ -154,6 +154,7 @@ async def test_pages_in_order(store: Store) -> None:
             assert len(page) == 5
             after = found[-1]
         assert found == [key for key in wanted if key.resource == "pods"]
+        assert list(dict.fromkeys(key.namespace for key in found)) == ["a-b", "a", "a0", "b"]
         everything, more = await store.range(None, revision=revision)
         assert ([record.key for record in everything], more) == (wanted, False)
         some, _ = await store.range("pods", "a-b", revision=revision)

@@ -41,7 +41,9 @@ class PlainHub:
         self.revision = revision
 
     def list(self, selects: Selects) -> list[Object]:
-        return [object_ for _, object_ in sorted(self.objects.items()) if selects(object_)]
+        return [
+            object_ for _, object_ in sorted(self.objects.items(), key=lambda one: "/".join(one[0])) if selects(object_)
+        ]
 
 
 class PlainWatcher:

@@ -137,7 +137,7 @@ class HubMachine(RuleBasedStateMachine):
         wanted = self.plain.list(selects(namespace, by_label, by_field))
         after = ("a-b", "x") if start else None
         if after:
-            wanted = [o for o in wanted if (o["metadata"]["namespace"], o["metadata"]["name"]) > after]
+            wanted = [o for o in wanted if f"{o['metadata']['namespace']}/{o['metadata']['name']}" > "/".join(after)]
         found = self.hub.list("pods", namespace, by_label, by_field, limit, after)
         page = wanted[:limit] if limit else wanted
         assert [json.loads(item) for item in found.items] == page

@@ -5,7 +5,7 @@ from pathlib import Path
 import lmdb
 
 from orlop.store.base import NOBODY, Change, Key
-from orlop.store.keys import index_key
+from orlop.store.keys import RESOURCE, index_key
 from orlop.store.record import encode, microseconds
 
 APART = {"coordination.k8s.io/leases": b"leases", "events": b"events"}
@@ -26,7 +26,7 @@ def write_format1(path: Path, uid: str, changes: list[Change], compacted: dict[b
             if resource not in numbers:
                 numbers[resource] = len(numbers)
                 txn.put(resource.encode(), numbers[resource].to_bytes(4), db=resources)
-            at, index = change.revision.to_bytes(8), index_key(numbers[resource], change.key)
+            at, index = change.revision.to_bytes(8), old_index(index_key(numbers[resource], change.key))
             log = APART.get(resource, b"main")
             txn.put(at, encode(change, numbers[resource]), db=logs[log], append=True)
             txn.put(index + at, b"D" if change.type == "DELETED" else b"", db=history)
@@ -45,6 +45,23 @@ def write_format1(path: Path, uid: str, changes: list[Change], compacted: dict[b
         for log, revision in compacted.items():
             txn.put(b"compacted." + log, revision.to_bytes(8), db=meta)
             txn.put(b"swept." + log, revision.to_bytes(8), db=meta)
+
+
+def old_index(place: bytes) -> bytes:
+    """An index key as it was up to format 2, with a NUL behind the namespace."""
+    return place[:RESOURCE] + place[RESOURCE:].replace(b"/", b"\0", 1)
+
+
+def write_format2(path: Path) -> None:
+    """Turns a closed store of this format into one of format 2."""
+    with lmdb.open(str(path), max_dbs=16, map_size=1 << 30) as env, env.begin(write=True) as txn:
+        for name in (b"current", b"history"):
+            index = env.open_db(name, txn=txn)
+            places = [(old_index(bytes(place)), bytes(value)) for place, value in txn.cursor(db=index)]
+            txn.drop(index, delete=False)
+            for place, value in places:
+                txn.put(place, value, db=index)
+        txn.put(b"format", b"2", db=env.open_db(b"meta", txn=txn))
 
 
 def some_changes(count: int) -> list[Change]:

@@ -183,7 +183,7 @@ async def test_what_is_no_store_is_said(tmp_path: Path) -> None:
         look(tmp_path)
     write_format1(tmp_path, "uid", some_changes(3), {})
     with pytest.raises(
-        StoreFormat, match="has format 1, and this version of orlop reads format 2: start the API server"
+        StoreFormat, match="has format 1, and this version of orlop reads format 3: start the API server"
     ):
         look(tmp_path)
 

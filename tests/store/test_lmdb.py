@@ -69,8 +69,8 @@ async def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     with env(tmp_path) as outside:
         meta = outside.open_db(b"meta")
         with outside.begin(write=True) as txn:
-            txn.put(b"format", b"3", db=meta)
-    with pytest.raises(StoreFormat, match=r"has format 3, and this version of orlop knows formats up to 2: use"):
+            txn.put(b"format", b"4", db=meta)
+    with pytest.raises(StoreFormat, match=r"has format 4, and this version of orlop knows formats up to 3: use"):
         await LmdbStore(str(tmp_path), FakeClock()).open()
 
 

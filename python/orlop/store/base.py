@@ -14,13 +14,34 @@ ChangeType = Literal["ADDED", "MODIFIED", "DELETED"]
 
 
 class Key(NamedTuple):
-    """An object's place. Keys order as lists do: resource, then namespace, then name, each by code point."""
+    """An object's place.
+
+    Keys order as lists do and as upstream's keys in etcd: by resource, then by `namespace/name` as one text, so that
+    all of `a-b` comes before `a`.
+    """
 
     resource: str
     """The scheme's "group/plural" ("apps/deployments"; the core group's have no slash: "pods")."""
     namespace: str
     """Empty for cluster-scoped objects."""
     name: str
+
+    def __lt__(self, other: tuple[str, ...]) -> bool:
+        return _order(self) < _order(other)
+
+    def __le__(self, other: tuple[str, ...]) -> bool:
+        return _order(self) <= _order(other)
+
+    def __gt__(self, other: tuple[str, ...]) -> bool:
+        return _order(self) > _order(other)
+
+    def __ge__(self, other: tuple[str, ...]) -> bool:
+        return _order(self) >= _order(other)
+
+
+def _order(key: tuple[str, ...]) -> tuple[str, str]:
+    resource, namespace, name = key
+    return resource, f"{namespace}/{name}"
 
 
 class Attribution(msgspec.Struct, frozen=True, gc=False):

@@ -1,9 +1,9 @@
 """How keys are written in LMDB, which takes keys of at most 511 bytes.
 
-An index key is `resource number, namespace, NUL, name`. The resource, whose group and plural would not fit, is a
+An index key is `resource number, namespace, "/", name`. The resource, whose group and plural would not fit, is a
 small number given out once (see lmdb.py). Namespace and name stand as they are, so that the index has the order of
-lists. A name that still does not fit is cut and ends in its hash; all names with that beginning stand together, and
-`lmdb.py` puts them in order when it reads them.
+lists, which is that of upstream's keys. A name that still does not fit is cut and ends in its hash; all names with that
+beginning stand together, and `lmdb.py` puts them in order when it reads them.
 """
 
 from collections.abc import Sequence
@@ -41,6 +41,8 @@ def check(key: Key) -> None:
         raise ValueError(f"{key} needs a resource and a name")
     if "\0" in resource or "\0" in namespace or "\0" in name:
         raise ValueError(f"{key} contains a NUL")
+    if "/" in namespace:
+        raise ValueError(f"namespace {namespace!r} contains a slash")
     whole = f"{resource}{namespace}{name}"
     if len(whole) <= MAX_NAMESPACE and whole.isascii():
         return  # as most are: nothing need be encoded to be measured
@@ -68,7 +70,7 @@ def resource_prefix(number: int) -> bytes:
 
 def namespace_prefix(number: int, namespace: str) -> bytes:
     """What the index keys of a resource in one namespace begin with."""
-    return number.to_bytes(RESOURCE) + namespace.encode() + b"\0"
+    return number.to_bytes(RESOURCE) + namespace.encode() + b"/"
 
 
 def index_key(number: int, key: Key) -> bytes:
@@ -76,4 +78,4 @@ def index_key(number: int, key: Key) -> bytes:
     whole = namespace_prefix(number, key.namespace) + key.name.encode()
     if len(whole) + REVISION <= MAX_KEY:
         return whole
-    return whole[:SHARED] + b"\0" + sha256(whole).digest()
+    return whole[:SHARED] + b"\0" + sha256(whole.replace(b"/", b"\0", 1)).digest()

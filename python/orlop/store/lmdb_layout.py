@@ -264,7 +264,7 @@ class Layout:
         """An index key for people."""
         number = int.from_bytes(index[:RESOURCE])
         resource = self.resources[number] if number < len(self.resources) else f"resource {number}"
-        namespace, _, name = index[RESOURCE:].partition(b"\0")
+        namespace, _, name = index[RESOURCE:].partition(b"/")
         text = f"{namespace.decode(errors='replace')}/{name.split(bytes(1))[0].decode(errors='replace')}"
         return f"{resource} {text.removeprefix('/')}"
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FORMAT = 2
+FORMAT = 3
 """Of the store as a whole. A newer one is refused."""
 
 Step = Callable[["lmdb.Environment", "lmdb.Transaction", Any], None]
@@ -47,7 +47,24 @@ def _one_log(env: "lmdb.Environment", txn: "lmdb.Transaction", meta: Any) -> Non
 _RESOURCE_AT = 22
 """Where record format 1 has the resource's number."""
 
-UPGRADES: dict[int, Step] = {1: _one_log}
+
+def _slashes(env: "lmdb.Environment", txn: "lmdb.Transaction", meta: Any) -> None:
+    """Up to format 2 a NUL stood between namespace and name in the indexes, and all of namespace `a` came before `a-b`:
+    the order of nobody else."""
+    aside = env.open_db(b"aside", txn=txn)
+    for name in (b"current", b"history"):
+        index = env.open_db(name, txn=txn)
+        for place, value in txn.cursor(db=index):
+            number, rest = bytes(place[:RESOURCE]), bytes(place[RESOURCE:])
+            txn.put(number + rest.replace(b"\0", b"/", 1), value, db=aside)
+        txn.drop(index, delete=False)
+        for place, value in txn.cursor(db=aside):
+            txn.put(place, value, db=index, append=True)
+        txn.drop(aside, delete=False)
+    txn.drop(aside)
+
+
+UPGRADES: dict[int, Step] = {1: _one_log, 2: _slashes}
 """By the format they start from; each leads to the next."""
 
 

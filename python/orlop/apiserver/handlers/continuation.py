@@ -1,6 +1,7 @@
 """Continue tokens: where a list in pages goes on, in upstream's form (k8s.io/apiserver's pkg/storage/continue.go)."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from posixpath import normpath
 from typing import NamedTuple
 
 import msgspec
@@ -13,7 +14,12 @@ INCONSISTENT = -1
 
 
 class Token(NamedTuple):
-    """Where a list goes on: the revision of its first page and the last key given out."""
+    """Where a list goes on: the revision of its first page and the last key given out.
+
+    It is the same text as upstream's, `namespace/name` of all namespaces and `name` of one, and lists have the order of
+    that text wherever they come from: pages from the store, whole lists and initial events of watches from the hub. So
+    a token of one is good for the other.
+    """
 
     revision: int
     namespace: str
@@ -51,9 +57,10 @@ def decode_token(text: str, namespace: str | None) -> Token:
         raise errors.BadRequest(f"{BAD_TOKEN}incorrect encoded start resourceVersion (version meta.k8s.io/v1)")
     if not token.start:
         raise errors.BadRequest(f"{BAD_TOKEN}encoded start key empty (version meta.k8s.io/v1)")
-    start = token.start.rstrip("\0")
-    if ".." in start.split("/"):
+    path = "/" + token.start.removeprefix("/")
+    if path.startswith("//") or normpath(path) != path:
         raise errors.BadRequest(f"{BAD_TOKEN}{token.start}")
+    start = path[1:].rstrip("\0")
     if namespace:
         return Token(token.rv, namespace, start)
     first, slash, rest = start.partition("/")

@@ -67,7 +67,7 @@ pub struct Change {
 /// A page of objects.
 #[derive(Debug, Default)]
 pub struct List {
-    /// In the order of namespace and name.
+    /// In the order of `namespace/name` as one text.
     pub items: Vec<Arc<Object>>,
     /// That of the list: every change up to here is in it, and none after.
     pub revision: u64,

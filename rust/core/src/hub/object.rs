@@ -79,15 +79,25 @@ impl Object {
         }
     }
 
-    fn order(&self, namespace: &str, name: &str) -> Ordering {
-        (&*self.namespace, &*self.name).cmp(&(namespace, name))
+    /// Where it stands to another place: by `namespace/name` as one text, as upstream's keys in etcd.
+    pub fn order(&self, namespace: &str, name: &str) -> Ordering {
+        let (own, other) = (self.namespace.as_bytes(), namespace.as_bytes());
+        let shared = own.len().min(other.len());
+        // No namespace contains a slash: where one goes on, its next byte is compared with the other's slash.
+        own[..shared].cmp(&other[..shared]).then_with(|| {
+            match (own.get(shared), other.get(shared)) {
+                (Some(next), _) => next.cmp(&b'/'),
+                (_, Some(next)) => b'/'.cmp(next),
+                _ => (*self.name).cmp(name),
+            }
+        })
     }
 }
 
 /// Objects in one chunk at most. Chunks keep an insertion from moving more than 4 KiB and ranks cheap to count.
 const CHUNK: usize = 512;
 
-/// All objects of a resource, sorted by namespace and name.
+/// All objects of a resource, sorted by `namespace/name` as one text.
 #[derive(Debug, Default)]
 pub struct Objects {
     chunks: Vec<Vec<Arc<Object>>>,
@@ -106,15 +116,29 @@ impl Objects {
 
     /// The first place not before the name; whether it is there.
     fn find(&self, namespace: &str, name: &str) -> (Place, bool) {
+        self.search(|object| object.order(namespace, name))
+    }
+
+    /// The first place behind a namespace.
+    fn end(&self, namespace: &str) -> Place {
+        let behind = |object: &Object| match *object.namespace == *namespace {
+            true => Ordering::Less,
+            false => object.order(namespace, ""),
+        };
+        self.search(behind).0
+    }
+
+    /// The first place whose object is not `Less`; whether that one is `Equal`.
+    fn search(&self, order: impl Fn(&Object) -> Ordering) -> (Place, bool) {
         let after = self.chunks.partition_point(|chunk| {
             chunk
                 .first()
-                .is_some_and(|first| first.order(namespace, name) != Ordering::Greater)
+                .is_some_and(|first| order(first) != Ordering::Greater)
         });
         let Some(chunk) = after.checked_sub(1) else {
             return ((0, 0), false);
         };
-        match self.chunks[chunk].binary_search_by(|object| object.order(namespace, name)) {
+        match self.chunks[chunk].binary_search_by(|object| order(object)) {
             Ok(index) => ((chunk, index), true),
             Err(index) => ((chunk, index), false),
         }
@@ -171,8 +195,7 @@ impl Objects {
         let (mut start, mut end) = (0, self.len);
         if let Some(namespace) = namespace {
             start = self.rank(self.find(namespace, "").0);
-            // No namespace contains a NUL, so none lies between the two.
-            end = self.rank(self.find(&format!("{namespace}\0"), "").0);
+            end = self.rank(self.end(namespace));
         }
         if let Some((namespace, name)) = after {
             let (place, found) = self.find(namespace, name);
@@ -214,24 +237,25 @@ mod tests {
         let schema = Schema::new(&[], true, "v1", "Pod");
         let mut objects = Objects::default();
         let mut model = BTreeMap::new();
+        let text = |namespace: &str, name: &str| format!("{namespace}/{name}");
         let mut seed = 7_u64;
         for step in 0..20_000_u64 {
             seed = seed
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1_442_695_040_888_963_407);
-            let namespace = ["a", "a-b", "b"][(seed >> 33) as usize % 3];
+            let namespace = ["a", "a-b", "a0", "b"][(seed >> 33) as usize % 4];
             let name = format!("p{}", (seed >> 40) % 3000);
             if seed >> 62 == 0 {
                 let gone = objects
                     .remove(namespace, &name)
                     .map(|object| object.revision);
-                assert_eq!(gone, model.remove(&(namespace, name)));
+                assert_eq!(gone, model.remove(&text(namespace, &name)));
             } else {
                 let object = Object::new(&schema, namespace, &name, step, b"{}"[..].into());
                 let was = objects
                     .insert(Arc::new(object))
                     .map(|object| object.revision);
-                assert_eq!(was, model.insert((namespace, name), step));
+                assert_eq!(was, model.insert(text(namespace, &name), step));
             }
         }
         assert_eq!(objects.len(), model.len());
@@ -241,7 +265,7 @@ mod tests {
                 .map(|object| object.revision)
                 .eq(model.values().copied())
         );
-        for namespace in ["", "a", "a-b", "b", "c"] {
+        for namespace in ["", "a", "a-b", "a0", "b", "c"] {
             for after in [
                 ("a", "p17"),
                 ("a-b", ""),
@@ -251,7 +275,10 @@ mod tests {
             ] {
                 let wanted: Vec<u64> = model
                     .iter()
-                    .filter(|((one, name), _)| *one == namespace && (*one, name.as_str()) > after)
+                    .filter(|(key, _)| {
+                        key.split_once('/').unwrap().0 == namespace
+                            && **key > text(after.0, after.1)
+                    })
                     .map(|(_, revision)| *revision)
                     .collect();
                 let found = objects.range(Some(namespace), Some(after));
@@ -264,9 +291,9 @@ mod tests {
                 );
             }
         }
-        let ((_, name), revision) = model.iter().nth(model.len() / 2).unwrap();
-        let middle = model.keys().nth(model.len() / 2).unwrap().0;
-        assert_eq!(objects.get(middle, name).unwrap().revision, *revision);
+        let (middle, revision) = model.iter().nth(model.len() / 2).unwrap();
+        let (namespace, name) = middle.split_once('/').unwrap();
+        assert_eq!(objects.get(namespace, name).unwrap().revision, *revision);
     }
 
     #[test]

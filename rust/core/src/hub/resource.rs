@@ -218,7 +218,7 @@ impl Resource {
         if let (Some(namespace), Some(name)) = (known, selector.equals(Field::Name)) {
             let found = self.objects.get(namespace, name).filter(|object| {
                 selector.matches(object)
-                    && after.is_none_or(|after| after < (&*object.namespace, &*object.name))
+                    && after.is_none_or(|after| object.order(after.0, after.1).is_gt())
             });
             list.items.extend(found.cloned());
             return Ok(list);
