@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import statistics
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,10 @@ STREAMS = 100
 """Streams on one connection of HTTP/2: what the most careful servers let in."""
 OPENING = 32
 """Connections that are opened at a time."""
+PART = 10_000
+"""Objects that are made at a time."""
+REST = 3.0
+"""Seconds in which nothing happens and CPU is counted."""
 SETTLE = 0.5
 """Seconds after which nothing of the watches' beginning is under way any more."""
 FRONT = "orlop-front"
@@ -242,11 +247,11 @@ async def watch(
     return result
 
 
-async def hold(load: Load, watchers: int, http2: bool = False, objects: int = 0) -> Result:
-    """Watchers that wait: what each holds of the server's memory, and that each is there when something happens."""
-    if load.held < objects:
-        first, load.held, load.rest = load.held, objects, None
-        await load.spread(objects - first, OPENING, lambda c, i: c.request("POST", MAPS, _map(first + i)))
+async def hold(load: Load, watchers: int, http2: bool = False, objects: int = 0, events: int = 1) -> Result:
+    """Watchers that wait: what each holds of the server's memory, what all cost while nothing happens, and how late
+    each hears of what happens then."""
+    while load.held < objects:  # in parts, since each has its limit of time
+        await _add(load, min(PART, objects - load.held))
     result = Result(watchers, 0.0, 0.0)
     watches = Watches(load.target, await _path(load))
     try:
@@ -257,13 +262,32 @@ async def hold(load: Load, watchers: int, http2: bool = False, objects: int = 0)
         with _measured(load, result):
             await watches.open(watchers, http2)
         await asyncio.sleep(SETTLE)
-        resident = load.processes.resident()
-        await Maker().make(load.one, 0)
-        await watches.seen(1)
+        resident, cpu = load.processes.resident(), load.processes.cpu()
+        await asyncio.sleep(REST)
+        resting = (load.processes.cpu() - cpu) / REST
+        maker, cpu = Maker(), load.processes.cpu()
+        for event in range(events):
+            await maker.make(load.one, event)
+            await watches.seen(event + 1)
+        told = load.processes.cpu() - cpu
     finally:
         watches.close()
-    result.more = {"KiB a watcher": 1024 * (resident - before) / watchers, "resident MiB": resident}
+    behind = sorted((came - maker.answered[sent]) / 1e6 for sent, came in watches.taken)
+    result.more = {
+        "KiB a watcher": 1024 * (resident - before) / watchers,
+        "resident MiB": resident,
+        "% of a core at rest": 100 * resting,
+        "CPU ms an event to all": 1000 * told / events,
+        "p50 ms behind the answer": statistics.median(behind),
+        "p99 ms behind the answer": behind[len(behind) * 99 // 100],
+    }
     return result
+
+
+async def _add(load: Load, count: int) -> None:
+    """Objects for watchers to be held beside."""
+    first, load.held, load.rest = load.held, load.held + count, None
+    await load.spread(count, OPENING, lambda c, i: c.request("POST", MAPS, _map(first + i)))
 
 
 def _map(number: int) -> bytes:
