@@ -29,11 +29,11 @@ PER_ZONE = machine.scaled(100, 6)
 NODES = ZONES * PER_ZONE
 FEW, MOST = machine.scaled(5, 1), machine.scaled(60, 4)
 """Nodes that each of eight zones loses, and that the ninth does."""
-GRACE = 25.0
+GRACE = float(machine.scaled(25, 15))
 """Seconds without a heartbeat; nodes renew their lease every 10."""
 RATE, SECONDARY = 0.1, 0.01 if PER_ZONE > 50 else 0.0
 """Nodes a second that a zone gives up; a small zone that is mostly gone gives up none."""
-WATCH_SECONDS = 45.0
+WATCH_SECONDS = float(machine.scaled(45, 15))
 """How long evictions are counted, each time."""
 LIMIT = 1.0
 """Seconds from the deadline to the taint."""
