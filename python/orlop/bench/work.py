@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ NAMESPACE = "orlop-bench"
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 MAPS = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
 LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
+EVENTS = f"/api/v1/namespaces/{NAMESPACE}/events"
 LIMIT = 180.0
 """Seconds that a work may take: a load ends by itself."""
 
@@ -44,6 +46,10 @@ class Load:
         self.processes = processes
         self.one = Connection(target)
         self.made = 0
+        self.told = 0
+        """How often the pods' statuses have been told."""
+        self.events = 0
+        """Events recorded."""
         self.held = 0
         """Objects made for watchers to be held beside."""
         self.rest: float | None = None
@@ -141,6 +147,105 @@ async def lease(load: Load, objects: int, leases: int, clients: int) -> Result:
     return await load.measured(objects, clients, renew)
 
 
+async def lease_put(load: Load, objects: int, leases: int, clients: int) -> Result:
+    """Renewals as kubelets send them: the whole object, at the revision of the last answer."""
+    await lease(load, leases, leases, clients)
+    idle = deque([msgspec.json.decode(await load.one.request("GET", f"{LEASES}/l-{i}")) for i in range(leases)])
+    second = int(time.time())
+
+    async def renew(connection: Connection, i: int) -> None:
+        tree = idle.popleft()  # there are more than clients
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second + i // 1000))
+        tree["spec"]["renewTime"] = f"{moment}.{i % 1_000_000:06d}Z"
+        answer = await connection.request("PUT", f"{LEASES}/{tree['metadata']['name']}", msgspec.json.encode(tree))
+        idle.append(msgspec.json.decode(answer))
+
+    return await load.measured(objects, clients, renew)
+
+
+async def status(load: Load, objects: int, clients: int) -> Result:
+    """What a kubelet tells of pods that run: a strategic merge patch of each one's status."""
+    await _pods(load, objects)
+    load.told += 1
+    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + load.told))
+
+    def tell(connection: Connection, i: int) -> Awaitable[object]:
+        body = msgspec.json.encode({"status": running(f"10.{i >> 16 & 255}.{i >> 8 & 255}.{i & 255}", since)})
+        return connection.request("PATCH", f"{PODS}/p-{i:06}/status", body, "strategic-merge-patch+json")
+
+    return await load.measured(objects, clients, tell)
+
+
+async def bind(load: Load, objects: int, clients: int) -> Result:
+    """Pods get their nodes, as a scheduler gives them: each once, so new ones are made before."""
+    first = load.made
+    await create(load, objects, clients)
+
+    def assign(connection: Connection, i: int) -> Awaitable[object]:
+        name = f"p-{first + i:06}"
+        body = {
+            "apiVersion": "v1",
+            "kind": "Binding",
+            "metadata": {"name": name, "namespace": NAMESPACE},
+            "target": {"apiVersion": "v1", "kind": "Node", "name": f"node-{i % 100}"},
+        }
+        return connection.request("POST", f"{PODS}/{name}/binding", msgspec.json.encode(body))
+
+    return await load.measured(objects, clients, assign)
+
+
+async def event(load: Load, objects: int, clients: int) -> Result:
+    """Events as components write them, each of its own name."""
+    first, load.events = load.events, load.events + objects
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+    def record(connection: Connection, i: int) -> Awaitable[object]:
+        name = f"p-{first + i:06}"
+        body = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": f"{name}.{first + i:016x}", "namespace": NAMESPACE},
+            "involvedObject": {"apiVersion": "v1", "kind": "Pod", "name": name, "namespace": NAMESPACE},
+            "reason": "Started",
+            "message": "Started container web",
+            "source": {"component": "kubelet", "host": f"node-{i % 100}"},
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "count": 1,
+            "type": "Normal",
+            "reportingComponent": "kubelet",
+            "reportingInstance": f"node-{i % 100}",
+        }
+        return connection.request("POST", EVENTS, msgspec.json.encode(body))
+
+    return await load.measured(objects, clients, record)
+
+
+def running(ip: str, since: str) -> dict[str, Any]:
+    """What a kubelet tells of a pod of `pod` that runs and is Ready."""
+    types = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+    container = {
+        "name": "web",
+        "image": "registry.local/web:1.2.3",
+        "imageID": "sha256:0",
+        "containerID": "containerd://0",
+        "ready": True,
+        "started": True,
+        "restartCount": 0,
+        "state": {"running": {"startedAt": since}},
+    }
+    return {
+        "phase": "Running",
+        "podIP": ip,
+        "podIPs": [{"ip": ip}, {"$patch": "replace"}],
+        "hostIP": "127.0.0.1",
+        "hostIPs": [{"ip": "127.0.0.1"}, {"$patch": "replace"}],
+        "startTime": since,
+        "conditions": [{"type": type_, "status": "True", "lastTransitionTime": since} for type_ in types],
+        "containerStatuses": [container],
+    }
+
+
 def pod(number: int, different: bool = False) -> bytes:
     """A pod in JSON; with `different` no other has its spec."""
     port = 10_000 + number % 50_000 if different else 8080
@@ -170,5 +275,9 @@ WORKS: dict[str, Callable[..., Awaitable[Result]]] = {
     "get": get,
     "list": list_,
     "lease": lease,
+    "lease-put": lease_put,
+    "status": status,
+    "bind": bind,
+    "event": event,
 }
 """By the name in scenarios.yaml; arguments are the scenario's sizes."""
