@@ -43,6 +43,15 @@ def wire_strategic_merge(type_key: str, current: bytes, patch: bytes, /) -> byte
 def wire_json_merge(current: bytes, patch: bytes, /) -> bytes:
     """The document after a JSON merge patch (RFC 7386), not canonical. Raises WireError."""
 
+def wire_patched(
+    type_key: str, strategic: bool, current: bytes, patch: bytes, leave_spec: bool, /
+) -> tuple[bytes, bool] | None:
+    """A stored object after a patch, as canonical JSON: what decoding the merged object would give.
+
+    Only what the patch names is read. None where there is anything to say of the patch or its result, so that the long
+    way says it. With `leave_spec` a spec that the patch does not name is left out, and the second value is true then.
+    """
+
 def wire_to_json(media_name: str, body: bytes, /) -> bytes:
     """A JSON or YAML body as JSON, as it stands: not checked against a type, nothing filled in. Raises WireError."""
 

@@ -26,6 +26,7 @@ from orlop._core import (
     wire_encode_protobuf_list as wire_encode_protobuf_list,
     wire_json_merge as wire_json_merge,
     wire_managed as wire_managed,
+    wire_patched as wire_patched,
     wire_peek as wire_peek,
     wire_strategic_merge as wire_strategic_merge,
     wire_to_json as wire_to_json,

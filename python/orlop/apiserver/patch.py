@@ -42,6 +42,17 @@ def apply(kind: Kind, type_: str, current: bytes, patch: bytes) -> bytes:
         raise errors.BadRequest(jsonpatches.MALFORMED if message in _MALFORMED else message) from None
 
 
+def plain(kind: Kind, type_: str, current: bytes, patch: bytes, leave_spec: bool) -> tuple[bytes, bool] | None:
+    """The object after a patch of which there is nothing to say, as `apply` and decoding give it, by reading no more
+    than the patch names. None: take the long way.
+
+    With `leave_spec` a spec that the patch does not name is left out, and the second value is true then.
+    """
+    if type_ == JSON_PATCH:
+        return None
+    return native.wire_patched(kind.type_key, type_ == STRATEGIC_PATCH, current, patch, leave_spec)
+
+
 def shown(type_: str, patch: bytes, patched: bytes) -> str:
     """What a refusal of an object that was patched shows: a strategic patch as Go prints it, else the result's JSON."""
     return gojson.text(msgspec.json.decode(patch)) if type_ == STRATEGIC_PATCH else patched.decode(errors="replace")

@@ -121,6 +121,27 @@ fn wire_json_merge<'py>(
 }
 
 #[pyfunction]
+#[pyo3(signature = (type_key, strategic, current, patch, leave_spec, /))]
+fn wire_patched<'py>(
+    py: Python<'py>,
+    type_key: &str,
+    strategic: bool,
+    current: &[u8],
+    patch: &[u8],
+    leave_spec: bool,
+) -> Option<(Bound<'py, PyBytes>, bool)> {
+    let merge = if strategic {
+        wire::Merge::Strategic
+    } else {
+        wire::Merge::Json
+    };
+    let got = maybe_detached(py, current.len() + patch.len(), || {
+        wire::patched(type_key, merge, current, patch, leave_spec)
+    })?;
+    Some((PyBytes::new(py, &got.json), got.without_spec))
+}
+
+#[pyfunction]
 #[pyo3(signature = (type_key, /))]
 fn wire_describe<'py>(py: Python<'py>, type_key: &str) -> Option<Bound<'py, PyBytes>> {
     wire::describe(type_key).map(|json| PyBytes::new(py, &json))
@@ -215,6 +236,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(wire_watch_frame_protobuf, module)?)?;
     module.add_function(wrap_pyfunction!(wire_strategic_merge, module)?)?;
     module.add_function(wrap_pyfunction!(wire_json_merge, module)?)?;
+    module.add_function(wrap_pyfunction!(wire_patched, module)?)?;
     module.add_function(wrap_pyfunction!(wire_describe, module)?)?;
     module.add_function(wrap_pyfunction!(wire_to_json, module)?)?;
     module.add_function(wrap_pyfunction!(wire_managed, module)?)?;

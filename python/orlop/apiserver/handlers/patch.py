@@ -80,17 +80,31 @@ async def patch(core: Core, request: Request, kind: Kind) -> Response:
     data = await request.body()
     served = kind if request.conversion is None else request.conversion.served
     namespace = info.namespace if kind.namespaced else ""
-    duplicate = patches.duplicates(served, type_, data)
+    # Through the status the spec stays as it is, so what is shared with the old object nobody changes.
+    leave_spec = info.subresource == "status" and strategy.has_spec
+
+    def long_way(stored: bytes) -> Any:
+        """The patched object, or what is wrong with it."""
+        current = stored if request.conversion is None else request.conversion.to_served(stored)
+        duplicate = patches.duplicates(served, type_, data)
+        patched = patches.apply(served, type_, current, data)
+        new = decode_patched(core, request, kind, patched, duplicate, lambda: patches.shown(type_, data, patched))
+        check_identity(request, kind, new)
+        ownership.forget(new, patched)
+        return new
 
     async def change(old: Any) -> Any:
         if old is None:
             raise errors.not_found(kind.plural, kind.group, info.name)
         stored = await core.objects.current(kind, namespace, info.name)
-        current = stored if request.conversion is None else request.conversion.to_served(stored)
-        patched = patches.apply(served, type_, current, data)
-        new = decode_patched(core, request, kind, patched, duplicate, lambda: patches.shown(type_, data, patched))
-        check_identity(request, kind, new)
-        ownership.forget(new, patched)
+        quick = patches.plain(kind, type_, stored, data, leave_spec) if request.conversion is None else None
+        if quick is None:
+            new = long_way(stored)
+        else:
+            new = core.objects.decode(kind, quick[0])
+            if quick[1]:
+                new.spec = old.spec
+            check_identity(request, kind, new)
         strategy.default(new)
         ownership.note(core, request, strategy, old, new, stored)
         return await admit(core, request, kind, new, old, dry_run)

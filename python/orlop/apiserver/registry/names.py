@@ -180,8 +180,15 @@ def _without_zeros(text: str) -> str:
     return ".".join(str(int(part)) for part in text.split(".")) if _DOTTED.match(text) else text
 
 
+_OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4 = re.compile(rf"({_OCTET}\.){{3}}{_OCTET}\Z")
+"""What most addresses are: nothing more need be asked of them."""
+
+
 def ip(text: str) -> list[str]:
     """An IPv4 or IPv6 address that everybody reads alike."""
+    if _IPV4.match(text):
+        return []
     try:
         address = ipaddress.ip_address(_without_zeros(text))
     except ValueError:

@@ -8,6 +8,7 @@ pub(crate) mod error;
 mod from_proto;
 mod go;
 mod merge;
+mod patched;
 mod peek;
 mod proto;
 mod quantity;
@@ -24,6 +25,7 @@ pub use decode::{Decoded, decode as decode_json};
 pub use describe::describe;
 pub use error::{Result, WireError};
 pub use merge::json_merge;
+pub use patched::{Merge, Patched, patched};
 pub use peek::{metadata_of, peek_json};
 
 /// How a body is written.
