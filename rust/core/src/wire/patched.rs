@@ -252,7 +252,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    const LEASE: &str = "coordination.k8s.io/v1.Lease";
+    const LEASE: &str = "coordination/v1.Lease";
     const STORED: &[u8] = br#"{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"a","resourceVersion":"7","managedFields":[{"manager":"m"}]},"spec":{"holderIdentity":"n","leaseDurationSeconds":40}}"#;
 
     fn text(patch: &[u8], merge: Merge) -> Option<String> {
