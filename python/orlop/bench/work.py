@@ -154,13 +154,13 @@ async def lease_put(load: Load, objects: int, leases: int, clients: int) -> Resu
     second = int(time.time())
 
     async def renew(connection: Connection, i: int) -> None:
-        tree = idle.popleft()  # there are more than clients
+        tree = idle.popleft()  # there are at least as many as clients
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second + i // 1000))
         tree["spec"]["renewTime"] = f"{moment}.{i % 1_000_000:06d}Z"
         answer = await connection.request("PUT", f"{LEASES}/{tree['metadata']['name']}", msgspec.json.encode(tree))
         idle.append(msgspec.json.decode(answer))
 
-    return await load.measured(objects, clients, renew)
+    return await load.measured(objects, min(clients, leases), renew)
 
 
 async def status(load: Load, objects: int, clients: int) -> Result:
