@@ -9,7 +9,7 @@ from orlop.api import errors, scheme
 from orlop.api.types import core_v1, meta_v1
 from orlop.client import Client, Recorder
 from orlop.client.asgi import ASGITransport
-from orlop.client.events import MAX_QUEUED
+from orlop.client.events import CLOSED_SECONDS, MAX_QUEUED
 from orlop.clock import FakeClock
 from orlop.controllers.views import MetaView, OwnedMeta, PodView, owned
 from tests.client.faults import Answer, Faults, failed, ok
@@ -141,3 +141,15 @@ async def test_what_is_queued_for_a_namespace_that_is_being_deleted_is_dropped()
     written = await world.written()
     assert [event["metadata"]["namespace"] for _, event in written] == ["shop", "other"]
     assert world.recorder.idle
+
+
+async def test_nothing_is_told_for_a_moment_of_a_namespace_that_is_being_deleted() -> None:
+    causes = [meta_v1.StatusCause(reason="NamespaceTerminating", field="metadata.namespace")]
+    world = World(failed(errors.Forbidden("it is being terminated", details=meta_v1.StatusDetails(causes=causes))))
+    world.recorder.event(POD, "Normal", "R0", "words")
+    assert len(await world.written()) == 1
+    world.recorder.event(POD, "Normal", "R1", "words")
+    assert len(await world.written()) == 1
+    await world.clock.advance(CLOSED_SECONDS)
+    world.recorder.event(POD, "Normal", "R2", "words")
+    assert [event["reason"] for _, event in await world.written()] == ["R0", "R2"], "one of that name may be there"

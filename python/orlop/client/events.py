@@ -28,6 +28,8 @@ SPAM_QPS = 1.0 / 300.0
 MAX_TRIES = 12
 RETRY_INTERVAL = 10.0
 """How often an event is tried when the server cannot be reached, and the seconds between."""
+CLOSED_SECONDS = 1.0
+"""How long nothing is told of a namespace whose server has just said that it is being deleted."""
 MAX_MESSAGE = 1024
 """Longest note of an event (core validation)."""
 
@@ -50,6 +52,8 @@ class Recorder:
         self._writing = False
         self._dropped = 0
         self._last = 0
+        self._closed: dict[str, float] = {}
+        """Namespaces that are being deleted, and until when (monotonic) nothing is sent there."""
 
     def event(
         self,
@@ -114,6 +118,8 @@ class Recorder:
             await self._news.wait()
 
     async def _write(self, event: core_v1.Event) -> None:
+        if self._clock.monotonic() < self._closed.get(event.metadata.namespace, 0.0):
+            return
         found = self._correlator.correlate(event)
         if found is None:
             return
@@ -146,7 +152,10 @@ class Recorder:
         _log.error("unable to write event (retry limit exceeded!)", extra={"event": event.metadata.name})
 
     def _forget(self, namespace: str) -> None:
-        """The namespace is being deleted: what is queued for it would be refused too."""
+        """The namespace is being deleted: what is queued for it, or told in a moment, would be refused too."""
+        now = self._clock.monotonic()
+        self._closed = {name: until for name, until in self._closed.items() if until > now}
+        self._closed[namespace] = now + CLOSED_SECONDS
         self._queue = deque(event for event in self._queue if event.metadata.namespace != namespace)
 
 

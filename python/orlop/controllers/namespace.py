@@ -3,6 +3,7 @@
 What is in the way is reported in the namespace's conditions, in upstream's words.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ DEFAULT_ESTIMATE = 15.0
 """Seconds to give objects whose finalizers others have to remove."""
 DEFAULT_GRACE = 30.0
 """Seconds to give a pod that does not say."""
+AT_ONCE = 8
+"""Kinds that are emptied at a time: a deletion waits for the disk, and others can be made meanwhile."""
 _NEEDED_VERBS = {"list", "delete", "deletecollection"}
 
 _GOOD = {
@@ -91,9 +94,16 @@ class NamespaceController(Controller):
         for row in pods:
             await self._empty_of(namespace, row, found)
         if not found.remaining and not found.failures:
-            for row in rows:
-                if row not in pods:
+            turns = asyncio.Semaphore(AT_ONCE)
+
+            async def empty(row: Kind) -> None:
+                async with turns:
                     await self._empty_of(namespace, row, found)
+
+            async with asyncio.TaskGroup() as group:
+                for row in rows:
+                    if row not in pods:
+                        group.create_task(empty(row))
         return found
 
     async def _empty_of(self, namespace: str, row: Kind, found: _Found) -> None:

@@ -16,6 +16,9 @@ from orlop.controllers.views import PodView
 
 BURST = 500
 """Pods made or deleted in one reconcile, so that one huge set does not keep out the others."""
+CLOSED_SECONDS = 1.0
+"""How long no pod is asked for in a namespace that was just said to be deleted: each of its pods that goes is news to
+the set, which would else ask, and be refused, as often."""
 
 Owner = apps_v1.ReplicaSet | core_v1.ReplicationController
 
@@ -28,6 +31,8 @@ class ReplicaSetController(Controller):
 
     def setup(self, builder: Builder) -> None:
         self.row = scheme.of(self.kind)
+        self._closed: dict[str, float] = {}
+        """Namespaces that are being deleted, and until when (monotonic) they are left alone."""
         self.sets = builder.for_(self.kind, indexers={podlib.BY_OWNER: _controller_index})
         self.pods = builder.watches(
             PodView, self._sets_of, changed=_concerns, indexers={podlib.BY_OWNER: podlib.owner_index}
@@ -58,6 +63,8 @@ class ReplicaSetController(Controller):
         if failure is not None:
             raise failure
         wait = podlib.next_available(active, rs.spec.min_ready_seconds, self.context.clock.now())
+        if len(active) < replicas_of(rs) and (closed := self._closed_for(rs)) > 0:
+            wait = closed if wait is None else min(wait, closed)
         return Result(requeue_after=wait) if wait is not None else None
 
     async def _claim(self, rs: Owner) -> list[PodView]:
@@ -91,12 +98,24 @@ class ReplicaSetController(Controller):
         return None
 
     async def _create(self, rs: Owner, count: int) -> errors.ApiError | None:
+        if self._closed_for(rs) > 0:
+            return None
         template = rs.spec.template or core_v1.PodTemplateSpec()
 
         async def make(_: int) -> errors.ApiError | None:
             return await podcontrol.try_create(self.context, rs, podcontrol.pod_of(rs, template))
 
-        return podcontrol.unless_terminating(await slow_start(range(count), make))
+        failure = await slow_start(range(count), make)
+        if failure is not None and podcontrol.unless_terminating(failure) is None:
+            now = self.context.clock.monotonic()
+            self._closed = {name: until for name, until in self._closed.items() if until > now}
+            self._closed[rs.metadata.namespace] = now + CLOSED_SECONDS
+            return None
+        return failure
+
+    def _closed_for(self, rs: Owner) -> float:
+        """Seconds for which no pod is asked for in the set's namespace."""
+        return self._closed.get(rs.metadata.namespace, 0.0) - self.context.clock.monotonic()
 
     def _related(self, rs: Owner) -> list[PodView]:
         """The pods of all sets with the same controller (a Deployment's other revisions)."""

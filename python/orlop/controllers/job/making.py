@@ -98,10 +98,15 @@ def removable(state: State, at_least: int) -> list[PodView]:
 
 async def untrack(context: Context, pod: PodView) -> None:
     """Takes the finalizer away; a pod that is gone has none."""
-    meta = pod.metadata
-    patch = {"metadata": {"uid": meta.uid, "$deleteFromPrimitiveList/finalizers": [TRACKING]}}
     with suppress(errors.NotFound, errors.Conflict):  # gone, or another of that name
-        await context.client.patch(PodView, meta.name, meta.namespace, patch, type="strategic")
+        await _untrack(context, pod, {"uid": pod.metadata.uid})
+
+
+async def _untrack(context: Context, pod: PodView, only: dict[str, str]) -> None:
+    """Takes the finalizer away from a pod whose metadata are `only`. Raises Conflict otherwise, NotFound if it is gone."""
+    meta = pod.metadata
+    patch = {"metadata": {**only, "$deleteFromPrimitiveList/finalizers": [TRACKING]}}
+    await context.client.patch(PodView, meta.name, meta.namespace, patch, type="strategic")
 
 
 async def delete(context: Context, state: State, pods: Sequence[PodView], *, uncounted: bool) -> errors.ApiError | None:
@@ -118,7 +123,10 @@ async def _delete_one(context: Context, job: batch_v1.Job, pod: PodView, uncount
     meta = pod.metadata
     if uncounted and is_tracked(pod):
         try:
-            await untrack(context, pod)
+            # Only as it is known here: it may have succeeded meanwhile, and without the finalizer nobody counts that.
+            await _untrack(context, pod, {"uid": meta.uid, "resourceVersion": meta.resource_version})
+        except errors.NotFound:
+            return None
         except errors.ApiError as error:
             return error
     try:
