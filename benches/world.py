@@ -34,6 +34,10 @@ LIMIT_SECONDS = 300.0
 IN_FLIGHT = 128
 """Requests at a time of the benchmark's own client."""
 PODS_PER_NODE = 110
+HEADROOM = 10
+"""Places for pods that a node of a benchmark keeps free, so that none waits for the last one."""
+NEVER = 86400.0
+"""Seconds of silence that the nodes of a world are given where nobody speaks for them."""
 REST = 0.15
 """Share of a core that all parts together may use at rest."""
 
@@ -250,6 +254,23 @@ def tell(what: str, values: Sequence[float], unit: str, limit: float | None = No
     spread = f"of {len(values)}: {min(values):.2f} … {max(values):.2f}" if len(values) > 1 else "once"
     bar = f"; limit {limit:g}" if limit is not None else ""
     print(f"{what:<72} {statistics.median(values):9.2f} {unit}  ({spread}{bar})", flush=True)
+
+
+def nodes_for(pods: int) -> int:
+    """How many hollow nodes hold so many pods."""
+    return -(-pods // (PODS_PER_NODE - HEADROOM))
+
+
+async def repeated(work: Callable[[int], Awaitable[Spent]]) -> list[Spent]:
+    """What each of `RUNS` runs has cost; `work` is given its number, for names of its own."""
+    return [await work(run) for run in range(RUNS)]
+
+
+def tell_spent(what: str, runs: Sequence[Spent], limit: float | None = None) -> None:
+    """Seconds and each part's CPU of runs of the same work."""
+    tell(what, [spent.seconds for spent in runs], "s", limit)
+    for part in runs[0].cpu:
+        tell(f"  {what}, CPU of {part}", [spent.cpu[part] for spent in runs], "s")
 
 
 def header() -> None:

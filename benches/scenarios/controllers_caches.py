@@ -22,15 +22,17 @@ from benches import machine
 from benches.clones import multiply
 from benches.scenarios.controllers_deployment import deployment
 from benches.world import (
-    RUNS,
+    NEVER,
     Spent,
     World,
     header,
     made_namespace,
     nodes_ready,
+    repeated,
     running_status,
     settled,
     tell,
+    tell_spent,
     template,
     until,
 )
@@ -45,8 +47,6 @@ CORE_LIMIT, KIB_LIMIT, RESTART_LIMIT = 1.0, 3.0, 5.0
 """Percent of a core, KiB a cached pod, seconds."""
 QUIET = 0.5
 """Seconds with next to no CPU after which the controllers have caught up."""
-NEVER = 86400.0
-"""Seconds of silence that the nodes of this world are given: nobody speaks for them."""
 CONTROL = {"leases", "events"}
 """What is written though nothing is needed: a leader's lease, word of what was seen."""
 
@@ -137,23 +137,24 @@ async def restart() -> None:
         await multiply(
             world.folder / "store", ["apps/deployments", "apps/replicasets", "pods"], "full", "d-00000", families - 1
         )
-        took, used = [], []
         async with world.client() as client:
-            for _ in range(RUNS):
+
+            async def run(_: int) -> Spent:
                 world.start("apiserver")
                 before = await writes(client)
                 spent, began = Spent(world), time.monotonic()
                 world.start("controllers")
-                took.append(await caught_up(world) - began)
-                used.append(spent.stop().cpu)
+                rested = await caught_up(world)
+                spent.stop().seconds = rested - began
                 more = await writes(client) - before
                 if more:
                     print(f"  needless writes: {dict(more)}", flush=True)
                 world.stop("controllers")
                 world.stop("apiserver")
-            tell(f"controllers start over {families * FAMILY} objects, caught up", took, "s", RESTART_LIMIT)
-            for part in used[0]:
-                tell(f"  CPU of {part}", [cpu[part] for cpu in used], "s")
+                return spent
+
+            runs = await repeated(run)
+            tell_spent(f"controllers start over {families * FAMILY} objects, caught up", runs, RESTART_LIMIT)
             world.start("apiserver")
             spent = Spent(world)
             for path in ("/api/v1/pods", "/apis/apps/v1/replicasets", "/apis/apps/v1/deployments"):

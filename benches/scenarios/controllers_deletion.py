@@ -10,20 +10,42 @@ request, and one by one.
 import asyncio
 import sys
 from pathlib import Path
+from typing import Protocol
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benches import machine
 from benches.scenarios.controllers_deployment import deployment
-from benches.world import RUNS, Spent, World, each, header, made_namespace, nodes_ready, settled, tell, until
+from benches.world import (
+    Spent,
+    World,
+    each,
+    header,
+    made_namespace,
+    nodes_for,
+    nodes_ready,
+    repeated,
+    settled,
+    tell,
+    tell_spent,
+    until,
+)
 from orlop.api.types import apps_v1, core_v1, meta_v1
 from orlop.client import Client, Head
 
 OBJECTS = machine.scaled(10_000, 20)
 PODS = OBJECTS // 10
-NODES = -(-PODS // 100)
+NODES = nodes_for(PODS)
 LIMIT = 5.0
 """Seconds for the namespace."""
+
+
+class Work(Protocol):
+    """A step that is measured, in a namespace of its own."""
+
+    __name__: str
+
+    async def __call__(self, world: World, client: Client, name: str) -> Spent: ...
 
 
 class MapHead(Head):
@@ -115,13 +137,12 @@ async def main() -> None:
                 (f"a namespace with {OBJECTS} objects deleted", namespace, LIMIT),
                 (f"a cascade of {OBJECTS}", cascade, None),
             ):
-                runs = []
-                for run in range(RUNS):
+
+                async def run(number: int, work: Work = work) -> Spent:
                     await settled(world)
-                    runs.append(await work(world, client, f"{work.__name__}-{run}"))
-                tell(what, [spent.seconds for spent in runs], "s", limit)
-                for part in runs[0].cpu:
-                    tell(f"  {what}, CPU of {part}", [spent.cpu[part] for spent in runs], "s")
+                    return await work(world, client, f"{work.__name__}-{number}")
+
+                tell_spent(what, await repeated(run), limit)
             await made_namespace(client, "plain")  # while there is still who makes its ServiceAccount
             for part in ("hollow", "scheduler", "controllers"):
                 world.stop(part)

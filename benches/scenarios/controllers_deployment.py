@@ -18,17 +18,18 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from benches import machine
 from benches.world import (
     LIMIT_SECONDS,
-    PODS_PER_NODE,
-    RUNS,
     Spent,
     World,
     each,
     header,
     made_namespace,
+    nodes_for,
     nodes_ready,
+    repeated,
     running_status,
     settled,
     tell,
+    tell_spent,
     template,
     until,
 )
@@ -41,7 +42,7 @@ MANY = machine.scaled(1000, 2)
 EACH = 5
 LIMIT = 5.0
 """Seconds."""
-NODES = -(-max(ONE, MANY * EACH) // (PODS_PER_NODE - 10))
+NODES = nodes_for(max(ONE, MANY * EACH))
 
 
 class Counts(ApiStruct):
@@ -139,15 +140,15 @@ async def main() -> None:
             await nodes_ready(client, NODES)
             await settled(world)
             for count, replicas in ((1, ONE), (MANY, EACH)):
-                runs = []
-                for run in range(RUNS):
-                    namespace = f"n-{count}-{run}"
-                    runs.append(await deploy(world, client, namespace, count, replicas))
+
+                async def run(number: int, count: int = count, replicas: int = replicas) -> Spent:
+                    namespace = f"n-{count}-{number}"
+                    spent = await deploy(world, client, namespace, count, replicas)
                     await clear(world, client, namespace)
+                    return spent
+
                 what = f"{count} Deployment{'s' if count > 1 else ''} of {replicas}"
-                tell(f"{what}, create to all Ready", [spent.seconds for spent in runs], "s", LIMIT)
-                for part in runs[0].cpu:
-                    tell(f"  {what}, CPU of {part}", [spent.cpu[part] for spent in runs], "s")
+                tell_spent(f"{what}, create to all Ready", await repeated(run), LIMIT if count == 1 else None)
             await made_namespace(client, "plain")  # while there is still who makes its ServiceAccount
             for part in ("hollow", "scheduler", "controllers"):
                 world.stop(part)

@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from benches import machine
 from benches.world import (
     LIMIT_SECONDS,
+    NEVER,
     Spent,
     World,
     each,
@@ -39,8 +40,6 @@ NODES = 50
 PER_SLICE = 100
 """Upstream's --max-endpoints-per-slice."""
 SERVICE = "discovery.k8s.io/v1"
-NEVER = 86400.0
-"""Seconds of silence that the nodes of this world are given: nobody speaks for them."""
 
 
 class PodHead(Head):

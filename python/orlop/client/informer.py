@@ -382,6 +382,8 @@ class Informers:
         self._client = client
         self._informers: dict[tuple[Any, ...], Informer[Any]] = {}
         self._group: Group | None = None
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        """By the informer's id."""
         self._failed: asyncio.Future[None] | None = None
 
     def of(
@@ -400,7 +402,7 @@ class Informers:
             informer = Informer(self._client, kind, namespace=namespace, labels=labels, fields=fields)
             self._informers[key] = informer
             if self._group is not None:
-                self._group.start(f"informer {informer.resource}", informer.run())
+                self._start(self._group, informer)
         for name, indexer in (indexers or {}).items():
             informer.add_indexer(name, indexer)
         return informer
@@ -416,6 +418,19 @@ class Informers:
                 return informer
         return self.of(kind)
 
+    def _start(self, group: Group, informer: Informer[Any]) -> None:
+        self._tasks[id(informer)] = group.start(f"informer {informer.resource}", informer.run())
+
+    def drop(self, kind: type[Any]) -> list[Informer[Any]]:
+        """Ends all informers of the kind, which is served no more; gives them. Whoever asks later gets new ones."""
+        resource = scheme.of(kind).resource
+        ended = {key: informer for key, informer in self._informers.items() if informer.resource == resource}
+        for key, informer in ended.items():
+            del self._informers[key]
+            if (task := self._tasks.pop(id(informer), None)) is not None:
+                task.cancel()
+        return list(ended.values())
+
     async def synced(self) -> None:
         """Returns when each informer asked for so far has been filled."""
         for informer in list(self._informers.values()):
@@ -428,7 +443,7 @@ class Informers:
             self._group = group
             try:
                 for informer in self._informers.values():
-                    group.start(f"informer {informer.resource}", informer.run())
+                    self._start(group, informer)
                 await self._failed
             finally:
                 self._group = None

@@ -94,6 +94,12 @@ class Builder:
             self.asked.append(informer)
         return informer
 
+    def drop(self, kind: type[Any]) -> None:
+        """A kind that is served no more: its cache ends, for all who share it."""
+        for informer in self._informers.drop(kind):
+            if informer in self.asked:
+                self.asked.remove(informer)
+
     def workers(self, count: int) -> "Builder":
         """How many keys may be in work at a time."""
         self.concurrency = count

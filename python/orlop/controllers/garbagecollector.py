@@ -4,7 +4,8 @@ Upstream keeps a graph beside its caches; here the caches are the graph: each ha
 their owners' uids, so the dependents of an object are a look-up in every cache. What the caches say is only a reason
 to look: before anything is deleted the object and its owners are read from the server.
 
-A key names one object of any kind: `Key(namespace, "apps/replicasets/web-1")`.
+A key names one object of any kind: `Key(namespace, "apps/replicasets/web-1")`, or, without a name, a kind whose cache
+has just begun to fill: `Key("", "example.com/widgets/")`.
 """
 
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from orlop.api.scheme import Kind
 from orlop.api.types import meta_v1
 from orlop.client import Informer
 from orlop.control import Builder, Controller, Key, Result
+from orlop.controllers.customkinds import FILLING_SECONDS, CustomKinds
 from orlop.controllers.views import Owned, owned
 
 FOREGROUND = "foregroundDeletion"
@@ -26,6 +28,8 @@ IGNORED = frozenset({"events", "events.k8s.io/events"})
 WORKERS = 20
 MAX_ABSENT = 500
 """Owners known to be gone: their many dependents need not each ask. A uid never comes back."""
+LOOK_AGAIN = 0.5
+"""Seconds between two looks at whether a cache is filled."""
 _NEEDED_VERBS = {"delete", "list", "watch", "get", "patch"}
 _BY_UID = "uid"
 _BY_OWNER = "owner-uid"
@@ -60,10 +64,34 @@ class GarbageCollector(Controller):
         for kind in scheme.KINDS:
             if kind.resource in IGNORED or not set(kind.verbs) >= _NEEDED_VERBS or kind.storage:
                 continue
-            cache = builder.share(owned(kind), indexers={_BY_UID: _uid, _BY_OWNER: _owners})
-            self._caches.append((kind, cache))
-            self._cache_of[kind.resource] = cache
-            cache.on_change(lambda old, new, kind=kind: self._changed(kind, old, new))  # type: ignore[misc]
+            self._follow(kind, builder.share(owned(kind)))
+        self._filling: dict[str, float] = {}
+        """Custom resources whose cache is not filled, and until when (monotonic) that is waited for."""
+        self._past: dict[str, Kind] = {}
+        """Custom resources whose definition has gone, and they with it: what names one as its owner has none."""
+        self._custom = CustomKinds(builder, added=self._added, dropped=self._dropped)
+
+    def _follow(self, kind: Kind, cache: Informer[Any]) -> None:
+        cache.add_indexer(_BY_UID, _uid)
+        cache.add_indexer(_BY_OWNER, _owners)
+        self._caches.append((kind, cache))
+        self._cache_of[kind.resource] = cache
+        cache.on_change(lambda old, new: self._changed(kind, old, new))
+
+    def _added(self, kind: Kind, cache: Informer[Any]) -> None:
+        self._follow(kind, cache)
+        self._filling[kind.resource] = self.context.clock.monotonic() + FILLING_SECONDS
+        self.context.enqueue(Key("", f"{kind.resource}/"), 0)
+
+    def _dropped(self, kind: Kind, gone: bool) -> None:
+        self._caches = [(known, cache) for known, cache in self._caches if known != kind]
+        self._cache_of.pop(kind.resource, None)
+        self._filling.pop(kind.resource, None)
+        if gone:
+            self._past[kind.resource] = kind
+            if len(self._past) > MAX_ABSENT:
+                del self._past[next(iter(self._past))]
+            self._look_at_owned_by(kind)
 
     async def prepare(self) -> None:
         """All caches are filled: whatever they show that is not in order is looked at."""
@@ -71,6 +99,20 @@ class GarbageCollector(Controller):
         for kind, cache in self._caches:
             for obj in cache.items():
                 self._appeared(_Node(kind, obj.metadata))
+
+    def _filled(self, kind: Kind) -> Result | None:
+        """Of a kind that was not known before, owners may be gone: what names one that is not there is looked at."""
+        if not self._cache_of[kind.resource].has_synced:
+            return Result(requeue_after=LOOK_AGAIN)
+        self._filling.pop(kind.resource, None)
+        self._look_at_owned_by(kind)
+        return None
+
+    def _look_at_owned_by(self, kind: Kind) -> None:
+        for other, cache in self._caches:
+            for obj in cache.items():
+                if any(self._kind_of(ref) == kind for ref in obj.metadata.owner_references):
+                    self._appeared(_Node(other, obj.metadata))
 
     # --- what the caches tell
 
@@ -117,12 +159,20 @@ class GarbageCollector(Controller):
 
     def _cached_owner(self, node: _Node, ref: meta_v1.OwnerReference) -> _Node | None:
         """The owner, if the cache of its kind has it where the reference says."""
-        kind = _kind_of(ref)
+        kind = self._kind_of(ref)
         cache = self._cache_of.get(kind.resource) if kind is not None else None
         if kind is None or cache is None:
             return None
         owner = cache.get(node.meta.namespace if kind.namespaced else "", ref.name)
         return _Node(kind, owner.metadata) if owner is not None and owner.metadata.uid == ref.uid else None
+
+    def _kind_of(self, ref: meta_v1.OwnerReference) -> Kind | None:
+        """The kind that a reference names, by whichever version."""
+        if (kind := scheme.by_kind(ref.api_version, ref.kind)) is not None:
+            return kind
+        group = ref.api_version.rpartition("/")[0]
+        known = (*scheme.KINDS, *self._custom, *self._past.values())
+        return next((kind for kind in known if kind.group == group and kind.kind == ref.kind), None)
 
     def _find(self, uid: str) -> _Node | None:
         for kind, cache in self._caches:
@@ -142,6 +192,10 @@ class GarbageCollector(Controller):
         kind = next((k for k, _ in self._caches if k.resource == resource), None)
         if kind is None:
             return None
+        if not name:
+            return self._filled(kind)
+        if any(until > self.context.clock.monotonic() for until in self._filling.values()):
+            return Result(requeue_after=LOOK_AGAIN)  # dependents are missing
         try:
             obj = await self.context.client.get(owned(kind), name, key.namespace or None)
         except errors.NotFound:
@@ -186,7 +240,7 @@ class GarbageCollector(Controller):
 
     async def _owner(self, node: _Node, ref: meta_v1.OwnerReference) -> Any:
         """The owner as the server has it; None if it is gone. One of a kind that is not known here counts as there."""
-        kind = _kind_of(ref)
+        kind = self._kind_of(ref)
         if kind is None:
             self.context.log.debug("owner of an unknown kind", extra={"key": str(node.key), "kind": ref.kind})
             return _UNKNOWN
@@ -297,14 +351,6 @@ def _uid(obj: Any) -> list[str]:
 
 def _owners(obj: Any) -> list[str]:
     return [ref.uid for ref in obj.metadata.owner_references]
-
-
-def _kind_of(ref: meta_v1.OwnerReference) -> Kind | None:
-    """The kind that a reference names, by whichever version."""
-    if (kind := scheme.by_kind(ref.api_version, ref.kind)) is not None:
-        return kind
-    group = ref.api_version.rpartition("/")[0]
-    return next((kind for kind in scheme.KINDS if kind.group == group and kind.kind == ref.kind), None)
 
 
 def _shown(ref: meta_v1.OwnerReference, namespace: str) -> str:

@@ -15,6 +15,7 @@ from orlop.api.kind import Kind
 from orlop.api.types import core_v1
 from orlop.control import Builder, Controller, Key, Result, key_of
 from orlop.controllers import pods
+from orlop.controllers.customkinds import CustomKinds
 from orlop.controllers.views import PodView, owned
 
 RESYNC = 300.0
@@ -45,6 +46,15 @@ class ResourceQuotaController(Controller):
                 by = quota.evaluator(kind)
                 builder.share(owned(kind)).on_change(self._changed if by is not None and by.grows else self._gone)
 
+        self._custom = CustomKinds(
+            builder, added=lambda _, cache: cache.on_change(self._custom_changed), dropped=lambda _, gone: None
+        )
+
+    def _custom_changed(self, old: Any, new: Any) -> None:
+        """Custom resources are counted when they come too: of their kinds the server charges none."""
+        if (old is None) != (new is None):
+            self._changed(old or new, None)
+
     def _pod(self, old: PodView | None, new: PodView | None) -> None:
         if old is not None and (new is None or _frees(old, new)):
             self._changed(old, new)
@@ -68,7 +78,7 @@ class ResourceQuotaController(Controller):
             return Result(requeue_after=left)
         found = await self.context.client.get(core_v1.ResourceQuota, key.name, key.namespace)
         used = amounts.parsed(found.status.used)
-        for kind in _counted():
+        for kind in (*_counted(), *self._custom):
             used.update(await self._count(found, kind))
         hard = found.spec.hard
         status = core_v1.ResourceQuotaStatus(

@@ -103,7 +103,7 @@ async def untrack(context: Context, pod: PodView) -> None:
 
 
 async def _untrack(context: Context, pod: PodView, only: dict[str, str]) -> None:
-    """Takes the finalizer away from a pod whose metadata are `only`. Raises Conflict otherwise, NotFound if it is gone."""
+    """Takes the finalizer away if the pod's metadata are `only`. Raises Conflict if not, NotFound if it is gone."""
     meta = pod.metadata
     patch = {"metadata": {**only, "$deleteFromPrimitiveList/finalizers": [TRACKING]}}
     await context.client.patch(PodView, meta.name, meta.namespace, patch, type="strategic")
