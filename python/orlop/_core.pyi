@@ -632,6 +632,37 @@ class ForwardTable:
         """How many frontends the table has."""
 
 @final
+class CelExpressions:
+    """Expressions in CEL that belong together, with the variables that they share."""
+
+    def __new__(cls, variables: list[tuple[str, str]], expressions: list[str], /) -> CelExpressions:
+        """Variables by name, each of which may speak of those before it. What cannot be read is told by `evaluate`."""
+
+    def evaluate(
+        self,
+        which: list[int],
+        documents: list[tuple[str, bytes | None]],
+        answers: dict[str, tuple[bool, str, str]],
+        budget: int,
+        /,
+    ) -> tuple[list[tuple[Literal["value", "error", "spent"], bytes]], int, str | None]:
+        """The outcomes of expressions over JSON documents (None: null), by their numbers: JSON, or words; what is left
+        of the budget; and a question to the authorizer (JSON), with whose answer (allowed, reason, error) all is to be
+        asked again. Raises ValueError for a document that is no JSON."""
+
+def cel_wrong(
+    expression: str,
+    wanted: Literal["bool", "string", "object", "patches", "any"],
+    documents: list[tuple[str, bytes | None]],
+    authorizer: bool,
+    variables: list[tuple[str, str]] | None,
+    /,
+) -> str | None:
+    """What is wrong with an expression over documents, each with its schema (JSON) if it is to be checked against one,
+    and earlier variables (None: it cannot speak of any); None if nothing is. Raises ValueError for a schema that is
+    none."""
+
+@final
 class CustomSchema:
     """A version of a custom resource. For as long as it is held, `wire_decode`, `wire_managed` and `wire_apply` know
     the type by its key: bodies are pruned and filled in by the schema, fields owned as it says."""

@@ -1,6 +1,7 @@
 """The one place that imports the Rust extension. Rooms import from here, never from `orlop._core`."""
 
 from orlop._core import (
+    CelExpressions as CelExpressions,
     CustomSchema as CustomSchema,
     Decision as Decision,
     Es256Key as Es256Key,
@@ -18,6 +19,7 @@ from orlop._core import (
     Watcher as Watcher,
     WireError as WireError,
     __version__ as __version__,
+    cel_wrong as cel_wrong,
     schema_check as schema_check,
     wire_apply as wire_apply,
     wire_decode as wire_decode,

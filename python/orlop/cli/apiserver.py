@@ -68,6 +68,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the private key that signs service account tokens; without it, one in --data-dir",
     )
     parser.add_argument(
+        "--enable-admission-plugins",
+        default="",
+        metavar="NAME,…",
+        help="plug-ins that shall see requests; all that there are do where nothing is said",
+    )
+    parser.add_argument(
         "--disable-admission-plugins", default="", metavar="NAME,…", help="plug-ins that shall see no request"
     )
     parser.add_argument(
@@ -83,6 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from orlop.apiserver.admission import check_names
     from orlop.apiserver.config import Config
     from orlop.apiserver.front.limits import STREAMS
     from orlop.apiserver.front.tls import SniCertificate
@@ -102,6 +109,14 @@ def run(arguments: argparse.Namespace) -> int:
     streams = arguments.http2_max_streams_per_connection or STREAMS
     if not 0 < streams < 1 << 31:
         raise SettingsError(f"--http2-max-streams-per-connection: {streams}: choose 0 or more, below 2147483648")
+    plugins = [
+        frozenset(filter(None, names.split(",")))
+        for names in (arguments.enable_admission_plugins, arguments.disable_admission_plugins)
+    ]
+    try:
+        check_names(*plugins)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
     config = Config(
         data_dir=arguments.data_dir.absolute(),
         bind_address=arguments.bind_address,
@@ -119,7 +134,7 @@ def run(arguments: argparse.Namespace) -> int:
         client_ca_file=arguments.client_ca_file,
         service_account_issuer=arguments.service_account_issuer,
         service_account_key_file=arguments.service_account_signing_key_file,
-        disable_admission_plugins=frozenset(filter(None, arguments.disable_admission_plugins.split(","))),
+        disable_admission_plugins=plugins[1],
         token_auth_file=arguments.token_auth_file,
         runtime_config=dict(p.partition("=")[::2] for p in arguments.runtime_config.split(",") if p),
     )

@@ -2,7 +2,7 @@
 //!
 //! Each module is a room with one job; the border to Python is `rust/py`.
 
-mod cel;
+pub mod cel;
 pub mod es256;
 pub mod forward;
 pub mod front;

@@ -1,5 +1,6 @@
 //! `orlop._core`: the border to Python. This file is the export table; each room has one file.
 
+mod cel;
 mod detach;
 mod error;
 mod es256;
@@ -22,6 +23,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     wire::register(module)?;
     hub::register(module)?;
     sched::register(module)?;
+    cel::register(module)?;
     schema::register(module)?;
     forward::register(module)?;
     front::register(module)?;

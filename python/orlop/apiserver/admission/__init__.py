@@ -10,6 +10,7 @@ from orlop.apiserver.admission.certificates import (
     CertificateSubjectRestriction,
     ClusterTrustBundleAttest,
 )
+from orlop.apiserver.admission.defaultingressclass import DefaultIngressClass
 from orlop.apiserver.admission.defaultstorageclass import DefaultStorageClass
 from orlop.apiserver.admission.defaulttolerationseconds import DefaultTolerationSeconds
 from orlop.apiserver.admission.limitranger import LimitRanger
@@ -17,9 +18,11 @@ from orlop.apiserver.admission.matching import NEVER_SHOWN
 from orlop.apiserver.admission.namespacelifecycle import NamespaceLifecycle
 from orlop.apiserver.admission.noderestriction import NodeRestriction
 from orlop.apiserver.admission.persistentvolumeclaimresize import PersistentVolumeClaimResize
+from orlop.apiserver.admission.policies import MutatingPolicies, ValidatingPolicies
 from orlop.apiserver.admission.priority import Priority
 from orlop.apiserver.admission.rbacescalation import RbacEscalation
 from orlop.apiserver.admission.reinvocation import Reinvocation
+from orlop.apiserver.admission.runtimeclass import RuntimeClass
 from orlop.apiserver.admission.serviceaccount import ServiceAccount
 from orlop.apiserver.admission.shown import Shown, Versions
 from orlop.apiserver.admission.storageobjectinuseprotection import StorageObjectInUseProtection
@@ -39,13 +42,15 @@ PLUGINS: list[type[Admission]] = [
     TaintNodesByCondition,
     Priority,
     DefaultTolerationSeconds,
-    StorageObjectInUseProtection,
     DefaultStorageClass,
+    StorageObjectInUseProtection,
     PersistentVolumeClaimResize,
+    RuntimeClass,
     CertificateApproval,
     CertificateSigning,
     ClusterTrustBundleAttest,
     CertificateSubjectRestriction,
+    DefaultIngressClass,
     RbacEscalation,
 ]
 """Upstream's recommended order (pkg/kubeapiserver/options/plugins.go), of those that exist here; each has upstream's
@@ -53,6 +58,48 @@ name. ResourceQuota comes after all of them: it charges within the write itself 
 
 ALWAYS = frozenset({RbacEscalation.__name__})
 """What upstream does elsewhere than in admission: it cannot be turned off."""
+
+CONFIGURED = (
+    "MutatingAdmissionPolicy",
+    "MutatingAdmissionWebhook",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionWebhook",
+)
+"""What objects of the API configure, in upstream's order."""
+NAMES = frozenset({plugin.__name__ for plugin in PLUGINS} - ALWAYS) | {*CONFIGURED, "ResourceQuota"}
+"""What `--enable-admission-plugins` and `--disable-admission-plugins` may name. All are on where nothing is said."""
+
+ELSEWHERE = frozenset(
+    {
+        "AlwaysAdmit",
+        "AlwaysDeny",
+        "AlwaysPullImages",
+        "DenyServiceExternalIPs",
+        "EventRateLimit",
+        "ExtendedResourceToleration",
+        "ImagePolicyWebhook",
+        "LimitPodHardAntiAffinityTopology",
+        "NamespaceAutoProvision",
+        "NamespaceExists",
+        "OwnerReferencesPermissionEnforcement",
+        "PodNodeSelector",
+        "PodSecurity",
+        "PodTolerationRestriction",
+        "PodTopologyLabels",
+    }
+)
+"""Upstream's plug-ins that are not here: turning them off is no mistake."""
+
+
+def check_names(enable: frozenset[str], disable: frozenset[str]) -> None:
+    """Raises ValueError for a plug-in that is not there, and one that shall be both."""
+    for flag, names in (("enable", enable), ("disable", disable - ELSEWHERE)):
+        if unknown := sorted(names - NAMES):
+            known = ", ".join(sorted(NAMES))
+            raise ValueError(f"{flag}-admission-plugins plugin {unknown[0]!r} is unknown; there are {known}")
+    if both := sorted(enable & disable):
+        raise ValueError(f"{both} in enable-admission-plugins and disable-admission-plugins overlapped")
+
 
 Step = Callable[[Attributes], Awaitable[None]]
 
@@ -102,9 +149,16 @@ class Chain:
         self._admit: dict[tuple[str, str, str], list[Step]] = {}
         self._validate: dict[tuple[str, str, str], list[Step]] = {}
         self._versions = versions
-        mutating, validating = MutatingWebhooks(objects, clock, client), ValidatingWebhooks(objects, clock, client)
-        self._mutating: list[Mutating] = [mutating] if "MutatingAdmissionWebhook" not in without else []
-        self._validating: list[Validating] = [validating] if "ValidatingAdmissionWebhook" not in without else []
+        mutating: dict[str, Mutating] = {
+            "MutatingAdmissionPolicy": MutatingPolicies(versions, authorizer),
+            "MutatingAdmissionWebhook": MutatingWebhooks(objects, clock, client, authorizer),
+        }
+        validating: dict[str, Validating] = {
+            "ValidatingAdmissionPolicy": ValidatingPolicies(versions, authorizer),
+            "ValidatingAdmissionWebhook": ValidatingWebhooks(objects, clock, client, authorizer),
+        }
+        self._mutating = [one for name, one in mutating.items() if name not in without]
+        self._validating = [one for name, one in validating.items() if name not in without]
 
     def _steps(self, memo: dict[tuple[str, str, str], list[Step]], a: Attributes, method: str) -> list[Step]:
         key = (a.kind.resource, a.subresource, a.operation)

@@ -73,6 +73,8 @@ class Matcher(NamedTuple):
     equivalent: bool
     namespaces: selectors.LabelSelector
     objects: selectors.LabelSelector
+    anything: bool = False
+    """Without rules it is for every resource (bindings)."""
 
     def may_match(self, a: Attributes, resources: Sequence[tuple[str, str, str]]) -> bool:
         """Whether writes like this may concern it, whatever labels and names there are."""
@@ -80,7 +82,7 @@ class Matcher(NamedTuple):
 
     def version(self, shown: Shown) -> Version | None:
         """In which version it wants to see the write; None: it does not. Raises NotFound for a missing namespace."""
-        found = self._by_rules(self.rules, shown)
+        found = shown.version if self.anything and not self.rules else self._by_rules(self.rules, shown)
         if found is None or (self.exclude and self._by_rules(self.exclude, shown) is not None):
             return None
         if not self.objects.empty and not any(self.objects.matches(labels) for labels in shown.labels()):
@@ -129,3 +131,8 @@ def of_resources(match: types.MatchResources) -> Matcher:
         selector_of(match.namespace_selector),
         selector_of(match.object_selector),
     )
+
+
+def of_binding(match: types.MatchResources | None) -> Matcher:
+    """What of its policy's writes a binding is for."""
+    return of_resources(match or types.MatchResources())._replace(anything=True)

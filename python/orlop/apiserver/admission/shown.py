@@ -66,6 +66,11 @@ class Versions:
                 return Version(named, route.conversion)
         return None
 
+    @staticmethod
+    def metadata(value: bytes) -> "Metadata":
+        """An object's name, namespace and labels."""
+        return _labelled(value).metadata
+
 
 class Shown:
     """A write. What is asked for as JSON is encoded once for all who look."""
@@ -156,6 +161,30 @@ class Shown:
         if self.a.request is not None:
             self.a.request.warn(text)
 
+    def request(self, version: Version) -> bytes:
+        """What expressions call `request`: an AdmissionRequest without its objects."""
+        key = ("request", version.resource)
+        found = self._memo.get(key)
+        if found is None:
+            a = self.a
+            kind, resource = ("group", "version", "kind"), ("group", "version", "resource")
+            told = {
+                "kind": dict(zip(kind, self.kind(version), strict=True)),
+                "resource": dict(zip(resource, version.resource, strict=True)),
+                "subResource": a.subresource,
+                "requestKind": dict(zip(kind, self.kind(self.version), strict=True)),
+                "requestResource": dict(zip(resource, self.version.resource, strict=True)),
+                "requestSubResource": a.subresource,
+                "name": a.name,
+                "namespace": self.namespace,
+                "operation": a.operation,
+                "userInfo": a.user.info(),
+                "dryRun": a.dry_run,
+                "options": self.options(),
+            }
+            found = self._memo[key] = encode({name: value for name, value in told.items() if value != ""})
+        return found
+
     def labels(self) -> list[Mapping[str, str]]:
         """Of the new and of the old object, of those that there are."""
         a = self.a
@@ -172,6 +201,10 @@ class Shown:
             raise errors.not_found("namespaces", "", self.namespace)
         return found[0]
 
+    def own_namespace(self) -> bytes | None:
+        """What expressions call `namespaceObject`: a Namespace itself has none."""
+        return None if self.is_namespace else self.namespace_object()
+
     def namespace_labels(self) -> Mapping[str, str] | None:
         """Of the namespace that the write is in; None: in none. Raises NotFound."""
         a = self.a
@@ -179,7 +212,7 @@ class Shown:
             labels: Mapping[str, str] = a.object.metadata.labels
             return labels
         value = self.namespace_object()
-        return None if value is None else _labels(value).metadata.labels
+        return None if value is None else _labelled(value).metadata.labels
 
     def options(self) -> dict[str, Any]:
         """The options of the request."""
@@ -200,12 +233,16 @@ class Shown:
         return shown
 
 
-class _Metadata(msgspec.Struct, gc=False, frozen=True):
+class Metadata(msgspec.Struct, gc=False, frozen=True):
+    """What selectors and names read of an object."""
+
+    name: str = ""
+    namespace: str = ""
     labels: dict[str, str] = {}
 
 
 class _Labelled(msgspec.Struct, gc=False):
-    metadata: _Metadata = _Metadata()
+    metadata: Metadata = Metadata()
 
 
-_labels: Callable[[bytes], _Labelled] = msgspec.json.Decoder(_Labelled).decode
+_labelled: Callable[[bytes], _Labelled] = msgspec.json.Decoder(_Labelled).decode

@@ -4,7 +4,7 @@ from typing import Any
 
 from orlop.api.errors import FieldError, invalid_value, required
 from orlop.api.types import admissionregistration_v1 as types, meta_v1
-from orlop.apiserver.registry import names, podtemplate, webhooks
+from orlop.apiserver.registry import expressions, names, podtemplate, webhooks
 from orlop.apiserver.registry.common import duplicates, one_of
 from orlop.apiserver.registry.resources import unsupported
 from orlop.apiserver.registry.strategy import Strategy
@@ -65,7 +65,8 @@ class _Policies(Strategy):
             errors.append(required("spec.matchConstraints"))
         else:
             errors += _match(spec.match_constraints, "spec.matchConstraints", needed=True)
-        errors += webhooks.match_conditions(spec.match_conditions, "spec.matchConditions")
+        params = spec.param_kind is not None
+        errors += webhooks.match_conditions(spec.match_conditions, "spec.matchConditions", params=params)
         for i, variable in enumerate(spec.variables):
             if not variable.name:
                 errors.append(required(f"spec.variables[{i}].name"))
@@ -74,6 +75,8 @@ class _Policies(Strategy):
                 errors.append(invalid_value(f"spec.variables[{i}].name", variable.name, words))
             if not variable.expression.strip():
                 errors.append(required(f"spec.variables[{i}].expression"))
+            place, earlier = f"spec.variables[{i}].expression", spec.variables[:i]
+            errors += expressions.check(variable.expression, place, "any", params=params, variables=earlier)
         again = duplicates(v.name for v in spec.variables)
         return errors + [
             FieldError("FieldValueDuplicate", f"spec.variables[{i}].name", spec.variables[i].name, "") for i in again
@@ -86,6 +89,7 @@ class ValidatingAdmissionPolicies(_Policies):
     def validate(self, obj: types.ValidatingAdmissionPolicy) -> list[FieldError]:
         spec = obj.spec
         errors = self._common(spec)
+        params, variables = spec.param_kind is not None, spec.variables
         if not spec.validations and not spec.audit_annotations:
             words = "validations or auditAnnotations must contain at least one item"
             errors += [required("spec.validations", words), required("spec.auditAnnotations", words)]
@@ -93,6 +97,16 @@ class ValidatingAdmissionPolicies(_Policies):
             path = f"spec.validations[{i}]"
             if not validation.expression.strip():
                 errors.append(required(f"{path}.expression", "expression is not specified"))
+            place = f"{path}.expression"
+            errors += expressions.check(validation.expression, place, "bool", params=params, variables=variables)
+            errors += expressions.check(
+                validation.message_expression,
+                f"{path}.messageExpression",
+                "string",
+                params=params,
+                authorizer=False,
+                variables=variables,
+            )
             if "\n" in validation.message:
                 errors.append(
                     invalid_value(f"{path}.message", validation.message, "message must not contain line breaks")
@@ -105,6 +119,14 @@ class ValidatingAdmissionPolicies(_Policies):
                 errors.append(required(f"{path}.key"))
             if not annotation.value_expression.strip():
                 errors.append(required(f"{path}.valueExpression", "valueExpression is not specified"))
+            errors += expressions.check(
+                annotation.value_expression,
+                f"{path}.valueExpression",
+                "string",
+                params=params,
+                authorizer=False,
+                variables=variables,
+            )
         return errors
 
 
@@ -130,6 +152,15 @@ class MutatingAdmissionPolicies(_Policies):
                 errors.append(required(f"{path}.{name}"))
             elif part is not None and not part.expression.strip():
                 errors.append(required(f"{path}.{name}.expression"))
+            elif part is not None:
+                wanted: expressions.Wanted = "patches" if name == "jsonPatch" else "object"
+                errors += expressions.check(
+                    part.expression,
+                    f"{path}.{name}.expression",
+                    wanted,
+                    params=spec.param_kind is not None,
+                    variables=spec.variables,
+                )
         errors += one_of(spec.reinvocation_policy, ("IfNeeded", "Never"), "spec.reinvocationPolicy")
         return errors
 

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from orlop.api.errors import FieldError, invalid_value, required
 from orlop.api.types import admissionregistration_v1 as types, meta_v1
-from orlop.apiserver.registry import names, podtemplate
+from orlop.apiserver.registry import expressions, names, podtemplate
 from orlop.apiserver.registry.common import duplicates, one_of
 from orlop.apiserver.registry.resources import unsupported
 from orlop.apiserver.registry.strategy import Strategy
@@ -102,8 +102,8 @@ def _webhook(hook: Webhook, path: str) -> list[FieldError]:
     return errors + match_conditions(hook.match_conditions, f"{path}.matchConditions")
 
 
-def match_conditions(conditions: list[types.MatchCondition], path: str) -> list[FieldError]:
-    """Names and presence; what the expressions say is looked at where they are compiled."""
+def match_conditions(conditions: list[types.MatchCondition], path: str, *, params: bool = False) -> list[FieldError]:
+    """What is wrong with match conditions; `params`: they may speak of parameters."""
     errors: list[FieldError] = []
     if len(conditions) > MAX_CONDITIONS:
         words = f"must have at most {MAX_CONDITIONS} items"
@@ -113,6 +113,7 @@ def match_conditions(conditions: list[types.MatchCondition], path: str) -> list[
             errors.append(required(f"{path}[{i}].name"))
         if not condition.expression.strip():
             errors.append(required(f"{path}[{i}].expression"))
+    errors += expressions.check_conditions(conditions, path, params=params)
     again = duplicates(c.name for c in conditions)
     return errors + [FieldError("FieldValueDuplicate", f"{path}[{i}].name", conditions[i].name, "") for i in again]
 

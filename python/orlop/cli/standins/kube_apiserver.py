@@ -12,7 +12,7 @@ from orlop.cli.standins.etcd import STORE
 from orlop.cluster.settings import SettingsError
 
 MODES = {"Node", "RBAC"}
-WITHOUT_EFFECT = ("--allow-privileged", "--enable-admission-plugins", "--service-account-key-file")
+WITHOUT_EFFECT = ("--allow-privileged", "--service-account-key-file")
 """Flags that ask for what is so anyway: privileged pods are allowed, and tokens are read by the key that signs them."""
 ETCD_SECONDS = 5.0
 """How long etcd may take to answer; envtest starts this program when it has answered already."""
@@ -47,6 +47,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _settle(arguments: argparse.Namespace) -> None:
     """Upstream's flags in terms of `orlop apiserver`'s. Raises SettingsError."""
+    arguments.enable_admission_plugins = ""  # all that there are see requests
     modes = set(arguments.authorization_mode.split(","))
     if not modes <= MODES:
         raise SettingsError(f"--authorization-mode={arguments.authorization_mode}: orlop decides by Node,RBAC alone")

@@ -32,6 +32,10 @@ pub(super) enum Node {
     },
     List(Vec<Expr>),
     Map(Vec<(Expr, Expr)>),
+    /// `Object.spec{replicas: 3}`: a value of a named type.
+    Struct(String, Vec<(String, Expr)>),
+    /// `?x` in a list, map or named type: what an optional holds, or nothing at all.
+    Maybe(Box<Expr>),
     /// `range.all(x, body)` and its like.
     Each {
         what: Each,

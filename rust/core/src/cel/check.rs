@@ -1,6 +1,7 @@
 //! Types and estimated costs of an expression, before it ever runs.
 
 use super::ast::{Each, Expr, Node};
+use super::authorizer::{AUTHORIZER, RESOURCE_CHECK};
 use super::functions::{Shape, signature};
 use super::types::{REQUEST_MAX, Type, unescape};
 use super::{Program, Wrong};
@@ -24,6 +25,8 @@ struct Info<'s> {
 struct Checker<'s> {
     names: Vec<(String, Type<'s>)>,
     old_self: bool,
+    /// Objects and patches may be made.
+    structs: bool,
 }
 
 type Out<'s> = Result<Info<'s>, Wrong>;
@@ -34,9 +37,20 @@ pub(crate) fn check<'s>(
     text: &str,
     names: Vec<(String, Type<'s>)>,
 ) -> Result<Checked<'s>, String> {
+    check_with(program, text, names, false)
+}
+
+/// The same; with `structs`, `Object{}` and `JSONPatch{}` are known.
+pub(crate) fn check_with<'s>(
+    program: &Program,
+    text: &str,
+    names: Vec<(String, Type<'s>)>,
+    structs: bool,
+) -> Result<Checked<'s>, String> {
     let mut checker = Checker {
         names,
         old_self: false,
+        structs,
     };
     match checker.expr(&program.root) {
         Ok(info) => Ok(Checked {
@@ -80,6 +94,33 @@ impl<'s> Checker<'s> {
                 }
                 let of = kind.unwrap_or(Type::Dyn);
                 leaf(Type::List(Box::new(of), items.len() as u64), cost)
+            }
+            Node::Maybe(of) => {
+                let info = self.expr(of)?;
+                match info.kind {
+                    Type::Optional(inner) => leaf(*inner, info.cost),
+                    Type::Dyn => leaf(Type::Dyn, info.cost),
+                    other => Err(no_overload(expr.at, "?", &[other])),
+                }
+            }
+            Node::Struct(name, fields) => {
+                if !self.structs
+                    || !(matches!(name.as_str(), "Object" | "JSONPatch")
+                        || name.starts_with("Object."))
+                {
+                    let why = format!("undeclared reference to '{name}' (in container '')");
+                    return Err(Wrong::new(expr.at, why));
+                }
+                let mut cost: u64 = 40;
+                for (field, value) in fields {
+                    if name == "JSONPatch"
+                        && !matches!(field.as_str(), "op" | "path" | "from" | "value")
+                    {
+                        return Err(Wrong::new(value.at, format!("undefined field '{field}'")));
+                    }
+                    cost = cost.saturating_add(self.expr(value)?.cost);
+                }
+                leaf(Type::Dyn, cost)
             }
             Node::Map(entries) => {
                 let mut cost: u64 = 30;
@@ -195,6 +236,13 @@ impl<'s> Checker<'s> {
                         .property(name.as_bytes())
                         .and_then(|of| Type::of(of, of.embedded)),
                 }
+            }
+            Type::Record(_, fields) => fields
+                .iter()
+                .find(|(name, _)| name == field)
+                .map(|(_, kind)| kind.clone()),
+            Type::Opaque(name) if *name == AUTHORIZER && field == "requestResource" => {
+                Some(Type::Opaque(RESOURCE_CHECK))
             }
             Type::Metadata => {
                 // Nothing else of the metadata can be spoken of.

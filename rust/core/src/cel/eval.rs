@@ -1,10 +1,13 @@
 //! Running expressions, with a meter for what it costs.
 
 use super::ast::{Each, Expr, Node};
+use super::authorizer::{CHECK_COST, Decision};
 use super::functions::{price, run};
 use super::types::unescape;
 use super::value::Value;
 use super::{CALL_LIMIT, Program};
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 /// Why an expression has no value.
@@ -14,6 +17,15 @@ pub(crate) enum Failure {
     TooCostly,
     /// In cel-go's words.
     Error(String),
+    /// It goes on when this question to the authorizer has been answered.
+    Asks(String),
+}
+
+impl Failure {
+    /// Whether nothing else can make up for it.
+    fn ends(&self) -> bool {
+        !matches!(self, Failure::Error(_))
+    }
 }
 
 /// What an evaluation has cost.
@@ -40,13 +52,40 @@ pub(crate) fn evaluate<'v>(
     names: Vec<(String, Value<'v>)>,
     meter: &mut Meter,
 ) -> Out<'v> {
-    let mut runner = Runner { names, meter };
+    evaluate_in(program, names, meter, &Surroundings::default())
+}
+
+/// What else an expression may speak of.
+#[derive(Default)]
+pub(crate) struct Surroundings<'v> {
+    /// Of the authorizer, by question.
+    pub answers: HashMap<String, Rc<Decision>>,
+    /// What `variables` are, worked out when they are first spoken of.
+    pub variables: &'v [(String, Result<Program, String>)],
+    pub known: RefCell<HashMap<usize, Out<'v>>>,
+    /// What variables speak of.
+    pub names: Vec<(String, Value<'v>)>,
+}
+
+/// The same, within surroundings.
+pub(crate) fn evaluate_in<'v>(
+    program: &Program,
+    names: Vec<(String, Value<'v>)>,
+    meter: &mut Meter,
+    around: &Surroundings<'v>,
+) -> Out<'v> {
+    let mut runner = Runner {
+        names,
+        meter,
+        around,
+    };
     runner.expr(&program.root)
 }
 
 struct Runner<'v, 'm> {
     names: Vec<(String, Value<'v>)>,
     meter: &'m mut Meter,
+    around: &'m Surroundings<'v>,
 }
 
 fn error<'v>(why: impl Into<String>) -> Out<'v> {
@@ -91,21 +130,51 @@ impl<'v> Runner<'v, '_> {
                 optional,
                 test,
             } => {
+                if matches!(&of.node, Node::Name(name) if name == "variables")
+                    && let Some(at) = self
+                        .around
+                        .variables
+                        .iter()
+                        .position(|(name, _)| name == field)
+                {
+                    self.meter.pay(2)?;
+                    let value = self.variable(at)?;
+                    return Ok(if *test { Value::Bool(true) } else { value });
+                }
                 let of = self.expr(of)?;
                 self.meter.pay(1)?;
+                if let Value::Question(question) = &of {
+                    return question.field(field);
+                }
                 select(of, field, *optional, *test)
             }
             Node::Call { name, target, args } => self.call(name, target.as_deref(), args),
             Node::List(items) => {
                 self.meter.pay(10)?;
-                let items: Result<Vec<_>, _> = items.iter().map(|item| self.expr(item)).collect();
-                Ok(Value::list(items?))
+                let mut out = Vec::with_capacity(items.len());
+                for item in items {
+                    out.extend(self.maybe(item)?);
+                }
+                Ok(Value::list(out))
+            }
+            Node::Maybe(of) => self.expr(of),
+            Node::Struct(_, fields) => {
+                self.meter.pay(40)?;
+                let mut out: Vec<(Value<'v>, Value<'v>)> = Vec::with_capacity(fields.len());
+                for (name, value) in fields {
+                    let name = Value::text(unescape(name));
+                    out.extend(self.maybe(value)?.map(|value| (name, value)));
+                }
+                Ok(Value::Map(Rc::new(out)))
             }
             Node::Map(entries) => {
                 self.meter.pay(30)?;
                 let mut out: Vec<(Value<'v>, Value<'v>)> = Vec::with_capacity(entries.len());
                 for (key, value) in entries {
-                    let (key, value) = (self.expr(key)?, self.expr(value)?);
+                    let (key, value) = (self.expr(key)?, self.maybe(value)?);
+                    let Some(value) = value else {
+                        continue;
+                    };
                     if out.iter().any(|(known, _)| known.same(&key)) {
                         return error("Failed with repeated key");
                     }
@@ -153,6 +222,43 @@ impl<'v> Runner<'v, '_> {
         }
     }
 
+    /// The value of an item; nothing where it is an empty optional.
+    fn maybe(&mut self, item: &Expr) -> Result<Option<Value<'v>>, Failure> {
+        let Node::Maybe(of) = &item.node else {
+            return self.expr(item).map(Some);
+        };
+        match self.expr(of)? {
+            Value::Optional(inner) => Ok(inner.map(|value| (*value).clone())),
+            _ => Err(Failure::Error("no such overload".to_owned())),
+        }
+    }
+
+    fn variable(&mut self, at: usize) -> Out<'v> {
+        if let Some(known) = self.around.known.borrow().get(&at) {
+            return known.clone();
+        }
+        let Some((name, program)) = self.around.variables.get(at) else {
+            return error("no such variable");
+        };
+        // Until it has a value it has none: one that speaks of itself ends here.
+        let circle = Err(Failure::Error(format!(
+            "variable {name:?} refers to itself"
+        )));
+        self.around.known.borrow_mut().insert(at, circle);
+        let value = match program {
+            Ok(program) => evaluate_in(program, self.around.names.clone(), self.meter, self.around),
+            Err(why) => error(why.clone()),
+        };
+        let value = value.map_err(|failure| match failure {
+            Failure::Error(why) => Failure::Error(format!(
+                "composited variable {name:?} fails to evaluate: {why}"
+            )),
+            other => other,
+        });
+        self.around.known.borrow_mut().insert(at, value.clone());
+        value
+    }
+
     fn call(&mut self, name: &str, target: Option<&Expr>, args: &[Expr]) -> Out<'v> {
         match (name, args) {
             ("_&&_", [a, b]) => return self.logic(a, b, false),
@@ -170,6 +276,14 @@ impl<'v> Runner<'v, '_> {
         for arg in target.into_iter().chain(args) {
             values.push(self.expr(arg)?);
         }
+        if let Some(Value::Question(question)) = values.first() {
+            if name == "check" {
+                self.meter.pay(CHECK_COST)?;
+            } else {
+                self.meter.pay(1)?;
+            }
+            return question.method(name, &values[1..], &self.around.answers);
+        }
         self.meter.pay(price(name, &values))?;
         run(name, &values).map_err(Failure::Error)
     }
@@ -179,12 +293,12 @@ impl<'v> Runner<'v, '_> {
         let first = self.expr(a);
         match first {
             Ok(Value::Bool(value)) if value == decides => return Ok(Value::Bool(decides)),
-            Err(Failure::TooCostly) => return first,
+            Err(ref failure) if failure.ends() => return first,
             _ => {}
         }
         match self.expr(b) {
             Ok(Value::Bool(value)) if value == decides => Ok(Value::Bool(decides)),
-            Err(Failure::TooCostly) => Err(Failure::TooCostly),
+            Err(failure) if failure.ends() => Err(failure),
             second => match (first, second) {
                 (Ok(Value::Bool(_)), Ok(Value::Bool(value))) => Ok(Value::Bool(value)),
                 (Err(failure), _) | (_, Err(failure)) => Err(failure),
@@ -257,7 +371,7 @@ impl<'v> Runner<'v, '_> {
             };
             self.names.truncate(depth);
             match (what, value) {
-                (_, Err(Failure::TooCostly)) => return Err(Failure::TooCostly),
+                (_, Err(failure)) if failure.ends() => return Err(failure),
                 (Each::All, Ok(Value::Bool(false))) => return Ok(Value::Bool(false)),
                 (Each::Exists, Ok(Value::Bool(true))) => return Ok(Value::Bool(true)),
                 (Each::All | Each::Exists, Ok(Value::Bool(_))) => {}

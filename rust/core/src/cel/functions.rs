@@ -1,5 +1,8 @@
 //! Functions and operators: what types they take, what they cost, what they do.
 
+use super::authorizer::{
+    AUTHORIZER, CHECK_COST, DECISION, GROUP_CHECK, PATH_CHECK, RESOURCE_CHECK,
+};
 use super::types::{REQUEST_MAX, Type};
 use super::value::Value;
 use std::cmp::Ordering;
@@ -195,6 +198,7 @@ pub(super) fn signature<'s>(name: &str, method: bool, args: &[Type<'s>]) -> Shap
             Int,
             tenth(size(0)).saturating_mul(tenth(size(1)).max(1)).max(1),
         ),
+        ("reverse", [List(..)]) if method => Of(args[0].clone(), size(0).max(1)),
         ("lowerAscii" | "upperAscii" | "trim" | "reverse", _) if method => {
             when(texts(1), Text(size(0)), tenth(size(0)).max(1))
         }
@@ -321,6 +325,51 @@ pub(super) fn signature<'s>(name: &str, method: bool, args: &[Type<'s>]) -> Shap
             Optional(Box::new(List(Box::new(text()), 10))),
             tenth(size(1)).max(1),
         ),
+        ("path", _) if method => when(
+            opaque(0, AUTHORIZER) && is(1, &text()),
+            Opaque(PATH_CHECK),
+            1,
+        ),
+        ("group", _) if method => when(
+            opaque(0, AUTHORIZER) && is(1, &text()),
+            Opaque(GROUP_CHECK),
+            1,
+        ),
+        ("serviceAccount", _) if method => when(
+            opaque(0, AUTHORIZER) && is(1, &text()) && is(2, &text()),
+            Opaque(AUTHORIZER),
+            1,
+        ),
+        ("resource", _) if method => when(
+            opaque(0, GROUP_CHECK) && is(1, &text()),
+            Opaque(RESOURCE_CHECK),
+            1,
+        ),
+        ("subresource" | "namespace" | "name" | "fieldSelector" | "labelSelector", _) if method => {
+            when(
+                opaque(0, RESOURCE_CHECK) && is(1, &text()),
+                Opaque(RESOURCE_CHECK),
+                1,
+            )
+        }
+        ("check", _) if method => when(
+            (opaque(0, RESOURCE_CHECK) || opaque(0, PATH_CHECK)) && is(1, &text()),
+            Opaque(DECISION),
+            CHECK_COST,
+        ),
+        ("allowed" | "errored", _) if method => when(opaque(0, DECISION), Bool, 1),
+        ("reason" | "error", _) if method => when(opaque(0, DECISION), text(), 1),
+        ("jsonpatch.escapeKey", _) => when(
+            texts(1),
+            Text(size(0).saturating_mul(2)),
+            tenth(size(0)).max(1),
+        ),
+        ("lists.range", [Int | Dyn]) => Of(List(Box::new(Int), REQUEST_MAX), REQUEST_MAX),
+        ("slice", [List(..), Int | Dyn, Int | Dyn]) if method => {
+            Of(args[0].clone(), size(0).max(1))
+        }
+        ("slice", [Dyn, Int | Dyn, Int | Dyn]) if method => Of(Dyn, REQUEST_MAX),
+        ("first" | "last", [List(of, _)]) if method => Of(Optional(of.clone()), 1),
         ("optional.of" | "optional.ofNonZeroValue", [of]) => Of(Optional(Box::new(of.clone())), 1),
         ("optional.none", []) => Of(Optional(Box::new(Dyn)), 1),
         ("hasValue", [Optional(_) | Dyn]) if method => Of(Bool, 1),
@@ -463,6 +512,25 @@ const KNOWN: &[&str] = &[
     "optional.of",
     "optional.ofNonZeroValue",
     "optional.none",
+    "path",
+    "group",
+    "serviceAccount",
+    "resource",
+    "subresource",
+    "namespace",
+    "name",
+    "fieldSelector",
+    "labelSelector",
+    "check",
+    "allowed",
+    "errored",
+    "reason",
+    "error",
+    "jsonpatch.escapeKey",
+    "lists.range",
+    "slice",
+    "first",
+    "last",
     "hasValue",
     "value",
     "orValue",
@@ -611,6 +679,9 @@ pub(super) fn run<'v>(name: &str, args: &[Value<'v>]) -> Out<'v> {
         ("lowerAscii", [Text(a)]) => Value::text(a.to_ascii_lowercase()),
         ("upperAscii", [Text(a)]) => Value::text(a.to_ascii_uppercase()),
         ("trim", [Text(a)]) => Value::text(a.trim()),
+        ("reverse", [of]) if of.items().is_some() => {
+            Value::list(of.items().unwrap_or_default().into_iter().rev().collect())
+        }
         ("reverse", [Text(a)]) => Value::text(a.chars().rev().collect::<String>()),
         ("replace", [Text(a), Text(b), Text(c)]) => Value::text(a.replace(&**b, c)),
         ("replace", [Text(a), Text(b), Text(c), Int(n)]) => Value::text(match usize::try_from(*n) {
@@ -808,6 +879,37 @@ pub(super) fn run<'v>(name: &str, args: &[Value<'v>]) -> Out<'v> {
                 b.clone()
             }
         }
+        ("allowed", [Value::Decision(of)]) => Bool(of.allowed),
+        ("errored", [Value::Decision(of)]) => Bool(!of.error.is_empty()),
+        ("reason", [Value::Decision(of)]) => Value::text(of.reason.as_str()),
+        ("error", [Value::Decision(of)]) => Value::text(of.error.as_str()),
+        ("jsonpatch.escapeKey", [Text(key)]) => Value::text(key.replace('~', "~0").replace('/', "~1")),
+        ("lists.range", [Int(end)]) => Value::list((0..*end).map(Int).collect()),
+        ("slice", [of, Int(from), Int(to)]) => {
+            let Some(items) = of.items() else {
+                return overload();
+            };
+            if *from < 0 || *to < 0 {
+                return Err(format!("cannot slice({from}, {to}), negative indexes not supported"));
+            }
+            if from > to {
+                return Err(format!("cannot slice({from}, {to}), start index must be less than or equal to end index"));
+            }
+            let length = items.len();
+            let end = usize::try_from(*to).ok().filter(|end| *end <= length);
+            let (Some(end), Ok(start)) = (end, usize::try_from(*from)) else {
+                return Err(format!("cannot slice({from}, {to}), list is length {length}"));
+            };
+            Value::list(items[start..end].to_vec())
+        }
+        ("first", [of]) => match of.items() {
+            Some(items) => Optional(items.into_iter().next().map(Into::into)),
+            None => return overload(),
+        },
+        ("last", [of]) => match of.items() {
+            Some(items) => Optional(items.into_iter().next_back().map(Into::into)),
+            None => return overload(),
+        },
         (name, []) if name.starts_with("format.") => Format(name[7..].into()),
         _ => return overload(),
     })
@@ -840,7 +942,11 @@ pub(super) fn price(name: &str, args: &[Value<'_>]) -> u64 {
         | "join" | "format" => {
             tenth(size(0).saturating_mul(if name == "replace" { size(2).max(1) } else { 1 })).max(1)
         }
-        "isSorted" | "sum" | "min" | "max" | "indexOf" | "lastIndexOf" | "flatten" => {
+        "lists.range" => match args.first() {
+            Some(Value::Int(end)) => u64::try_from(*end).unwrap_or(0).max(1),
+            _ => 1,
+        },
+        "isSorted" | "slice" | "sum" | "min" | "max" | "indexOf" | "lastIndexOf" | "flatten" => {
             size(0).max(1)
         }
         "distinct" | "sort" => size(0).saturating_mul(size(0).min(64)).max(1),
@@ -1191,6 +1297,14 @@ fn written(at: i128) -> String {
     out + "Z"
 }
 
+/// Seconds east of UTC of a zone of the IANA database at a time.
+fn named_zone(name: &str, at: i128) -> Option<i64> {
+    let zone = jiff::tz::TimeZone::get(name).ok()?;
+    let second = i64::try_from(at.div_euclid(NANO)).ok()?;
+    let time = jiff::Timestamp::from_second(second).ok()?;
+    Some(i64::from(zone.to_offset(time).seconds()))
+}
+
 fn part_of_time<'v>(name: &str, at: i128, zone: &[Value<'v>]) -> Out<'v> {
     let shift = match zone {
         [] => 0,
@@ -1203,10 +1317,10 @@ fn part_of_time<'v>(name: &str, at: i128, zone: &[Value<'v>]) -> Out<'v> {
             let parts = rest
                 .split_once(':')
                 .and_then(|(h, m)| Some((h.parse::<i64>().ok()?, m.parse::<i64>().ok()?)));
-            let Some((hours, minutes)) = parts else {
-                return Err(format!("unknown time zone {zone}"));
-            };
-            sign * (hours * 3600 + minutes * 60)
+            match parts {
+                Some((hours, minutes)) => sign * (hours * 3600 + minutes * 60),
+                None => named_zone(zone, at).ok_or_else(|| format!("unknown time zone {zone}"))?,
+            }
         }
         _ => return overload(),
     };

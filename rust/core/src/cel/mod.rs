@@ -4,7 +4,9 @@
 //! The language is that of github.com/google/cel-spec; libraries and costs those of k8s.io/apiserver's pkg/cel.
 
 mod ast;
+mod authorizer;
 mod check;
+mod documents;
 mod eval;
 mod functions;
 mod parse;
@@ -12,6 +14,7 @@ mod types;
 mod value;
 
 pub(crate) use check::check;
+pub use documents::{Answer, Done, Expressions, Outcome, Vocabulary, Wanted, wrong};
 pub(crate) use eval::{Failure, Meter};
 pub(crate) use types::{REQUEST_MAX, Type, least};
 pub(crate) use value::Value;

@@ -452,10 +452,33 @@ impl Parser {
                 self.expect("]")?;
                 let name = if optional { "_[?_]" } else { "_[_]" };
                 of = call(at, name, vec![of, index]);
+            } else if matches!(self.peek(), Token::Sign("{"))
+                && let Some(name) = dotted(&of)
+            {
+                self.at += 1;
+                of = expr(of.at, Node::Struct(name, self.fields()?));
             } else {
                 return Ok(of);
             }
         }
+    }
+
+    fn fields(&mut self) -> Out<Vec<(String, Expr)>> {
+        let mut fields = Vec::new();
+        while !self.take("}") {
+            let optional = self.take("?");
+            let Token::Name(name) = self.next() else {
+                self.at = self.at.saturating_sub(1);
+                return self.unexpected();
+            };
+            self.expect(":")?;
+            fields.push((name, self.ternary()?.maybe(optional)));
+            if !self.take(",") {
+                self.expect("}")?;
+                break;
+            }
+        }
+        Ok(fields)
     }
 
     fn arguments(&mut self, end: &str) -> Out<Vec<Expr>> {
@@ -507,16 +530,25 @@ impl Parser {
             }
             Token::Sign("[") => {
                 self.at += 1;
-                let items = self.arguments("]")?;
+                let mut items = Vec::new();
+                while !self.take("]") {
+                    let optional = self.take("?");
+                    items.push(self.ternary()?.maybe(optional));
+                    if !self.take(",") {
+                        self.expect("]")?;
+                        break;
+                    }
+                }
                 Ok(expr(at, Node::List(items)))
             }
             Token::Sign("{") => {
                 self.at += 1;
                 let mut entries = Vec::new();
                 while !self.take("}") {
+                    let optional = self.take("?");
                     let key = self.ternary()?;
                     self.expect(":")?;
-                    entries.push((key, self.ternary()?));
+                    entries.push((key, self.ternary()?.maybe(optional)));
                     if !self.take(",") {
                         self.expect("}")?;
                         break;
@@ -535,6 +567,30 @@ impl Parser {
     fn leaf(&mut self, at: usize, node: Node) -> Out<Expr> {
         self.at += 1;
         Ok(expr(at, node))
+    }
+}
+
+impl Expr {
+    fn maybe(self, optional: bool) -> Self {
+        if optional {
+            expr(self.at, Node::Maybe(Box::new(self)))
+        } else {
+            self
+        }
+    }
+}
+
+/// `a.b.c` of an expression that is nothing but that.
+fn dotted(of: &Expr) -> Option<String> {
+    match &of.node {
+        Node::Name(name) => Some(name.clone()),
+        Node::Select {
+            of,
+            field,
+            optional: false,
+            test: false,
+        } => Some(format!("{}.{field}", dotted(of)?)),
+        _ => None,
     }
 }
 
@@ -645,7 +701,16 @@ fn method(at: usize, of: Expr, name: String, mut args: Vec<Expr>) -> Out<Expr> {
         }
         if matches!(
             space.as_str(),
-            "optional" | "math" | "sets" | "strings" | "format" | "ip" | "cidr" | "base64"
+            "optional"
+                | "math"
+                | "sets"
+                | "strings"
+                | "lists"
+                | "format"
+                | "ip"
+                | "cidr"
+                | "base64"
+                | "jsonpatch"
         ) {
             return Ok(expr(
                 at,

@@ -32,6 +32,31 @@ fn holds(rule: &str) -> Result<bool, String> {
 }
 
 #[test]
+fn time_zones_have_names() {
+    let holds = |text: &str| {
+        let program = Program::parse(text).unwrap();
+        evaluate(&program, Vec::new(), &mut Meter::default())
+    };
+    let summer = "timestamp('2024-07-01T12:00:00Z')";
+    assert_eq!(
+        holds(&format!("{summer}.getHours('America/New_York') == 8")),
+        Ok(true)
+    );
+    assert_eq!(
+        holds(&format!("{summer}.getHours('Europe/Berlin') == 14")),
+        Ok(true)
+    );
+    assert_eq!(
+        holds(&format!("{summer}.getHours('+01:30') == 13")),
+        Ok(true)
+    );
+    assert_eq!(
+        holds(&format!("{summer}.getHours('Middle/Earth') == 1")),
+        Err(Failure::Error("unknown time zone Middle/Earth".into()))
+    );
+}
+
+#[test]
 fn rules_that_hold() {
     for rule in [
         "self.min <= self.replicas && self.replicas <= self.max",

@@ -1,6 +1,7 @@
 //! Types of expressions. Sizes stand in them: the most that a value of the type can hold, by which costs are estimated.
 
 use crate::schema::{Schema, Type as Json};
+use std::rc::Rc;
 
 /// The most bytes of a request, and so of any value in it.
 pub(crate) const REQUEST_MAX: u64 = 3 * 1024 * 1024;
@@ -27,6 +28,8 @@ pub(crate) enum Type<'s> {
     /// metadata of a resource.
     Metadata,
     Optional(Box<Type<'s>>),
+    /// Fields with types, by a name.
+    Record(&'static str, Rc<Vec<(String, Type<'s>)>>),
     /// Quantity, URL, IP, CIDR, Semver, Format.
     Opaque(&'static str),
     Kind,
@@ -99,7 +102,7 @@ impl<'s> Type<'s> {
             Type::Map(key, value, _) => format!("map({}, {})", key.name(), value.name()),
             Type::Object(..) | Type::Metadata => "object".into(),
             Type::Optional(of) => format!("optional_type({})", of.name()),
-            Type::Opaque(name) => (*name).into(),
+            Type::Opaque(name) | Type::Record(name, _) => (*name).into(),
             Type::Kind => "type".into(),
         }
     }
@@ -126,7 +129,8 @@ impl<'s> Type<'s> {
             }
             (Type::Map(a, b, _), Type::Map(c, d, _)) => a.fits(c) && b.fits(d),
             (Type::Object(a, _), Type::Object(b, _)) => std::ptr::eq(*a, *b),
-            (Type::Opaque(a), Type::Opaque(b)) => a == b,
+            (Type::Opaque(a), Type::Opaque(b)) | (Type::Record(a, _), Type::Record(b, _)) => a == b,
+            (Type::Record(..), Type::Null) | (Type::Null, Type::Record(..)) => true,
             _ => false,
         }
     }

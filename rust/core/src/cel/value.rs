@@ -1,5 +1,6 @@
 //! Values while an expression runs. Objects and lists of the document stay where they are until a part is asked for.
 
+use super::authorizer::{Decision, Question};
 use crate::schema::{ListType, Schema, Type as Json};
 use crate::wire::apply::tree::Node;
 use std::cmp::Ordering;
@@ -31,6 +32,9 @@ pub(crate) enum Value<'v> {
     Cidr(IpAddr, u8),
     Semver(Rc<[u64; 3]>, Rc<str>),
     Format(Rc<str>),
+    /// What is being asked of the authorizer.
+    Question(Rc<Question>),
+    Decision(Rc<Decision>),
     Kind(&'static str),
 }
 
@@ -99,6 +103,8 @@ impl<'v> Value<'v> {
             Value::Cidr(..) => "net.CIDR",
             Value::Semver(..) => "kubernetes.Semver",
             Value::Format(_) => "kubernetes.NamedFormat",
+            Value::Question(of) => of.kind,
+            Value::Decision(_) => super::authorizer::DECISION,
             Value::Kind(_) => "type",
         }
     }

@@ -24,4 +24,5 @@ pub use compiled::{Compiled, find};
 pub(crate) use formats::{go_duration, valid as valid_format};
 pub use model::Schema;
 pub(crate) use model::{ListType, Type};
+pub(crate) use problem::quoted;
 pub use problem::{Cause, Problem};

@@ -178,6 +178,14 @@ pub struct Schema {
 }
 
 impl Schema {
+    /// The schema of a JSON text.
+    ///
+    /// # Errors
+    /// For what is no JSON, or no schema.
+    pub fn of_json(json: &[u8]) -> Result<Self, String> {
+        super::parse::parse(json).map_err(|error| error.to_string())
+    }
+
     /// Unknown fields stay.
     pub(crate) fn preserves(&self) -> bool {
         self.preserve_given == Some(true)

@@ -217,7 +217,8 @@ impl Walk<'_> {
                 );
                 self.out.push(Problem::invalid(place, kind(), detail));
             }
-            Err(Failure::Error(why)) => {
+            // A rule has no authorizer to ask.
+            Err(Failure::Error(why) | Failure::Asks(why)) => {
                 let detail = format!("{why} evaluating rule: {}", shown());
                 self.out.push(Problem::invalid(place, kind(), detail));
             }

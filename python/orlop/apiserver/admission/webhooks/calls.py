@@ -7,9 +7,11 @@ from orlop.api import errors
 from orlop.api.types import admission_v1
 from orlop.apiserver.admission.base import Attributes
 from orlop.apiserver.admission.deadline import remaining
+from orlop.apiserver.admission.expressions import Asker, Broken, documents
 from orlop.apiserver.admission.shown import Shown, Version
 from orlop.apiserver.admission.webhooks import review
 from orlop.apiserver.admission.webhooks.configurations import Configurations, Hook
+from orlop.apiserver.auth import Authorizer
 from orlop.apiserver.registry.objects import Objects
 from orlop.apiserver.webhooks import failures
 from orlop.apiserver.webhooks.client import Endpoint, WebhookClient
@@ -29,10 +31,11 @@ class Webhooks:
     mutating: bool
     plural: str
 
-    def __init__(self, objects: Objects, clock: Clock, client: WebhookClient) -> None:
+    def __init__(self, objects: Objects, clock: Clock, client: WebhookClient, authorizer: Authorizer) -> None:
         self.configurations = Configurations(objects, self.plural)
         self.clock = clock
         self._client = client
+        self._authorizer = authorizer
 
     @property
     def resources(self) -> tuple[str, ...]:
@@ -49,7 +52,16 @@ class Webhooks:
 
     def wanted(self, hook: Hook, shown: Shown) -> Version | None:
         """In which version the webhook is shown the write; None: not at all. Raises what its conditions come to."""
-        return hook.matcher.version(shown)
+        version = hook.matcher.version(shown)
+        if version is None or not hook.webhook.match_conditions:
+            return version
+        asker = Asker(self._authorizer, shown.a.user)
+        try:
+            holds = hook.conditions.hold(asker, lambda: documents(shown, version))
+        except Broken as broken:
+            kind = shown.version.served
+            raise errors.forbidden(kind.plural, kind.group, shown.a.name, str(broken)) from None
+        return version if holds else None
 
     async def ask(self, hook: Hook, shown: Shown, version: Version) -> admission_v1.AdmissionResponse:
         """The webhook's answer, when it allows. Raises CallFailed, and ApiError for a refusal."""

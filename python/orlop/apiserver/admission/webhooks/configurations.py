@@ -7,6 +7,7 @@ from orlop.api import scheme
 from orlop.api.types import admissionregistration_v1 as types
 from orlop.apiserver.admission import matching
 from orlop.apiserver.admission.base import Attributes
+from orlop.apiserver.admission.expressions import Conditions
 from orlop.apiserver.registry.objects import Objects
 
 Webhook = types.MutatingWebhook | types.ValidatingWebhook
@@ -20,6 +21,7 @@ class Hook(NamedTuple):
     configuration: str
     webhook: Webhook
     matcher: matching.Matcher
+    conditions: Conditions
 
     @property
     def name(self) -> str:
@@ -55,7 +57,8 @@ class Configurations:
         for configuration in sorted(found, key=lambda c: str(c.metadata.name)):
             name = configuration.metadata.name
             for i, hook in enumerate(configuration.webhooks):
-                yield Hook(f"{name}/{hook.name}/{i}", name, hook, matching.of_webhook(hook))
+                conditions = Conditions(hook.match_conditions, hook.failure_policy == "Ignore")
+                yield Hook(f"{name}/{hook.name}/{i}", name, hook, matching.of_webhook(hook), conditions)
 
     def concern(self, a: Attributes, resources: Sequence[tuple[str, str, str]]) -> bool:
         """Whether any may be asked about writes like this."""

@@ -1,0 +1,130 @@
+"""CEL over one write: what match conditions and policies say of it.
+
+As k8s.io/apiserver's pkg/admission/plugin/cel and pkg/admission/plugin/webhook/matchconditions; costs those of
+pkg/apis/cel.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from orlop import native
+from orlop.api.types import admissionregistration_v1 as types
+from orlop.apiserver.admission.shown import Shown, Version
+from orlop.apiserver.auth import Authorizer, User
+from orlop.apiserver.auth.attributes import Access
+from orlop.apiserver.auth.user import ALL_AUTHENTICATED, service_account_groups, service_account_name
+
+BUDGET = 10_000_000
+"""What the expressions of a policy may cost together (RuntimeCELCostBudget)."""
+CONDITIONS_BUDGET = BUDGET // 4
+"""What match conditions may cost (RuntimeCELCostBudgetMatchConditions)."""
+
+Documents = list[tuple[str, bytes | None]]
+
+
+class Result(NamedTuple):
+    """What became of an expression."""
+
+    kind: Literal["value", "error", "spent"]
+    value: Any
+    """What it came to."""
+    error: str
+
+
+def documents(shown: Shown, version: Version, params: bytes | None = None, namespace: bytes | None = None) -> Documents:
+    """What expressions speak of, for a write in a version."""
+    return [
+        ("object", shown.object(version)),
+        ("oldObject", shown.old(version)),
+        ("request", shown.request(version)),
+        ("params", params),
+        ("namespaceObject", namespace),
+    ]
+
+
+class Asker:
+    """Runs expressions for one request, whose questions about access are answered by the authorizer."""
+
+    def __init__(self, authorizer: Authorizer, user: User) -> None:
+        self._authorizer = authorizer
+        self._user = user
+        self._answers: dict[str, tuple[bool, str, str]] = {}
+
+    def evaluate(
+        self, expressions: "Compiled", which: Sequence[int], about: Documents, budget: int
+    ) -> tuple[list[Result], int]:
+        """The results, and what is left of the budget."""
+        while True:
+            told, left, question = expressions.native.evaluate(list(which), about, self._answers, budget)
+            if question is None:
+                break
+            self._answers[question] = self._answer(msgspec.json.decode(question))
+        results = []
+        for at, (kind, data) in zip(which, told, strict=True):
+            if kind == "value":
+                results.append(Result(kind, msgspec.json.decode(data), ""))
+            elif kind == "spent":
+                results.append(Result(kind, None, data.decode()))
+            else:
+                why = f"expression '{expressions.texts[at]}' resulted in error: {data.decode()}"
+                results.append(Result(kind, None, why))
+        return results, left
+
+    def _answer(self, asked: dict[str, str]) -> tuple[bool, str, str]:
+        user = self._user
+        if account := asked.get("serviceAccount"):
+            namespace, _, name = account.partition("/")
+            user = User(
+                service_account_name(namespace, name),
+                (*service_account_groups(namespace), ALL_AUTHENTICATED),
+            )
+        if "path" in asked:
+            access = Access(asked["verb"], path=asked["path"])
+        else:
+            access = Access(
+                asked["verb"],
+                asked.get("resource", ""),
+                asked.get("group", ""),
+                asked.get("namespace", ""),
+                asked.get("name", ""),
+                asked.get("subresource", ""),
+                "*",
+            )
+        decision = self._authorizer.authorize(user, access, asked.get("fieldSelector", ""))
+        return decision.allowed, decision.reason, ""
+
+
+class Compiled:
+    """Expressions that share variables."""
+
+    def __init__(self, variables: Sequence[types.Variable], texts: Sequence[str]) -> None:
+        self.texts = list(texts)
+        self.native = native.CelExpressions([(v.name, v.expression) for v in variables], self.texts)
+
+
+class Conditions:
+    """The match conditions of a webhook or policy."""
+
+    def __init__(self, conditions: Sequence[types.MatchCondition], ignore: bool) -> None:
+        self._compiled = Compiled((), [c.expression for c in conditions])
+        self._which = range(len(conditions))
+        self._ignore = ignore
+
+    def hold(self, asker: Asker, about: Callable[[], Documents]) -> bool:
+        """Whether all hold. Raises Broken where that cannot be told and failurePolicy is not Ignore."""
+        if not self._which:
+            return True
+        results, _ = asker.evaluate(self._compiled, self._which, about(), CONDITIONS_BUDGET)
+        if any(r.kind == "value" and r.value is not True for r in results):
+            return False
+        if wrong := list(dict.fromkeys(r.error for r in results if r.kind != "value")):
+            if self._ignore:
+                return False
+            raise Broken(wrong[0] if len(wrong) == 1 else f"[{', '.join(wrong)}]")
+        return True
+
+
+class Broken(Exception):
+    """An expression has no value."""

@@ -1,0 +1,118 @@
+"""MutatingAdmissionPolicy (KEP-3962). As k8s.io/apiserver's pkg/admission/plugin/policy/mutating."""
+
+from typing import Any
+
+import msgspec
+
+from orlop import native
+from orlop.api import errors
+from orlop.api.types import admissionregistration_v1 as types
+from orlop.apiserver import jsonpatches
+from orlop.apiserver.admission.expressions import BUDGET, Asker, Broken, Compiled, documents
+from orlop.apiserver.admission.policies.policies import Policies, Trouble, Use, add, refusal
+from orlop.apiserver.admission.reinvocation import Reinvocation
+from orlop.apiserver.admission.shown import Shown, Versions
+from orlop.apiserver.auth import Authorizer
+
+MANAGER = ("admission-policy", "", "", "1970-01-01T00:00:00Z", list[str]())
+"""Who applies a configuration: its entry is thrown away, for what admission changes nobody owns."""
+
+
+class Mutator(Compiled):
+    """The expressions of one policy, one for each mutation."""
+
+    def __init__(self, spec: types.MutatingAdmissionPolicySpec) -> None:
+        super().__init__(spec.variables, [_expression(mutation) for mutation in spec.mutations])
+
+
+def _expression(mutation: types.Mutation) -> str:
+    part = mutation.json_patch if mutation.patch_type == "JSONPatch" else mutation.apply_configuration
+    return "" if part is None else part.expression
+
+
+class MutatingPolicies(Policies[Mutator]):
+    """Runs MutatingAdmissionPolicies, one after the other."""
+
+    plural = "mutatingadmissionpolicies"
+    bindings = "mutatingadmissionpolicybindings"
+
+    def __init__(self, versions: Versions, authorizer: Authorizer) -> None:
+        super().__init__(versions)
+        self._authorizer = authorizer
+
+    def compile(self, spec: types.MutatingAdmissionPolicySpec) -> Mutator:
+        return Mutator(spec)
+
+    async def admit(self, shown: Shown, turn: Reinvocation) -> None:
+        """Lets each change the object. Raises what a failure comes to."""
+        turn.begin(shown)
+        troubles: list[Trouble] = []
+        asker = Asker(self._authorizer, shown.a.user)
+        for use in list(self.uses(shown, troubles)):
+            self._run(use, shown, asker, troubles, turn)
+        turn.end(shown)
+        if troubles:
+            raise refusal(shown, troubles[0], "policy")
+
+    def _run(self, use: Use, shown: Shown, asker: Asker, troubles: list[Trouble], turn: Reinvocation) -> None:
+        policy, namespace = use.policy, shown.own_namespace()
+        param = None if use.param is None else use.param.value
+        try:
+            if not policy.conditions.hold(asker, lambda: documents(shown, use.version, param, namespace)):
+                return
+        except Broken as broken:
+            add(troubles, policy, use.binding, str(broken))
+            return
+        which = "" if use.param is None else f"{use.param.namespace}/{use.param.name}"
+        uid = f"{policy.name}\0{use.binding.name}\0{which}"
+        if turn.skips(uid):
+            return
+        before = shown.object(use.version)
+        mutator: Mutator = policy.expressions
+        for i, mutation in enumerate(policy.spec.mutations):
+            present = shown.object(use.version)
+            if present is None:
+                break
+            (result,), _ = asker.evaluate(mutator, [i], documents(shown, use.version, param, namespace), BUDGET)
+            try:
+                if result.kind != "value":
+                    raise Broken(result.error)
+                shown.replace(use.version, _mutated(use, mutation.patch_type, present, result.value))
+            except (Broken, errors.ApiError) as error:
+                add(troubles, policy, use.binding, str(error))
+        changed = shown.object(use.version) != before
+        turn.asked(uid, changed=changed, if_needed=policy.spec.reinvocation_policy == "IfNeeded")
+
+
+def _mutated(use: Use, how: str, present: bytes, value: Any) -> bytes:
+    """The object after one mutation. Raises Broken."""
+    if how == "JSONPatch":
+        if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+            raise Broken("type mismatch: JSONPatchType.expression should evaluate to array")
+        try:
+            return jsonpatches.done(present, value)
+        except (jsonpatches.DoesNotApply, RecursionError):
+            raise Broken("JSON Patch: the patch does not apply to the object") from None
+    if not isinstance(value, dict):
+        raise Broken("must evaluate to Object")
+    kind = use.version.served
+    configuration = {"apiVersion": kind.api_version, "kind": kind.kind, **value}
+    tree = msgspec.json.decode(present)
+    owners = tree["metadata"].pop("managedFields", None)
+    try:
+        done, _ = native.wire_apply(
+            kind.type_key,
+            msgspec.json.encode(tree),
+            msgspec.json.encode(configuration),
+            (MANAGER[0], kind.api_version, *MANAGER[2:]),
+            True,
+        )
+    except native.WireError as error:
+        raise Broken(f"invalid ApplyConfiguration: {error}") from None
+    if done is None:
+        raise Broken("invalid ApplyConfiguration: conflict")
+    merged = msgspec.json.decode(done[0])
+    merged["metadata"].pop("managedFields", None)
+    if owners is not None:
+        merged["metadata"]["managedFields"] = owners
+    return msgspec.json.encode(merged)

@@ -1,0 +1,41 @@
+"""Whether expressions in CEL can run: what is wrong with them, in upstream's words."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from orlop import native
+from orlop.api.errors import FieldError, invalid_value
+from orlop.api.types import admissionregistration_v1 as types
+
+_WRITE: list[tuple[str, bytes | None]] = [
+    (name, None) for name in ("object", "oldObject", "request", "namespaceObject")
+]
+"""What every expression about a write may speak of."""
+
+Wanted = Literal["bool", "string", "object", "patches", "any"]
+
+
+def check(
+    text: str,
+    path: str,
+    wanted: Wanted,
+    *,
+    params: bool,
+    authorizer: bool = True,
+    variables: Sequence[types.Variable] | None = None,
+) -> list[FieldError]:
+    """What is wrong with an expression; one that is empty is told of elsewhere."""
+    if not text.strip():
+        return []
+    documents = [*_WRITE, ("params", None)] if params else _WRITE
+    known = None if variables is None else [(v.name, v.expression) for v in variables]
+    wrong = native.cel_wrong(text, wanted, documents, authorizer, known)
+    return [] if wrong is None else [invalid_value(path, text, wrong)]
+
+
+def check_conditions(conditions: Sequence[types.MatchCondition], path: str, *, params: bool) -> list[FieldError]:
+    """What is wrong with match conditions, which know no variables."""
+    errors: list[FieldError] = []
+    for i, condition in enumerate(conditions):
+        errors += check(condition.expression, f"{path}[{i}].expression", "bool", params=params)
+    return errors

@@ -1,0 +1,99 @@
+//! The border of `cel`.
+
+use orlop_core::cel::{self, Answer, Done, Outcome, Vocabulary, Wanted};
+use orlop_core::schema::Schema;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use std::collections::HashMap;
+
+/// Expressions of a policy.
+#[pyclass(frozen, module = "orlop._core")]
+struct CelExpressions {
+    inner: cel::Expressions,
+}
+
+/// `value` with JSON, `error` or `spent` with words.
+type Told<'py> = (&'static str, Bound<'py, PyBytes>);
+
+#[pymethods]
+impl CelExpressions {
+    #[new]
+    #[pyo3(signature = (variables, expressions, /))]
+    fn new(variables: Vec<(String, String)>, expressions: Vec<String>) -> Self {
+        CelExpressions {
+            inner: cel::Expressions::new(variables, &expressions),
+        }
+    }
+
+    #[pyo3(signature = (which, documents, answers, budget, /))]
+    fn evaluate<'py>(
+        &self,
+        py: Python<'py>,
+        which: Vec<usize>,
+        documents: Vec<(String, Option<Bound<'py, PyBytes>>)>,
+        answers: HashMap<String, Answer>,
+        budget: u64,
+    ) -> PyResult<(Vec<Told<'py>>, u64, Option<String>)> {
+        let borrowed: Vec<(String, Option<&[u8]>)> = documents
+            .iter()
+            .map(|(name, data)| (name.clone(), data.as_ref().map(|d| d.as_bytes())))
+            .collect();
+        let done = self
+            .inner
+            .evaluate(&which, &borrowed, &answers, budget)
+            .map_err(PyValueError::new_err)?;
+        Ok(match done {
+            Done::Asks(question) => (Vec::new(), budget, Some(question)),
+            Done::All(outcomes, left) => {
+                let told = outcomes.into_iter().map(|outcome| match outcome {
+                    Outcome::Value(json) => ("value", PyBytes::new(py, &json)),
+                    Outcome::Error(why) => ("error", PyBytes::new(py, why.as_bytes())),
+                    Outcome::Spent(why) => ("spent", PyBytes::new(py, why.as_bytes())),
+                });
+                (told.collect(), left, None)
+            }
+        })
+    }
+}
+
+/// What is wrong with an expression; None if it is right.
+#[pyfunction]
+#[pyo3(signature = (expression, wanted, documents, authorizer, variables, /))]
+fn cel_wrong(
+    expression: &str,
+    wanted: &str,
+    documents: Vec<(String, Option<Vec<u8>>)>,
+    authorizer: bool,
+    variables: Option<Vec<(String, String)>>,
+) -> PyResult<Option<String>> {
+    let wanted = match wanted {
+        "bool" => Wanted::Bool,
+        "string" => Wanted::Text,
+        "object" => Wanted::Object,
+        "patches" => Wanted::Patches,
+        "any" => Wanted::Any,
+        other => return Err(PyValueError::new_err(format!("unknown type {other:?}"))),
+    };
+    let mut known = Vec::with_capacity(documents.len());
+    for (name, schema) in documents {
+        let schema = schema
+            .map(|text| Schema::of_json(&text))
+            .transpose()
+            .map_err(PyValueError::new_err)?;
+        known.push((name, schema));
+    }
+    let vocabulary = Vocabulary {
+        documents: known,
+        authorizer,
+        variables,
+    };
+    Ok(cel::wrong(expression, wanted, &vocabulary))
+}
+
+/// Adds this room's classes and functions to the module.
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<CelExpressions>()?;
+    module.add_function(wrap_pyfunction!(cel_wrong, module)?)?;
+    Ok(())
+}
