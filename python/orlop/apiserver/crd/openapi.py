@@ -11,7 +11,7 @@ from orlop.api import scheme
 from orlop.apiserver import openapi, openapi_protobuf
 from orlop.apiserver.crd.discovery import custom_of
 from orlop.apiserver.crd.kind import CustomKind
-from orlop.apiserver.crd.served import Served
+from orlop.apiserver.crd.served import Served, Swagger
 from orlop.apiserver.openapi_paths import JSON, Paths, types_of
 from orlop.apiserver.openapi_schemas import PATCH, Dialect, Schema, name_of
 
@@ -231,18 +231,31 @@ def _every(served: Served) -> list[CustomKind]:
     return sorted(served.kinds(), key=lambda k: (k.group, k.version, k.plural))
 
 
-def _more(served: Served) -> tuple[dict[str, Any], dict[str, Schema]]:
-    """Paths and schemas of /openapi/v2 that are not built in: of custom kinds, and of other API servers."""
+def _swagger(served: Served) -> list[Swagger]:
+    """What of /openapi/v2 is not built in: a part for each custom kind, kept while it is served, and others'."""
+    kept: dict[str, Swagger] = {}
     with openapi.building():
-        paths, schemas = _parts(2, _every(served)) if served.group_versions() else ({}, {})
+        for kind in _every(served):
+            kept[kind.key] = served.swagger.get(kind.key) or _part(*_parts(2, [kind]))
+    served.swagger = kept
+    parts = list(kept.values())
     ours = {name_of(key) for kind in scheme.KINDS for key in (kind.type_key, f"{kind.type_key}List")}
     for remote in served.remote.values():
         if remote.documents.paths:
-            paths |= msgspec.json.decode(zlib.decompress(remote.documents.paths))
+            paths: dict[str, Any] = msgspec.json.decode(zlib.decompress(remote.documents.paths))
             theirs: dict[str, Schema] = msgspec.json.decode(zlib.decompress(remote.documents.definitions))
             # What a server says of types that are everybody's is said here already.
-            schemas |= {n: s for n, s in theirs.items() if not n.startswith(SHARED) and n not in ours}
-    return paths, schemas
+            own = {n: s for n, s in theirs.items() if not n.startswith(SHARED) and n not in ours}
+            parts.append(_part(paths, own))
+    return parts
+
+
+def _part(paths: dict[str, Any], schemas: dict[str, Schema]) -> Swagger:
+    try:
+        said = zlib.compress(openapi_protobuf.more(paths, schemas), 1)
+    except (KeyError, TypeError, AttributeError):
+        said = zlib.compress(b"")  # another server's document, with forms that this encoder does not know: JSON has it
+    return Swagger(zlib.compress(_further(paths), 1), zlib.compress(_further(schemas), 1), said)
 
 
 def _further(members: dict[str, Any]) -> bytes:
@@ -254,21 +267,22 @@ def v2(served: Served, built_in: bytes) -> bytes:
     """/openapi/v2 with the custom kinds in it."""
     if not served.group_versions() and not served.remote:
         return built_in
-    if "v2" not in served.memo:
-        paths, schemas = _more(served)
-        # No path has a key "definitions", but a definition has; what stands behind the definitions is known.
-        ends = built_in.index(b'},"definitions":{'), built_in.rindex(b'},"securityDefinitions":{')
-        text = built_in[: ends[0]] + _further(paths) + built_in[ends[0] : ends[1]] + _further(schemas)
-        text += built_in[ends[1] :]
-        served.memo["v2"] = zlib.compress(text, 1)
-    return zlib.decompress(served.memo["v2"])
+    # No path has a key "definitions", but a definition has; what stands behind the definitions is known.
+    ends = built_in.index(b'},"definitions":{'), built_in.rindex(b'},"securityDefinitions":{')
+    parts = _swagger(served)
+    return b"".join(
+        (
+            built_in[: ends[0]],
+            *(zlib.decompress(part.paths) for part in parts),
+            built_in[ends[0] : ends[1]],
+            *(zlib.decompress(part.schemas) for part in parts),
+            built_in[ends[1] :],
+        )
+    )
 
 
 def v2_protobuf(served: Served, built_in: bytes) -> bytes:
     """The same in protobuf: a message said twice is one with the fields of both."""
     if not served.group_versions() and not served.remote:
         return built_in
-    if "v2 protobuf" not in served.memo:
-        paths, schemas = _more(served)
-        served.memo["v2 protobuf"] = zlib.compress(openapi_protobuf.more(paths, schemas), 1)
-    return built_in + zlib.decompress(served.memo["v2 protobuf"])
+    return b"".join((built_in, *(zlib.decompress(part.protobuf) for part in _swagger(served))))

@@ -43,6 +43,15 @@ def terminating(kind: Kind) -> errors.MethodNotSupported:
     return errors.MethodNotSupported(words, details=meta_v1.StatusDetails(group=kind.group, kind=kind.plural))
 
 
+class Swagger(NamedTuple):
+    """What one kind brings to /openapi/v2, compressed."""
+
+    paths: bytes
+    """JSON: members of an object, each behind a comma."""
+    schemas: bytes
+    protobuf: bytes
+
+
 class Route(NamedTuple):
     """How requests for one version are answered."""
 
@@ -80,8 +89,12 @@ class Served:
         self._retired: list[tuple[float, tuple[str, ...]]] = []
         self._types: dict[str, tuple[bool, Any]] = {}
         self._replaced: dict[str, asyncio.Event] = {}
+        self.changes = 0
+        """How often what is served has changed."""
         objects.distrust = self._distrust
         self.documents = {}
+        self.swagger: dict[str, Swagger] = {}
+        """Parts of OpenAPI v2 by the kinds' keys."""
         self.remote: dict[tuple[str, str], Remote] = {}
         """Group-versions of other API servers: their discovery and OpenAPI stand beside that of custom resources."""
         self.memo: dict[Any, Any] = {}
@@ -257,6 +270,7 @@ class Served:
         self._entries[definition.metadata.name] = Entry(definition, generation, kinds, tuple(keys), stale)
         self._routes.update(routes)
         self.memo.clear()
+        self.changes += 1
 
     def _webhook(
         self, definition: Definition, made: dict[str, CustomKind], storage: Version, type_: type[CustomObject]

@@ -412,7 +412,7 @@ fn select<'v>(of: Value<'v>, field: &str, optional: bool, test: bool) -> Out<'v>
     } else {
         field.to_owned()
     };
-    if of.entries().is_none() {
+    if !of.keyed() {
         return error("no such overload");
     }
     let found = of.get(&Value::text(name));

@@ -121,6 +121,11 @@ impl<'v> Value<'v> {
         }
     }
 
+    /// Whether it has entries.
+    pub fn keyed(&self) -> bool {
+        matches!(self, Value::Map(_) | Value::Part(Node::Map(_), _))
+    }
+
     /// A map's or object's entries.
     pub fn entries(&self) -> Option<Vec<(Value<'v>, Value<'v>)>> {
         match self {

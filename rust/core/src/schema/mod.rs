@@ -16,6 +16,7 @@ mod paths;
 mod problem;
 mod prune;
 mod rules;
+mod sound;
 mod structural;
 mod validate;
 

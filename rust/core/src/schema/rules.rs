@@ -131,13 +131,21 @@ impl Walk<'_> {
             }
             Node::Map(entries) => {
                 for (name, value) in entries {
+                    let property = schema.property(name);
+                    let Some(of) = property.or_else(|| schema.additional_schema()) else {
+                        continue;
+                    };
+                    if !any(of) {
+                        continue;
+                    }
                     let text = String::from_utf8_lossy(name);
                     let old = old.and_then(|o| old_field(schema, o, name));
-                    if let Some(of) = schema.property(name) {
-                        self.value(of, value, old, &paths::child(path, &text), false);
-                    } else if let Some(of) = schema.additional_schema() {
-                        self.value(of, value, old, &paths::key(path, &text), false);
-                    }
+                    let here = if property.is_some() {
+                        paths::child(path, &text)
+                    } else {
+                        paths::key(path, &text)
+                    };
+                    self.value(of, value, old, &here, false);
                 }
             }
             _ => {}

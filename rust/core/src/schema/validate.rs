@@ -5,6 +5,7 @@ use super::formats;
 use super::model::{Additional, Checks, ListType, Schema, Type};
 use super::numbers::{Number, near_whole, shown};
 use super::problem::{Cause, Problem, quoted};
+use super::sound;
 use crate::wire::apply::tree::Node;
 use std::collections::HashSet;
 
@@ -56,6 +57,9 @@ pub(super) fn validate<'n, 'a>(
     old: Option<&'n Node<'a>>,
     base: &str,
 ) -> Vec<Problem> {
+    if sound::plainly(schema, new) {
+        return Vec::new();
+    }
     let pair = Pair {
         new,
         old,
