@@ -119,8 +119,23 @@ async def test_two_versions_and_a_controller(operator: dict[str, Any], kubectl: 
     await kubectl("delete", "ships", "--all", "--timeout=20s")
 
 
-@pytest.mark.skipif(not webhooks.ADMISSION, reason="the API server calls no admission webhooks yet")
 async def test_defaulting_and_validating(operator: dict[str, Any], kubectl: Kubectl) -> None:
+    await configured(operator, kubectl)
+    await kubectl("apply", "-f", "-", stdin=ship("v1", place="1,2"))
+    assert await kubectl("get", "ships.v1.fleet.example.com", "s", "-o", "jsonpath={.spec.crew}") == "7"
+    await kubectl("delete", "ships", "--all", "--timeout=20s")
+
+
+@pytest.mark.xfail(strict=True, reason="an object is not converted by webhook for admission in another version yet")
+async def test_webhooks_are_asked_about_other_versions(operator: dict[str, Any], kubectl: Kubectl) -> None:
+    """matchPolicy Equivalent: a webhook for v1 is asked about v2 too, in v1."""
+    await configured(operator, kubectl)
+    await kubectl("apply", "-f", "-", stdin=ship("v2", "t", x=1, y=2))
+    assert await kubectl("get", "ships.v2.fleet.example.com", "t", "-o", "jsonpath={.spec.crew}") == "7"
+
+
+async def configured(operator: dict[str, Any], kubectl: Kubectl) -> None:
+    """Applies the configurations of the webhooks; returns when they count."""
     paths = {"MutatingWebhookConfiguration": "mutate", "ValidatingWebhookConfiguration": "validate"}
     for kind, path in paths.items():
         body = configuration(kind, operator, f"/{path}-fleet-example-com-v1-ship")
@@ -133,12 +148,6 @@ async def test_defaulting_and_validating(operator: dict[str, Any], kubectl: Kube
                 refused = await kubectl("create", "--dry-run=server", "-f", "-", stdin=large, fails=True)
                 assert "no ship has more than 100 hands" in refused
                 break
-    await kubectl("apply", "-f", "-", stdin=ship("v1", place="1,2"))
-    assert await kubectl("get", "ships.v1.fleet.example.com", "s", "-o", "jsonpath={.spec.crew}") == "7"
-    # matchPolicy Equivalent: a webhook for v1 is asked about v2 too, in v1
-    await kubectl("apply", "-f", "-", stdin=ship("v2", "t", x=1, y=2))
-    assert await kubectl("get", "ships.v2.fleet.example.com", "t", "-o", "jsonpath={.spec.crew}") == "7"
-    await kubectl("delete", "ships", "--all", "--timeout=20s")
 
 
 KOPF = Path(__file__).parent / "kopf_operator.py"
@@ -206,7 +215,6 @@ async def test_kopf(tmp_path: Path, served: ApiServer, kubectl: Kubectl) -> None
         assert "condition met" in await kubectl("wait", *event, "--timeout=20s")
 
 
-@pytest.mark.skipif(not webhooks.ADMISSION, reason="the API server calls no admission webhooks yet")
 async def test_kopf_with_webhooks(tmp_path: Path, served: ApiServer, kubectl: Kubectl) -> None:
     authority, port = webhooks.Authorities(), webhooks.free_port()
     certificate, key = authority.pair(tmp_path / "kopf", "localhost")

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import importlib.util
 import socket
 import ssl
 from base64 import b64encode
@@ -17,8 +16,6 @@ from orlop.clock import SystemClock
 from orlop.pki.authority import Authority, certificate_pem, key_pem, new_key
 from orlop.pki.identities import Identity, Names
 
-ADMISSION = importlib.util.find_spec("orlop.apiserver.admission.webhooks") is not None
-"""Whether the API server calls admission webhooks."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Made = Callable[[str, Any], Awaitable[Any]]
 
