@@ -455,6 +455,9 @@ class PodFacts:
     def ended(self) -> bool:
         """Phase Succeeded or Failed; the table does not keep such pods."""
     @property
+    def nominated(self) -> str:
+        """status.nominatedNodeName, empty without one."""
+    @property
     def condition(self) -> tuple[str, str, str] | None:
         """Status, reason and message of the condition PodScheduled."""
     @property
@@ -485,6 +488,18 @@ class Decision:
     @property
     def plugins(self) -> builtins.list[str]:
         """For a refusal: the filters that refused some node, sorted."""
+    @property
+    def nominated(self) -> str | None:
+        """For a refusal: the node on which the pod fits once `victims` are gone. It counts as nominated there."""
+    @property
+    def victims(self) -> builtins.list[tuple[str, str, str]]:
+        """Namespace, name and uid of the pods to be deleted, the most important first; not those ending already."""
+    @property
+    def displaced(self) -> builtins.list[tuple[str, str, str]]:
+        """The same of waiting pods of lower priority whose nomination for that node is to be cleared."""
+    @property
+    def helpless(self) -> bool:
+        """For a refusal: preemption would help on no node, so a nomination of the pod is to be cleared."""
 
 @final
 class SchedulerCore:
@@ -523,6 +538,12 @@ class SchedulerCore:
 
     def delete_namespace(self, name: str, /) -> None:
         """Forgets a namespace."""
+
+    def upsert_budget(self, value: bytes, /) -> None:
+        """Takes over a PodDisruptionBudget: preemption breaks none that it need not break."""
+
+    def delete_budget(self, namespace: str, name: str, /) -> None:
+        """Forgets a PodDisruptionBudget."""
 
     def upsert_pod(self, value: bytes, /) -> PodFacts:
         """Takes over a Pod. An assumption about it stands until the API names a node, or it is being deleted."""

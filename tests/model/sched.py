@@ -267,6 +267,8 @@ class World:
     assumed: set[tuple[str, str]] = field(default_factory=set)
     slots: list[str | None] = field(default_factory=list)
     namespaces: dict[str, dict[str, str]] = field(default_factory=dict)
+    budgets: dict[tuple[str, str], Object] = field(default_factory=dict)
+    nominated: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.lot = Lot(self.seed)
@@ -301,6 +303,9 @@ class World:
         if pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
             self.delete_pod(key)
             return
+        told = pod.get("status", {}).get("nominatedNodeName", "")
+        if not same or before is None or before.get("status", {}).get("nominatedNodeName", "") != told:
+            self.nominate(key, told)
         self.pods[key] = pod
         if not stands:
             if node:
@@ -311,7 +316,13 @@ class World:
                 self.placed[key] = node
         self.tidy()
 
+    def nominate(self, key: tuple[str, str], node: str) -> None:
+        self.nominated.pop(key, None)
+        if node:
+            self.nominated[key] = node
+
     def delete_pod(self, key: tuple[str, str]) -> None:
+        self.nominated.pop(key, None)
         self.pods.pop(key, None)
         self.placed.pop(key, None)
         self.assumed.discard(key)
@@ -331,10 +342,26 @@ class World:
 
     # --- filters
 
-    def refusal(self, pod: Object, node: Object, without: list[Object] | None = None) -> tuple[str, list[str], bool]:
-        """The filter that refuses, its reasons, and whether eviction could not help; ("", [], False) if none does."""
+    def refusal(self, pod: Object, node: Object) -> tuple[str, list[str], bool]:
+        """The filter that refuses, its reasons, and whether eviction could not help; ("", [], False) if none does.
+
+        First with the waiting pods that are nominated for the node and no less important, then without."""
+        name = node["metadata"]["name"]
+        there = [key for key in self.waiting_for(name) if self.pods[key]["metadata"]["uid"] != pod["metadata"]["uid"]]
+        there = [key for key in there if priority(self.pods[key]) >= priority(pod)]
+        self.placed |= dict.fromkeys(there, name)
+        refusal = self.refusal_alone(pod, node) if there else ("", [], False)
+        for key in there:
+            del self.placed[key]
+        return refusal if refusal[0] else self.refusal_alone(pod, node)
+
+    def waiting_for(self, node: str) -> list[tuple[str, str]]:
+        nominated = [key for key, name in self.nominated.items() if name == node and key not in self.placed]
+        return [key for key in nominated if "deletionTimestamp" not in self.pods[key]["metadata"]]
+
+    def refusal_alone(self, pod: Object, node: Object) -> tuple[str, list[str], bool]:
         name, spec = node["metadata"]["name"], node.get("spec", {})
-        there = [p for p in self.on(name) if without is None or p not in without]
+        there = self.on(name)
         named = named_nodes(pod)
         if named is not None and name not in named:
             return "NodeAffinity", ["node(s) didn't satisfy plugin(s) [NodeAffinity]"], True
@@ -362,9 +389,9 @@ class World:
                 unresolvable |= wanted > allocatable.get(resource, 0)
         if reasons:
             return "NodeResourcesFit", reasons, unresolvable
-        return self.refused_by_others(pod, node, without or [])
+        return self.refused_by_others(pod, node)
 
-    def refused_by_others(self, pod: Object, node: Object, without: list[Object]) -> tuple[str, list[str], bool]:
+    def refused_by_others(self, pod: Object, node: Object) -> tuple[str, list[str], bool]:
         """As `refusal`, for the filters that look at pods elsewhere too."""
         hard = constraints(pod, "DoNotSchedule")
         mismatch = "node(s) didn't match pod topology spread constraints"
@@ -372,13 +399,12 @@ class World:
             value = node_label(node, constraint["topologyKey"])
             if value is None:
                 return "PodTopologySpread", [mismatch + " (missing required label)"], True
-            domains = self.domains(pod, constraint, hard, without)
+            domains = self.domains(pod, constraint, hard)
             fewest = min(domains.values()) if len(domains) >= constraint.get("minDomains", 1) else 0
             itself = constraint_selects(constraint, pod, pod)
             if domains.get(value, 0) + itself - fewest > constraint["maxSkew"]:
                 return "PodTopologySpread", [mismatch], False
         others = [(p, self.nodes[n]) for k, n in self.placed.items() if n in self.nodes for p in [self.pods[k]]]
-        others = [(other, place) for other, place in others if other not in without]
 
         def same_place(key: str, place: Object) -> bool:
             return node_label(node, key) is not None and node_label(node, key) == node_label(place, key)
@@ -402,9 +428,7 @@ class World:
                     return "InterPodAffinity", ["node(s) didn't satisfy existing pods anti-affinity rules"], False
         return "", [], False
 
-    def domains(
-        self, pod: Object, constraint: Object, together: list[Object], without: list[Object] | None = None
-    ) -> dict[str, int]:
+    def domains(self, pod: Object, constraint: Object, together: list[Object]) -> dict[str, int]:
         """The matching pods in each domain of a topology spread constraint, over the nodes that count."""
         counted: dict[str, int] = {}
         for node in self.nodes.values():
@@ -416,13 +440,13 @@ class World:
             if constraint.get("nodeTaintsPolicy") == "Honor" and not all(tolerated(pod, t) for t in taints):
                 continue
             value = node["metadata"]["labels"][constraint["topologyKey"]]
-            counted[value] = counted.get(value, 0) + self.matching(pod, constraint, node, without or [])
+            counted[value] = counted.get(value, 0) + self.matching(pod, constraint, node)
         return counted
 
-    def matching(self, pod: Object, constraint: Object, node: Object, without: list[Object]) -> int:
+    def matching(self, pod: Object, constraint: Object, node: Object) -> int:
         if asks_nothing(constraint, pod):
             return 0
-        there = [p for p in self.on(node["metadata"]["name"]) if p not in without]
+        there = self.on(node["metadata"]["name"])
         return sum("deletionTimestamp" not in p["metadata"] and constraint_selects(constraint, pod, p) for p in there)
 
     def speaks_of(self, pod: Object, term: Object, other: Object) -> bool:
@@ -529,7 +553,7 @@ class World:
             hostname = key == "kubernetes.io/hostname"
             weight = math.log((len(counted) if hostname else len(candidates)) + 2)
             for node in counted:
-                here = self.matching(pod, constraint, node, [])
+                here = self.matching(pod, constraint, node)
                 count = here if hostname else domains.get(str(node_label(node, key)), 0)
                 raw[node["metadata"]["name"]] += count * weight + (constraint["maxSkew"] - 1)
         rounded = {name: math.floor(score + 0.5) for name, score in raw.items()}
@@ -587,57 +611,142 @@ class World:
                 explained.append((name, None, [], of, sum(score * weight for _, score, weight in of)))
         return explained
 
-    def schedule(self, key: tuple[str, str]) -> tuple[str | None, str]:
-        """The node on which the pod is assumed from now on, or None and the message; ("", "") if it does not wait."""
+    def schedule(self, key: tuple[str, str]) -> tuple[str | None, str, "Preemption | None"]:
+        """The node on which the pod is assumed from now on, or None, the message, and the pods that are to make room,
+        where that helps; ("", "", None) if it does not wait."""
         pod = self.pods.get(key)
         if pod is None or key in self.placed or "deletionTimestamp" in pod["metadata"]:
-            return "", ""
+            return "", "", None
         explained = self.explain(pod)
         feasible = [(name, total) for name, plugin, _, _, total in explained if plugin is None]
         if not feasible:
-            return None, self.message(pod)
+            return self.refuse(key, pod)
         best = max(total for _, total in feasible)
         equals = [name for name, total in feasible if total == best]
-        node = equals[self.lot.draw(len(equals)) if len(equals) > 1 else 0]
+        if self.nominated.get(key) in dict(feasible):
+            node = self.nominated[key]
+        else:
+            node = equals[self.lot.draw(len(equals)) if len(equals) > 1 else 0]
         self.placed[key] = node
         self.assumed.add(key)
-        return node, ""
+        return node, "", None
 
-    def message(self, pod: Object) -> str:
+    def refuse(self, key: tuple[str, str], pod: Object) -> tuple[None, str, "Preemption | None"]:
         if not self.nodes:
-            return "no nodes available to schedule pods"
+            return None, "no nodes available to schedule pods", None
+        refusals = {node["metadata"]["name"]: self.refusal(pod, node) for node in self.ordered()}
+        message = self.unavailable(Counter(reason for _, reasons, _ in refusals.values() for reason in reasons))
         if named_nodes(pod) == set():
-            nodes = len(self.nodes)
-            reasons = Counter({"Preemption is not helpful for scheduling": nodes})
-            return f"0/{nodes} nodes are available: {CONFLICT}.{self.preempts(pod, reasons)}"
-        histogram = Counter(reason for node in self.nodes.values() for reason in self.refusal(pod, node)[1])
-        return self.unavailable(histogram) + self.preempts(pod, self.preemption(pod))
-
-    def preempts(self, pod: Object, reasons: "Counter[str] | None") -> str:
+            message = f"0/{len(self.nodes)} nodes are available: {CONFLICT}."
+            refusals = dict.fromkeys(self.nodes, ("", [], True))
         if pod["spec"].get("preemptionPolicy") == "Never":
-            return " preemption: not eligible due to preemptionPolicy=Never."
-        return "" if reasons is None else f" preemption: {self.unavailable(reasons)}"
-
-    def preemption(self, pod: Object) -> "Counter[str] | None":
-        """Why evicting pods of lower priority helps on no node; None if it would on one."""
-        reasons: Counter[str] = Counter()
-        priority = pod["spec"].get("priority", 0)
-        for node in self.nodes.values():
-            lower = [p for p in self.on(node["metadata"]["name"]) if p["spec"].get("priority", 0) < priority]
-            if self.refusal(pod, node)[2]:
+            return None, message + " preemption: not eligible due to preemptionPolicy=Never.", None
+        nominated = self.nominated.get(key, "")
+        if nominated in refusals and not refusals[nominated][2] and any(map(evicted, self.lower(pod, nominated))):
+            words = " preemption: not eligible due to a terminating pod on the nominated node."
+            return None, message + words, None
+        candidates, reasons = {}, Counter[str]()
+        for name, (_, _, unresolvable) in refusals.items():
+            if unresolvable:
                 reasons["Preemption is not helpful for scheduling"] += 1
-            elif not lower:
+            elif not self.lower(pod, name):
                 reasons["No preemption victims found for incoming pod"] += 1
             else:
-                plugin, left, _ = self.refusal(pod, node, without=lower)
-                if not plugin:
-                    return None
-                reasons.update(left)
-        return reasons
+                found = self.dry_run(pod, self.nodes[name])
+                if isinstance(found, tuple):
+                    candidates[name] = found
+                else:
+                    reasons.update(found)
+        if not candidates:
+            self.nominate(key, "")
+            return None, f"{message} preemption: {self.unavailable(reasons)}", None
+        node = min(candidates, key=lambda name: rank(*candidates[name]))
+        displaced = [k for k in self.waiting_for(node) if priority(self.pods[k]) < priority(pod)]
+        victims = [key_of(p) for p in candidates[node][1] if "deletionTimestamp" not in p["metadata"]]
+        self.nominate(key, node)
+        return None, message, (node, victims, sorted(displaced))
+
+    def lower(self, pod: Object, node: str) -> list[Object]:
+        return [p for p in self.on(node) if priority(p) < priority(pod)]
+
+    def dry_run(self, pod: Object, node: Object) -> tuple[int, list[Object]] | list[str]:
+        """How many budgets would be broken and who would have to go, or why that does not help."""
+        name = node["metadata"]["name"]
+        lower = sorted(self.lower(pod, name), key=importance)
+        before = dict(self.placed)
+        for victim in lower:
+            del self.placed[key_of(victim)]
+        plugin, reasons, _ = self.refusal(pod, node)
+        victims: list[Object] = []
+        breaking = self.breaking(lower)
+        if not plugin:
+            for victim in sorted(lower, key=lambda p: p not in breaking):
+                self.placed[key_of(victim)] = name
+                if self.refusal(pod, node)[0]:
+                    del self.placed[key_of(victim)]
+                    victims.append(victim)
+        self.placed = before
+        if plugin:
+            return reasons
+        return sum(victim in breaking for victim in victims), sorted(victims, key=importance)
+
+    def breaking(self, pods: list[Object]) -> list[Object]:
+        """Those whose eviction, after that of the ones before, breaks a PodDisruptionBudget."""
+        broken = []
+        left = {key: budget["status"]["disruptionsAllowed"] for key, budget in self.budgets.items()}
+        for pod in pods:
+            labels = pod["metadata"].get("labels", {})
+            for key, budget in self.budgets.items():
+                selector = budget["spec"].get("selector")
+                asks = selector and (selector.get("matchLabels") or selector.get("matchExpressions"))
+                counted = pod["metadata"]["name"] in budget["status"].get("disruptedPods", {})
+                here = key[0] == pod["metadata"]["namespace"] and labels and asks and not counted
+                if here and selector_holds(selector, labels):
+                    left[key] -= 1
+                    if left[key] < 0 and pod not in broken:
+                        broken.append(pod)
+        return broken
 
     def unavailable(self, histogram: "Counter[str]") -> str:
         counted = sorted(f"{count} {reason}" for reason, count in histogram.items())
         return f"0/{len(self.nodes)} nodes are available: {', '.join(counted)}."
+
+
+Preemption = tuple[str, list[tuple[str, str]], list[tuple[str, str]]]
+"""The node, the pods that have to go (the most important first), and those that lose their nomination."""
+
+
+def priority(pod: Object) -> int:
+    found: int = pod["spec"].get("priority", 0)
+    return found
+
+
+def key_of(pod: Object) -> tuple[str, str]:
+    return pod["metadata"]["namespace"], pod["metadata"]["name"]
+
+
+def start(pod: Object) -> str:
+    """Without a start it would start now: later than all that have."""
+    found: str = pod.get("status", {}).get("startTime", "9999-12-31T23:59:59Z")
+    return found
+
+
+def importance(pod: Object) -> tuple[int, str, tuple[str, str]]:
+    """The most important first; the last part tells equals apart."""
+    return -priority(pod), start(pod), key_of(pod)
+
+
+def evicted(pod: Object) -> bool:
+    """Whether the pod is ending because it was preempted."""
+    mark = {"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler"}
+    return "deletionTimestamp" in pod["metadata"] and mark in pod.get("status", {}).get("conditions", [])
+
+
+def rank(violations: int, victims: list[Object]) -> tuple[int, int, int, int, int]:
+    highest = max(map(priority, victims))
+    earliest = min(start(pod) for pod in victims if priority(pod) == highest)
+    total = sum(priority(pod) + 2**31 for pod in victims)
+    return violations, highest, total, len(victims), -int(re.sub(r"[^0-9]", "", earliest))
 
 
 CONFLICT = "pod affinity terms conflict"

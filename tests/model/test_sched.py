@@ -5,7 +5,7 @@ import os
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings, strategies as st
-from tests.model.sched import Object, World
+from tests.model.sched import Object, World, key_of
 
 from orlop.native import SchedulerCore
 
@@ -156,10 +156,20 @@ def pods(draw: st.DrawFn) -> Object:
         spec["resources"] = {"requests": draw(amounts)}
     if not draw(st.integers(0, 4)):
         spec["nodeName"] = draw(st.sampled_from(NAMES))
-    pod = {"metadata": metadata, "spec": spec}
+    pod = {"metadata": metadata, "spec": spec, "status": draw(pod_status)}
     if not draw(st.integers(0, 14)):
-        pod["status"] = {"phase": draw(st.sampled_from(["Succeeded", "Running"]))}
+        pod["status"]["phase"] = draw(st.sampled_from(["Succeeded", "Running"]))
     return pod
+
+
+EVICTED = {"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler"}
+pod_status = optional(
+    {
+        "startTime": st.sampled_from([f"2026-01-0{day}T00:00:00Z" for day in range(1, 4)]),
+        "nominatedNodeName": st.sampled_from(["", "", *NAMES]),
+        "conditions": st.just([EVICTED]),
+    }
+)
 
 
 APPS = ["web", "db"]
@@ -246,6 +256,46 @@ def social_pods(draw: st.DrawFn) -> Object:
 
 
 @st.composite
+def budgets(draw: st.DrawFn) -> Object:
+    metadata = {
+        "namespace": draw(st.sampled_from(["default", "default", "other"])),
+        "name": draw(st.sampled_from("ab")),
+    }
+    status = {"disruptionsAllowed": draw(st.integers(0, 2))}
+    status |= draw(optional({"disruptedPods": st.just({"p1": "2026-01-01T00:00:00Z"})}))
+    return {"metadata": metadata, "spec": draw(optional({"selector": label_selector})), "status": status}
+
+
+@st.composite
+def rival_pods(draw: st.DrawFn) -> Object:
+    """Pods of many priorities that fight for little room."""
+    pod = draw(social_pods())
+    pod["status"] = draw(pod_status)
+    pod["spec"]["priority"] = draw(st.integers(-1, 4))
+    pod["spec"].pop("nodeSelector", None)
+    pod["metadata"].pop("deletionTimestamp", None)
+    if draw(st.booleans()):
+        pod["spec"]["nodeName"] = draw(st.sampled_from(NAMES[:2]))
+        pod["status"].pop("nominatedNodeName", None)
+    pod["spec"] |= draw(optional({"preemptionPolicy": st.just("Never")}))
+    requested = {"cpu": draw(st.sampled_from(["1", "2", "3"]))}
+    pod["spec"]["containers"] = [{"name": "c", "resources": {"requests": requested}}]
+    if draw(st.integers(0, 3)):
+        pod["spec"].pop("affinity", None)
+        pod["spec"].pop("topologySpreadConstraints", None)
+    return pod
+
+
+@st.composite
+def tight_nodes(draw: st.DrawFn) -> Object:
+    node = draw(roomy_nodes())
+    node["metadata"]["name"] = draw(st.sampled_from(NAMES[:2]))
+    node["spec"] = {}
+    node["status"]["allocatable"]["cpu"] = draw(st.sampled_from(["3", "4", "6"]))
+    return node
+
+
+@st.composite
 def roomy_nodes(draw: st.DrawFn) -> Object:
     """Nodes that differ in labels and taints, with room for everybody."""
     name = draw(st.sampled_from(NAMES))
@@ -274,6 +324,21 @@ social_changes = st.one_of(
     st.tuples(st.just("namespace"), st.sampled_from([{}, {"team": "a"}, {"team": "b"}])),
 )
 
+rival_changes = st.one_of(
+    st.tuples(st.just("pod"), rival_pods()),
+    st.tuples(st.just("pod"), rival_pods()),
+    st.tuples(st.just("schedule"), st.none()),
+    st.tuples(st.just("schedule"), st.none()),
+    st.tuples(st.just("explain"), rival_pods()),
+    st.tuples(st.just("budget"), budgets()),
+    st.tuples(st.just("delete budget"), budgets()),
+    st.tuples(st.just("evict"), st.none()),
+    st.tuples(st.just("delete pod"), st.integers(0, 11)),
+    st.tuples(st.just("forget"), st.integers(0, 11)),
+    st.tuples(st.just("bind"), st.integers(0, 11)),
+    st.tuples(st.just("tell"), st.integers(0, 11)),
+)
+
 changes = st.one_of(
     st.tuples(st.just("node"), nodes()),
     st.tuples(st.just("pod"), pods()),
@@ -297,6 +362,8 @@ class Both:
     def __init__(self, seed: int) -> None:
         self.core = SchedulerCore(seed)
         self.world = World(seed)
+        self.victims: list[tuple[str, str]] = []
+        """Of the last preemption."""
 
     def node(self, node: Object) -> None:
         self.core.upsert_node(encode(node))
@@ -308,9 +375,14 @@ class Both:
 
     def schedule(self, keys: list[tuple[str, str]]) -> None:
         for key, decision in zip(keys, self.core.schedule(keys), strict=True):
-            node, message = self.world.schedule(key)
+            node, message, preemption = self.world.schedule(key)
             assert (decision.node if decision.waiting else "") == node, (key, decision.message)
             assert decision.message == message
+            if preemption is None:
+                assert (decision.nominated, decision.victims, decision.displaced) == (None, [], [])
+                continue
+            self.victims, displaced = preemption[1], sorted(pod[:2] for pod in decision.displaced)
+            assert (decision.nominated, [pod[:2] for pod in decision.victims], displaced) == preemption
 
     def explain(self, pod: Object) -> None:
         said = [(n, p, sorted(r), s, t) for n, p, r, s, t in self.core.explain(encode(pod))]
@@ -330,6 +402,21 @@ class Both:
             case "namespace":
                 self.core.upsert_namespace(encode({"metadata": {"name": "other", "labels": what}}))
                 self.world.namespaces["other"] = what
+            case "budget":
+                self.core.upsert_budget(encode(what))
+                self.world.budgets[key_of(what)] = what
+            case "delete budget":
+                self.core.delete_budget(*key_of(what))
+                self.world.budgets.pop(key_of(what), None)
+            case "evict":
+                for victim in filter(self.world.pods.__contains__, self.victims):
+                    pod = self.world.pods[victim]
+                    metadata = {**pod["metadata"], "deletionTimestamp": "2026-01-02T00:00:00Z"}
+                    self.pod({**pod, "metadata": metadata, "status": {**pod["status"], "conditions": [EVICTED]}})
+            case "tell" if key in self.world.pods:
+                pod = self.world.pods[key]
+                nominated = {"nominatedNodeName": self.world.nominated.get(key, "")}
+                self.pod({**pod, "status": {**pod["status"], **nominated}})
             case "delete node":
                 self.core.delete_node(what)
                 self.world.delete_node(what)
@@ -368,6 +455,21 @@ def test_random_histories(seed: int, start: list[Object], history: list[tuple[st
     st.lists(social_changes, min_size=6, max_size=30),
 )
 def test_pods_that_mind_each_other(seed: int, start: list[Object], history: list[tuple[str, Any]]) -> None:
+    both = Both(seed)
+    for node in start:
+        both.node(node)
+    for kind, what in history:
+        both.apply(kind, what)
+    both.schedule(sorted(both.world.pods))
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=LARGE)
+@given(
+    st.integers(0, 2**64 - 1),
+    st.lists(tight_nodes(), min_size=1, max_size=6),
+    st.lists(rival_changes, min_size=6, max_size=40),
+)
+def test_pods_that_push_others_out(seed: int, start: list[Object], history: list[tuple[str, Any]]) -> None:
     both = Both(seed)
     for node in start:
         both.node(node)

@@ -26,11 +26,13 @@ class Outcome(NamedTuple):
     """The pod's claims, where it has some."""
     plan: Plan | None = None
     """What is to be written of them before the pod is bound."""
+    decision: Decision | None = None
+    """What the core said, preemption included; None where it was not asked."""
 
 
 def outcome_of(decision: Decision) -> Outcome:
     """The outcome of a pod without claims."""
-    return Outcome(decision.waiting, decision.node, decision.message, decision.plugins)
+    return Outcome(decision.waiting, decision.node, decision.message, decision.plugins, decision=decision)
 
 
 class VolumeDecider:
@@ -104,7 +106,7 @@ class VolumeDecider:
         else:
             helpless = NO_VICTIMS if plugin == RESTRICTIONS else NOT_HELPFUL
             message += f" preemption: {_unavailable(count, Counter({helpless: count}))}"
-        return Outcome(True, None, message, sorted(plugins), pod)
+        return Outcome(True, None, message, sorted(plugins), pod, decision=decision)
 
 
 def _unavailable(nodes: int, reasons: "Counter[str]") -> str:

@@ -80,6 +80,16 @@ class Feed:
         except ValueError as error:
             _log.error("cannot read namespace", extra={"namespace": name, "error": str(error)})
 
+    def budget(self, type: str, namespace: str, name: str, value: bytes) -> None:
+        """A PodDisruptionBudget was added, changed or deleted."""
+        if type == "DELETED":
+            self._core.delete_budget(namespace, name)
+            return
+        try:
+            self._core.upsert_budget(value)
+        except ValueError as error:
+            _log.error("cannot read budget", extra={"budget": f"{namespace}/{name}", "error": str(error)})
+
     def pod(self, type: str, namespace: str, name: str, value: bytes) -> None:
         """A Pod was added, changed or deleted. One that ends may come as deleted: the informer's selector says so."""
         if type == "DELETED":
@@ -112,6 +122,7 @@ class Feed:
                 self._reporter.skipped(item)
         elif item is not None and known:
             item.condition, item.generation = facts.condition, facts.generation
+            item.nominated = facts.nominated
             changed = bool(facts.changed & SchedulerCore.POD_SPEC)
             self._queue.update(item, priority=facts.priority, gated=facts.gated, changed=changed)
             self._gated(item)
@@ -125,6 +136,7 @@ class Feed:
                 gated=facts.gated,
                 condition=facts.condition,
                 generation=facts.generation,
+                nominated=facts.nominated,
                 created=self._clock.monotonic(),
             )
             self._queue.add(item)

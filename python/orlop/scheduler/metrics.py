@@ -15,6 +15,8 @@ class _Family(NamedTuple):
     attempts: Counter
     algorithm: Histogram
     sli: Histogram
+    preemptions: Counter
+    victims: Histogram
 
 
 @lru_cache(maxsize=1)
@@ -41,12 +43,33 @@ def _family() -> _Family:
             registry=REGISTRY,
             buckets=tuple(0.01 * 2**i for i in range(20)),
         ),
+        Counter(
+            "scheduler_preemption_attempts_total",
+            "Total preemption attempts in the cluster till now",
+            registry=REGISTRY,
+        ),
+        Histogram(
+            "scheduler_preemption_victims",
+            "Number of selected preemption victims",
+            registry=REGISTRY,
+            buckets=tuple(2**i for i in range(7)),
+        ),
     )
 
 
 def attempted(result: Literal["scheduled", "unschedulable", "error"], profile: str) -> None:
     """An attempt for one pod has ended."""
     _family().attempts.labels(result, profile).inc()
+
+
+def asked_preemption() -> None:
+    """A refused pod has been looked at for preemption, whether that helps or not."""
+    _family().preemptions.inc()
+
+
+def preempted(victims: int) -> None:
+    """Room is being made for a pod by deleting `victims` pods."""
+    _family().victims.observe(victims)
 
 
 def decided(seconds: float, pods: int) -> None:

@@ -59,6 +59,8 @@ class Item:
     generation: int
     created: float
     """When it came into the queue first (monotonic), for the time until it is scheduled."""
+    nominated: str = ""
+    """status.nominatedNodeName, as far as known."""
     place: Place = Place.GATED
     since: float = 0.0
     """When it came to its place."""

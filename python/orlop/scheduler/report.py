@@ -34,7 +34,7 @@ class Reporter:
         self._client = client
         self._clock = clock
         self._recorders = {name: Recorder(client, clock, name) for name in names}
-        self._waiting: dict[str, tuple[Item, Reason, str]] = {}
+        self._waiting: dict[str, tuple[Item, Reason, str, str | None]] = {}
         self._patching: set[str] = set()
         self._group = Group(self._failed)
 
@@ -58,24 +58,33 @@ class Reporter:
         message = f"skip schedule deleting pod: {item.namespace}/{item.name}"
         self._event(item, "Warning", "FailedScheduling", message, "Scheduling")
 
-    def failed(self, item: Item, reason: Reason, message: str) -> None:
-        """The pod was refused by all nodes, or its attempt failed."""
+    def preempted(self, item: Item, victim: tuple[str, str, str], node: str) -> None:
+        """A pod was deleted to make room for `item` on a node."""
+        namespace, name, uid = victim
+        about = core_v1.ObjectReference(api_version="v1", kind="Pod", namespace=namespace, name=name, uid=uid)
+        message = f"Preempted by pod {item.uid} on node {node}"
+        recorder = self._recorders[item.scheduler_name]
+        recorder.event(about, "Normal", "Preempted", message, related=_reference(item), action="Preempting")
+
+    def failed(self, item: Item, reason: Reason, message: str, nominated: str | None = None) -> None:
+        """The pod was refused by all nodes, or its attempt failed. `nominated` is the node on which room is being made
+        for it, "" for none any more; None leaves what is there."""
         note = message if len(message) <= NOTE_LIMIT else message[: NOTE_LIMIT - 4] + " ..."
         self._event(item, "Warning", "FailedScheduling", note, "Scheduling")
-        self.condition(item, reason, message)
+        self.condition(item, reason, message, nominated)
 
-    def condition(self, item: Item, reason: Reason, message: str) -> None:
-        """Sets the pod's condition PodScheduled to False for this reason, unless it says so already."""
-        if item.condition == ("False", reason, message):
+    def condition(self, item: Item, reason: Reason, message: str, nominated: str | None = None) -> None:
+        """Sets the pod's condition PodScheduled to False for this reason, unless it says so already, and its
+        nomination (see `failed`)."""
+        if item.condition == ("False", reason, message) and nominated in (None, item.nominated):
             return
-        self._waiting[item.uid] = (item, reason, message)
+        if nominated is None and item.uid in self._waiting:
+            nominated = self._waiting[item.uid][3]
+        self._waiting[item.uid] = (item, reason, message, nominated)
         self._start()
 
     def _event(self, item: Item, type: Literal["Normal", "Warning"], reason: str, message: str, action: str) -> None:
-        about = core_v1.ObjectReference(
-            api_version="v1", kind="Pod", namespace=item.namespace, name=item.name, uid=item.uid
-        )
-        self._recorders[item.scheduler_name].event(about, type, reason, message, action=action)
+        self._recorders[item.scheduler_name].event(_reference(item), type, reason, message, action=action)
 
     def _start(self) -> None:
         while len(self._patching) < MAX_PATCHES:
@@ -86,16 +95,20 @@ class Reporter:
             self._patching.add(uid)
             self._group.start("pod condition", self._patch(*self._waiting.pop(uid)))
 
-    async def _patch(self, item: Item, reason: Reason, message: str) -> None:
+    async def _patch(self, item: Item, reason: Reason, message: str, nominated: str | None) -> None:
         condition: dict[str, Any] = {"type": "PodScheduled", "status": "False", "reason": reason, "message": message}
         if item.generation:
             condition["observedGeneration"] = item.generation
         if item.condition is None or item.condition[0] != "False":
             condition["lastTransitionTime"] = rfc3339(self._clock.now())
-        patch = {"metadata": {"uid": item.uid}, "status": {"conditions": [condition]}}
+        status: dict[str, Any] = {"conditions": [condition]}
+        if nominated is not None and nominated != item.nominated:
+            status["nominatedNodeName"] = nominated or None
+        patch = {"metadata": {"uid": item.uid}, "status": status}
         try:
             await self._client.patch(PodHead, item.name, item.namespace, patch, type="strategic", subresource="status")
             item.condition = ("False", reason, message)
+            item.nominated = item.nominated if nominated is None else nominated
         except (errors.NotFound, errors.Conflict):
             pass  # it is gone, or another one by now
         except errors.ApiError as error:
@@ -107,3 +120,7 @@ class Reporter:
 
     def _failed(self, name: str, error: BaseException) -> None:
         _log.error("task failed", extra={"task": name}, exc_info=error)
+
+
+def _reference(item: Item) -> core_v1.ObjectReference:
+    return core_v1.ObjectReference(api_version="v1", kind="Pod", namespace=item.namespace, name=item.name, uid=item.uid)

@@ -7,7 +7,7 @@ from typing import Any
 
 from orlop import logging
 from orlop.api import errors
-from orlop.api.types import core_v1
+from orlop.api.types import core_v1, policy_v1
 from orlop.client import Client, Head, Informer, LeaderElector, Recorder
 from orlop.clock import Clock
 from orlop.native import Decision, SchedulerCore
@@ -16,6 +16,7 @@ from orlop.scheduler.decide import Outcome, VolumeDecider, outcome_of
 from orlop.scheduler.events import ClusterEvent
 from orlop.scheduler.feed import Feed
 from orlop.scheduler.podvolumes import BINDING, Nodes, PodVolumes
+from orlop.scheduler.preempt import Preemptor
 from orlop.scheduler.queue import Item, Key, Place, SchedulingQueue
 from orlop.scheduler.report import PodHead, Reporter
 from orlop.scheduler.volumebinding import BindingFailed, NodeLabels, Plan, VolumeBinder
@@ -45,12 +46,19 @@ class NamespaceHead(Head):
     __kind__ = core_v1.Namespace
 
 
+class BudgetHead(Head):
+    """What the scheduler's cache holds of a PodDisruptionBudget; all else is in the core's table."""
+
+    __kind__ = policy_v1.PodDisruptionBudget
+
+
 class Scheduler:
     """Binds pods that have no node and name one of `names` as their scheduler.
 
     Filters, scores and the words of events and conditions are those of Kubernetes 1.37; every node is looked at.
-    Runs as identity system:kube-scheduler: it watches nodes, namespaces and pods, creates bindings and events,
-    patches the status of pods and, with `leader_elect`, holds the Lease kube-system/kube-scheduler.
+    Runs as identity system:kube-scheduler: it watches nodes, namespaces, pods and their disruption budgets, creates
+    bindings and events, patches the status of pods, deletes pods of lower priority to make room for others and, with
+    `leader_elect`, holds the Lease kube-system/kube-scheduler.
     """
 
     def __init__(
@@ -79,9 +87,11 @@ class Scheduler:
         self._nodes.on_change(self._node_changed)
         self._decider = VolumeDecider(self.core, self._volumes, self._table)
         self._feed = Feed(self.core, self.queue, self._volumes, self._reporter, clock, frozenset(self._names))
+        self._preemptor = Preemptor(client, clock, self._reporter)
         self._bindings = Group(self._task_failed)
         self._volume_bindings = Group(self._task_failed)
         """Pods whose volumes are being bound. How long that takes is up to others: no room of `_bindings` is theirs."""
+        self._preemptions = Group(self._task_failed)
         self._room = asyncio.Event()
         self._ready = asyncio.Event()
 
@@ -95,7 +105,7 @@ class Scheduler:
         change does not count, nor does what is on its way from the server."""
         counts = self.queue.counts()
         busy = counts[Place.ACTIVE] + counts[Place.IN_FLIGHT]
-        binding = len(self._bindings) + len(self._volume_bindings)
+        binding = len(self._bindings) + len(self._volume_bindings) + len(self._preemptions)
         return self._ready.is_set() and busy == 0 and binding == 0 and self._reporter.idle
 
     async def run(self) -> None:
@@ -115,12 +125,14 @@ class Scheduler:
         nodes = self._nodes
         namespaces = Informer(self._client, NamespaceHead)
         pods = Informer(self._client, PodHead, fields=NOT_ENDED)
+        budgets = Informer(self._client, BudgetHead)
         nodes.add_raw_handler(self._feed.node)
         namespaces.add_raw_handler(self._feed.namespace)
         pods.add_raw_handler(self._feed.pod)
+        budgets.add_raw_handler(self._feed.budget)
         try:
-            async with self._bindings, self._volume_bindings:
-                informers: list[Informer[Any]] = [nodes, namespaces, pods, *self._volumes.informers]
+            async with self._bindings, self._volume_bindings, self._preemptions:
+                informers: list[Informer[Any]] = [nodes, namespaces, pods, budgets, *self._volumes.informers]
                 await run_all(
                     *(informer.run() for informer in informers),
                     self.queue.run(),
@@ -192,9 +204,31 @@ class Scheduler:
         elif decision.node is not None:
             self._bindings.start("bind", self._bind(item, decision.node))
         else:
-            metrics.attempted("unschedulable", item.scheduler_name)
-            self.queue.refuse(item, events.helped_by(decision.plugins))
-            self._reporter.failed(item, "Unschedulable", decision.message)
+            self._refuse(item, decision)
+
+    def _refuse(self, item: Item, outcome: Outcome) -> None:
+        metrics.attempted("unschedulable", item.scheduler_name)
+        decision = outcome.decision
+        nominated = None
+        if decision is not None and decision.nodes:
+            metrics.asked_preemption()
+            nominated = "" if decision.helpless else decision.nominated
+        self._reporter.failed(item, "Unschedulable", outcome.message, nominated)
+        if decision is not None and (decision.victims or decision.displaced):
+            # It stays in flight until its victims are told to go: tried before, it would ask for others.
+            self._preemptions.start("preempt", self._preempt(item, outcome, decision))
+        else:
+            self.queue.refuse(item, events.helped_by(outcome.plugins))
+
+    async def _preempt(self, item: Item, outcome: Outcome, decision: Decision) -> None:
+        try:
+            await self._preemptor.preempt(item, decision)
+        except errors.ApiError as error:
+            _log.warning("error preempting; retrying", extra={"pod": "/".join(item.key), "error": str(error)})
+            self.queue.fail(item)
+        else:
+            # Room that was made meanwhile counts as an event that it missed.
+            self.queue.refuse(item, events.helped_by(outcome.plugins))
 
     async def _bind_with_volumes(self, item: Item, pod: PodVolumes, plan: Plan) -> None:
         """Upstream's PreBind, then the binding."""

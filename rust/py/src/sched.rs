@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use orlop_core::sched::preempt::{Answer, PodName};
 use orlop_core::sched::table::{self, pod_change};
 use orlop_core::sched::{self, Core, nodes};
 use pyo3::prelude::*;
@@ -30,6 +31,7 @@ struct PodFacts {
     gated: bool,
     terminating: bool,
     ended: bool,
+    nominated: String,
     condition: Option<(String, String, String)>,
     changed: u32,
 }
@@ -48,6 +50,7 @@ impl From<table::PodFacts> for PodFacts {
             gated: facts.gated,
             terminating: facts.terminating,
             ended: facts.ended,
+            nominated: facts.nominated,
             condition: facts.condition,
             changed: facts.changed,
         }
@@ -65,6 +68,10 @@ struct Decision {
     message: String,
     reasons: Vec<(String, usize)>,
     plugins: Vec<&'static str>,
+    nominated: Option<String>,
+    victims: Vec<PodName>,
+    displaced: Vec<PodName>,
+    helpless: bool,
 }
 
 impl From<sched::Decision> for Decision {
@@ -81,14 +88,29 @@ impl From<sched::Decision> for Decision {
                 nodes,
                 ..Self::default()
             },
-            sched::Decision::Refused(refusal) => Self {
-                waiting: true,
-                nodes: refusal.nodes,
-                message: refusal.message(),
-                reasons: refusal.reasons,
-                plugins: refusal.plugins,
-                ..Self::default()
-            },
+            sched::Decision::Refused(refusal) => {
+                let refused = Self {
+                    waiting: true,
+                    nodes: refusal.nodes,
+                    message: refusal.message(),
+                    reasons: refusal.reasons,
+                    plugins: refusal.plugins,
+                    ..Self::default()
+                };
+                match refusal.preemption {
+                    Some(Answer::Helps(preemption)) => Self {
+                        nominated: Some(preemption.node),
+                        victims: preemption.victims,
+                        displaced: preemption.displaced,
+                        ..refused
+                    },
+                    Some(Answer::Helpless(_)) => Self {
+                        helpless: true,
+                        ..refused
+                    },
+                    Some(Answer::Ineligible(_)) | None => refused,
+                }
+            }
             sched::Decision::NotWaiting => Self::default(),
         }
     }
@@ -169,6 +191,17 @@ impl SchedulerCore {
     #[pyo3(signature = (name, /))]
     fn delete_namespace(&self, py: Python<'_>, name: &str) {
         self.core(py).table.delete_namespace(name);
+    }
+
+    #[pyo3(signature = (value, /))]
+    fn upsert_budget(&self, py: Python<'_>, value: &[u8]) -> PyResult<()> {
+        let mut core = self.core(py);
+        core.table.budgets.upsert(value).map_err(value_error)
+    }
+
+    #[pyo3(signature = (namespace, name, /))]
+    fn delete_budget(&self, py: Python<'_>, namespace: &str, name: &str) {
+        self.core(py).table.budgets.delete(namespace, name);
     }
 
     #[pyo3(signature = (value, /))]

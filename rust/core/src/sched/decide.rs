@@ -5,7 +5,8 @@ use std::sync::{Arc, Weak};
 
 use hashbrown::HashMap;
 
-use super::filter::{self, FEASIBLE, Verdict};
+use super::filter::{self, FEASIBLE, HELD, Verdict};
+use super::nominated::Held;
 use super::pods::Subject;
 use super::score::{self, Score};
 use super::spec::Spec;
@@ -85,16 +86,27 @@ impl Decider {
         }
     }
 
-    /// The best node for `subject`; of several, one by lot in the order of their slots.
-    pub fn choose(&mut self, table: &Table, spec: &Arc<Spec>, subject: &Subject) -> Choice {
+    /// The best node for `subject`; of several, one by lot in the order of their slots. The node that it is nominated
+    /// for comes before all others. `held` are nodes that others are nominated for.
+    pub fn choose(
+        &mut self,
+        table: &Table,
+        spec: &Arc<Spec>,
+        subject: &Subject,
+        held: &[Held],
+    ) -> Choice {
         let evaluation = Self::evaluated(&mut self.kept, &mut self.clock, table, spec, subject);
         let everywhere = table.nodes.all();
         let checks = filter::prepare(table, subject);
         // What is kept is copied only where something is to be added to it.
         let (mut verdicts, mut totals) = (&evaluation.verdicts, &evaluation.base);
-        if !checks.is_empty() {
+        let narrowed = !checks.is_empty() || !held.is_empty();
+        if narrowed {
             self.verdicts.clone_from(verdicts);
             filter::run_cluster(&checks, everywhere.clone(), &mut self.verdicts);
+            for node in held {
+                self.verdicts[node.slot as usize] = HELD;
+            }
             verdicts = &self.verdicts;
         }
         let feasible = verdicts
@@ -102,12 +114,19 @@ impl Decider {
             .filter(|verdict| **verdict == FEASIBLE)
             .count();
         if feasible == 0 {
-            if checks.is_empty() {
+            if !narrowed {
                 self.verdicts.clone_from(&evaluation.verdicts);
             }
             return Choice {
                 slot: None,
                 feasible,
+            };
+        }
+        let nominated = subject.nominated.and_then(|name| table.nodes.find(name));
+        if let Some(slot) = nominated.filter(|&slot| verdicts[slot as usize] == FEASIBLE) {
+            return Choice {
+                slot: Some(slot as usize),
+                feasible: 1,
             };
         }
         let raw = evaluation
@@ -117,7 +136,7 @@ impl Decider {
         let global = score::LIST
             .iter()
             .filter(|score| !score.local() && !score.skips(table, subject));
-        let mut added = !checks.is_empty();
+        let mut added = narrowed;
         self.totals.clear();
         for (score, raw) in raw.chain(global.map(|score| (*score, None))) {
             match raw {

@@ -3,15 +3,18 @@
 //! It is fed the API's own JSON and answers where each pod should go and why not elsewhere. Names, order, meaning and
 //! words of filters and scores are those of Kubernetes 1.37; all nodes are looked at, none sampled.
 
+pub mod budgets;
 pub mod decide;
 pub mod filter;
 pub mod groups;
 pub mod identity;
 pub mod labels;
 pub mod nodes;
+pub mod nominated;
 pub mod object;
 pub mod peers;
 pub mod pods;
+pub mod preempt;
 pub mod quantity;
 pub mod refusal;
 pub mod requests;
@@ -26,9 +29,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use decide::Decider;
-use filter::ABSENT;
+use filter::{ABSENT, HELD};
 use nodes::Slot;
 use pods::Subject;
+use preempt::Answer;
 use refusal::Refusal;
 use table::{Table, key_of};
 
@@ -139,17 +143,20 @@ impl Core {
         else {
             return Decision::NotWaiting;
         };
-        // Both are held for as long as the table may change under the subject.
+        // All are held for as long as the table may change under the subject.
         let (spec, identity) = (Arc::clone(&pod.spec), Arc::clone(&pod.identity));
+        let uid = pod.uid.clone();
         let subject = Subject {
             spec: &spec,
             identity: &identity,
+            uid: &uid,
             ..pod.subject()
         };
         if filter::prefilter(&subject).is_some() {
-            return Decision::Refused(Refusal::gather(&mut self.table, &subject, &[]));
+            return self.refused(id, Refusal::of_pod(&self.table, &subject));
         }
-        let choice = self.decider.choose(&self.table, &spec, &subject);
+        let held = nominated::held(&mut self.table, &subject);
+        let choice = self.decider.choose(&self.table, &spec, &subject, &held);
         match choice.slot {
             Some(slot) => {
                 self.table.assume(id, slot as Slot);
@@ -165,9 +172,23 @@ impl Core {
             }
             None => {
                 let verdicts = self.decider.verdicts();
-                Decision::Refused(Refusal::gather(&mut self.table, &subject, verdicts))
+                let refusal = Refusal::gather(&mut self.table, &subject, verdicts, &held);
+                self.refused(id, refusal)
             }
         }
+    }
+
+    /// Nominates the pod, or takes its nomination back, as preemption says.
+    fn refused(&mut self, id: pods::PodId, refusal: Refusal) -> Decision {
+        match &refusal.preemption {
+            Some(Answer::Helps(preemption)) => {
+                let node = self.table.symbols.intern(&preemption.node);
+                self.table.nominate(id, Some(node));
+            }
+            Some(Answer::Helpless(_)) => self.table.nominate(id, None),
+            Some(Answer::Ineligible(_)) | None => {}
+        }
+        Decision::Refused(refusal)
     }
 
     /// What is said of every node for a pod as the API would serve it, in the order of their slots. The pod need not
@@ -181,13 +202,17 @@ impl Core {
         Ok(self.explain_subject(&subject))
     }
 
-    fn explain_subject(&self, subject: &Subject) -> Vec<NodeExplanation> {
+    fn explain_subject(&mut self, subject: &Subject) -> Vec<NodeExplanation> {
+        let held = nominated::held(&mut self.table, subject);
         let table = &self.table;
         let all = table.nodes.all();
         let mut verdicts = vec![ABSENT; all.len()];
         let checks = filter::prepare(table, subject);
         filter::run_node(table, subject, all.clone(), &mut verdicts);
         filter::run_cluster(&checks, all.clone(), &mut verdicts);
+        for node in &held {
+            verdicts[node.slot as usize] = HELD;
+        }
         let scored: Vec<(&str, i32, Vec<i32>)> = score::LIST
             .iter()
             .filter(|score| !score.skips(table, subject))
@@ -211,17 +236,17 @@ impl Core {
             if let Some((plugin, reason)) = prefilter {
                 return refused(plugin, vec![reason.to_owned()]);
             }
+            let words = |refusal: &filter::Refusal| {
+                let words = refusal.reasons.iter();
+                words.map(|reason| reason.clone().into_owned()).collect()
+            };
+            if let Some(node) = held.iter().find(|node| node.slot as usize == slot) {
+                return refused(node.plugin, words(&node.refusal));
+            }
             if let Some((plugin, refusal)) =
                 filter::explain(table, subject, &checks, slot, verdicts[slot])
             {
-                return refused(
-                    plugin,
-                    refusal
-                        .reasons
-                        .into_iter()
-                        .map(|reason| reason.into_owned())
-                        .collect(),
-                );
+                return refused(plugin, words(&refusal));
             }
             let scores: Vec<_> = scored
                 .iter()

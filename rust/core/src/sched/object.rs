@@ -212,6 +212,12 @@ objects! {
         label_selector: Option<LabelSelector<'a>>, namespaces: Vec<Text<'a>>, topology_key: Text<'a>,
         namespace_selector: Option<LabelSelector<'a>>,
     }
+    /// policy/v1 PodDisruptionBudget.
+    struct Budget { metadata: Metadata<'a>, spec: BudgetSpec<'a>, status: BudgetStatus<'a>, }
+    /// policy/v1 PodDisruptionBudgetSpec.
+    struct BudgetSpec { selector: Option<LabelSelector<'a>>, }
+    /// policy/v1 PodDisruptionBudgetStatus.
+    struct BudgetStatus { disruptions_allowed: i32, disrupted_pods: Map<'a, Text<'a>>, }
     /// core/v1 Namespace.
     struct Namespace { metadata: Metadata<'a>, }
     /// core/v1 PodSchedulingGate.
@@ -246,7 +252,7 @@ objects! {
     }
     /// core/v1 PodStatus.
     struct PodStatus {
-        phase: Text<'a>, conditions: Vec<Condition<'a>>,
+        phase: Text<'a>, nominated_node_name: Text<'a>, start_time: Text<'a>, conditions: Vec<Condition<'a>>,
         container_statuses: Vec<ContainerStatus<'a>>, init_container_statuses: Vec<ContainerStatus<'a>>,
     }
     /// core/v1 PodCondition.

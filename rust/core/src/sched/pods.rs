@@ -38,6 +38,14 @@ pub struct Pod {
     pub priority: i32,
     /// spec.preemptionPolicy is Never.
     pub peaceful: bool,
+    /// When it started, as a number that grows with time; the largest where it has not.
+    pub started: u64,
+    /// Whether its condition DisruptionTarget says that the scheduler evicts it.
+    pub preempted: bool,
+    /// The node that preemption makes room on for it, as the scheduler has it.
+    pub nominated: Option<Symbol>,
+    /// The same as the API has it, which follows.
+    pub nominated_told: Option<Symbol>,
 }
 
 /// What a decision looks at of a pod.
@@ -55,9 +63,31 @@ pub struct Subject<'a> {
     pub priority: i32,
     /// spec.preemptionPolicy is Never.
     pub peaceful: bool,
+    /// metadata.uid.
+    pub uid: &'a str,
+    /// The node that it is nominated for.
+    pub nominated: Option<Symbol>,
 }
 
 impl Pod {
+    /// metadata.namespace.
+    pub fn namespace(&self) -> &str {
+        self.key
+            .split_once('/')
+            .map_or("", |(namespace, _)| namespace)
+    }
+
+    /// metadata.name.
+    pub fn name(&self) -> &str {
+        self.key.split_once('/').map_or(&self.key, |(_, name)| name)
+    }
+
+    /// The node for which it is counted as nominated: only a pod that waits is.
+    pub fn awaits(&self) -> Option<Symbol> {
+        self.nominated
+            .filter(|_| self.node.is_none() && !self.terminating)
+    }
+
     /// The pod as one that waits for a node.
     pub fn subject(&self) -> Subject<'_> {
         Subject {
@@ -67,6 +97,8 @@ impl Pod {
             identity: &self.identity,
             priority: self.priority,
             peaceful: self.peaceful,
+            uid: &self.uid,
+            nominated: self.nominated,
         }
     }
 }

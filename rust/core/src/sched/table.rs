@@ -6,10 +6,12 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::Malformed;
+use super::budgets::Budgets;
 use super::groups::{GroupId, Groups, spreading_owner};
 use super::identity::Identity;
 use super::labels::{Labels, labels_of};
 use super::nodes::{NodeFacts, Nodes, Slot};
+use super::nominated::Nominated;
 use super::object::{self, decode};
 use super::peers::{AllPeers, PeersId};
 use super::pods::{Pod, PodId, Pods};
@@ -58,6 +60,8 @@ pub struct PodFacts {
     pub terminating: bool,
     /// Whether it has ended (phase Succeeded or Failed): the table does not keep it.
     pub ended: bool,
+    /// status.nominatedNodeName.
+    pub nominated: String,
     /// Status, reason and message of its condition PodScheduled.
     pub condition: Option<(String, String, String)>,
     /// What changed (see `pod_change`).
@@ -92,6 +96,10 @@ pub struct Table {
     pub peers: AllPeers,
     /// Labels of namespaces.
     pub namespaces: HashMap<Box<str>, Labels>,
+    /// PodDisruptionBudgets.
+    pub budgets: Budgets,
+    /// Waiting pods that preemption makes room for.
+    pub nominated: Nominated,
     /// Slots in the order in which they changed; `log_start` is the number of the first one.
     log: Vec<Slot>,
     log_start: u64,
@@ -116,6 +124,8 @@ impl Default for Table {
             groups: Groups::default(),
             peers: AllPeers::default(),
             namespaces: HashMap::new(),
+            budgets: Budgets::default(),
+            nominated: Nominated::default(),
             log: Vec::new(),
             log_start: 0,
             priorities: BTreeMap::new(),
@@ -210,16 +220,21 @@ impl Table {
         let node_name =
             (!pod.spec.node_name.is_empty()).then(|| self.symbols.intern(&pod.spec.node_name));
         let group = spreading_owner(&pod.metadata).and_then(|owner| self.groups.find(owner));
-        Ok((
-            row(
-                &pod,
-                Arc::new(spec),
-                group,
-                PeersId::MAX,
-                Arc::new(identity),
-            ),
-            node_name,
-        ))
+        let nominated = self.nominated_of(&pod);
+        let mut row = row(
+            &pod,
+            Arc::new(spec),
+            group,
+            PeersId::MAX,
+            Arc::new(identity),
+        );
+        row.nominated = nominated;
+        Ok((row, node_name))
+    }
+
+    fn nominated_of(&mut self, pod: &object::Pod) -> Option<Symbol> {
+        let name = &*pod.status.nominated_node_name;
+        (!name.is_empty()).then(|| self.symbols.intern(name))
     }
 
     fn spec_of(&mut self, pod: &object::Pod) -> Result<(Spec, Identity), Malformed> {
@@ -260,6 +275,8 @@ impl Table {
             .map(|peers| peers.identity.clone())
             .unwrap_or_default();
         let mut after = row(&pod, spec, group, peers, identity);
+        after.nominated_told = self.nominated_of(&pod);
+        after.nominated = after.nominated_told;
         if !pod.spec.node_name.is_empty() {
             let name = self.symbols.intern(&pod.spec.node_name);
             after.node = Some(self.nodes.slot_for(name));
@@ -283,6 +300,10 @@ impl Table {
                 after.node = before.node;
                 after.assumed = true;
             }
+            if before.uid == after.uid && before.nominated_told == after.nominated_told {
+                // What the scheduler decided meanwhile stands until the API tells of a change.
+                after.nominated = before.nominated;
+            }
             facts.changed = difference(before, &after);
             facts.assumed = after.assumed;
             if same_place(before, &after) {
@@ -305,9 +326,31 @@ impl Table {
             self.groups.leave(group);
         }
         self.peers.leave(after.peers);
+        self.list(id, false);
         if let Some(row) = self.pods.get_mut(id) {
             *row = after;
         }
+        self.list(id, true);
+    }
+
+    /// Puts a pod on the list of those nominated for its node, or takes it off.
+    fn list(&mut self, id: PodId, on: bool) {
+        if let Some(node) = self.pods.get(id).and_then(Pod::awaits) {
+            if on {
+                self.nominated.add(node, id);
+            } else {
+                self.nominated.remove(node, id);
+            }
+        }
+    }
+
+    /// Nominates a pod for a node, or for none, before the API says so.
+    pub fn nominate(&mut self, id: PodId, node: Option<Symbol>) {
+        self.list(id, false);
+        if let Some(pod) = self.pods.get_mut(id) {
+            pod.nominated = node;
+        }
+        self.list(id, true);
     }
 
     /// Forgets a pod. Returns whether that freed something on a node.
@@ -321,7 +364,11 @@ impl Table {
 
     /// Counts a waiting pod in on a node before the API says so. Returns whether it was waiting.
     pub fn assume(&mut self, id: PodId, slot: Slot) -> bool {
-        let Some(pod) = self.pods.get_mut(id).filter(|pod| pod.node.is_none()) else {
+        if self.pods.get(id).is_none_or(|pod| pod.node.is_some()) {
+            return false;
+        }
+        self.list(id, false);
+        let Some(pod) = self.pods.get_mut(id) else {
             return false;
         };
         pod.node = Some(slot);
@@ -347,16 +394,19 @@ impl Table {
             pod.node = None;
             pod.assumed = false;
         }
+        self.list(id, true);
         true
     }
 
     fn put(&mut self, pod: Pod) {
         let id = self.pods.insert(pod);
         self.settle(id, 1);
+        self.list(id, true);
     }
 
     fn take(&mut self, id: PodId) -> Option<Pod> {
         self.settle(id, -1);
+        self.list(id, false);
         let pod = self.pods.remove(id)?;
         if let Some(group) = pod.group {
             self.groups.leave(group);
@@ -368,15 +418,17 @@ impl Table {
 
     /// Counts a pod in where it is, or with -1 out, and notes that its node changed.
     fn settle(&mut self, id: PodId, sign: i32) {
-        if let Some(slot) = self.count(id, sign) {
+        if let Some(slot) = self.pods.get(id).and_then(|pod| pod.node) {
+            self.count_at(id, slot, sign);
             self.touch(slot);
         }
     }
 
-    /// Counts a pod in where it is, or with -1 out. Returns its node.
-    fn count(&mut self, id: PodId, sign: i32) -> Option<Slot> {
-        let pod = self.pods.get(id)?;
-        let slot = pod.node?;
+    /// Counts a pod in on a node, or with -1 out; where it is stays as it was.
+    pub fn count_at(&mut self, id: PodId, slot: Slot, sign: i32) {
+        let Some(pod) = self.pods.get(id) else {
+            return;
+        };
         if let Some(group) = pod.group.filter(|_| !pod.terminating) {
             self.groups.count(group, slot, sign);
         }
@@ -393,7 +445,6 @@ impl Table {
             self.nodes
                 .displace(slot, id, &pod.spec.requests, &pod.spec.ports);
         }
-        Some(slot)
     }
 
     /// The lowest priority of any pod that is on a node.
@@ -401,33 +452,6 @@ impl Table {
         self.priorities
             .first_key_value()
             .map(|(&priority, _)| priority)
-    }
-
-    /// Runs `look` on the table without the pods on `slot` that have a lower priority than `priority`. None where
-    /// there are none.
-    pub fn without_lower<T>(
-        &mut self,
-        slot: Slot,
-        priority: i32,
-        look: impl FnOnce(&Self) -> T,
-    ) -> Option<T> {
-        let lower = |&id: &PodId| self.pods.get(id).is_some_and(|pod| pod.priority < priority);
-        let victims: Vec<PodId> = self.nodes.residents[slot as usize]
-            .iter()
-            .copied()
-            .filter(lower)
-            .collect();
-        if victims.is_empty() {
-            return None;
-        }
-        for &id in &victims {
-            self.count(id, -1);
-        }
-        let seen = look(self);
-        for &id in &victims {
-            self.count(id, 1);
-        }
-        Some(seen)
     }
 }
 
@@ -455,6 +479,24 @@ fn row(
         terminating: pod.metadata.deletion_timestamp.is_some(),
         priority: pod.spec.priority,
         peaceful: &*pod.spec.preemption_policy == "Never",
+        started: started(&pod.status.start_time),
+        preempted: pod.status.conditions.iter().any(|condition| {
+            (&*condition.kind, &*condition.status, &*condition.reason)
+                == ("DisruptionTarget", "True", "PreemptionByScheduler")
+        }),
+        nominated: None,
+        nominated_told: None,
+    }
+}
+
+/// A time of the API (RFC 3339, in UTC) as a number that grows with it; the largest for none.
+fn started(time: &str) -> u64 {
+    const SECONDS: usize = "2006-01-02T15:04:05".len();
+    let digits = time.bytes().take(SECONDS).filter(u8::is_ascii_digit);
+    if time.is_empty() {
+        u64::MAX
+    } else {
+        digits.fold(0, |number, digit| number * 10 + u64::from(digit - b'0'))
     }
 }
 
@@ -475,6 +517,7 @@ fn facts_of(pod: &object::Pod) -> PodFacts {
         generation: pod.metadata.generation,
         gated: !pod.spec.scheduling_gates.is_empty(),
         terminating: pod.metadata.deletion_timestamp.is_some(),
+        nominated: pod.status.nominated_node_name.to_string(),
         ended: matches!(&*pod.status.phase, "Succeeded" | "Failed"),
         condition: condition.map(|c| {
             (
@@ -500,7 +543,9 @@ fn difference(before: &Pod, after: &Pod) -> u32 {
     if before.uid != after.uid {
         changed |= pod_change::ADDED;
     } else if after.node.is_none()
-        && !(Arc::ptr_eq(&before.spec, &after.spec) && before.peers == after.peers)
+        && (!(Arc::ptr_eq(&before.spec, &after.spec) && before.peers == after.peers)
+            // Somebody more important takes the place that was made for it, so it looks for another one.
+            || (before.nominated.is_some() && after.nominated.is_none()))
     {
         changed |= pod_change::SPEC;
     }

@@ -100,7 +100,7 @@ fn without_nodes() {
 }
 
 #[test]
-fn preemption_is_left_out_where_it_could_help() {
+fn nothing_is_said_of_preemption_where_it_helps() {
     let mut core = core(&[node("a", "2", "")]);
     add(&mut core, pod("low", &cpu("1500m")));
     placed(&mut core, "low");

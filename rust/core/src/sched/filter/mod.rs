@@ -44,6 +44,8 @@ pub type Verdict = u8;
 
 /// Every filter lets the pod onto the node.
 pub const FEASIBLE: Verdict = 0;
+/// A filter refuses it because of pods that are nominated for it (see `nominated`).
+pub const HELD: Verdict = 253;
 /// The pod names by metadata.name which nodes it may go to, and this is none of them.
 pub const NOT_NAMED: Verdict = 254;
 /// There is no node in the slot.
@@ -157,7 +159,7 @@ pub fn explain(
     verdict: Verdict,
 ) -> Option<(&'static str, Refusal)> {
     match verdict {
-        FEASIBLE | ABSENT => None,
+        FEASIBLE | ABSENT | HELD => None,
         NOT_NAMED => {
             let name = node_affinity::NodeAffinity.name();
             Some((
