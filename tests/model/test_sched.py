@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings, strategies as st
@@ -475,6 +476,42 @@ def test_pods_that_push_others_out(seed: int, start: list[Object], history: list
         both.node(node)
     for kind, what in history:
         both.apply(kind, what)
+    both.schedule(sorted(both.world.pods))
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(st.integers(0, 2**64 - 1))
+def test_crowded_nodes_are_cleared_alike(seed: int) -> None:
+    """Nodes full of small pods, and large ones of all priorities that come one after the other."""
+    chance = random.Random(seed)
+    both = Both(seed)
+    for index in range(4):
+        allocatable = {"cpu": "4", "memory": "64Gi", "pods": str(chance.choice([4, 110]))}
+        labels = {"kubernetes.io/hostname": f"n{index}"}
+        both.node({"metadata": {"name": f"n{index}", "labels": labels}, "status": {"allocatable": allocatable}})
+    for index in range(chance.randint(0, 3)):
+        selector = {"matchLabels": {"app": chance.choice(APPS)}}
+        metadata = {"namespace": "default", "name": f"b{index}"}
+        budget = {"metadata": metadata, "spec": {"selector": selector}}
+        both.apply("budget", {**budget, "status": {"disruptionsAllowed": chance.randint(0, 2)}})
+    for index in range(24):
+        name = f"p{index}"
+        metadata = {"namespace": "default", "name": name, "uid": f"{name}-0", "labels": {"app": chance.choice(APPS)}}
+        cpu = chance.choice([1, 1, 2]) if index < 12 else chance.choice([2, 3, 4])
+        containers = [{"resources": {"requests": {"cpu": str(cpu)}}}]
+        spec = {"containers": containers, "priority": chance.randint(0, 3) + (index >= 12)}
+        status = {"startTime": f"2026-01-0{chance.randint(1, 4)}T00:00:00Z"}
+        both.pod({"metadata": metadata, "spec": spec, "status": status})
+        both.schedule([("default", name)])
+        match chance.randint(0, 5):
+            case 0:
+                both.apply("evict", None)
+            case 1:
+                both.apply("delete pod", chance.randrange(24))
+            case 2:
+                both.apply("tell", index)
+            case 3:
+                both.schedule(sorted(both.world.pods))
     both.schedule(sorted(both.world.pods))
 
 
