@@ -584,7 +584,8 @@ class ServicePort:
     kind "ClusterIP", "NodePort" (address unspecified), "LoadBalancer" or "ExternalIP"; local is True where its traffic
     policy is Local. A backend is (address, port, weight). Lists are sorted. `cluster` holds the backends for policy
     Cluster, `local` those for policy Local. `affinity_seconds` is 0 without session affinity. `any_endpoint` tells
-    whether some endpoint could serve at all: traffic without a backend is dropped if so, else rejected.
+    whether some endpoint could serve at all: traffic without a backend is dropped if so, else rejected. `on_node` are
+    the addresses of backends on this node. `scheduler` is the Service's own choice for IPVS, as in `Ipvs`.
     """
 
     def __new__(
@@ -595,6 +596,8 @@ class ServicePort:
         local: list[tuple[str, int, int]],
         affinity_seconds: int,
         any_endpoint: bool,
+        on_node: list[str] = [],
+        scheduler: str | None = None,
     ) -> ServicePort: ...
     @property
     def id(self) -> tuple[str, str, str, str, int]: ...
@@ -608,6 +611,8 @@ class ServicePort:
     def affinity_seconds(self) -> int: ...
     @property
     def any_endpoint(self) -> bool: ...
+    @property
+    def on_node(self) -> list[str]: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
 
@@ -682,6 +687,69 @@ def cel_wrong(
     """What is wrong with an expression over documents, each with its schema (JSON) if it is to be checked against one,
     and earlier variables (None: it cannot speak of any); None if nothing is. Raises ValueError for a schema that is
     none."""
+
+@final
+class Ipvs:
+    """The kernel's IPVS in one network namespace: what is wanted there, what is programmed, and the steps between.
+
+    A frontend is (protocol, address, port). Every method may raise OSError where netlink fails and RuntimeError with
+    all that the kernel refused; then only `adopt` knows what is programmed. Each releases the GIL.
+    """
+
+    def __new__(cls, device: str, scheduler: str = "rr", namespace: str | None = None) -> Ipvs:
+        """`device` bears the services' addresses. `scheduler` is for Services that do not say: NAME[,NAME-fallback]
+        [,NAME-port]. `namespace` is the file of a network namespace. LookupError where the kernel has no IPVS,
+        ValueError for an unknown scheduler."""
+    @staticmethod
+    def watch(namespace: str | None = None) -> int:
+        """A netlink socket's descriptor, the caller's to close: readable when an address of the namespace changes."""
+    def ensure_device(self) -> None:
+        """Makes the device where it is not there. OSError where the kernel has no dummy links."""
+    def node_addresses(self) -> list[str]:
+        """The namespace's addresses, but for those of the device."""
+    def set_node_addresses(self, node_ports: list[str], own: list[str]) -> None:
+        """Node ports are served on `node_ports`; `own` are on the node anyway and need not be on the device."""
+    def adopt(self, known: list[tuple[str, str, int]]) -> None:
+        """Reads what is programmed. Ours is what is wanted, on the device's addresses, or `known`."""
+    def forget(self) -> None:
+        """Wants nothing any more."""
+    def want(self, set: list[ServicePort], removed: list[tuple[str, str, str, str, int]]) -> None:
+        """Takes service ports as they are now, and ids of those that are gone. Sends nothing."""
+    def retire(self) -> int:
+        """Removes virtual servers that are not wanted. How many messages that took."""
+    def program(self) -> int:
+        """Makes everything as wanted. How many messages that took. A destination that is not wanted gets weight 0."""
+    def drain(self) -> int:
+        """Removes destinations of weight 0 that have no connection left. How many still have some."""
+    def draining(self) -> int:
+        """How many destinations of weight 0 there are."""
+    def sent(self) -> int:
+        """How many messages have been sent to IPVS."""
+    def cleanup(self, known: list[tuple[str, str, int]]) -> None:
+        """Removes everything of ours, the device too."""
+    def dump(self) -> list[IpvsServer]:
+        """All virtual servers of the namespace, whoever made them."""
+
+def ipvs_scheduler_error(text: str, /) -> str:
+    """What is wrong with NAME[,NAME-fallback][,NAME-port]; empty where nothing is."""
+
+@final
+class IpvsServer:
+    """A virtual server as the kernel has it. Counters are (connections, packets in, packets out, bytes in, bytes out);
+    a destination is (address, port, weight, active connections, inactive ones, counters)."""
+
+    @property
+    def frontend(self) -> tuple[str, str, int]: ...
+    @property
+    def scheduler(self) -> str: ...
+    @property
+    def flags(self) -> int: ...
+    @property
+    def timeout(self) -> int: ...
+    @property
+    def counters(self) -> tuple[int, int, int, int, int]: ...
+    @property
+    def destinations(self) -> list[tuple[str, int, int, int, int, tuple[int, int, int, int, int]]]: ...
 
 @final
 class CustomSchema:

@@ -5,11 +5,12 @@ import random
 from collections.abc import AsyncIterator
 
 import pytest
+from tests.proxy.modes import PARAMETERS
 from tests.proxy.objects import endpoint_slice, service
 from tests.proxy.world import POD_CIDR, POD_CIDR6, World
 
 from orlop.native import ForwardTable
-from orlop.proxy.backends import MODES, Backend, make
+from orlop.proxy.backends import Backend, make
 from orlop.proxy.config import ProxyConfig
 
 pytestmark = [pytest.mark.network, pytest.mark.root, pytest.mark.campaign]
@@ -21,7 +22,7 @@ NAMES = ["a", "b", "c"]
 IPS = [["10.96.0.1"], ["10.96.0.2"], ["10.96.0.1", "fd00:96::1"], ["fd00:96::2", "10.96.0.3"]]
 
 
-@pytest.fixture(params=MODES)
+@pytest.fixture(params=PARAMETERS)
 async def config(machine: World, request: pytest.FixtureRequest) -> AsyncIterator[ProxyConfig]:
     before = machine.node.rules()
     config = ProxyConfig(hostname_override="here", proxy_mode=request.param, cluster_cidr=f"{POD_CIDR},{POD_CIDR6}")

@@ -180,7 +180,7 @@ async def test_what_the_kernel_lacks_is_explained(
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({"proxy_mode": "ipvs"}, '--proxy-mode: Unsupported value: "ipvs"'),
+        ({"proxy_mode": "lvs"}, '--proxy-mode: Unsupported value: "lvs"'),
         ({"cluster_cidr": "10.0.0.0"}, None),
         ({"cluster_cidr": "10.0.0.1/8"}, "--cluster-cidr: Invalid value"),
         ({"cluster_cidr": "10.0.0.0/8,11.0.0.0/8"}, "only one CIDR allowed or a valid DualStack CIDR"),

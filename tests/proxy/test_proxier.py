@@ -19,7 +19,7 @@ from orlop.apiserver.server import ApiServer
 from orlop.client import Client, Event
 from orlop.client.asgi import ASGITransport
 from orlop.client.watcher import Changes, Restarted, Synced
-from orlop.clock import FakeClock, SystemClock, rfc3339_micro
+from orlop.clock import Clock, FakeClock, SystemClock, rfc3339_micro
 from orlop.native import ForwardChanges, ForwardTable, ServicePort
 from orlop.proxy import Proxier, ProxyConfig
 from orlop.proxy.backends import ProgramError
@@ -52,6 +52,9 @@ class Remembered:
         self.ports.update((port.id, port) for port in changes.set)
         for id in changes.removed:
             del self.ports[id]
+
+    async def tend(self, clock: Clock) -> None:
+        self.calls.append("tend")
 
     async def cleanup(self) -> None:
         self.ports = {}

@@ -8,16 +8,19 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from tests.proxy.modes import PARAMETERS
 from tests.proxy.objects import endpoint_slice, service
 from tests.proxy.world import NODE, NODE6, POD_CIDR, POD_CIDR6, Namespace, World
 
 from orlop.native import ForwardTable
-from orlop.proxy.backends import MODES, Backend, make
+from orlop.proxy.backends import Backend, make
 from orlop.proxy.config import ProxyConfig
 
 pytestmark = [pytest.mark.network, pytest.mark.root]
 
 IP, IP6 = "10.96.0.10", "fd00:10:96::10"
+LAYOUT = {"nftables": ("orlop-proxy", "masquerading"), "ipvs": ("orlop-ipvs", "KUBE-POSTROUTING")}
+"""Each mode's table of nftables, and the chain in it that masquerades."""
 AT_ONCE = 0.5
 """Seconds within which a refusal must be there: a lost packet would take TCP one to be sent again."""
 
@@ -56,7 +59,7 @@ def options() -> dict[str, object]:
     return {}
 
 
-@pytest.fixture(params=MODES)
+@pytest.fixture(params=PARAMETERS)
 async def proxy(machine: World, options: dict[str, object], request: pytest.FixtureRequest) -> AsyncIterator[Proxy]:
     before = machine.node.rules()
     made = Proxy(machine, request.param, **options)
@@ -317,8 +320,9 @@ async def test_a_restart_repairs_what_changed_meanwhile(proxy: Proxy, machine: W
     proxy.table.apply_slice(endpoint_slice("web", pod_ips(machine)[:2]))
     proxy.table.apply_slice(endpoint_slice("dns", pod_ips(machine)[1:2], "UDP"))
     proxy.table.apply_service(service("new", ["10.96.0.13"]))
-    meddle = "flush chain ip orlop-proxy masquerading; add chain ip orlop-proxy stranger;"
-    meddle += "add set ip orlop-proxy strangers { type ipv4_addr; elements = { 10.0.0.1, 10.0.0.2 }; }"
+    table, masquerading = LAYOUT[proxy.backend.name]
+    meddle = f"flush chain ip {table} {masquerading}; add chain ip {table} stranger;"
+    meddle += f"add set ip {table} strangers {{ type ipv4_addr; elements = {{ 10.0.0.1, 10.0.0.2 }}; }}"
     machine.node.output("nft", meddle)
     await proxy.restarted()
     assert proxy.changed
@@ -339,7 +343,8 @@ async def test_another_layout_is_built_anew_without_breaking_connections(proxy: 
     await proxy.put(service("web", [IP]), endpoint_slice("web", pod_ips(machine)))
     talk = machine.pods[1].connect(IP, 80)
     name = talk.ask()
-    machine.node.output("nft", "delete chain ip orlop-proxy nat-postrouting; add chain ip orlop-proxy nat-postrouting "
+    table, _ = LAYOUT[proxy.backend.name]
+    machine.node.output("nft", f"delete chain ip {table} nat-postrouting; add chain ip {table} nat-postrouting "
                                "{ type nat hook postrouting priority 90; }")  # fmt: skip
     await proxy.restarted()
     assert proxy.changed

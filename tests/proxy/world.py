@@ -51,7 +51,11 @@ class Namespace:
         return subprocess.run([*self.prefix, *command], check=True, capture_output=True, text=True, timeout=60).stdout
 
     def rules(self) -> str:
-        return self.output("nft", "--stateless", "list", "ruleset")
+        """What proxies program: nftables, and IPVS with the addresses of services where the kernel has it."""
+        found = self.output("nft", "--stateless", "list", "ruleset")
+        if os.path.exists("/proc/net/ip_vs"):
+            found += self.output("ipvsadm", "-Sn") + self.output("ip", "-o", "addr", "show", "type", "dummy")
+        return found
 
     def delete(self) -> None:
         self._thread.shutdown()

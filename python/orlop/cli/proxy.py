@@ -13,7 +13,21 @@ from orlop.clock import Clock
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kubeconfig", metavar="FILE", help="how to reach the API server, and as whom")
     options.add_logging(parser)
-    parser.add_argument("--proxy-mode", choices=("nftables",), default="nftables", help="how services are programmed")
+    parser.add_argument(
+        "--proxy-mode",
+        default="nftables",
+        metavar="MODES",
+        help="how services are programmed: nftables or ipvs; several, comma-separated, for the first that works here",
+    )
+    parser.add_argument(
+        "--ipvs-scheduler",
+        default="rr",
+        metavar="NAME[,FLAG…]",
+        help="mode ipvs: how connections are spread, where no annotation orlop/ipvs-scheduler says otherwise",
+    )
+    parser.add_argument(
+        "--ipvs-strict-arp", action="store_true", help="mode ipvs: answer ARP only on the link that has the address"
+    )
     parser.add_argument(
         "--hostname-override", default=socket.gethostname().lower(), metavar="NAME", help="the node's name"
     )
@@ -45,6 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         config = ProxyConfig(
             proxy_mode=arguments.proxy_mode,
+            ipvs_scheduler=arguments.ipvs_scheduler,
+            ipvs_strict_arp=arguments.ipvs_strict_arp,
             hostname_override=arguments.hostname_override,
             cluster_cidr=arguments.cluster_cidr,
             masquerade_all=arguments.masquerade_all,

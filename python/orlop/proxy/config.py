@@ -3,6 +3,8 @@
 import ipaddress
 from dataclasses import dataclass
 
+from orlop.native import ipvs_scheduler_error
+
 DEFAULT_SCOPE = "orlop"
 MIN_SYNC_PERIOD = 0.05
 """Seconds between two programmings. Upstream waits 1 s because its sync costs that much at scale; here one changed
@@ -20,6 +22,7 @@ class ProxyConfig:
     hostname_override: str
     """The Node's name: endpoints on it are local."""
     proxy_mode: str = "nftables"
+    """How services are programmed. Several, comma-separated: the first that this machine can run."""
     scope: str = DEFAULT_SCOPE
     """Marks the rules of this cluster's node, so that no other cluster's on the same machine are touched."""
     cluster_cidr: str = ""
@@ -28,6 +31,11 @@ class ProxyConfig:
     masquerade_bit: int = MASQUERADE_BIT
     nodeport_addresses: tuple[str, ...] = ()
     """CIDRs of the node's addresses that serve node ports; empty for all but loopback."""
+    ipvs_scheduler: str = "rr"
+    """Mode ipvs: how new connections are spread, but for Services with the annotation `orlop/ipvs-scheduler`: a
+    scheduler of the kernel and, for sh and mh, its flags: `mh,mh-port,mh-fallback`."""
+    ipvs_strict_arp: bool = False
+    """Mode ipvs: the node answers ARP only for addresses of the link that is asked on."""
     healthz_bind_address: str = ""
     """IP:port of /healthz and /livez (upstream's is 0.0.0.0:10256); empty for none."""
     metrics_bind_address: str = ""
@@ -36,6 +44,8 @@ class ProxyConfig:
     sync_period: float = SYNC_PERIOD
 
     def __post_init__(self) -> None:
+        if wrong := ipvs_scheduler_error(self.ipvs_scheduler):
+            raise ValueError(f"--ipvs-scheduler: {wrong}")
         for flag, texts in (("--cluster-cidr", self.cluster_cidrs), ("--nodeport-addresses", self.nodeport_addresses)):
             for text in texts:
                 try:
@@ -61,6 +71,11 @@ class ProxyConfig:
             raise ValueError(f"--masquerade-bit: Invalid value: {bit}: must be within the range [0, 31]")
         if self.min_sync_period < 0 or self.sync_period <= 0:
             raise ValueError("--min-sync-period and --sync-period: must be greater than or equal to 0")
+
+    @property
+    def proxy_modes(self) -> tuple[str, ...]:
+        """`proxy_mode` taken apart."""
+        return tuple(part.strip() for part in self.proxy_mode.split(","))
 
     @property
     def cluster_cidrs(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ only not known yet. What the kernel refuses is followed by a comparison of every
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from orlop import logging
@@ -14,7 +15,7 @@ from orlop.client import Client
 from orlop.client.watcher import Watcher
 from orlop.clock import Clock, parse_time, timeout
 from orlop.native import ForwardTable
-from orlop.proxy.backends import Backend, ProgramError, make
+from orlop.proxy.backends import Backend, ProgramError, Unsupported, make
 from orlop.proxy.config import ProxyConfig
 from orlop.proxy.metrics import Metrics, process_metrics
 from orlop.proxy.server import serve_health, serve_metrics
@@ -47,7 +48,11 @@ class Proxier:
         an unknown `--proxy-mode`."""
         self.config = config
         self._clock = clock
-        self.backend = backend or make(self.config, prefix)
+        # Those that may be used, in this order.
+        self._backends = (
+            [backend] if backend else [make(replace(config, proxy_mode=m), prefix) for m in config.proxy_modes]
+        )
+        self.backend = self._backends[0]
         self.metrics = metrics or process_metrics()
         self._wake = asyncio.Event()
         self.wanted = Wanted(watch or partial(Watcher, client), config.hostname_override, self.metrics, self._note)
@@ -65,14 +70,26 @@ class Proxier:
 
     async def run(self) -> None:
         """Works until cancelled. Raises Unsupported where this machine cannot run the backend."""
-        await self.backend.check()
+        await self._choose()
         _log.info("using the %s proxy", self.backend.name)
-        work = [self.wanted.run(), self._program()]
+        work = [self.wanted.run(), self._program(), self.backend.tend(self._clock)]
         if address := self.config.healthz_bind_address:
             work.append(serve_health(self, address, self._clock))
         if address := self.config.metrics_bind_address:
             work.append(serve_metrics(self, address, self._clock))
         await run_all(*work)
+
+    async def _choose(self) -> None:
+        *others, last = self._backends
+        for self.backend in others:
+            try:
+                await self.backend.check()
+                return
+            except Unsupported as error:
+                _log.warning("cannot use the %s proxy, trying the next", self.backend.name, extra={"error": str(error)})
+                await self.backend.cleanup()
+        self.backend = last
+        await last.check()
 
     async def cleanup(self) -> None:
         """Takes away everything that a proxy of this mode has programmed on this node, now or earlier."""

@@ -2,8 +2,9 @@
 
 use std::fmt::Display;
 
+use orlop_core::forward::ipvs;
 use orlop_core::{front, hub, wire};
-use pyo3::exceptions::{PyException, PyLookupError, PyOSError, PyValueError};
+use pyo3::exceptions::{PyException, PyLookupError, PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
 pyo3::create_exception!(
@@ -43,6 +44,15 @@ pub fn front_error(error: front::Error) -> PyErr {
     match error {
         front::Error::Tls(text) => PyValueError::new_err(text),
         front::Error::Io(error) => PyOSError::new_err(error.to_string()),
+    }
+}
+
+/// `ipvs`' error as Python's.
+pub fn ipvs_error(error: ipvs::Error) -> PyErr {
+    match error {
+        ipvs::Error::Missing => PyLookupError::new_err(error.to_string()),
+        ipvs::Error::Io(error) => error.into(),
+        ipvs::Error::Refused(_) => PyRuntimeError::new_err(error.to_string()),
     }
 }
 

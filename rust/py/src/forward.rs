@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use orlop_core::forward::{
-    Backend, Changes, Claim, Family, Frontend, Kind, PortName, Protocol, State, Table,
+    Backend, Changes, Claim, Family, Frontend, Kind, PortName, Protocol, Scheduling, State, Table,
 };
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -22,7 +22,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 
 type FrontendTuple = (&'static str, String, u16, bool);
 type BackendTuple = (String, u16, u16);
-type IdTuple = (String, String, String, &'static str, u8);
+pub type IdTuple = (String, String, String, &'static str, u8);
 
 /// One service port in one IP family, as it is wanted or as a backend says it is programmed.
 #[pyclass(
@@ -33,15 +33,16 @@ type IdTuple = (String, String, String, &'static str, u8);
     from_py_object
 )]
 #[derive(Clone, PartialEq)]
-struct PyServicePort {
-    name: PortName,
-    state: State,
+pub struct PyServicePort {
+    pub name: PortName,
+    pub state: State,
 }
 
 #[pymethods]
 impl PyServicePort {
     #[new]
-    #[pyo3(signature = (id, frontends, cluster, local, affinity_seconds, any_endpoint))]
+    #[pyo3(signature = (id, frontends, cluster, local, affinity_seconds, any_endpoint, on_node = Vec::new(), scheduler = None))]
+    #[allow(clippy::too_many_arguments)]
     fn new(
         id: (String, String, String, String, u8),
         frontends: Vec<(String, String, u16, bool)>,
@@ -49,24 +50,11 @@ impl PyServicePort {
         local: Vec<(String, u16, u16)>,
         affinity_seconds: u32,
         any_endpoint: bool,
+        on_node: Vec<String>,
+        scheduler: Option<&str>,
     ) -> PyResult<Self> {
-        let (namespace, service, port, protocol, family) = id;
-        let protocol = read_protocol(&protocol)?;
-        let family = match family {
-            4 => Family::V4,
-            6 => Family::V6,
-            other => {
-                return Err(PyValueError::new_err(format!(
-                    "family: {other}: must be 4 or 6"
-                )));
-            }
-        };
-        let name = PortName {
-            service: format!("{namespace}/{service}").into(),
-            port: port.into(),
-            protocol,
-            family,
-        };
+        let name = read_id(id)?;
+        let protocol = name.protocol;
         let mut claims = Vec::with_capacity(frontends.len());
         for (kind, address, port, local) in frontends {
             let kind = Kind::parse(&kind)
@@ -85,10 +73,14 @@ impl PyServicePort {
         claims.sort_unstable();
         let state = State {
             frontends: claims.into(),
-            cluster: read_backends(cluster)?,
-            local: read_backends(local)?,
+            cluster: read_backends(cluster, &on_node)?,
+            local: read_backends(local, &on_node)?,
             affinity_seconds,
             any_endpoint,
+            scheduling: scheduler
+                .map(Scheduling::parse)
+                .transpose()
+                .map_err(|wrong| PyValueError::new_err(format!("scheduler: {wrong}")))?,
         };
         Ok(Self { name, state })
     }
@@ -131,6 +123,15 @@ impl PyServicePort {
     #[getter]
     fn any_endpoint(&self) -> bool {
         self.state.any_endpoint
+    }
+
+    #[getter]
+    fn on_node(&self) -> Vec<String> {
+        let all = self.state.cluster.iter().chain(&self.state.local);
+        let mut here: Vec<_> = all.filter(|b| b.here).map(|b| b.address).collect();
+        here.sort_unstable();
+        here.dedup();
+        here.iter().map(IpAddr::to_string).collect()
     }
 
     fn __repr__(&self) -> String {
@@ -284,17 +285,42 @@ fn backend_tuples(backends: &[Backend]) -> Vec<BackendTuple> {
         .collect()
 }
 
-fn read_address(text: &str) -> PyResult<IpAddr> {
+/// The id of a service port as the border has it.
+pub fn read_id(id: (String, String, String, String, u8)) -> PyResult<PortName> {
+    let (namespace, service, port, protocol, family) = id;
+    let family = match family {
+        4 => Family::V4,
+        6 => Family::V6,
+        other => {
+            return Err(PyValueError::new_err(format!(
+                "family: {other}: must be 4 or 6"
+            )));
+        }
+    };
+    Ok(PortName {
+        service: format!("{namespace}/{service}").into(),
+        port: port.into(),
+        protocol: read_protocol(&protocol)?,
+        family,
+    })
+}
+
+/// An address in text.
+pub fn read_address(text: &str) -> PyResult<IpAddr> {
     text.parse()
         .map_err(|_| PyValueError::new_err(format!("{text:?}: must be a valid IP address")))
 }
 
-fn read_protocol(name: &str) -> PyResult<Protocol> {
+/// A protocol under the API's name.
+pub fn read_protocol(name: &str) -> PyResult<Protocol> {
     Protocol::parse(Some(name))
         .ok_or_else(|| PyValueError::new_err(format!("protocol: unknown: {name:?}")))
 }
 
-fn read_backends(backends: Vec<(String, u16, u16)>) -> PyResult<Box<[Backend]>> {
+fn read_backends(
+    backends: Vec<(String, u16, u16)>,
+    on_node: &[String],
+) -> PyResult<Box<[Backend]>> {
     let mut read = backends
         .into_iter()
         .map(|(address, port, weight)| {
@@ -302,6 +328,7 @@ fn read_backends(backends: Vec<(String, u16, u16)>) -> PyResult<Box<[Backend]>> 
                 address: read_address(&address)?,
                 port,
                 weight,
+                here: on_node.contains(&address),
             })
         })
         .collect::<PyResult<Vec<_>>>()?;

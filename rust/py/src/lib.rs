@@ -8,6 +8,7 @@ mod event;
 mod forward;
 mod front;
 mod hub;
+mod ipvs;
 mod sched;
 mod schema;
 mod wire;
@@ -26,6 +27,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     cel::register(module)?;
     schema::register(module)?;
     forward::register(module)?;
+    ipvs::register(module)?;
     front::register(module)?;
     Ok(())
 }

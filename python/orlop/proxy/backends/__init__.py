@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from orlop.proxy.backends.base import Backend as Backend, ProgramError as ProgramError, Unsupported as Unsupported
 from orlop.proxy.config import ProxyConfig
 
-MODES = ("nftables",)
+MODES = ("nftables", "ipvs")
 
 
 def make(config: ProxyConfig, prefix: Sequence[str] = ()) -> Backend:
@@ -14,5 +14,9 @@ def make(config: ProxyConfig, prefix: Sequence[str] = ()) -> Backend:
         from orlop.proxy.backends.nftables import Nftables
 
         return Nftables(config, prefix=prefix)
+    if config.proxy_mode == "ipvs":
+        from orlop.proxy.backends.ipvs import Ipvs
+
+        return Ipvs(config, prefix=prefix)
     supported = ", ".join(f'"{mode}"' for mode in MODES)
     raise ValueError(f'--proxy-mode: Unsupported value: "{config.proxy_mode}": supported values: {supported}')

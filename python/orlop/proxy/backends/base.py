@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from orlop.clock import Clock
 from orlop.native import ForwardChanges, ServicePort
 
 
@@ -33,6 +34,11 @@ class Backend(Protocol):
 
     async def apply(self, changes: ForwardChanges) -> None:
         """Programs the changes since the last `sync` or `apply`, in one step and nothing else. Raises ProgramError."""
+        ...
+
+    async def tend(self, clock: Clock) -> None:
+        """Does what has to be done beside changes, until cancelled; may return at once. One task runs it while another
+        calls the rest."""
         ...
 
     async def cleanup(self) -> None:

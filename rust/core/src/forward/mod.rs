@@ -6,10 +6,13 @@
 //! it is what a backend programs in one piece; its [`State`] never depends on the order in which objects came.
 
 mod decode;
+pub mod ipvs;
 mod model;
+mod scheduling;
 mod select;
 mod table;
 
 pub use decode::Error;
 pub use model::{Backend, Claim, Family, Frontend, Kind, PortName, Protocol, State};
+pub use scheduling::{Scheduler, Scheduling};
 pub use table::{Changes, Table};

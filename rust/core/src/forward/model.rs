@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::scheduling::Scheduling;
+
 /// A transport that Services know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
@@ -135,6 +137,8 @@ pub struct Backend {
     pub port: u16,
     /// Its share of new connections relative to the others.
     pub weight: u16,
+    /// Whether it is on this node: only such a one can be its own client (hairpin).
+    pub here: bool,
 }
 
 /// Every endpoint's weight: Kubernetes has no field for another.
@@ -167,4 +171,6 @@ pub struct State {
     /// Whether any endpoint, here or elsewhere, could serve: without one traffic is rejected, with one that the
     /// policy forbids it is dropped.
     pub any_endpoint: bool,
+    /// What the Service's annotation asks for; None for the node's own choice.
+    pub scheduling: Option<Scheduling>,
 }

@@ -110,6 +110,7 @@ fn gather(candidates: &[Candidate], wanted: impl Fn(&Candidate) -> bool) -> Box<
             address: c.address,
             port: c.port,
             weight: DEFAULT_WEIGHT,
+            here: c.has(LOCAL),
         })
         .collect()
 }

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from orlop import logging
+from orlop.clock import Clock
 from orlop.native import ForwardChanges, ServicePort
 from orlop.proxy.backends.base import ProgramError, Unsupported
 from orlop.proxy.backends.nftables import flows, listing
@@ -79,6 +80,9 @@ class Nftables:
             self._shared[element] += more
             if not self._shared[element]:
                 del self._shared[element]
+
+    async def tend(self, clock: Clock) -> None:
+        """See Backend.tend: there is nothing to do."""
 
     async def cleanup(self) -> None:
         """Deletes both tables."""

@@ -93,14 +93,25 @@ class Conntrack:
             return False
         return True
 
-    async def forget(self, protocol: str, address: str | None, port: int, family: int, backend: str | None) -> None:
+    async def forget(
+        self,
+        protocol: str,
+        address: str | None,
+        port: int,
+        family: int,
+        backend: str | None = None,
+        *,
+        answered_by: str | None = None,
+    ) -> None:
         """Deletes the flows to this address (None: any, as for a node port) and port; with `backend` only those that
-        were translated to it. Raises ProgramError."""
+        nftables translated to it, with `answered_by` those that whoever translated to it. Raises ProgramError."""
         arguments = ["-D", "-p", protocol, "-f", f"ipv{family}", "--orig-port-dst", str(port)]
         if address:
             arguments += ["--orig-dst", address]
         if backend:
             arguments += ["--dst-nat", backend]
+        if answered_by:
+            arguments += ["--reply-src", answered_by]
         code, _, err = await self._conntrack.run(*arguments)
         if code and "0 flow entries have been deleted" not in err:
             raise ProgramError(err.strip() or f"conntrack ended with {code}")

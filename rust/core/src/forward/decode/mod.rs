@@ -72,6 +72,8 @@ struct Labels<'a> {
 struct Annotations<'a> {
     #[serde(rename = "endpoints.kubernetes.io/last-change-trigger-time", borrow)]
     triggered: Text<'a>,
+    #[serde(rename = "orlop/ipvs-scheduler", borrow)]
+    scheduler: Text<'a>,
 }
 
 #[derive(Deserialize, Default)]

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde::Deserialize;
 
 use super::super::model::{Claim, Family, Frontend, Kind, Protocol};
+use super::super::scheduling::Scheduling;
 use super::super::select;
 use super::{Decoded, Error, Meta, Str, Text, null_default};
 
@@ -25,6 +26,7 @@ pub struct PortSpec {
 pub struct ServiceSpec {
     pub ports: Vec<PortSpec>,
     pub affinity_seconds: u32,
+    pub scheduling: Option<Scheduling>,
     pub uses: select::Uses,
 }
 
@@ -174,6 +176,14 @@ pub fn service(json: &[u8]) -> Result<Decoded<ServiceSpec>, Error> {
         spec.affinity_seconds = timeout
             .filter(|&s| s > 0)
             .unwrap_or(DEFAULT_AFFINITY_SECONDS);
+    }
+    if let Some(text) = raw.metadata.annotations.scheduler.as_deref() {
+        match Scheduling::parse(text) {
+            Ok(scheduling) => spec.scheduling = Some(scheduling),
+            Err(wrong) => warnings.push(format!(
+                "metadata.annotations[orlop/ipvs-scheduler]: {wrong}: the node's own is used"
+            )),
+        }
     }
     let internal_local = raw_spec.internal_traffic_policy.as_deref() == Some("Local");
     let external_local = raw_spec.external_traffic_policy.as_deref() == Some("Local");

@@ -63,7 +63,8 @@ impl Table {
                 let same = wanted.cluster == state.cluster
                     && wanted.local == state.local
                     && wanted.any_endpoint == state.any_endpoint
-                    && wanted.affinity_seconds == state.affinity_seconds;
+                    && wanted.affinity_seconds == state.affinity_seconds
+                    && wanted.scheduling == state.scheduling;
                 if !same {
                     let frontends = state.frontends.clone();
                     self.set_state(
@@ -120,6 +121,7 @@ impl Table {
             local,
             affinity_seconds: service.affinity_seconds,
             any_endpoint,
+            scheduling: service.scheduling,
         }
     }
 

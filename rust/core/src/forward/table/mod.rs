@@ -8,6 +8,7 @@ use slab::Slab;
 
 use super::decode::{self, Decoded, Error, Node, PortSpec, ServiceSpec, SliceSpec};
 use super::model::{Backend, Claim, Family, Frontend, Kind, PortName, Protocol, State};
+use super::scheduling::Scheduling;
 use super::select::{Candidate, Uses};
 
 /// What must be programmed to get from what was reported last (or from what a backend says is programmed) to what is
@@ -28,6 +29,7 @@ pub struct Changes {
 struct Service {
     key: Box<str>,
     affinity_seconds: u32,
+    scheduling: Option<Scheduling>,
     uses: Uses,
     slices: Vec<u32>,
     ports: Vec<u32>,
@@ -214,6 +216,7 @@ impl Table {
         let id = self.service_id(key);
         let service = &mut self.services[id as usize];
         service.affinity_seconds = spec.affinity_seconds;
+        service.scheduling = spec.scheduling;
         service.uses = spec.uses;
         let mut touched = service.ports.clone();
         for port_id in touched.clone() {

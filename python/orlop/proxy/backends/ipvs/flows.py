@@ -1,0 +1,32 @@
+"""UDP flows that must be forgotten: conntrack keeps them, and IPVS would drop the next packet of each."""
+
+from orlop.native import ServicePort
+from orlop.proxy.backends.nftables.flows import Flow
+
+
+def stale(before: ServicePort | None, after: ServicePort | None) -> list[Flow]:
+    """What the step from one state of a service port to the other leaves behind."""
+    found: dict[Flow, None] = {}
+    port = after or before
+    if port is None or port.id[3] != "UDP":
+        return []
+    family = port.id[4]
+    old, new = _served(before), _served(after)
+    for at, backends in old.items():
+        for backend in sorted(backends - new.get(at, set())):
+            found[Flow(family, *at, backend)] = None
+    for at, backends in new.items():
+        # Newly served: what was sent there before was refused or went elsewhere, and would go on doing so.
+        if backends and not old.get(at):
+            found[Flow(family, *at)] = None
+    return list(found)
+
+
+def _served(port: ServicePort | None) -> dict[tuple[str | None, int], set[str]]:
+    """The addresses of the backends of each frontend (None: any address of the node)."""
+    if port is None:
+        return {}
+    lists = {
+        local: {address for address, *_ in backends} for local, backends in ((False, port.cluster), (True, port.local))
+    }
+    return {(None if kind == "NodePort" else address, at): lists[local] for kind, address, at, local in port.frontends}

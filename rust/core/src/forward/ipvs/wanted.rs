@@ -1,0 +1,161 @@
+//! From service ports to virtual servers.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+use hashbrown::HashMap;
+
+use super::super::model::{Claim, Family, Frontend, Kind, PortName, State};
+use super::super::scheduling::Scheduling;
+use super::message::{FALLBACK, PERSISTENT, WITH_PORT};
+use super::model::{Options, Server, Servers};
+
+/// What the node chooses.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Choice {
+    /// For Services that do not say.
+    pub scheduling: Scheduling,
+}
+
+/// Which virtual servers and addresses are wanted, kept from service ports one by one.
+pub struct Wanted {
+    choice: Choice,
+    ports: HashMap<PortName, State>,
+    /// Which of them node ports are on.
+    node_ports: Vec<IpAddr>,
+    /// The node's own, which need no device to bear them.
+    own: HashSet<IpAddr>,
+    /// What is wanted.
+    pub servers: Servers,
+    /// Addresses that the device is to bear, and how many frontends each has.
+    pub addresses: HashMap<IpAddr, u32>,
+}
+
+impl Wanted {
+    pub fn new(choice: Choice) -> Self {
+        Self {
+            choice,
+            ports: HashMap::new(),
+            node_ports: Vec::new(),
+            own: HashSet::new(),
+            servers: HashMap::new(),
+            addresses: HashMap::new(),
+        }
+    }
+
+    /// Takes a service port's new state. Returns the frontends that may differ.
+    pub fn set(&mut self, name: &PortName, state: &State) -> Vec<Frontend> {
+        let mut touched = self.remove(name);
+        let Self {
+            node_ports, own, ..
+        } = self;
+        for claim in &state.frontends {
+            let server = server(state, claim, self.choice);
+            for frontend in frontends(claim, node_ports) {
+                if claim.kind != Kind::NodePort && !own.contains(&frontend.address) {
+                    *self.addresses.entry(frontend.address).or_default() += 1;
+                }
+                self.servers.insert(frontend, server.clone());
+                touched.push(frontend);
+            }
+        }
+        self.ports.insert(name.clone(), state.clone());
+        touched
+    }
+
+    /// Forgets a service port.
+    pub fn remove(&mut self, name: &PortName) -> Vec<Frontend> {
+        let Some(state) = self.ports.remove(name) else {
+            return Vec::new();
+        };
+        let mut touched = Vec::new();
+        for claim in &state.frontends {
+            for frontend in frontends(claim, &self.node_ports) {
+                if claim.kind != Kind::NodePort && !self.own.contains(&frontend.address) {
+                    release(&mut self.addresses, frontend.address);
+                }
+                self.servers.remove(&frontend);
+                touched.push(frontend);
+            }
+        }
+        touched
+    }
+
+    /// Forgets all.
+    pub fn clear(&mut self) -> Vec<Frontend> {
+        self.ports.clear();
+        self.addresses.clear();
+        self.servers.drain().map(|(frontend, _)| frontend).collect()
+    }
+
+    /// Other addresses of the node. All is made anew: they seldom change.
+    pub fn set_addresses(
+        &mut self,
+        node_ports: Vec<IpAddr>,
+        own: HashSet<IpAddr>,
+    ) -> Vec<Frontend> {
+        if node_ports == self.node_ports && own == self.own {
+            return Vec::new();
+        }
+        let ports = std::mem::take(&mut self.ports);
+        let mut touched = self.clear();
+        self.node_ports = node_ports;
+        self.own = own;
+        for (name, state) in &ports {
+            touched.extend(self.set(name, state));
+        }
+        touched
+    }
+}
+
+fn release(addresses: &mut HashMap<IpAddr, u32>, address: IpAddr) {
+    if let Some(count) = addresses.get_mut(&address) {
+        *count -= 1;
+        if *count == 0 {
+            addresses.remove(&address);
+        }
+    }
+}
+
+/// A node port is one frontend on each of the node's addresses.
+fn frontends(claim: &Claim, node_ports: &[IpAddr]) -> Vec<Frontend> {
+    if claim.kind != Kind::NodePort {
+        return vec![claim.frontend];
+    }
+    let family = Family::of(&claim.frontend.address);
+    let chosen = node_ports.iter().filter(|a| Family::of(a) == family);
+    chosen
+        .map(|&address| Frontend {
+            address,
+            ..claim.frontend
+        })
+        .collect()
+}
+
+fn server(state: &State, claim: &Claim, choice: Choice) -> Server {
+    let backends = if claim.local {
+        &state.local
+    } else {
+        &state.cluster
+    };
+    let scheduling = state.scheduling.unwrap_or(choice.scheduling);
+    let mut flags = 0;
+    for (set, flag) in [
+        (state.affinity_seconds > 0, PERSISTENT),
+        (scheduling.fallback, FALLBACK),
+        (scheduling.port, WITH_PORT),
+    ] {
+        flags |= if set { flag } else { 0 };
+    }
+    Server {
+        options: Options {
+            scheduler: scheduling.scheduler,
+            flags,
+            timeout: state.affinity_seconds,
+        },
+        destinations: backends
+            .iter()
+            .map(|b| ((b.address, b.port), u32::from(b.weight)))
+            .collect(),
+    }
+}
