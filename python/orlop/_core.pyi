@@ -164,9 +164,13 @@ class Hub:
         field_selector: str = "",
         limit: int = 0,
         after: tuple[str, str] | None = None,
+        head: bytes | None = None,
         /,
     ) -> ListResult:
         """Objects as they are now, in the order of `namespace/name` as one text. namespace None: all; limit 0: all.
+
+        `head`: what objects begin with that a list of them does not repeat, up to and with a comma
+        (`{"apiVersion":"v1","kind":"Pod",`). Objects that begin otherwise are shown whole.
 
         ValueError: a selector that cannot be read, in upstream's words ("field label not supported: spec.x").
         """
@@ -209,18 +213,18 @@ class ListResult:
     def __len__(self) -> int: ...
     @property
     def items(self) -> list[bytes]:
-        """Each object's JSON."""
+        """Each object's JSON, whole."""
 
     @property
     def keys(self) -> list[tuple[str, str]]:
         """Each object's namespace and name."""
 
     def join(self, prefix: bytes, suffix: bytes, /) -> bytes:
-        """One body: prefix, the objects separated by commas, suffix."""
+        """One body: prefix, the objects separated by commas and without the list's head, suffix."""
 
     @property
     def size(self) -> int:
-        """Bytes of the objects and the commas between them."""
+        """Bytes of the objects and the commas between them, if all begin with the list's head."""
 
     def gzip(self, prefix: bytes, suffix: bytes, /) -> bytes:
         """As `join`, as one gzip member: of blocks that are kept, so that only what changed is compressed anew. Takes

@@ -243,3 +243,23 @@ def deployment() -> dict[str, Any]:
             "template": {"metadata": {"labels": {"app": "x"}}, "spec": {"containers": containers}},
         },
     }
+
+
+async def test_an_entry_has_the_time_of_its_managers_last_change_of_the_object(api: Api) -> None:
+    config = config_map("a", data={"x": "1", "y": "2"})
+    made = await apply(api, f"{MAPS}/a", config)
+    since = made.body["metadata"]["managedFields"][0]["time"]
+
+    def times(answer: Answer) -> dict[str, Any]:
+        return {e["manager"]: e.get("time") for e in answer.body["metadata"]["managedFields"]}
+
+    # Who applies what is there already owns it, but has changed nothing yet.
+    joined = await apply(api, f"{MAPS}/a", config_map("a", data={"x": "1"}), "n")
+    assert joined.body["metadata"]["resourceVersion"] != made.body["metadata"]["resourceVersion"]
+    assert times(joined) == {"m": since, "n": None}
+    both = await apply(api, f"{MAPS}/a", config, "n")
+    left = await apply(api, f"{MAPS}/a", config_map("a", data={"x": "1"}))
+    assert times(both) == times(left) == {"m": since, "n": None}
+    changed = await apply(api, f"{MAPS}/a", config_map("a", data={"x": "1"}), "n")
+    assert "y" not in changed.body["data"]
+    assert times(changed)["n"]

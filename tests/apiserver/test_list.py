@@ -5,6 +5,7 @@ import json
 from base64 import urlsafe_b64encode
 from typing import Any
 
+import yaml
 from tests.apiserver.conftest import MAPS, PODS, Api, config_map, pod
 
 
@@ -188,6 +189,35 @@ async def test_long_lists_are_compressed_when_asked(api: Api) -> None:
     answer = await api("GET", MAPS, accept_encoding="gzip")
     assert answer.headers["content-encoding"] == "gzip"
     assert gzip.decompress(answer.raw) == (await api("GET", MAPS)).raw
+
+
+async def test_items_do_not_repeat_what_the_list_names(api: Api) -> None:
+    for name in "ab":
+        await api.made(MAPS, config_map(name, data={"k": name * 70_000}))
+    revision = (await api("GET", MAPS)).body["metadata"]["resourceVersion"]
+    queries = (
+        "",
+        "?limit=1",
+        "?fieldSelector=metadata.name=b",
+        f"?resourceVersion={revision}&resourceVersionMatch=Exact",
+    )
+    for query in queries:
+        answer = await api("GET", f"{MAPS}{query}")
+        assert (answer.body["kind"], answer.body["apiVersion"]) == ("ConfigMapList", "v1")
+        assert [sorted(item) for item in answer.body["items"]] == [["data", "metadata"]] * len(answer.body["items"])
+        assert [item["data"]["k"][0] for item in answer.body["items"]] == [
+            i["metadata"]["name"] for i in answer.body["items"]
+        ]
+    in_yaml = yaml.safe_load((await api("GET", MAPS, accept="application/yaml")).raw)
+    assert [sorted(item) for item in in_yaml["items"]] == [["data", "metadata"]] * 2
+    # Another version of what is stored is no different; an object by itself names both.
+    event = {"involvedObject": {"namespace": "default"}, "reason": "r", "metadata": {"name": "e"}}
+    await api.made("/api/v1/namespaces/default/events", event)
+    (listed,) = (await api("GET", "/apis/events.k8s.io/v1/namespaces/default/events")).body["items"]
+    assert not {"apiVersion", "kind"} & listed.keys()
+    assert (await api("GET", f"{MAPS}/a")).body["kind"] == "ConfigMap"
+    gone = await api("DELETE", MAPS)
+    assert [sorted(item) for item in gone.body["items"]] == [["data", "metadata"]] * 2
 
 
 async def test_a_collection_is_deleted_by_selector(api: Api) -> None:

@@ -79,6 +79,8 @@ fn world(watchers: u64, events: u64, apart: bool) -> World {
     }
 }
 
+const HEAD: &[u8] = br#"{"apiVersion":"v1","kind":"Pod","#;
+
 fn filled(objects: u64) -> Arc<Hub> {
     let hub = hub();
     hub.apply((0..objects).map(|n| change(n, "n1")).collect());
@@ -123,7 +125,12 @@ fn main() {
         || filled(2000),
         |hub| {
             let list = hub.list("pods", None, "", "", 0, None).unwrap();
-            let mut body = Body::new(b"{\"items\":[".to_vec(), list.items, b"]}".to_vec());
+            let mut body = Body::new(
+                b"{\"items\":[".to_vec(),
+                list.items,
+                HEAD.into(),
+                b"]}".to_vec(),
+            );
             let mut out = Vec::new();
             while !body.is_done() {
                 let size = body.next_size(1 << 16);
@@ -164,7 +171,7 @@ fn main() {
 
 fn zipped(hub: &Hub, packs: &Packs) -> Vec<u8> {
     let list = hub.list("pods", None, "", "", 0, None).unwrap();
-    let zipped = packs.gzip(b"{\"items\":[", &list.items, b"]}");
+    let zipped = packs.gzip(b"{\"items\":[", &list.items, HEAD, b"]}");
     assert_eq!(zipped[..2], [0x1f, 0x8b]);
     let size = u32::from_le_bytes(zipped[zipped.len() - 4..].try_into().unwrap());
     assert!(size > 500 * 2500);

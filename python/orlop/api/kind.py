@@ -53,12 +53,15 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     """The type's name in the wire table: `core/v1.Pod`."""
     resource: str = ""
     """The name in the store and the hub: `pods`, `apps/deployments`."""
+    list_head: bytes = b""
+    """What objects begin with that a list does not repeat for each item, as upstream: it names both once, for all."""
 
     def __post_init__(self) -> None:
         group = f"{self.group}/" if self.group else ""
         force_setattr(self, "api_version", f"{group}{self.version}")
         force_setattr(self, "type_key", f"{self.folder}/{self.version}.{self.kind}")
         force_setattr(self, "resource", self.storage or f"{group}{self.plural}")
+        force_setattr(self, "list_head", f'{{"apiVersion":"{self.api_version}","kind":"{self.kind}",'.encode())
 
     @property
     def singular(self) -> str:

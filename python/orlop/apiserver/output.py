@@ -55,6 +55,12 @@ def list_prefix(kind: Kind, metadata: bytes) -> bytes:
 LIST_SUFFIX = b"]}"
 
 
+def list_item(kind: Kind, value: bytes) -> bytes:
+    """An object as it stands in a list."""
+    head = kind.list_head
+    return b"{" + value[len(head) :] if head and value.startswith(head) else value
+
+
 def table_of(core: Core, request: Request, kind: Kind, items: Sequence[bytes], metadata: bytes, version: str) -> bytes:
     """Objects as a Table, with what `includeObject` asks of each."""
     return table.rows(
@@ -129,7 +135,7 @@ def many(
         list_json = list_prefix(kind, metadata) + LIST_SUFFIX
         body = native.wire_encode_protobuf_list(kind.type_key + "List", kind.type_key, list_json, list(items))
         return Response(200, body, negotiate.PROTOBUF.encode())
-    body = list_prefix(kind, metadata) + b",".join(items) + LIST_SUFFIX
+    body = list_prefix(kind, metadata) + b",".join(list_item(kind, item) for item in items) + LIST_SUFFIX
     if accepted.media == "yaml":
         return Response(200, *encoded("yaml", "", body))
     return Response(200, body, JSON)

@@ -228,6 +228,7 @@ fn list_source(list: &ListResult, before: &[u8], after: &[u8]) -> Source {
     Source::Body(Body::new(
         before.to_vec(),
         list.0.items.clone(),
+        Arc::clone(&list.2),
         after.to_vec(),
     ))
 }

@@ -166,7 +166,7 @@ impl Hub {
         Ok(found.map(|object| (PyBytes::new(py, &object.value), object.revision)))
     }
 
-    #[pyo3(signature = (resource, namespace, label_selector="", field_selector="", limit=0, after=None, /))]
+    #[pyo3(signature = (resource, namespace, label_selector="", field_selector="", limit=0, after=None, head=None, /))]
     #[allow(clippy::too_many_arguments)] // what a list is asked by
     fn list(
         &self,
@@ -177,6 +177,7 @@ impl Hub {
         field_selector: &str,
         limit: usize,
         after: Option<(String, String)>,
+        head: Option<&[u8]>,
     ) -> PyResult<ListResult> {
         let after = after
             .as_ref()
@@ -199,6 +200,7 @@ impl Hub {
         Ok(ListResult(
             list.map_err(hub_error)?,
             Arc::clone(&self.packs),
+            head.unwrap_or_default().into(),
         ))
     }
 
@@ -248,7 +250,22 @@ impl Hub {
 
 /// A page of objects. See `_core.pyi`.
 #[pyclass(frozen)]
-pub struct ListResult(pub hub::List, Arc<Packs>);
+pub struct ListResult(pub hub::List, Arc<Packs>, pub Arc<[u8]>);
+
+impl ListResult {
+    /// The items' bytes as they stand in the list.
+    fn pieces(&self) -> impl Iterator<Item = [&[u8]; 2]> + Send {
+        let items = self.0.items.iter().enumerate();
+        items.map(|(index, object)| {
+            let (open, rest) = hub::shown(index == 0, &object.value, &self.2);
+            [open, rest]
+        })
+    }
+
+    fn length(&self) -> usize {
+        self.pieces().flatten().map(<[u8]>::len).sum()
+    }
+}
 
 #[pymethods]
 impl ListResult {
@@ -281,18 +298,11 @@ impl ListResult {
         prefix: &[u8],
         suffix: &[u8],
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let items = &self.0.items;
-        let values: usize = items.iter().map(|object| object.value.len()).sum();
-        let size = prefix.len() + values + items.len().saturating_sub(1) + suffix.len();
-        let objects = items.iter().enumerate().flat_map(|(index, object)| {
-            let comma: &[u8] = if index == 0 { b"" } else { b"," };
-            [comma, &object.value]
-        });
         joined(
             py,
-            size,
+            prefix.len() + self.length() + suffix.len(),
             std::iter::once(prefix)
-                .chain(objects)
+                .chain(self.pieces().flatten())
                 .chain(std::iter::once(suffix)),
         )
     }
@@ -301,12 +311,14 @@ impl ListResult {
     fn size(&self) -> usize {
         let items = &self.0.items;
         let values: usize = items.iter().map(|object| object.value.len()).sum();
-        values + items.len().saturating_sub(1)
+        // Objects are not looked into: that would cost more than the sum.
+        let heads = items.len() * self.2.len().saturating_sub(1);
+        (values + items.len().saturating_sub(1)).saturating_sub(heads)
     }
 
     #[pyo3(signature = (prefix, suffix, /))]
     fn gzip<'py>(&self, py: Python<'py>, prefix: &[u8], suffix: &[u8]) -> Bound<'py, PyBytes> {
-        let packed = detached(py, || self.1.gzip(prefix, &self.0.items, suffix));
+        let packed = detached(py, || self.1.gzip(prefix, &self.0.items, &self.2, suffix));
         PyBytes::new(py, &packed)
     }
 

@@ -169,6 +169,7 @@ async def test_lists_watches_and_tables(widgets: Api) -> None:
         await widgets.made(WIDGETS, widget(name, color=color))
     listed = (await widgets("GET", WIDGETS)).body
     assert (listed["kind"], [i["metadata"]["name"] for i in listed["items"]]) == ("WidgetList", ["a", "b", "c"])
+    assert {(i["apiVersion"], i["kind"]) for i in listed["items"]} == {("example.com/v1", "Widget")}
     red = (await widgets("GET", f"{WIDGETS}?fieldSelector=spec.color%3Dred")).body
     assert [i["metadata"]["name"] for i in red["items"]] == ["a", "c"]
     page = (await widgets("GET", f"{WIDGETS}?limit=2")).body

@@ -17,6 +17,21 @@ def test_revisions_are_growing_decimals(api: Api, ns: Namespace) -> None:
     assert 0 < seen[0] < seen[1] < seen[2] < seen[3] <= listed
 
 
+def test_items_do_not_repeat_what_the_list_names(api: Api, ns: Namespace) -> None:
+    # Enough for a list that the connection itself writes, and for one of compressed blocks.
+    for i in range(130):
+        api.post(ns.maps, config_map(f"m{i:03}", data={"k": "v" * 1100}))
+    for coding in ("identity", "gzip"):
+        answer = api("GET", ns.maps, accept_encoding=coding)
+        assert answer.headers.get("content-encoding", "identity") == coding
+        listed = answer.json()
+        assert (listed["kind"], listed["apiVersion"]) == ("ConfigMapList", "v1")
+        maps = [item for item in listed["items"] if item["metadata"]["name"].startswith("m")]
+        assert [(sorted(item), item["metadata"]["name"]) for item in maps] == [
+            (["data", "metadata"], f"m{i:03}") for i in range(130)
+        ]
+
+
 def test_a_list_is_of_the_revision_that_is_asked_for(api: Api, ns: Namespace) -> None:
     made = api.post(ns.maps, config_map("a", data={"k": "1"}))
     revision = made["metadata"]["resourceVersion"]

@@ -36,6 +36,7 @@ class CustomKind(Kind, frozen=True, kw_only=True, eq=False):
     def __post_init__(self) -> None:
         Kind.__post_init__(self)
         force_setattr(self, "type_key", self.key)
+        force_setattr(self, "list_head", b"")  # Upstream keeps version and kind in the items of such lists.
 
     @property
     def singular(self) -> str:

@@ -192,7 +192,7 @@ async def list_(core: Core, request: Request, kind: Kind) -> Response | None:
     await wait_for(core, options.revision)
     # resourceVersion=0 allows any age: upstream serves such a list whole from its cache, whatever the limit.
     limit = 0 if options.revision == "0" else options.limit
-    found = core.hub.list(kind.resource, namespace, options.labels, options.fields, limit, None)
+    found = core.hub.list(kind.resource, namespace, options.labels, options.fields, limit, None, kind.list_head)
     continue_, remaining = "", None
     if found.more and found.last is not None:
         continue_ = encode_token(Token(found.revision, *found.last), namespace)

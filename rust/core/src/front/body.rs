@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::hub::Object;
+use crate::hub::{Object, shown};
 
-/// A list: what stands before the objects, the objects with commas between them, what stands after.
+/// A list: what stands before the objects, the objects without their head, what stands after.
 #[derive(Debug)]
 pub struct Body {
     before: Vec<u8>,
+    head: Arc<[u8]>,
     items: std::vec::IntoIter<Arc<Object>>,
     after: Vec<u8>,
     /// What is being sent, and how much of it has been.
@@ -18,17 +19,19 @@ pub struct Body {
 #[derive(Debug)]
 enum Part {
     Before,
-    Item(Arc<Object>),
-    Comma,
+    /// What is written before an object's bytes, and from where on these are sent.
+    Open(&'static [u8], Arc<Object>, usize),
+    Item(Arc<Object>, usize),
     After,
     End,
 }
 
 impl Body {
     /// The join of all this.
-    pub fn new(before: Vec<u8>, items: Vec<Arc<Object>>, after: Vec<u8>) -> Body {
+    pub fn new(before: Vec<u8>, items: Vec<Arc<Object>>, head: Arc<[u8]>, after: Vec<u8>) -> Body {
         Body {
             before,
+            head,
             items: items.into_iter(),
             after,
             part: Part::Before,
@@ -39,8 +42,8 @@ impl Body {
     fn bytes(&self) -> &[u8] {
         let bytes: &[u8] = match &self.part {
             Part::Before => &self.before,
-            Part::Item(object) => &object.value,
-            Part::Comma => b",",
+            Part::Open(open, _, _) => open,
+            Part::Item(object, from) => &object.value[*from..],
             Part::After => &self.after,
             Part::End => b"",
         };
@@ -49,10 +52,17 @@ impl Body {
 
     fn step(&mut self) {
         self.at = 0;
-        self.part = match self.part {
-            Part::Before | Part::Comma => self.items.next().map_or(Part::After, Part::Item),
-            Part::Item(_) if self.items.len() > 0 => Part::Comma,
-            Part::Item(_) => Part::After,
+        let first = matches!(self.part, Part::Before);
+        self.part = match std::mem::replace(&mut self.part, Part::End) {
+            Part::Before | Part::Item(..) => match self.items.next() {
+                Some(object) => {
+                    let (open, rest) = shown(first, &object.value, &self.head);
+                    let from = object.value.len() - rest.len();
+                    Part::Open(open, object, from)
+                }
+                None => Part::After,
+            },
+            Part::Open(_, object, from) => Part::Item(object, from),
             Part::After | Part::End => Part::End,
         };
     }
@@ -65,24 +75,21 @@ impl Body {
     /// How many bytes `take` can give, up to `limit`.
     pub fn next_size(&self, limit: usize) -> usize {
         let mut size = self.bytes().len();
-        let (commas, after) = match self.part {
-            Part::Before => (self.items.len().saturating_sub(1), true),
-            Part::Item(_) => (self.items.len(), true),
-            Part::Comma => (self.items.len().saturating_sub(1), true),
-            Part::After | Part::End => (0, false),
-        };
-        let mut left = commas;
+        match &self.part {
+            Part::After | Part::End => return size.min(limit),
+            Part::Open(_, object, from) => size += object.value.len() - from,
+            Part::Before | Part::Item(..) => {}
+        }
+        let mut first = matches!(self.part, Part::Before);
         for item in self.items.as_slice() {
             if size >= limit {
                 return limit;
             }
-            size += item.value.len() + usize::from(left > 0);
-            left = left.saturating_sub(1);
+            let (open, rest) = shown(first, &item.value, &self.head);
+            size += open.len() + rest.len();
+            first = false;
         }
-        if after {
-            size += self.after.len();
-        }
-        size.min(limit)
+        (size + self.after.len()).min(limit)
     }
 
     /// Adds the next `size` bytes.
@@ -120,13 +127,24 @@ mod tests {
 
     #[test]
     fn any_limit_gives_the_same_bytes() {
-        for (values, wanted) in [
-            (&["{1}", "{22}", "{333}"][..], "[{1},{22},{333}]}"),
-            (&["{1}"], "[{1}]}"),
-            (&[], "[]}"),
+        for (values, head, wanted) in [
+            (&["{1}", "{22}", "{333}"][..], "", "[{1},{22},{333}]}"),
+            (&["{1}"], "", "[{1}]}"),
+            (&[], "", "[]}"),
+            (
+                &["{h,1}", "{x,22}", "{h,333}"],
+                "{h,",
+                "[{1},{x,22},{333}]}",
+            ),
+            (&["{x,1}", "{h,22}"], "{h,", "[{x,1},{22}]}"),
         ] {
             for limit in 1..30 {
-                let mut body = Body::new(b"[".to_vec(), objects(values), b"]}".to_vec());
+                let mut body = Body::new(
+                    b"[".to_vec(),
+                    objects(values),
+                    head.as_bytes().into(),
+                    b"]}".to_vec(),
+                );
                 let mut out = Vec::new();
                 while !body.is_done() {
                     let size = body.next_size(limit);

@@ -7,6 +7,7 @@
 
 mod event;
 mod form;
+mod item;
 mod object;
 mod pack;
 mod resource;
@@ -22,6 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 pub use event::{Frame, Type};
 pub use form::Form;
+pub use item::shown;
 pub use object::Object;
 pub use pack::Packs;
 pub use resource::Watch;

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use flate2::{Compress, Compression, FlushCompress, Status};
 
+use super::item::shown;
 use super::lock;
 use super::object::Object;
 
@@ -47,8 +48,14 @@ pub struct Packs {
 }
 
 impl Packs {
-    /// `before`, the objects with commas between them, `after`, as one gzip member.
-    pub fn gzip(&self, before: &[u8], objects: &[Arc<Object>], after: &[u8]) -> Vec<u8> {
+    /// `before`, the objects with commas between them and without their `head`, `after`, as one gzip member.
+    pub fn gzip(
+        &self,
+        before: &[u8],
+        objects: &[Arc<Object>],
+        head: &[u8],
+        after: &[u8],
+    ) -> Vec<u8> {
         let mut out = Out {
             bytes: HEADER.to_vec(),
             crc: crc32fast::Hasher::new(),
@@ -58,7 +65,7 @@ impl Packs {
         let mut rest = objects;
         while !rest.is_empty() {
             let (run, behind) = rest.split_at(self.run(rest));
-            out.block(&self.block(run));
+            out.block(&self.block(run, head));
             if !behind.is_empty() {
                 out.plain(b",");
             }
@@ -76,9 +83,11 @@ impl Packs {
         found.map_or(objects.len().min(OBJECTS_MOST), |at| at + 1)
     }
 
-    /// Objects of the same names, revisions and sizes in the same order are the same bytes.
-    fn key(&self, run: &[Arc<Object>]) -> u128 {
+    /// Objects of the same revisions, places and sizes in the same order without the same head are the same bytes.
+    fn key(&self, run: &[Arc<Object>], head: &[u8]) -> u128 {
         let mut hashers = (self.state.0.build_hasher(), self.state.1.build_hasher());
+        hashers.0.write(head);
+        hashers.1.write(head);
         for object in run {
             for hasher in [&mut hashers.0, &mut hashers.1] {
                 hasher.write_u64(object.revision);
@@ -90,15 +99,15 @@ impl Packs {
         u128::from(hashers.0.finish()) << 64 | u128::from(hashers.1.finish())
     }
 
-    fn block(&self, run: &[Arc<Object>]) -> Arc<Block> {
-        let key = self.key(run);
+    fn block(&self, run: &[Arc<Object>], head: &[u8]) -> Arc<Block> {
+        let key = self.key(run, head);
         let mut kept = lock(&self.kept);
         if let Some(block) = kept.young.get(&key) {
             return Arc::clone(block);
         }
         let found = kept.old.remove(&key);
         drop(kept);
-        let block = found.unwrap_or_else(|| Arc::new(pack(run)));
+        let block = found.unwrap_or_else(|| Arc::new(pack(run, head)));
         let mut kept = lock(&self.kept);
         kept.size += block.packed.len();
         kept.young.insert(key, Arc::clone(&block));
@@ -110,14 +119,13 @@ impl Packs {
     }
 }
 
-fn pack(run: &[Arc<Object>]) -> Block {
+fn pack(run: &[Arc<Object>], head: &[u8]) -> Block {
     let size = run.iter().map(|object| object.value.len() + 1).sum();
     let mut bytes = Vec::with_capacity(size);
     for (index, object) in run.iter().enumerate() {
-        if index > 0 {
-            bytes.push(b',');
-        }
-        bytes.extend_from_slice(&object.value);
+        let (open, rest) = shown(index == 0, &object.value, head);
+        bytes.extend_from_slice(open);
+        bytes.extend_from_slice(rest);
     }
     Block {
         packed: deflated(&bytes),
@@ -219,10 +227,10 @@ mod tests {
                 .collect();
             let before = "[".repeat(70_000 * usize::from(count == 700) + 1);
             let wanted = format!("{before}{}]}}", values.join(","));
-            for _ in 0..2 {
+            for (head, open) in [("", ""), (r#"{"n":"#, "{"), ("", "")] {
                 assert_eq!(
-                    unpacked(&packs.gzip(before.as_bytes(), &items, b"]}")),
-                    wanted
+                    unpacked(&packs.gzip(before.as_bytes(), &items, head.as_bytes(), b"]}")),
+                    wanted.replace(if head.is_empty() { "none" } else { head }, open)
                 );
             }
         }
@@ -244,13 +252,13 @@ mod tests {
         let packs = Packs::default();
         let blocks = || lock(&packs.kept).young.len();
         let list = || hub.list("x", None, "", "", 0, None).unwrap().items;
-        packs.gzip(b"[", &list(), b"]");
+        packs.gzip(b"[", &list(), b"", b"]");
         let before = blocks();
         assert!(before > 20);
-        packs.gzip(b"[", &list(), b"]");
+        packs.gzip(b"[", &list(), b"", b"]");
         assert_eq!(blocks(), before);
         hub.apply(vec![change(2500, 6000)]);
-        packs.gzip(b"[", &list(), b"]");
+        packs.gzip(b"[", &list(), b"", b"]");
         assert_eq!(blocks(), before + 1);
     }
 }

@@ -284,7 +284,15 @@ pub fn apply<'a>(
     if entries.is_empty() && live.is_some() {
         entries.push(unnoted(key, kind, &old, writer)?);
     }
-    let first = attempt(kind, &old, &config, entries.clone(), writer, force);
+    let first = attempt(
+        kind,
+        &old,
+        &config,
+        entries.clone(),
+        writer,
+        force,
+        live.is_some(),
+    );
     match first {
         Attempt::Conflicts(sets) => {
             let allowed = last_applied(kind, key, &old, writer)?;
@@ -307,7 +315,7 @@ pub fn apply<'a>(
             if !left.is_empty() {
                 return Ok(Applied::Conflicts(left));
             }
-            match attempt(kind, &old, &config, entries, writer, true) {
+            match attempt(kind, &old, &config, entries, writer, true, live.is_some()) {
                 Attempt::Done(object, entries) => Ok(done(&object, entries)),
                 Attempt::Conflicts(_) => fail("a forced apply has no conflicts"),
             }
@@ -365,6 +373,7 @@ fn attempt<'a>(
     mut entries: Vec<Entry<'a>>,
     writer: &Writer<'a>,
     force: bool,
+    exists: bool,
 ) -> Attempt<'a> {
     let merged = merge::merge(kind, old, config);
     let applied = filter(&field_set(kind, config), writer.ignored);
@@ -401,11 +410,10 @@ fn attempt<'a>(
             entry.own(&set.difference(&changed).difference(&diff.removed));
         }
     }
-    if let Some(last) = last {
-        // What is applied again and changes nothing keeps its time.
-        if diff.is_empty() && last.fields == mine.fields && !last.time.is_empty() {
-            mine.time = last.time;
-        }
+    if exists && diff.is_empty() {
+        // The time is that of the manager's last change to the object, not of one to its owners alone; who has changed
+        // nothing so far has none.
+        mine.time = last.map_or(Bytes::Borrowed(&[]), |last| last.time);
     }
     entries.push(mine);
     Attempt::Done(new, entries)
