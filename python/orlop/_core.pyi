@@ -600,7 +600,7 @@ class ServicePort:
         local: list[tuple[str, int, int]],
         affinity_seconds: int,
         any_endpoint: bool,
-        on_node: list[str] = [],
+        on_node: list[str] = ...,
         scheduler: str | None = None,
     ) -> ServicePort: ...
     @property
@@ -734,7 +734,7 @@ class Ipvs:
     def dump(self) -> list[IpvsServer]:
         """All virtual servers of the namespace, whoever made them."""
 
-def ipvs_scheduler_error(text: str, /) -> str:
+def ipvs_scheduler_error(text: str) -> str:
     """What is wrong with NAME[,NAME-fallback][,NAME-port]; empty where nothing is."""
 
 @final

@@ -60,6 +60,7 @@ import os
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,7 @@ _UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TOKEN = re.compile(r"^ZXlK[A-Za-z0-9+/]{99,}=*$")
 """A JSON Web Token in a Secret's data: no signature is like another."""
 _CERTIFICATE = base64.b64encode(b"-----BEGIN CERTIFICATE-----").decode()
+_COLLECTION = re.compile(r"/namespaces/[^/]+/[^/]+$")
 _TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
 
 
@@ -158,6 +160,17 @@ async def server() -> AsyncIterator[tuple[Any, FakeClock]]:
             yield api.app, clock
 
 
+def side_by_side(writes: list[Any]) -> list[Any]:
+    """Collections but those of pods are emptied side by side: what comes first among them is chance, and put in order."""
+    ordered: list[Any] = []
+    for collections, group in groupby(writes, lambda write: write.pop("collection", False)):
+        run = list(group)
+        if collections:
+            run.sort(key=lambda write: (not write["delete"].startswith("pods/"), write["delete"]))
+        ordered += run
+    return ordered
+
+
 async def quiet(manager: Manager, recording: "Recording", clock: FakeClock) -> None:
     """Returns when the controllers have done all that there is to do without time passing."""
     calm, seen = 0, -1
@@ -219,9 +232,9 @@ class World:
                     if "deletionTimestamp" in obj["metadata"]:
                         await self._send("DELETE", _path(kind, obj), {"gracePeriodSeconds": 0})
             case "own":
-                ((_, owner),) = await self._matching(step["owner"])
+                ((of, owner),) = await self._matching(step["owner"])
                 meta = owner["metadata"]
-                named = {"apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": meta["name"]}
+                named = {"apiVersion": of.api_version, "kind": of.kind, "name": meta["name"]}
                 ref = {**named, "uid": meta["uid"], "blockOwnerDeletion": True}
                 for kind, obj in await self._matching(step["of"]):
                     patch = {"metadata": {"ownerReferences": [ref]}}
@@ -396,6 +409,8 @@ class Recording(ASGITransport):
         elif method == "DELETE":
             options = msgspec.json.decode(body) if body else {}
             entry: dict[str, Any] = {"delete": short(path)}
+            if _COLLECTION.search(path):
+                entry["collection"] = True
             if "propagationPolicy" in options:
                 entry["propagation"] = options["propagationPolicy"]
             if options.get("gracePeriodSeconds") is not None:
@@ -408,7 +423,7 @@ class Recording(ASGITransport):
 
     def shown(self, clock: FakeClock) -> list[Any]:
         """What was written since the last time, made plain."""
-        writes, self._writes = self._writes, []
+        writes, self._writes = side_by_side(self._writes), []
         start = clock.now() - clock.monotonic()
         return [
             self._made_plain(_plain(write) if "create" not in write else {"create": _plain(write["create"])}, start)
