@@ -161,7 +161,7 @@ async def server() -> AsyncIterator[tuple[Any, FakeClock]]:
 
 
 def side_by_side(writes: list[Any]) -> list[Any]:
-    """Collections but those of pods are emptied side by side: what comes first among them is chance, and put in order."""
+    """Collections but those of pods are emptied side by side: which comes first is chance, so they are put in order."""
     ordered: list[Any] = []
     for collections, group in groupby(writes, lambda write: write.pop("collection", False)):
         run = list(group)
