@@ -13,6 +13,7 @@ from typing import NamedTuple
 HERE = Path(__file__).parent
 PACKAGE = "linux-image-amd64"
 PROGRAMS = {
+    "ipvsadm": "ipvsadm",
     "qemu-system-x86_64": "qemu-system-x86",
     "busybox": "busybox-static",
     "modprobe": "kmod",

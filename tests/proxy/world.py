@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from typing import Any, TypeVar
 
 from orlop.kubelet.network.netns import enter
@@ -30,11 +31,15 @@ SETTLED = 30.0
 """Seconds until a new world's links must work."""
 
 
+_numbers = count()
+"""Two worlds of one process have namespaces of their own."""
+
+
 class Namespace:
     """One network namespace and a thread that lives in it."""
 
     def __init__(self, name: str) -> None:
-        self.name = f"orlop-{os.getpid()}-{name}"
+        self.name = f"orlop-{os.getpid()}-{next(_numbers)}-{name}"
         self.prefix = ("ip", "netns", "exec", self.name)
         self.addresses: list[str] = []
         ip("netns", "add", self.name)
