@@ -72,6 +72,15 @@ def identity(user: User) -> list[tuple[str, str]]:
     return headers
 
 
+def _context(backend: Backend, pair: KeyPair) -> ssl.SSLContext:
+    """Reads files, so not for the event loop. Raises ssl.SSLError."""
+    made = trusting(backend.ca_bundle)
+    if backend.insecure:
+        made.check_hostname, made.verify_mode = False, ssl.CERT_NONE
+    made.load_cert_chain(pair.certificate_file, pair.key_file)
+    return made
+
+
 class Backends:
     """One a server; `close` ends its connections."""
 
@@ -94,11 +103,7 @@ class Backends:
         if found is None:
             if self._pair is None:
                 self._pair = await in_thread(None, self._make_pair)
-            found = trusting(backend.ca_bundle)
-            if backend.insecure:
-                found.check_hostname, found.verify_mode = False, ssl.CERT_NONE
-            found.load_cert_chain(self._pair.certificate_file, self._pair.key_file)
-            self._contexts[key] = found
+            found = self._contexts.setdefault(key, await in_thread(None, _context, backend, self._pair))
             while len(self._contexts) > MAX_CONTEXTS:
                 self._contexts.popitem(last=False)
         self._contexts.move_to_end(key)

@@ -6,6 +6,7 @@ now and then, one that is not more often.
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,7 +19,7 @@ from orlop.apiserver.aggregate.backends import Backend, Backends
 from orlop.apiserver.aggregate.remote import DiscoveryFailed, Documents, Remote, describe, discover
 from orlop.apiserver.webhooks import services
 from orlop.apiserver.webhooks.failures import explain
-from orlop.clock import rfc3339
+from orlop.clock import rfc3339, timeout
 from orlop.pki.folder import KeyPair
 from orlop.store.base import StoreError
 from orlop.tasks import run_all
@@ -184,20 +185,11 @@ class Aggregator:
     async def _rest(self) -> None:
         """Until something changes or the next check is due."""
         self._wake.clear()
-        waiting = asyncio.ensure_future(self._wake.wait())
-        if not self._due:
-            try:
-                await waiting
-            finally:
-                waiting.cancel()
-            return
-        seconds = max(0.0, min(self._due.values()) - self._core.clock.monotonic())
-        sleeping = asyncio.ensure_future(self._core.clock.sleep(seconds))
-        try:
-            await asyncio.wait({waiting, sleeping}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            waiting.cancel()
-            sleeping.cancel()
+        clock = self._core.clock
+        seconds = max(0.0, min(self._due.values()) - clock.monotonic()) if self._due else None
+        with suppress(TimeoutError):
+            async with timeout(clock, seconds):
+                await self._wake.wait()
 
     async def _settle(self) -> None:
         """Registers what is served here; takes over what is registered of others."""

@@ -11,8 +11,7 @@ from orlop.apiserver import jsonpatches
 from orlop.apiserver.admission.expressions import BUDGET, Asker, Broken, Compiled, documents
 from orlop.apiserver.admission.policies.policies import Policies, Trouble, Use, add, refusal
 from orlop.apiserver.admission.reinvocation import Reinvocation
-from orlop.apiserver.admission.shown import Shown, Versions
-from orlop.apiserver.auth import Authorizer
+from orlop.apiserver.admission.shown import Shown
 
 MANAGER = ("admission-policy", "", "", "1970-01-01T00:00:00Z", list[str]())
 """Who applies a configuration: its entry is thrown away, for what admission changes nobody owns."""
@@ -36,10 +35,6 @@ class MutatingPolicies(Policies[Mutator]):
     plural = "mutatingadmissionpolicies"
     bindings = "mutatingadmissionpolicybindings"
 
-    def __init__(self, versions: Versions, authorizer: Authorizer) -> None:
-        super().__init__(versions)
-        self._authorizer = authorizer
-
     def compile(self, spec: types.MutatingAdmissionPolicySpec) -> Mutator:
         return Mutator(spec)
 
@@ -47,7 +42,7 @@ class MutatingPolicies(Policies[Mutator]):
         """Lets each change the object. Raises what a failure comes to."""
         turn.begin(shown)
         troubles: list[Trouble] = []
-        asker = Asker(self._authorizer, shown.a.user)
+        asker = Asker(self.authorizer, shown.a.user)
         for use in list(self.uses(shown, troubles)):
             self._run(use, shown, asker, troubles, turn)
         turn.end(shown)

@@ -10,6 +10,7 @@ from orlop.apiserver.admission.base import Attributes
 from orlop.apiserver.admission.expressions import Conditions
 from orlop.apiserver.admission.policies import params
 from orlop.apiserver.admission.shown import Shown, Version, Versions
+from orlop.apiserver.auth import Authorizer
 
 CODES = {"Forbidden": 403, "Unauthorized": 401, "RequestEntityTooLarge": 413, "Invalid": 422}
 """HTTP's word for the reasons that a policy may give."""
@@ -66,8 +67,9 @@ class Policies(Generic[E]):
     plural: str
     bindings: str
 
-    def __init__(self, versions: Versions) -> None:
+    def __init__(self, versions: Versions, authorizer: Authorizer) -> None:
         self.versions = versions
+        self.authorizer = authorizer
         self._objects = versions.objects
         found = [scheme.by_resource(matching.GROUP, "v1", plural) for plural in (self.plural, self.bindings)]
         self._kinds = [kind for kind in found if kind is not None]

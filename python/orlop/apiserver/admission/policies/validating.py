@@ -7,8 +7,7 @@ import msgspec
 from orlop.api.types import admissionregistration_v1 as types
 from orlop.apiserver.admission.expressions import BUDGET, Asker, Broken, Compiled, Documents, Result, documents
 from orlop.apiserver.admission.policies.policies import Policies, Trouble, Use, add, refusal
-from orlop.apiserver.admission.shown import Shown, Versions
-from orlop.apiserver.auth import Authorizer
+from orlop.apiserver.admission.shown import Shown
 
 MESSAGE_MAX = 5 * 1024
 """Bytes of a message that an expression makes."""
@@ -38,17 +37,13 @@ class ValidatingPolicies(Policies[Validator]):
     plural = "validatingadmissionpolicies"
     bindings = "validatingadmissionpolicybindings"
 
-    def __init__(self, versions: Versions, authorizer: Authorizer) -> None:
-        super().__init__(versions)
-        self._authorizer = authorizer
-
     def compile(self, spec: types.ValidatingAdmissionPolicySpec) -> Validator:
         return Validator(spec)
 
     async def validate(self, shown: Shown) -> None:
         """Raises the first refusal."""
         denied: list[Trouble] = []
-        asker = Asker(self._authorizer, shown.a.user)
+        asker = Asker(self.authorizer, shown.a.user)
         annotations: dict[str, list[str]] = {}
         for use in self.uses(shown, denied):
             self._run(use, shown, asker, denied, annotations)
