@@ -116,6 +116,13 @@ async def test_init_containers_go_first_one_by_one(node: Node) -> None:
     assert waiting.reason == "PodInitializing"
 
 
+async def test_the_containers_start_once_the_sidecars_run(node: Node) -> None:
+    sidecars = [{"name": n, "image": "i:1", "restartPolicy": "Always"} for n in ("log", "proxy")]
+    await node.pod(stage=None, annotations={}, initContainers=sidecars)
+    pod = await node.running()
+    assert all(main(pod, name).state.running for name in ("log", "proxy", "main"))
+
+
 async def test_a_failed_init_container_fails_a_pod_that_never_restarts(node: Node) -> None:
     await node.pod(
         stage={"run": 0.05, "exitCode": 2}, restartPolicy="Never", initContainers=[{"name": "one", "image": "i:1"}]

@@ -8,7 +8,7 @@ from orlop.api.types import core_v1
 from orlop.kubelet import containers, killing, starter
 from orlop.kubelet.dns import pod_config, wants_cluster
 from orlop.kubelet.observer import Observation
-from orlop.kubelet.plan import Plan, by_name, plan
+from orlop.kubelet.plan import Plan, by_name, plan, sidecar
 from orlop.kubelet.podstate import PodState
 from orlop.kubelet.runtime import base, values as v
 from orlop.kubelet.services import container_reference
@@ -68,6 +68,9 @@ class Syncer:
             await self._prune(statuses)
         self._s.prober.follow(state.pod, statuses)
         state.publish(sandbox, statuses)
+        if not actions.initialized and any(sidecar(c) and c.name not in state.waiting for c in actions.start):
+            # No event of the runtime follows a sidecar that simply runs, and the next container may wait for no more.
+            return 0.0
         return min(delay, self._renewal())
 
     def _plan(self, seen: Observation) -> Plan:
