@@ -39,6 +39,12 @@ READONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trig
 _PROPAGATION = {"private": "rprivate", "host_to_container": "rslave", "bidirectional": "rshared"}
 
 
+CONTROLLERS = frozenset(
+    "cpu cpuacct cpuset devices hugetlb memory pids perf_event blkio net_prio net_cls freezer".split()
+)
+"""Of version 1: those in whose hierarchies libcontainer makes the container's group."""
+
+
 class Place(msgspec.Struct, frozen=True, kw_only=True):
     """What a container finds outside of itself."""
 
@@ -146,7 +152,31 @@ def _system_mounts(privileged: bool, place: Place) -> list[dict[str, Any]]:
         },
         {"destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue", "options": safe},
         {"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": [*safe, access]},
-        {"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": [*safe, "relatime", access]},
+        *_group_mounts(place, [*safe, "relatime", access]),
+    ]
+
+
+def _group_mounts(place: Place, options: list[str]) -> list[dict[str, Any]]:
+    """What shows at /sys/fs/cgroup.
+
+    With version 1, libcontainer looks for itself in the machine's /proc by its number within the process namespace. In
+    one of its own that is 1 and somebody has it; in one that it joins it is any number, so each group is bound there.
+    """
+    root = "/sys/fs/cgroup"
+    if place.unified or "pid" not in place.namespaces:
+        return [{"destination": root, "type": "cgroup", "source": "cgroup", "options": options}]
+    names = [name for path in place.hierarchies if CONTROLLERS & set((name := Path(path).name).split(","))]
+    return [
+        {"destination": root, "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "nodev", "noexec", "mode=755"]},
+        *(
+            {
+                "destination": f"{root}/{name}",
+                "type": "bind",
+                "source": f"{root}/{name}/{place.cgroup.lstrip('/')}",
+                "options": ["bind", *options],
+            }
+            for name in names
+        ),
     ]
 
 
