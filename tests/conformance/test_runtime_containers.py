@@ -158,12 +158,10 @@ async def test_no_hang_up_is_ignored_because_the_kubelet_does(world: World) -> N
 async def test_a_container_in_the_process_namespace_of_another(world: World) -> None:
     pod = world.pod()
     sandbox_id = await world.runtime.run_pod_sandbox(pod)
+    target = await world.container(sandbox_id, pod, sh("exec sleep 4242"))
     # The one that looks gets a number that hardly a process of the machine has.
-    busy = "i=0; while [ $i -lt 250 ]; do $(:); i=$((i+1)); done; exec sleep 4242"
-    target = await world.container(sandbox_id, pod, sh(busy))
+    await world.runtime.exec_sync(target, sh("i=0; while [ $i -lt 250 ]; do $(:); i=$((i+1)); done")["command"])
     metadata = v.ContainerMetadata(name="look")
-    while b"sleep" not in (await world.runtime.exec_sync(target, ["ps"])).stdout:
-        await asyncio.sleep(0.05)
     found = await world.container(sandbox_id, pod, sh("ps; ls /sys/fs/cgroup"), metadata=metadata, pid_target=target)
     await world.ended(found)
     seen = await world.log(found)

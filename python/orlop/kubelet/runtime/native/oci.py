@@ -40,7 +40,20 @@ _PROPAGATION = {"private": "rprivate", "host_to_container": "rslave", "bidirecti
 
 
 CONTROLLERS = frozenset(
-    "cpu cpuacct cpuset devices hugetlb memory pids perf_event blkio net_prio net_cls freezer".split()
+    [
+        "cpu",
+        "cpuacct",
+        "cpuset",
+        "devices",
+        "hugetlb",
+        "memory",
+        "pids",
+        "perf_event",
+        "blkio",
+        "net_prio",
+        "net_cls",
+        "freezer",
+    ]
 )
 """Of version 1: those in whose hierarchies libcontainer makes the container's group."""
 
