@@ -1,7 +1,8 @@
-"""Kubernetes' own kube-controller-manager and kube-scheduler, unmodified, in the places of orlop's.
+"""Kubernetes' own kube-apiserver, kube-controller-manager and kube-scheduler, unmodified, in the places of orlop's.
 
-Each of the stories is told three times: with upstream's controllers, with upstream's scheduler, and with both, on
-orlop's API server and simulated nodes. What users see must be the same.
+Each of the stories is told four times: with upstream's controllers, with upstream's scheduler, and with both, on
+orlop's API server and simulated nodes; and with all that is orlop's on upstream's API server. What users see must be
+the same.
 """
 
 import asyncio
@@ -11,64 +12,25 @@ from typing import Any
 
 import pytest
 
-from orlop import tasks
 from orlop.api import errors
 from orlop.api.types import apps_v1, batch_v1, core_v1, discovery_v1, meta_v1, policy_v1
 from orlop.cluster.inprocess import AsyncCluster
 from tests.support import go
+from tests.support.upstream import APISERVER, MANAGER, SCHEDULER, OnTheirs, WithTheirs
 
-MODULE = Path(__file__).parent / "upstream"
-MANAGER, SCHEDULER = "kube-controller-manager", "kube-scheduler"
 pytestmark = [pytest.mark.campaign, pytest.mark.go, pytest.mark.timeout(2 * go.COMMAND_SECONDS)]
 
 
-class Cluster(AsyncCluster):
-    """Orlop's, without what upstream's programs do."""
-
-    def __init__(self, theirs: dict[str, Path], folder: Path) -> None:
-        super().__init__(nodes=2, port=0)
-        self._theirs = theirs
-        self._place = folder
-
-    async def _start_control(self, group: tasks.Group) -> None:
-        from orlop.control.manager import Manager
-        from orlop.controllers import Options, all_controllers
-        from orlop.scheduler.scheduler import Scheduler
-
-        clock = self._clock
-        if MANAGER not in self._theirs:
-            manager = Manager(self.client_as("system:kube-controller-manager"), clock, all_controllers(Options()))
-            group.start("controllers", manager.run())
-        if SCHEDULER not in self._theirs:
-            group.start("scheduler", Scheduler(self.client_as("system:kube-scheduler"), clock).run())
-        kubeconfig = self._place / "kubeconfig"
-        kubeconfig.write_text(await self.kubeconfig())
-        for name, program in self._theirs.items():
-            group.start(name, self._program(program, kubeconfig))
-
-    async def _program(self, program: Path, kubeconfig: Path) -> None:
-        flags = [f"--kubeconfig={kubeconfig}", "--leader-elect=false", "--secure-port=0", "--v=1"]
-        flags += [f"--authentication-kubeconfig={kubeconfig}", f"--authorization-kubeconfig={kubeconfig}"]
-        if program.name.startswith(MANAGER):
-            flags += ["--allocate-node-cidrs", f"--cluster-cidr={self._settings.pod_cidr}"]
-        log = (self._place / f"{program.name}.log").open("wb")  # of a test
-        process = await asyncio.create_subprocess_exec(str(program), *flags, stdout=log, stderr=log)
-        try:
-            raise AssertionError(f"{program.name} ended with {await process.wait()}: see {log.name}")
-        finally:
-            log.close()
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-
-
-@pytest.fixture(params=[(MANAGER,), (SCHEDULER,), (MANAGER, SCHEDULER)], ids="+".join)
-async def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Cluster]:
+@pytest.fixture(
+    params=[(MANAGER,), (SCHEDULER,), (MANAGER, SCHEDULER), (APISERVER,)],
+    ids="+".join,
+)
+async def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[AsyncCluster]:
     try:
-        programs = {name: go.command(MODULE, f"k8s.io/kubernetes/cmd/{name}") for name in request.param}
+        one = OnTheirs(tmp_path) if APISERVER in request.param else WithTheirs(request.param, tmp_path)
     except go.NoGo as error:
         pytest.skip(str(error))
-    async with Cluster(programs, tmp_path) as one:
+    async with one:
         yield one
 
 
@@ -98,7 +60,7 @@ def selector(app: str) -> meta_v1.LabelSelector:
     return meta_v1.LabelSelector(match_labels={"app": app})
 
 
-async def test_a_deployment_behind_a_service(cluster: Cluster) -> None:
+async def test_a_deployment_behind_a_service(cluster: AsyncCluster) -> None:
     client = cluster.client
     spec = apps_v1.DeploymentSpec(replicas=3, selector=selector("web"), template=template("web"))
     await client.create(apps_v1.Deployment(metadata=meta("web"), spec=spec))
@@ -145,7 +107,7 @@ def _stays(pod: core_v1.Pod) -> bool:
     return pod.metadata.deletion_timestamp is None
 
 
-async def test_jobs(cluster: Cluster) -> None:
+async def test_jobs(cluster: AsyncCluster) -> None:
     client = cluster.client
     ends = template("work", stage='{"run": 0.1}', restart_policy="Never")
     indexed = batch_v1.JobSpec(completions=4, parallelism=2, completion_mode="Indexed", template=ends)
@@ -168,7 +130,7 @@ async def test_jobs(cluster: Cluster) -> None:
     assert not any(p.metadata.finalizers for p in (await client.list(core_v1.Pod, "default")).items)
 
 
-async def test_sets(cluster: Cluster) -> None:
+async def test_sets(cluster: AsyncCluster) -> None:
     client = cluster.client
     spec = apps_v1.StatefulSetSpec(replicas=2, service_name="db", selector=selector("db"), template=template("db"))
     await client.create(apps_v1.StatefulSet(metadata=meta("db"), spec=spec))
@@ -185,7 +147,7 @@ async def test_sets(cluster: Cluster) -> None:
     assert names == {"db-0", "db-1"}
 
 
-async def test_namespaces_and_quotas(cluster: Cluster) -> None:
+async def test_namespaces_and_quotas(cluster: AsyncCluster) -> None:
     client = cluster.client
     await client.create(core_v1.Namespace(metadata=meta_v1.ObjectMeta(name="guest")))
 
