@@ -518,6 +518,8 @@ class SchedulerCore:
     NODE_LABELS: int
     NODE_TAINTS: int
     NODE_UNSCHEDULABLE: int
+    NODE_FEATURES: int
+    NODE_IMAGES: int
     POD_ADDED: int
     POD_SPEC: int
     """A waiting pod asks for something else than before."""
@@ -528,8 +530,18 @@ class SchedulerCore:
     POD_LABELS: int
     """The labels of a pod on a node changed."""
 
-    def __new__(cls, seed: int, /) -> SchedulerCore:
-        """Among equally good nodes one is chosen by lot; the lots follow from `seed` (64 bits, unsigned)."""
+    def __new__(cls, seed: int, profiles: builtins.list[bytes] | None = None, /) -> SchedulerCore:
+        """Among equally good nodes one is chosen by lot; the lots follow from `seed` (64 bits, unsigned).
+
+        `profiles` are JSON: schedulerName; preFilter, filter and postFilter, lists of plug-ins; score, a list of
+        plug-ins with name and weight; args, by plug-in, as in KubeSchedulerConfiguration. They are taken as validated;
+        plug-ins that the core does not have are passed over. A pod of a name that none has goes by the first. Without
+        any there is upstream's default profile. Raises ValueError for what cannot be read.
+        """
+
+    @staticmethod
+    def default_plugins() -> tuple[builtins.list[str], builtins.list[tuple[str, int]]]:
+        """The filters and the scores (with weights) that the core has, in upstream's default order."""
 
     def upsert_node(self, value: bytes, /) -> int:
         """Takes over a Node; returns what changed, NODE_* bits."""

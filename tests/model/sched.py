@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 Object = dict[str, Any]
@@ -26,7 +27,12 @@ WEIGHTS = {
     "PodTopologySpread": 2,
     "InterPodAffinity": 2,
     "NodeResourcesBalancedAllocation": 1,
+    "ImageLocality": 1,
 }
+FILTERS = [
+    "NodeUnschedulable", "NodeName", "TaintToleration", "NodeAffinity", "NodePorts", "NodeResourcesFit",
+    "VolumeRestrictions", "PodTopologySpread", "InterPodAffinity", "NodeDeclaredFeatures",
+]  # fmt: skip
 UNRESOLVABLE_REASONS = {"NodeName", "NodeUnschedulable", "TaintToleration", "NodeAffinity"}
 
 
@@ -186,6 +192,34 @@ def ports_conflict(a: tuple[str, str, int], b: tuple[str, str, int]) -> bool:
     return a[1:] == b[1:] and (a[0] == b[0] or "0.0.0.0" in (a[0], b[0]))
 
 
+def disks(pod: Object) -> list[tuple[Any, ...]]:
+    """What is on one node once only; the last part tells whether it is only read."""
+    found: list[tuple[Any, ...]] = []
+    for volume in pod["spec"].get("volumes", []):
+        for kind, source in volume.items():
+            match kind:
+                case "gcePersistentDisk":
+                    found.append((kind, source["pdName"], source.get("readOnly", False)))
+                case "awsElasticBlockStore":
+                    found.append((kind, source["volumeID"], False))
+                case "iscsi":
+                    found.append((kind, source["iqn"], source.get("readOnly", False)))
+                case "rbd":
+                    image = (kind, source["pool"], source["image"])
+                    found += [(*image, monitor, source.get("readOnly", False)) for monitor in source["monitors"]]
+    return found
+
+
+def needed_features(pod: Object) -> set[str]:
+    spec = pod["spec"]
+    containers = spec["containers"] + spec.get("initContainers", [])
+    actions = [rule["action"] for container in containers for rule in container.get("restartPolicyRules", [])]
+    needed = {"RestartAllContainersOnContainerExits"} if "RestartAllContainers" in actions else set()
+    if spec.get("hostNetwork") and spec.get("hostUsers") is False:
+        needed.add("UserNamespacesHostNetworkSupport")
+    return needed
+
+
 def selector_holds(selector: Object | None, labels: dict[str, str]) -> bool:
     if selector is None:
         return False
@@ -253,6 +287,50 @@ class Lot:
         return (z * ends) >> 64
 
 
+# --- profiles
+
+
+@dataclass
+class Profile:
+    """What the pods of one spec.schedulerName are decided by. `args` are by plug-in, as a configuration has them."""
+
+    name: str = "default-scheduler"
+    filters: list[str] = field(default_factory=lambda: list(FILTERS))
+    scores: dict[str, int] = field(default_factory=lambda: dict(WEIGHTS))
+    names_nodes: bool = True
+    preempts: bool = True
+    args: dict[str, Object] = field(default_factory=dict)
+
+    def of(self, plugin: str) -> Object:
+        return self.args.get(plugin, {})
+
+    @property
+    def enforced(self) -> list[Object] | None:
+        added = self.of("NodeAffinity").get("addedAffinity", {})
+        required = added.get("requiredDuringSchedulingIgnoredDuringExecution")
+        return None if required is None else required["nodeSelectorTerms"]
+
+    @property
+    def added_preferred(self) -> list[Object]:
+        added = self.of("NodeAffinity").get("addedAffinity", {})
+        return added.get("preferredDuringSchedulingIgnoredDuringExecution", [])
+
+    def ignores(self, resource: str) -> bool:
+        fit = self.of("NodeResourcesFit")
+        extended = "/" in resource and "kubernetes.io/" not in resource
+        group = resource.split("/")[0]
+        ignored = resource in fit.get("ignoredResources", []) or group in fit.get("ignoredResourceGroups", [])
+        return extended and ignored
+
+    @property
+    def defaults(self) -> list[Object] | None:
+        spread = self.of("PodTopologySpread")
+        return spread.get("defaultConstraints", []) if spread.get("defaultingType") == "List" else None
+
+
+Verdict = tuple[list[str], bool]
+"""Why a filter refuses a node (nothing where it does not), and whether evictions could not change it."""
+
 # --- the world
 
 
@@ -269,6 +347,12 @@ class World:
     namespaces: dict[str, dict[str, str]] = field(default_factory=dict)
     budgets: dict[tuple[str, str], Object] = field(default_factory=dict)
     nominated: dict[tuple[str, str], str] = field(default_factory=dict)
+    profiles: list[Profile] = field(default_factory=lambda: [Profile()])
+
+    def profile(self, pod: Object) -> Profile:
+        """The pod's; the first where its scheduler's name is none's."""
+        named = [p for p in self.profiles if p.name == pod["spec"].get("schedulerName", "")]
+        return (named or self.profiles)[0]
 
     def __post_init__(self) -> None:
         self.lot = Lot(self.seed)
@@ -360,23 +444,41 @@ class World:
         return [key for key in nominated if "deletionTimestamp" not in self.pods[key]["metadata"]]
 
     def refusal_alone(self, pod: Object, node: Object) -> tuple[str, list[str], bool]:
-        name, spec = node["metadata"]["name"], node.get("spec", {})
-        there = self.on(name)
-        named = named_nodes(pod)
-        if named is not None and name not in named:
+        profile, named = self.profile(pod), named_nodes(pod)
+        if profile.names_nodes and named is not None and node["metadata"]["name"] not in named:
             return "NodeAffinity", ["node(s) didn't satisfy plugin(s) [NodeAffinity]"], True
-        if pod["spec"].get("nodeName") not in (None, "", name):
-            return "NodeName", ["node(s) didn't match the requested node name"], True
-        unschedulable = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
-        if spec.get("unschedulable") and not tolerated(pod, unschedulable):
-            return "NodeUnschedulable", ["node(s) were unschedulable"], True
-        if any(t["effect"] in ("NoSchedule", "NoExecute") and not tolerated(pod, t) for t in spec.get("taints", [])):
-            return "TaintToleration", ["node(s) had untolerated taint(s)"], True
-        if not selects(pod, node):
-            return "NodeAffinity", ["node(s) didn't match Pod's node affinity/selector"], True
-        taken = [port for other in there for port in host_ports(other)]
-        if any(ports_conflict(wanted, other) for wanted in host_ports(pod) for other in taken):
-            return "NodePorts", ["node(s) didn't have free ports for the requested pod ports"], False
+        for name in profile.filters:
+            reasons, unresolvable = getattr(self, f"filter_{name}")(pod, node)
+            if reasons:
+                return name, reasons, unresolvable
+        return "", [], False
+
+    def filter_NodeName(self, pod: Object, node: Object) -> Verdict:
+        wrong = pod["spec"].get("nodeName") not in (None, "", node["metadata"]["name"])
+        return ["node(s) didn't match the requested node name"] * wrong, True
+
+    def filter_NodeUnschedulable(self, pod: Object, node: Object) -> Verdict:
+        taint = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
+        closed = bool(node.get("spec", {}).get("unschedulable")) and not tolerated(pod, taint)
+        return ["node(s) were unschedulable"] * closed, True
+
+    def filter_TaintToleration(self, pod: Object, node: Object) -> Verdict:
+        taints = [t for t in node.get("spec", {}).get("taints", []) if t["effect"] in ("NoSchedule", "NoExecute")]
+        return ["node(s) had untolerated taint(s)"] * any(not tolerated(pod, t) for t in taints), True
+
+    def filter_NodeAffinity(self, pod: Object, node: Object) -> Verdict:
+        enforced = self.profile(pod).enforced
+        if enforced is not None and not any(term_holds(term, node) for term in enforced):
+            return ["node(s) didn't match scheduler-enforced node affinity"], True
+        return ["node(s) didn't match Pod's node affinity/selector"] * (not selects(pod, node)), True
+
+    def filter_NodePorts(self, pod: Object, node: Object) -> Verdict:
+        taken = [port for other in self.on(node["metadata"]["name"]) for port in host_ports(other)]
+        clash = any(ports_conflict(wanted, other) for wanted in host_ports(pod) for other in taken)
+        return ["node(s) didn't have free ports for the requested pod ports"] * clash, False
+
+    def filter_NodeResourcesFit(self, pod: Object, node: Object) -> Verdict:
+        there, profile = self.on(node["metadata"]["name"]), self.profile(pod)
         reasons, unresolvable = [], False
         allocatable = {n: whole(n, quantity(q)) for n, q in node.get("status", {}).get("allocatable", {}).items()}
         if len(there) + 1 > allocatable.get("pods", 0):
@@ -384,26 +486,46 @@ class World:
         for resource, wanted in plain_requests(pod).items():
             counts = resource in ("cpu", "memory", "ephemeral-storage") or "/" in resource or "hugepages" in resource
             used = sum(plain_requests(other).get(resource, 0) for other in there)
-            if counts and wanted > 0 and wanted > allocatable.get(resource, 0) - used:
+            short = wanted > 0 and wanted > allocatable.get(resource, 0) - used
+            if counts and short and not profile.ignores(resource):
                 reasons.append(f"Insufficient {resource}")
                 unresolvable |= wanted > allocatable.get(resource, 0)
-        if reasons:
-            return "NodeResourcesFit", reasons, unresolvable
-        return self.refused_by_others(pod, node)
+        return reasons, unresolvable
 
-    def refused_by_others(self, pod: Object, node: Object) -> tuple[str, list[str], bool]:
-        """As `refusal`, for the filters that look at pods elsewhere too."""
-        hard = constraints(pod, "DoNotSchedule")
+    def filter_VolumeRestrictions(self, pod: Object, node: Object) -> Verdict:
+        there = [disk for other in self.on(node["metadata"]["name"]) for disk in disks(other)]
+        clash = any(a[:-1] == b[:-1] and not (a[-1] and b[-1]) for a in disks(pod) for b in there)
+        return ["node(s) had no available disk"] * clash, False
+
+    def filter_NodeDeclaredFeatures(self, pod: Object, node: Object) -> Verdict:
+        lacking = needed_features(pod) - set(node.get("status", {}).get("declaredFeatures", []))
+        return ["node(s) didn't match Pod's required features"] * bool(lacking), True
+
+    def constraints(self, pod: Object, action: str) -> list[Object]:
+        """The topology spread constraints that hold for the pod: its own, else its profile's if it is a replica."""
+        defaults = self.profile(pod).defaults
+        if pod["spec"].get("topologySpreadConstraints") or defaults is None or not self.is_replica(pod):
+            return constraints(pod, action)
+        return [{**c, "replicas": True} for c in defaults if c["whenUnsatisfiable"] == action]
+
+    def is_replica(self, pod: Object) -> bool:
+        return owner(pod) is not None and self.has_replicas(pod)
+
+    def filter_PodTopologySpread(self, pod: Object, node: Object) -> Verdict:
+        hard = self.constraints(pod, "DoNotSchedule")
         mismatch = "node(s) didn't match pod topology spread constraints"
         for constraint in hard:
             value = node_label(node, constraint["topologyKey"])
             if value is None:
-                return "PodTopologySpread", [mismatch + " (missing required label)"], True
+                return [mismatch + " (missing required label)"], True
             domains = self.domains(pod, constraint, hard)
             fewest = min(domains.values()) if len(domains) >= constraint.get("minDomains", 1) else 0
-            itself = constraint_selects(constraint, pod, pod)
+            itself = constraint.get("replicas") or constraint_selects(constraint, pod, pod)
             if domains.get(value, 0) + itself - fewest > constraint["maxSkew"]:
-                return "PodTopologySpread", [mismatch], False
+                return [mismatch], False
+        return [], False
+
+    def filter_InterPodAffinity(self, pod: Object, node: Object) -> Verdict:
         others = [(p, self.nodes[n]) for k, n in self.placed.items() if n in self.nodes for p in [self.pods[k]]]
 
         def same_place(key: str, place: Object) -> bool:
@@ -418,15 +540,15 @@ class World:
                 key = term["topologyKey"]
                 near = any(same_place(key, place) for place in friends)
                 if node_label(node, key) is None or not (near or first):
-                    return "InterPodAffinity", ["node(s) didn't match pod affinity rules"], True
+                    return ["node(s) didn't match pod affinity rules"], True
         for term in terms(pod, "podAntiAffinity", "required"):
             if any(self.speaks_of(pod, term, p) and same_place(term["topologyKey"], place) for p, place in others):
-                return "InterPodAffinity", ["node(s) didn't match pod anti-affinity rules"], False
+                return ["node(s) didn't match pod anti-affinity rules"], False
         for other, place in others:
             for term in terms(other, "podAntiAffinity", "required"):
                 if self.speaks_of(other, term, pod) and same_place(term["topologyKey"], place):
-                    return "InterPodAffinity", ["node(s) didn't satisfy existing pods anti-affinity rules"], False
-        return "", [], False
+                    return ["node(s) didn't satisfy existing pods anti-affinity rules"], False
+        return [], False
 
     def domains(self, pod: Object, constraint: Object, together: list[Object]) -> dict[str, int]:
         """The matching pods in each domain of a topology spread constraint, over the nodes that count."""
@@ -444,6 +566,8 @@ class World:
         return counted
 
     def matching(self, pod: Object, constraint: Object, node: Object) -> int:
+        if constraint.get("replicas"):
+            return self.replicas(pod, node)
         if asks_nothing(constraint, pod):
             return 0
         there = self.on(node["metadata"]["name"])
@@ -461,29 +585,66 @@ class World:
     # --- scores
 
     def scores(self, pod: Object, feasible: list[Object]) -> dict[str, list[int]]:
-        """The normalized scores of each plug-in that has something to say, in the order of `feasible`."""
-        scores = {"TaintToleration": reversed_by_highest([self.untolerated(pod, node) for node in feasible])}
+        """The normalized scores of each plug-in of the pod's profile that has something to say, in the order of
+        `feasible`."""
+        found = {name: getattr(self, f"score_{name}")(pod, feasible) for name in self.profile(pod).scores}
+        return {name: scores for name, scores in found.items() if scores is not None}
+
+    def score_TaintToleration(self, pod: Object, feasible: list[Object]) -> list[int]:
+        return reversed_by_highest([self.untolerated(pod, node) for node in feasible])
+
+    def score_NodeAffinity(self, pod: Object, feasible: list[Object]) -> list[int] | None:
         preferred = pod["spec"].get("affinity", {}).get("nodeAffinity", {})
         preferred = preferred.get("preferredDuringSchedulingIgnoredDuringExecution", [])
-        if any(p["preference"].get("matchExpressions") or p["preference"].get("matchFields") for p in preferred):
-            raw = [sum(p["weight"] for p in preferred if term_holds(p["preference"], node)) for node in feasible]
-            highest = max(raw, default=0)
-            scores["NodeAffinity"] = [100 * score // highest if highest else 0 for score in raw]
-        scores["NodeResourcesFit"] = [self.least_allocated(pod, node) for node in feasible]
-        if pod["spec"].get("topologySpreadConstraints"):
-            if constraints(pod, "ScheduleAnyway"):
-                scores["PodTopologySpread"] = self.spread_as_asked(pod, feasible)
-        elif owner(pod) is not None and self.has_replicas(pod):
-            scores["PodTopologySpread"] = self.spread(pod, feasible)
+        preferred = preferred + self.profile(pod).added_preferred
+        if not any(p["preference"].get("matchExpressions") or p["preference"].get("matchFields") for p in preferred):
+            return None
+        raw = [sum(p["weight"] for p in preferred if term_holds(p["preference"], node)) for node in feasible]
+        highest = max(raw, default=0)
+        return [100 * score // highest if highest else 0 for score in raw]
+
+    def score_NodeResourcesFit(self, pod: Object, feasible: list[Object]) -> list[int]:
+        return [self.fit(pod, node) for node in feasible]
+
+    def score_PodTopologySpread(self, pod: Object, feasible: list[Object]) -> list[int] | None:
+        if pod["spec"].get("topologySpreadConstraints") or self.profile(pod).defaults is not None:
+            soft = self.constraints(pod, "ScheduleAnyway")
+            return self.spread_as_asked(pod, feasible, soft) if soft else None
+        return self.spread(pod, feasible) if self.is_replica(pod) else None
+
+    def score_InterPodAffinity(self, pod: Object, feasible: list[Object]) -> list[int] | None:
         near = self.nearness(pod)
-        if near is not None:
-            raw = [sum(near.get((k, v), 0) for k, v in node["metadata"].get("labels", {}).items()) for node in feasible]
-            span = max(raw, default=0) - min(raw, default=0)
-            scores["InterPodAffinity"] = [int(100 * ((score - min(raw)) / span)) if span else 0 for score in raw]
+        if near is None:
+            return None
+        raw = [sum(near.get((k, v), 0) for k, v in node["metadata"].get("labels", {}).items()) for node in feasible]
+        span = max(raw, default=0) - min(raw, default=0)
+        return [int(100 * ((score - min(raw)) / span)) if span else 0 for score in raw]
+
+    def score_NodeResourcesBalancedAllocation(self, pod: Object, feasible: list[Object]) -> list[int] | None:
+        args = self.profile(pod).of("NodeResourcesBalancedAllocation")
+        resources = [r["name"] for r in args.get("resources", [])] or ["cpu", "memory"]
         wanted = plain_requests(pod)
-        if wanted.get("cpu", 0) or wanted.get("memory", 0):
-            scores["NodeResourcesBalancedAllocation"] = [self.balanced(pod, node) for node in feasible]
-        return scores
+        if not any(wanted.get(resource, 0) for resource in resources):
+            return None
+        return [self.balanced(pod, node, resources) for node in feasible]
+
+    def score_ImageLocality(self, pod: Object, feasible: list[Object]) -> list[int]:
+        mib = 2**20
+        containers = pod["spec"].get("initContainers", []) + pod["spec"]["containers"]
+        names = [c.get("image", "") for c in containers]
+        names = [name if name.rfind(":") > name.rfind("/") else f"{name}:latest" for name in names]
+
+        def sizes(node: Object) -> dict[str, int]:
+            images = node.get("status", {}).get("images", [])
+            return {name: image["sizeBytes"] for image in images for name in image["names"]}
+
+        def worth(node: Object, name: str) -> int:
+            holders = sum(name in sizes(other) for other in self.nodes.values())
+            return int(sizes(node).get(name, 0) * (holders / len(self.nodes)))
+
+        most = 1000 * mib * len(names)
+        sums = [min(max(sum(worth(node, name) for name in names), 23 * mib), most) for node in feasible]
+        return [100 * (total - 23 * mib) // (most - 23 * mib) for total in sums]
 
     def has_replicas(self, pod: Object) -> bool:
         """A pod that is only asked about belongs to replicas if any are known."""
@@ -493,36 +654,68 @@ class World:
         taints = [t for t in node.get("spec", {}).get("taints", []) if t["effect"] == "PreferNoSchedule"]
         return sum(not tolerated(pod, taint) for taint in taints)
 
-    def least_allocated(self, pod: Object, node: Object) -> int:
-        free = []
-        for resource, wanted in scored_requests(pod).items():
-            capacity = whole(resource, quantity(node.get("status", {}).get("allocatable", {}).get(resource, "0")))
-            if capacity:
-                used = sum(counted_requests(p)[resource] for p in self.on(node["metadata"]["name"])) + wanted
-                free.append((capacity - used) * 100 // capacity if used <= capacity else 0)
-        return sum(free) // len(free) if free else 0
-
-    def balanced(self, pod: Object, node: Object) -> int:
+    def fit(self, pod: Object, node: Object) -> int:
+        args = self.profile(pod).of("NodeResourcesFit").get("scoringStrategy", {"type": "LeastAllocated"})
+        resources = args.get("resources") or [{"name": "cpu", "weight": 1}, {"name": "memory", "weight": 1}]
         there = self.on(node["metadata"]["name"])
+        total, weights = 0, 0
+        for resource, weight in ((r["name"], r["weight"]) for r in resources):
+            capacity = whole(resource, quantity(node.get("status", {}).get("allocatable", {}).get(resource, "0")))
+            if resource in DEFAULTS:
+                used = sum(counted_requests(p)[resource] for p in there) + scored_requests(pod)[resource]
+            else:
+                wanted = plain_requests(pod).get(resource, 0)
+                if "/" in resource and not wanted:
+                    continue
+                used = sum(plain_requests(p).get(resource, 0) for p in there) + wanted
+            if not capacity:
+                continue
+            match args["type"]:
+                case "LeastAllocated":
+                    score = (capacity - used) * 100 // capacity if used <= capacity else 0
+                case "MostAllocated":
+                    score = min(used, capacity) * 100 // capacity
+                case _:
+                    points = [(p["utilization"], p["score"] * 10) for p in args["requestedToCapacityRatio"]["shape"]]
+                    score = on_shape(points, 100 if used > capacity else used * 100 // capacity)
+                    if score == 0:
+                        continue
+            total += score * weight
+            weights += weight
+        if not weights:
+            return 0
+        return math.floor(total / weights + 0.5) if args["type"] == "RequestedToCapacityRatio" else total // weights
+
+    def balanced(self, pod: Object, node: Object, resources: list[str]) -> int:
+        there = self.on(node["metadata"]["name"])
+        wanted = plain_requests(pod)
 
         def balance(pods: list[Object]) -> int:
             shares = []
-            for resource in ("cpu", "memory"):
+            for resource in resources:
                 capacity = whole(resource, quantity(node.get("status", {}).get("allocatable", {}).get(resource, "0")))
+                if "/" in resource and not wanted.get(resource, 0):
+                    continue
                 if capacity:
                     shares.append(min(sum(plain_requests(p).get(resource, 0) for p in pods) / capacity, 1.0))
             deviation = abs((shares[0] - shares[1]) / 2) if len(shares) == 2 else 0.0
+            if len(shares) > 2:
+                mean = sum(shares) / len(shares)
+                deviation = math.sqrt(sum((share - mean) * (share - mean) for share in shares) / len(shares))
             return int((1 - deviation) * 100)
 
         return 50 + (50 + balance([*there, pod]) - balance(there)) // 2
+
+    def replicas(self, pod: Object, node: Object) -> int:
+        there = self.on(node["metadata"]["name"])
+        return sum(owner(p) == owner(pod) and "deletionTimestamp" not in p["metadata"] for p in there)
 
     def spread(self, pod: Object, feasible: list[Object]) -> list[int]:
         def label(node: Object, key: str) -> str | None:
             return node["metadata"].get("labels", {}).get(key)
 
         def replicas(node: Object) -> int:
-            there = self.on(node["metadata"]["name"])
-            return sum(owner(p) == owner(pod) and "deletionTimestamp" not in p["metadata"] for p in there)
+            return self.replicas(pod, node)
 
         zone, hostname = "topology.kubernetes.io/zone", "kubernetes.io/hostname"
         in_zone: Counter[str | None] = Counter()
@@ -542,8 +735,7 @@ class World:
         highest, lowest = max(raw, default=0), min(raw, default=0)
         return [100 * (highest + lowest - score) // highest if highest else 100 for score in raw]
 
-    def spread_as_asked(self, pod: Object, feasible: list[Object]) -> list[int]:
-        soft = constraints(pod, "ScheduleAnyway")
+    def spread_as_asked(self, pod: Object, feasible: list[Object], soft: list[Object]) -> list[int]:
         counted = [n for n in feasible if all(node_label(n, c["topologyKey"]) is not None for c in soft)]
         raw: dict[str, float] = {node["metadata"]["name"]: 0.0 for node in counted}
         for constraint in soft:
@@ -569,6 +761,11 @@ class World:
     def nearness(self, pod: Object) -> dict[tuple[str, str], int] | None:
         """What each place (topology key and value) weighs for the pod; None where no term says anything."""
         places: dict[tuple[str, str], int] = {}
+        args = self.profile(pod).of("InterPodAffinity")
+        hard_weight = args.get("hardPodAffinityWeight", 1)
+        own = [t for kind in ("podAffinity", "podAntiAffinity") for t in terms(pod, kind, "preferred")]
+        if args.get("ignorePreferredTermsOfExistingPods") and not own:
+            return None
 
         def weigh(node: Object, key: str, weight: int) -> None:
             value = node_label(node, key)
@@ -586,15 +783,16 @@ class World:
                         if self.speaks_of(one, term, two):
                             weigh(node, term["topologyKey"], sign * weighted["weight"])
             for term in terms(other, "podAffinity", "required"):
-                if self.speaks_of(other, term, pod):
-                    weigh(node, term["topologyKey"], 1)
+                if hard_weight and self.speaks_of(other, term, pod):
+                    weigh(node, term["topologyKey"], hard_weight)
         return places or None
 
     # --- decisions
 
     def explain(self, pod: Object) -> list[tuple[str, str | None, list[str], list[tuple[str, int, int]], int]]:
         """What `SchedulerCore.explain` says."""
-        if named_nodes(pod) == set():
+        profile = self.profile(pod)
+        if profile.names_nodes and named_nodes(pod) == set():
             return [(n["metadata"]["name"], "NodeAffinity", [CONFLICT], [], 0) for n in self.ordered()]
         refusals = {node["metadata"]["name"]: self.refusal(pod, node) for node in self.ordered()}
         feasible = [node for node in self.ordered() if not refusals[node["metadata"]["name"]][0]]
@@ -607,7 +805,7 @@ class World:
                 explained.append((name, plugin, sorted(reasons), [], 0))
             else:
                 at = feasible.index(node)
-                of = [(plugin, scores[plugin][at], WEIGHTS[plugin]) for plugin in WEIGHTS if plugin in scores]
+                of = [(plugin, scores[plugin][at], profile.scores[plugin]) for plugin in scores]
                 explained.append((name, None, [], of, sum(score * weight for _, score, weight in of)))
         return explained
 
@@ -636,9 +834,11 @@ class World:
             return None, "no nodes available to schedule pods", None
         refusals = {node["metadata"]["name"]: self.refusal(pod, node) for node in self.ordered()}
         message = self.unavailable(Counter(reason for _, reasons, _ in refusals.values() for reason in reasons))
-        if named_nodes(pod) == set():
+        if self.profile(pod).names_nodes and named_nodes(pod) == set():
             message = f"0/{len(self.nodes)} nodes are available: {CONFLICT}."
             refusals = dict.fromkeys(self.nodes, ("", [], True))
+        if not self.profile(pod).preempts:
+            return None, message, None
         if pod["spec"].get("preemptionPolicy") == "Never":
             return None, message + " preemption: not eligible due to preemptionPolicy=Never.", None
         nominated = self.nominated.get(key, "")
@@ -755,3 +955,13 @@ CONFLICT = "pod affinity terms conflict"
 def reversed_by_highest(raw: list[int]) -> list[int]:
     highest = max(raw, default=0)
     return [100 - 100 * score // highest if highest else 100 for score in raw]
+
+
+def on_shape(points: list[tuple[int, int]], used: int) -> int:
+    """The line through the points, level outside them; divided as Go divides, towards zero."""
+    if used <= points[0][0]:
+        return points[0][1]
+    for (x0, y0), (x1, y1) in pairwise(points):
+        if used <= x1:
+            return y0 + math.trunc(Fraction((y1 - y0) * (used - x0), x1 - x0))
+    return points[-1][1]

@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings, strategies as st
-from tests.model.sched import Object, World, key_of
+from tests.model.sched import FILTERS, WEIGHTS, Object, Profile, World, key_of
 
 from orlop.native import SchedulerCore
 
@@ -357,12 +357,26 @@ def encode(obj: Object) -> bytes:
     return json.dumps(obj).encode()
 
 
+def stated(profile: Profile) -> bytes:
+    """The profile as the core reads it."""
+    return encode(
+        {
+            "schedulerName": profile.name,
+            "preFilter": ["NodeAffinity"] if profile.names_nodes else [],
+            "filter": profile.filters,
+            "postFilter": ["DefaultPreemption"] if profile.preempts else [],
+            "score": [{"name": name, "weight": weight} for name, weight in profile.scores.items()],
+            "args": profile.args,
+        }
+    )
+
+
 class Both:
     """The core and the model, told the same."""
 
-    def __init__(self, seed: int) -> None:
-        self.core = SchedulerCore(seed)
-        self.world = World(seed)
+    def __init__(self, seed: int, profiles: list[Profile] | None = None) -> None:
+        self.core = SchedulerCore(seed, None if profiles is None else [stated(profile) for profile in profiles])
+        self.world = World(seed, **({} if profiles is None else {"profiles": profiles}))
         self.victims: list[tuple[str, str]] = []
         """Of the last preemption."""
 
@@ -554,3 +568,106 @@ def test_replicas_are_spread(seed: int, shapes: list[tuple[str | None, bool, boo
         both.pod(pod)
         both.explain(pod)
         both.schedule([("default", name)])
+
+
+resource_names = st.sampled_from(["cpu", "memory", "ephemeral-storage", GPU])
+shape = st.lists(st.tuples(st.integers(0, 100), st.integers(0, 10)), min_size=1, max_size=4, unique_by=lambda p: p[0])
+
+
+@st.composite
+def strategies(draw: st.DrawFn) -> Object:
+    kind = draw(st.sampled_from(["LeastAllocated", "MostAllocated", "RequestedToCapacityRatio"]))
+    names = draw(st.lists(resource_names, min_size=1, max_size=3, unique=True))
+    strategy: Object = {"type": kind, "resources": [{"name": n, "weight": draw(st.integers(1, 5))} for n in names]}
+    if kind == "RequestedToCapacityRatio":
+        points = [{"utilization": at, "score": score} for at, score in sorted(draw(shape))]
+        strategy["requestedToCapacityRatio"] = {"shape": points}
+    return strategy
+
+
+default_constraint = st.builds(
+    lambda skew, key, action, more: {"maxSkew": skew, "topologyKey": key, "whenUnsatisfiable": action, **more},
+    st.integers(1, 2),
+    topology_keys,
+    st.sampled_from(["DoNotSchedule", "ScheduleAnyway"]),
+    optional({"nodeAffinityPolicy": st.just("Ignore"), "nodeTaintsPolicy": st.just("Honor")}),
+)
+arguments = optional(
+    {
+        "NodeResourcesFit": st.fixed_dictionaries(
+            {"scoringStrategy": strategies()},
+            optional={"ignoredResources": st.just([GPU]), "ignoredResourceGroups": st.just([GPU.split("/")[0]])},
+        ),
+        "NodeResourcesBalancedAllocation": st.builds(
+            lambda names: {"resources": [{"name": name, "weight": 1} for name in names]},
+            st.lists(resource_names, min_size=1, max_size=4, unique=True),
+        ),
+        "NodeAffinity": st.builds(lambda added: {"addedAffinity": added}, affinity),
+        "InterPodAffinity": st.fixed_dictionaries(
+            {},
+            optional={"hardPodAffinityWeight": st.integers(0, 3), "ignorePreferredTermsOfExistingPods": st.booleans()},
+        ),
+        "PodTopologySpread": st.builds(
+            lambda constraints: {"defaultingType": "List", "defaultConstraints": constraints},
+            st.lists(default_constraint, max_size=2),
+        ),
+    }
+)
+
+
+FEATURES = ["RestartAllContainersOnContainerExits", "UserNamespacesHostNetworkSupport", "Other"]
+VOLUMES: list[Object] = [
+    {"gcePersistentDisk": {"pdName": "d", "readOnly": True}},
+    {"gcePersistentDisk": {"pdName": "d"}},
+    {"awsElasticBlockStore": {"volumeID": "d"}},
+    {"iscsi": {"iqn": "q", "readOnly": True}},
+    {"rbd": {"pool": "p", "image": "i", "monitors": ["a", "b"]}},
+    {"rbd": {"pool": "p", "image": "i", "monitors": ["b"], "readOnly": True}},
+]
+
+
+@st.composite
+def profiles(draw: st.DrawFn, name: str) -> Profile:
+    filters = draw(st.permutations(FILTERS))[draw(st.integers(0, 3)) :] if draw(st.booleans()) else list(FILTERS)
+    scores = {name: draw(st.integers(1, 4)) for name in WEIGHTS if draw(st.integers(0, 4))}
+    return Profile(name, filters, scores, draw(st.booleans()), draw(st.integers(0, 3)) > 0, draw(arguments))
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=LARGE)
+@given(
+    st.integers(0, 2**64 - 1),
+    st.tuples(profiles("one"), profiles("two")),
+    st.lists(nodes() | roomy_nodes(), max_size=6),
+    st.lists(changes | social_changes, max_size=24),
+)
+def test_profiles(
+    seed: int, both_profiles: tuple[Profile, Profile], start: list[Object], history: list[tuple[str, Any]]
+) -> None:
+    """Pods of two names, decided by two profiles over one table; images on nodes and in pods."""
+    chance = random.Random(seed)
+    images = ["a", "r/b:1", "r:5000/c"]
+    both = Both(seed, list(both_profiles))
+
+    def more(kind: str, what: Any) -> Any:
+        if kind == "node":
+            there = [{"names": [n if ":1" in n else f"{n}:latest"], "sizeBytes": chance.choice([0, 10**8, 3 * 10**9])}
+                     for n in images if chance.random() < 0.4]  # fmt: skip
+            declared = [feature for feature in FEATURES if chance.random() < 0.7]
+            return {**what, "status": {**what["status"], "images": there, "declaredFeatures": declared}}
+        if kind not in ("pod", "explain"):
+            return what
+        containers = [{**c, "image": chance.choice(images)} for c in what["spec"]["containers"]]
+        more_of_spec: Object = {"containers": containers, "schedulerName": chance.choice(["one", "two", "three"])}
+        if chance.random() < 0.2:
+            containers[0]["restartPolicyRules"] = [{"action": chance.choice(["Restart", "RestartAllContainers"])}]
+        if chance.random() < 0.2:
+            more_of_spec |= {"hostNetwork": True, "hostUsers": False}
+        if chance.random() < 0.3:
+            more_of_spec["volumes"] = [chance.choice(VOLUMES)]
+        return {**what, "spec": {**what["spec"], **more_of_spec}}
+
+    for node in start:
+        both.node(more("node", node))
+    for kind, what in history:
+        both.apply(kind, more(kind, what))
+    both.schedule(sorted(both.world.pods))

@@ -8,6 +8,7 @@ import pytest
 from orlop.api import errors
 from orlop.api.types import coordination_v1, core_v1, meta_v1, scheduling_v1
 from orlop.client import Client
+from orlop.scheduler.config import Settings, standard
 from orlop.scheduler.queue import Place
 from tests.scheduler.conftest import SCHEDULER, World, eventually
 
@@ -111,7 +112,7 @@ async def test_gates_hold_a_pod_back(world: World) -> None:
 
 async def test_another_schedulers_pods_are_left_alone(world: World) -> None:
     await world.node("n1", cpu="3")
-    async with world.scheduler(names=["default-scheduler", "second"]) as scheduler:
+    async with world.scheduler(settings=Settings((standard(), standard("second")))) as scheduler:
         await world.pod("other", schedulerName="custom")
         await world.pod("ours", schedulerName="second")
         await world.placed("ours")

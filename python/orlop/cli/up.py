@@ -87,6 +87,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="nodes renew their Lease at a quarter of this",
     )
+    parser.add_argument(
+        "--scheduler-config",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="a KubeSchedulerConfiguration (v1) for the scheduler, but for leaderElection and clientConnection",
+    )
     options.add_container_logs(parser)
     options.add_history(parser)
     options.add_logging(parser)
@@ -213,6 +220,9 @@ def settle(arguments: argparse.Namespace) -> Settings:
             setattr(settings, field, value)
     if arguments.image_dir is not None:
         settings.image_dir = arguments.image_dir.absolute()
+    if arguments.scheduler_config is not None:
+        settings.scheduler_config = arguments.scheduler_config.absolute()
+    check_scheduler(settings)
     check_folders(settings)
     settings.log_format = arguments.log_format
     settings.node_name = settings.node_name or socket.gethostname().lower()
@@ -240,6 +250,18 @@ def check_folders(settings: Settings) -> None:
         raise SettingsError(f"--name {settings.name}: the folder of that name holds the images; choose another name")
     if images.is_relative_to(folder) or folder.is_relative_to(images):
         raise SettingsError(f"--data-dir {folder} must be apart from the images in {images} (--image-dir)")
+
+
+def check_scheduler(settings: Settings) -> None:
+    """Reads the scheduler's configuration now, so that what is wrong with it is said here. Raises SettingsError."""
+    if settings.scheduler_config is None:
+        return
+    from orlop.scheduler import config
+
+    try:
+        config.load(settings.scheduler_config)
+    except (OSError, config.ConfigurationError) as error:
+        raise SettingsError(f"--scheduler-config {settings.scheduler_config}: {error}") from error
 
 
 def settle_nodes(settings: Settings) -> None:

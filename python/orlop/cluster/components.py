@@ -95,11 +95,13 @@ async def run_controllers(settings: Settings, ready: Ready) -> None:
 
 async def run_scheduler(settings: Settings, ready: Ready) -> None:
     """The scheduler."""
+    from orlop.scheduler import config
     from orlop.scheduler.scheduler import Scheduler
 
     clock = SystemClock()
+    configured = config.load(settings.scheduler_config) if settings.scheduler_config is not None else None
     client = client_of(settings, "scheduler", clock)
-    scheduler = Scheduler(client, clock)
+    scheduler = Scheduler(client, clock, settings=configured)
 
     async def announce() -> None:
         await scheduler.ready()

@@ -50,6 +50,8 @@ class Settings(msgspec.Struct, kw_only=True):
     container_log_max_size: str = "10Mi"
     container_log_max_files: int = 5
     """When a container's log is rotated, and how many files are kept (upstream: KubeletConfiguration)."""
+    scheduler_config: Path | None = None
+    """A KubeSchedulerConfiguration for the scheduler; read anew at every start."""
     history: list[str] = []
     """How much of the past the store keeps: what --history said."""
 

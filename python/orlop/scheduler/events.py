@@ -13,6 +13,7 @@ class ClusterEvent(Flag):
     NODE_ALLOCATABLE = auto()
     NODE_LABEL = auto()
     NODE_TAINT = auto()
+    NODE_FEATURES = auto()
     ASSIGNED_POD_ADD = auto()
     ASSIGNED_POD_LABEL = auto()
     ASSIGNED_POD_FREED = auto()
@@ -26,6 +27,7 @@ _NODE_BITS = (
     (SchedulerCore.NODE_ALLOCATABLE, ClusterEvent.NODE_ALLOCATABLE),
     (SchedulerCore.NODE_LABELS, ClusterEvent.NODE_LABEL),
     (SchedulerCore.NODE_TAINTS, ClusterEvent.NODE_TAINT),
+    (SchedulerCore.NODE_FEATURES, ClusterEvent.NODE_FEATURES),
     # Upstream counts a node made schedulable again as a change of its taints.
     (SchedulerCore.NODE_UNSCHEDULABLE, ClusterEvent.NODE_TAINT),
 )
@@ -37,6 +39,7 @@ HELPS: dict[str, ClusterEvent] = {
     "NodeAffinity": ClusterEvent.NODE_ADD | ClusterEvent.NODE_LABEL,
     "NodePorts": ClusterEvent.NODE_ADD | ClusterEvent.ASSIGNED_POD_FREED,
     "NodeResourcesFit": ClusterEvent.NODE_ADD | ClusterEvent.NODE_ALLOCATABLE | ClusterEvent.ASSIGNED_POD_FREED,
+    "NodeDeclaredFeatures": ClusterEvent.NODE_ADD | ClusterEvent.NODE_FEATURES,
     "VolumeRestrictions": ClusterEvent.NODE_ADD | ClusterEvent.ASSIGNED_POD_FREED | ClusterEvent.STORAGE,
     "VolumeBinding": ClusterEvent.NODE_ADD | ClusterEvent.NODE_LABEL | ClusterEvent.NODE_TAINT | ClusterEvent.STORAGE,
     "PodTopologySpread": (

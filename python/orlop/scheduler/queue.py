@@ -82,19 +82,22 @@ class Item:
         return (self.namespace, self.name)
 
 
-def backoff(times: int) -> float:
+def backoff(times: int, initial: float = INITIAL_BACKOFF, longest: float = MAX_BACKOFF) -> float:
     """Seconds to wait after the `times`-th refusal or failure."""
     if times == 0:
         return 0.0
-    # Beyond this many doublings the longest time is reached anyway.
-    return min(INITIAL_BACKOFF * float(1 << min(times - 1, 10)), MAX_BACKOFF)
+    # Beyond this many doublings no time that is waited for here is left.
+    return min(initial * float(1 << min(times - 1, 40)), longest)
 
 
 class SchedulingQueue:
     """Pods that wait. All methods but `pop` and `run` return at once; call them from one event loop."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(
+        self, clock: Clock, initial_backoff: float = INITIAL_BACKOFF, max_backoff: float = MAX_BACKOFF
+    ) -> None:
         self._clock = clock
+        self._backoff = (initial_backoff, max_backoff)
         self._items: dict[Key, Item] = {}
         self._active: list[tuple[int, float, int, Item]] = []
         self._timed: list[tuple[float, int, Item]] = []
@@ -187,7 +190,7 @@ class SchedulingQueue:
         item.errors = 0
         item.refusals += 1
         item.helped_by = helped_by
-        item.due = self._clock.monotonic() + backoff(item.refusals)
+        item.due = self._clock.monotonic() + backoff(item.refusals, *self._backoff)
         missed = any(number > item.popped and event & helped_by for event, number in self._events.items())
         self._put(item, Place.GATED if item.gated else Place.BACKOFF if missed else Place.UNSCHEDULABLE)
 
@@ -196,7 +199,7 @@ class SchedulingQueue:
         if self._items.get(item.key) is not item or item.place is not Place.IN_FLIGHT:
             return
         item.errors += 1
-        item.due = self._clock.monotonic() + backoff(item.errors)
+        item.due = self._clock.monotonic() + backoff(item.errors, *self._backoff)
         self._put(item, Place.GATED if item.gated else Place.BACKOFF)
 
     def happened(self, event: ClusterEvent, only: Iterable[Key] | None = None) -> None:

@@ -12,6 +12,7 @@ from orlop.client import Client, Head, Informer, LeaderElector, Recorder
 from orlop.clock import Clock
 from orlop.native import Decision, SchedulerCore
 from orlop.scheduler import events, metrics
+from orlop.scheduler.config import LeaderElection, Settings, standard
 from orlop.scheduler.decide import Outcome, VolumeDecider, outcome_of
 from orlop.scheduler.events import ClusterEvent
 from orlop.scheduler.feed import Feed
@@ -21,10 +22,6 @@ from orlop.scheduler.queue import Item, Key, Place, SchedulingQueue
 from orlop.scheduler.report import PodHead, Reporter
 from orlop.scheduler.volumebinding import BindingFailed, NodeLabels, Plan, VolumeBinder
 from orlop.tasks import Group, in_thread, run_all
-
-DEFAULT_NAME = "default-scheduler"
-LEASE_NAME = "kube-scheduler"
-LEASE_NAMESPACE = "kube-system"
 
 MAX_BATCH = 256
 """Pods decided in one call of the core, so that what the API tells meanwhile is heard within some 25 ms (at 5,000
@@ -53,7 +50,7 @@ class BudgetHead(Head):
 
 
 class Scheduler:
-    """Binds pods that have no node and name one of `names` as their scheduler.
+    """Binds pods that have no node and name one of its profiles as their scheduler.
 
     Filters, scores and the words of events and conditions are those of Kubernetes 1.37; every node is looked at.
     Runs as identity system:kube-scheduler: it watches nodes, namespaces, pods and their disruption budgets, creates
@@ -66,20 +63,26 @@ class Scheduler:
         client: Client,
         clock: Clock,
         *,
-        names: Sequence[str] = (DEFAULT_NAME,),
+        settings: Settings | None = None,
         seed: int | None = None,
         leader_elect: bool = False,
         identity: str = "",
     ) -> None:
-        """`seed` decides among equally good nodes; without one the clock's chance does. `identity` names this
+        """`settings` are those of a KubeSchedulerConfiguration; without any there is upstream's default profile.
+
+        `seed` decides among equally good nodes; without one the clock's chance does. `identity` names this
         candidate for the lease (upstream: host name and a UUID); one is made up if empty."""
         self._client = client
         self._clock = clock
-        self._names = list(names)
+        settings = settings or Settings((standard(),))
+        self.profiles = {profile.name: profile for profile in settings.profiles}
+        self._names = list(self.profiles)
+        self._election = settings.leader_election
         self._leader_elect = leader_elect
         self._identity = identity or f"orlop_{clock.uuid()}"
-        self.core = SchedulerCore(clock.random.getrandbits(64) if seed is None else seed)
-        self.queue = SchedulingQueue(clock)
+        seed = clock.random.getrandbits(64) if seed is None else seed
+        self.core = SchedulerCore(seed, [profile.for_core() for profile in settings.profiles])
+        self.queue = SchedulingQueue(clock, settings.initial_backoff, settings.max_backoff)
         self._reporter = Reporter(client, clock, self._names)
         self._volumes = VolumeBinder(client, clock, self._storage_changed)
         self._nodes: Informer[NodeLabels] = Informer(client, NodeLabels)
@@ -114,8 +117,17 @@ class Scheduler:
             await self._run()
             return
         recorder = Recorder(self._client, self._clock, self._names[0])
+        elected = self._election or LeaderElection()
         elector = LeaderElector(
-            self._client, LEASE_NAME, LEASE_NAMESPACE, self._identity, clock=self._clock, recorder=recorder
+            self._client,
+            elected.name,
+            elected.namespace,
+            self._identity,
+            clock=self._clock,
+            recorder=recorder,
+            lease_duration=elected.lease_duration,
+            renew_deadline=elected.renew_deadline,
+            retry_period=elected.retry_period,
         )
         async with Group(self._task_failed) as group:
             group.start("leader events", recorder.run())

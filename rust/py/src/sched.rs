@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use orlop_core::sched::preempt::{Answer, PodName};
 use orlop_core::sched::table::{self, pod_change};
-use orlop_core::sched::{self, Core, nodes};
+use orlop_core::sched::{self, Core, filter, nodes, score};
 use pyo3::prelude::*;
 
 use crate::detach::detached;
@@ -155,6 +155,10 @@ impl SchedulerCore {
     #[classattr]
     const NODE_UNSCHEDULABLE: u32 = nodes::change::UNSCHEDULABLE;
     #[classattr]
+    const NODE_FEATURES: u32 = nodes::change::FEATURES;
+    #[classattr]
+    const NODE_IMAGES: u32 = nodes::change::IMAGES;
+    #[classattr]
     const POD_ADDED: u32 = pod_change::ADDED;
     #[classattr]
     const POD_SPEC: u32 = pod_change::SPEC;
@@ -166,9 +170,22 @@ impl SchedulerCore {
     const POD_LABELS: u32 = pod_change::LABELS;
 
     #[new]
-    #[pyo3(signature = (seed, /))]
-    fn new(seed: u64) -> Self {
-        Self(Mutex::new(Core::new(seed)))
+    #[pyo3(signature = (seed, profiles = None, /))]
+    fn new(seed: u64, profiles: Option<Vec<Vec<u8>>>) -> PyResult<Self> {
+        let stated: Vec<&[u8]> = profiles.iter().flatten().map(Vec::as_slice).collect();
+        let core = Core::with_profiles(seed, &stated).map_err(value_error)?;
+        Ok(Self(Mutex::new(core)))
+    }
+
+    #[staticmethod]
+    fn default_plugins() -> (Vec<&'static str>, Vec<(&'static str, i32)>) {
+        let scores = score::LIST.iter();
+        (
+            filter::CHAIN.iter().map(filter::Step::name).collect(),
+            scores
+                .map(|(score, weight)| (score.name(), *weight))
+                .collect(),
+        )
     }
 
     #[pyo3(signature = (value, /))]

@@ -8,7 +8,8 @@ use hashbrown::HashMap;
 use super::filter::{self, FEASIBLE, HELD, Verdict};
 use super::nominated::Held;
 use super::pods::Subject;
-use super::score::{self, Score};
+use super::profile::ProfileId;
+use super::score::Score;
 use super::spec::Spec;
 use super::table::Table;
 
@@ -51,15 +52,18 @@ struct Evaluation {
     verdicts: Vec<Verdict>,
     /// The weighted sum of the scores that need no normalizing; INFEASIBLE where the verdict says so.
     base: Vec<i32>,
-    /// Raw local scores that need it.
-    raw: Vec<(&'static dyn Score, Vec<i32>)>,
+    /// Raw local scores that need it, each with its weight.
+    raw: Vec<(&'static dyn Score, i32, Vec<i32>)>,
 }
+
+/// What evaluations are kept by: the profile, and the address of the spec.
+type Kind = (ProfileId, usize);
 
 /// Chooses nodes, and keeps evaluations between choices.
 pub struct Decider {
     lot: Lot,
     clock: u64,
-    kept: HashMap<usize, Evaluation>,
+    kept: HashMap<Kind, Evaluation>,
     verdicts: Vec<Verdict>,
     totals: Vec<i32>,
     scores: Vec<i32>,
@@ -132,13 +136,16 @@ impl Decider {
         let raw = evaluation
             .raw
             .iter()
-            .map(|(score, raw)| (*score, Some(raw)));
-        let global = score::LIST
+            .map(|(score, weight, raw)| (*score, *weight, Some(raw)));
+        let global = subject
+            .profile
+            .scores
             .iter()
-            .filter(|score| !score.local() && !score.skips(table, subject));
+            .filter(|(score, _)| !score.local() && !score.skips(table, subject));
         let mut added = narrowed;
         self.totals.clear();
-        for (score, raw) in raw.chain(global.map(|score| (*score, None))) {
+        for (score, weight, raw) in raw.chain(global.map(|(score, weight)| (*score, *weight, None)))
+        {
             match raw {
                 Some(raw) => self.scores.clone_from(raw),
                 None => {
@@ -157,7 +164,7 @@ impl Decider {
             start(&mut self.totals, &evaluation.base);
             score.normalize(verdicts, &mut self.scores);
             for (total, score_of) in self.totals.iter_mut().zip(&self.scores) {
-                *total += score.weight() * *score_of;
+                *total += weight * *score_of;
             }
         }
         if added {
@@ -184,14 +191,14 @@ impl Decider {
 
     /// The evaluation of a spec, brought up to date.
     fn evaluated<'k>(
-        kept: &'k mut HashMap<usize, Evaluation>,
+        kept: &'k mut HashMap<Kind, Evaluation>,
         clock: &mut u64,
         table: &Table,
         spec: &Arc<Spec>,
         subject: &Subject,
     ) -> &'k Evaluation {
         *clock += 1;
-        let key = Arc::as_ptr(spec) as usize;
+        let key = (subject.profile.id, Arc::as_ptr(spec) as usize);
         if !kept.contains_key(&key) {
             make_room(kept, table.nodes.slots());
         }
@@ -224,7 +231,7 @@ fn start(totals: &mut Vec<i32>, base: &[i32]) {
 }
 
 /// Drops what belongs to no pod any more, and then what was not asked for longest.
-fn make_room(kept: &mut HashMap<usize, Evaluation>, slots: usize) {
+fn make_room(kept: &mut HashMap<Kind, Evaluation>, slots: usize) {
     let limit = (KEPT_EVALUATIONS / slots.max(1)).max(KEPT_SPECS);
     if kept.len() < limit {
         return;
@@ -241,15 +248,15 @@ fn make_room(kept: &mut HashMap<usize, Evaluation>, slots: usize) {
 impl Evaluation {
     fn start(&mut self, table: &Table, spec: &Arc<Spec>, subject: &Subject) {
         self.spec = Arc::downgrade(spec);
-        self.raw = score::LIST
-            .into_iter()
-            .filter(|s| {
+        let scores = subject.profile.scores.iter().copied();
+        self.raw = scores
+            .filter(|(s, _)| {
                 s.local()
                     && s.normalizes()
                     && !s.skips(table, subject)
                     && !s.indifferent(table, subject)
             })
-            .map(|s| (s, Vec::new()))
+            .map(|(s, weight)| (s, weight, Vec::new()))
             .collect();
         self.grow(table.nodes.slots());
     }
@@ -257,7 +264,7 @@ impl Evaluation {
     fn grow(&mut self, slots: usize) {
         self.verdicts.resize(slots, filter::ABSENT);
         self.base.resize(slots, INFEASIBLE);
-        for (_, raw) in &mut self.raw {
+        for (_, _, raw) in &mut self.raw {
             raw.resize(slots, 0);
         }
     }
@@ -270,20 +277,23 @@ impl Evaluation {
             *base = if *verdict == FEASIBLE { 0 } else { INFEASIBLE };
         }
         let mut scores = vec![0; range.len()];
-        let plain = score::LIST
-            .iter()
-            .filter(|s| s.local() && !s.normalizes() && !s.skips(table, subject));
-        for score in plain {
+        let plain = subject.profile.scores.iter().filter(|(s, _)| {
+            s.local()
+                && !s.normalizes()
+                && !s.skips(table, subject)
+                && !s.indifferent(table, subject)
+        });
+        for (score, weight) in plain {
             score.score(table, subject, range.clone(), verdicts, &mut scores);
             for ((base, score_of), verdict) in base.iter_mut().zip(&scores).zip(&*verdicts) {
                 *base += if *verdict == FEASIBLE {
-                    score.weight() * *score_of
+                    weight * *score_of
                 } else {
                     0
                 };
             }
         }
-        for (score, raw) in &mut self.raw {
+        for (score, _, raw) in &mut self.raw {
             score.score(
                 table,
                 subject,

@@ -39,6 +39,8 @@ pub struct Constraint {
     pub honors_affinity: bool,
     /// Only nodes whose taints the pod tolerates count.
     pub honors_taints: bool,
+    /// Not the selector's pods are counted but the replicas that the pod is one of: a default constraint.
+    pub replicas: bool,
 }
 
 /// A term of pod affinity or anti-affinity.
@@ -115,7 +117,8 @@ impl Identity {
 }
 
 impl Constraint {
-    fn of(
+    /// Reads it; the error names the field.
+    pub fn of(
         constraint: &object::SpreadConstraint,
         index: usize,
         labels: &Labels,
@@ -148,7 +151,21 @@ impl Constraint {
             min_domains: constraint.min_domains.unwrap_or(1),
             honors_affinity: &*constraint.node_affinity_policy != "Ignore",
             honors_taints: &*constraint.node_taints_policy == "Honor",
+            replicas: false,
         })
+    }
+
+    /// The same over the replicas of whatever pod it is for.
+    pub fn of_replicas(self) -> Self {
+        Self {
+            replicas: true,
+            ..self
+        }
+    }
+
+    /// Whether the pod itself is among those that are counted.
+    pub fn counts(&self, labels: &Labels) -> bool {
+        self.replicas || self.selector.matches(labels)
     }
 }
 

@@ -5,6 +5,8 @@
 
 pub mod budgets;
 pub mod decide;
+pub mod disks;
+pub mod features;
 pub mod filter;
 pub mod groups;
 pub mod identity;
@@ -15,6 +17,7 @@ pub mod object;
 pub mod peers;
 pub mod pods;
 pub mod preempt;
+pub mod profile;
 pub mod quantity;
 pub mod refusal;
 pub mod requests;
@@ -98,12 +101,21 @@ pub struct Core {
 }
 
 impl Core {
-    /// A core without nodes or pods. Among equally good nodes it chooses by lot, and the lots follow from `seed`.
+    /// A core without nodes or pods, and with upstream's default profile. Among equally good nodes it chooses by lot, and
+    /// the lots follow from `seed`.
     pub fn new(seed: u64) -> Self {
         Self {
             table: Table::default(),
             decider: Decider::new(seed),
         }
+    }
+
+    /// The same with profiles of its own (see `profile`).
+    pub fn with_profiles(seed: u64, stated: &[&[u8]]) -> Result<Self, Malformed> {
+        Ok(Self {
+            table: Table::with_profiles(stated)?,
+            decider: Decider::new(seed),
+        })
     }
 
     /// Decides for each pod (namespace, name) in turn; a placed one counts as on its node for those after it.
@@ -146,11 +158,13 @@ impl Core {
         // All are held for as long as the table may change under the subject.
         let (spec, identity) = (Arc::clone(&pod.spec), Arc::clone(&pod.identity));
         let uid = pod.uid.clone();
+        let profile = Arc::clone(self.table.profile(pod.profile));
         let subject = Subject {
             spec: &spec,
             identity: &identity,
             uid: &uid,
-            ..pod.subject()
+            profile: &profile,
+            ..pod.subject(&profile)
         };
         if filter::prefilter(&subject).is_some() {
             return self.refused(id, Refusal::of_pod(&self.table, &subject));
@@ -195,9 +209,10 @@ impl Core {
     /// be in the table; where it is on a node there, it counts on that node too.
     pub fn explain(&mut self, json: &[u8]) -> Result<Vec<NodeExplanation>, Malformed> {
         let (pod, node_name) = self.table.read_pod(json)?;
+        let profile = Arc::clone(self.table.profile(pod.profile));
         let subject = Subject {
             node_name,
-            ..pod.subject()
+            ..pod.subject(&profile)
         };
         Ok(self.explain_subject(&subject))
     }
@@ -213,14 +228,14 @@ impl Core {
         for node in &held {
             verdicts[node.slot as usize] = HELD;
         }
-        let scored: Vec<(&str, i32, Vec<i32>)> = score::LIST
-            .iter()
-            .filter(|score| !score.skips(table, subject))
-            .map(|score| {
+        let scores = subject.profile.scores.iter();
+        let scored: Vec<(&str, i32, Vec<i32>)> = scores
+            .filter(|(score, _)| !score.skips(table, subject))
+            .map(|(score, weight)| {
                 let mut scores = vec![0; all.len()];
                 score.score(table, subject, all.clone(), &verdicts, &mut scores);
                 score.normalize(&verdicts, &mut scores);
-                (score.name(), score.weight(), scores)
+                (score.name(), *weight, scores)
             })
             .collect();
         let prefilter = filter::prefilter(subject);

@@ -7,6 +7,7 @@ use std::ops::Range;
 use hashbrown::HashMap;
 
 use super::Malformed;
+use super::features::declared;
 use super::object;
 use super::pods::PodId;
 use super::quantity::Quantity;
@@ -31,6 +32,10 @@ pub mod change {
     pub const TAINTS: u32 = 8;
     /// spec.unschedulable.
     pub const UNSCHEDULABLE: u32 = 16;
+    /// status.declaredFeatures, as far as pods may need them.
+    pub const FEATURES: u32 = 64;
+    /// The images on the node, which concern scores alone.
+    pub const IMAGES: u32 = 32;
 }
 
 /// A resource on every node: what may be used and what pods request of it.
@@ -48,6 +53,9 @@ impl Column {
         self.requested.resize(slots, 0);
     }
 }
+
+/// Names and sizes of images, sorted by name.
+pub type Images = Box<[(Symbol, i64)]>;
 
 /// Taints that several nodes have alike.
 pub type TaintSet = u32;
@@ -122,6 +130,12 @@ pub struct Nodes {
     pub nonzero_memory: Vec<i64>,
     /// Extended resources and their like.
     pub scalars: Vec<(Symbol, Column)>,
+    /// status.declaredFeatures as bits (see `features`).
+    pub features: Vec<u8>,
+    /// Images on the node by name, each with its size in bytes, sorted.
+    pub images: Vec<Images>,
+    /// How many nodes have each image.
+    pub image_holders: HashMap<Symbol, u32>,
     /// Host ports taken.
     pub ports: Vec<Ports>,
     /// The pods on the node.
@@ -139,6 +153,8 @@ pub struct NodeFacts {
     ephemeral: i64,
     pods: i64,
     scalars: Vec<(Symbol, i64)>,
+    images: Images,
+    features: u8,
 }
 
 impl NodeFacts {
@@ -159,6 +175,8 @@ impl NodeFacts {
             ephemeral: 0,
             pods: 0,
             scalars: Vec::new(),
+            images: images_of(&node.status.images, symbols),
+            features: declared(&node.status.declared_features),
         };
         if node.metadata.name.is_empty() {
             return Err(Malformed(
@@ -286,6 +304,8 @@ impl Nodes {
         for (_, column) in &mut self.scalars {
             column.resize(slots);
         }
+        self.features.resize(slots, 0);
+        self.images.resize(slots, Images::default());
         self.ports.resize_with(slots, Ports::default);
         self.residents.resize_with(slots, Vec::new);
     }
@@ -319,6 +339,14 @@ impl Nodes {
             self.labels[at] = facts.labels;
             changed |= change::LABELS;
         }
+        if self.features[at] != facts.features {
+            self.features[at] = facts.features;
+            changed |= change::FEATURES;
+        }
+        if self.images[at] != facts.images {
+            self.set_images(at, facts.images);
+            changed |= change::IMAGES;
+        }
         let mut set = |column: &mut Column, amount: i64| {
             if column.allocatable[at] != amount {
                 column.allocatable[at] = amount;
@@ -343,6 +371,20 @@ impl Nodes {
             );
         }
         (slot, changed)
+    }
+
+    fn set_images(&mut self, at: usize, images: Images) {
+        for (name, _) in std::mem::replace(&mut self.images[at], images) {
+            if let Some(holders) = self.image_holders.get_mut(&name) {
+                *holders -= 1;
+                if *holders == 0 {
+                    self.image_holders.remove(&name);
+                }
+            }
+        }
+        for &(name, _) in &self.images[at] {
+            *self.image_holders.entry(name).or_insert(0) += 1;
+        }
     }
 
     fn set_taints(&mut self, at: usize, taints: Box<[Taint]>) {
@@ -377,6 +419,8 @@ impl Nodes {
     pub fn remove(&mut self, slot: Slot) {
         let at = slot as usize;
         self.set_taints(at, Box::default());
+        self.set_images(at, Images::default());
+        self.features[at] = 0;
         self.present[at] = false;
         self.count -= 1;
         self.unschedulable[at] = false;
@@ -441,6 +485,18 @@ impl Nodes {
             scalar_column(&mut self.scalars, self.name.len(), name).requested[at] += sign * amount;
         }
     }
+}
+
+fn images_of(images: &[object::Image], symbols: &mut Symbols) -> Images {
+    let names = images
+        .iter()
+        .flat_map(|image| image.names.iter().map(|name| (name, image.size_bytes)));
+    let mut sorted: Vec<_> = names
+        .map(|(name, size)| (symbols.intern(name), size))
+        .collect();
+    sorted.sort_unstable();
+    sorted.dedup_by_key(|&mut (name, _)| name);
+    sorted.into()
 }
 
 fn scalar_column(scalars: &mut Vec<(Symbol, Column)>, slots: usize, name: Symbol) -> &mut Column {

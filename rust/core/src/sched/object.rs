@@ -181,7 +181,9 @@ objects! {
     /// core/v1 Taint.
     struct Taint { key: Text<'a>, value: Text<'a>, effect: Text<'a>, }
     /// core/v1 NodeStatus.
-    struct NodeStatus { allocatable: Map<'a, Amount<'a>>, }
+    struct NodeStatus { allocatable: Map<'a, Amount<'a>>, images: Vec<Image<'a>>, declared_features: Vec<Text<'a>>, }
+    /// core/v1 ContainerImage.
+    struct Image { names: Vec<Text<'a>>, size_bytes: i64, }
     /// core/v1 Pod.
     struct Pod { metadata: Metadata<'a>, spec: PodSpec<'a>, status: PodStatus<'a>, }
     /// core/v1 PodSpec.
@@ -190,8 +192,24 @@ objects! {
         scheduling_gates: Vec<Gate<'a>>, node_selector: Map<'a, Text<'a>>, affinity: Affinity<'a>,
         tolerations: Vec<Toleration<'a>>, containers: Vec<Container<'a>>, init_containers: Vec<Container<'a>>,
         overhead: Map<'a, Amount<'a>>, resources: Resources<'a>,
-        topology_spread_constraints: Vec<SpreadConstraint<'a>>,
+        topology_spread_constraints: Vec<SpreadConstraint<'a>>, volumes: Vec<Volume<'a>>,
+        host_network: bool, host_users: Option<bool>,
     }
+    /// core/v1 Volume, as far as nodes can have it once only.
+    struct Volume {
+        gce_persistent_disk: Option<GceDisk<'a>>, aws_elastic_block_store: Option<EbsVolume<'a>>,
+        iscsi: Option<IscsiDisk<'a>>, rbd: Option<RbdImage<'a>>,
+    }
+    /// core/v1 GCEPersistentDiskVolumeSource.
+    struct GceDisk { pd_name: Text<'a>, read_only: bool, }
+    /// core/v1 AWSElasticBlockStoreVolumeSource.
+    struct EbsVolume { #[serde(rename = "volumeID")] volume_id: Text<'a>, }
+    /// core/v1 ISCSIVolumeSource.
+    struct IscsiDisk { iqn: Text<'a>, read_only: bool, }
+    /// core/v1 RBDVolumeSource.
+    struct RbdImage { monitors: Vec<Text<'a>>, image: Text<'a>, pool: Text<'a>, read_only: bool, }
+    /// core/v1 ContainerRestartRule.
+    struct RestartRule { action: Text<'a>, }
     /// core/v1 TopologySpreadConstraint.
     struct SpreadConstraint {
         max_skew: i32, topology_key: Text<'a>, when_unsatisfiable: Text<'a>,
@@ -242,7 +260,10 @@ objects! {
     /// core/v1 Toleration.
     struct Toleration { key: Text<'a>, operator: Text<'a>, value: Text<'a>, effect: Text<'a>, }
     /// core/v1 Container.
-    struct Container { name: Text<'a>, restart_policy: Text<'a>, resources: Resources<'a>, ports: Vec<Port<'a>>, }
+    struct Container {
+        name: Text<'a>, image: Text<'a>, restart_policy: Text<'a>, resources: Resources<'a>,
+        ports: Vec<Port<'a>>, restart_policy_rules: Vec<RestartRule<'a>>,
+    }
     /// core/v1 ResourceRequirements.
     struct Resources { requests: Map<'a, Amount<'a>>, }
     /// core/v1 ContainerPort.

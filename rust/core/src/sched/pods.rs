@@ -5,9 +5,10 @@ use std::sync::Arc;
 use hashbrown::{HashMap, HashSet};
 
 use super::groups::GroupId;
-use super::identity::Identity;
+use super::identity::{Constraint, Identity};
 use super::nodes::Slot;
 use super::peers::PeersId;
+use super::profile::{Profile, ProfileId};
 use super::spec::Spec;
 use super::symbols::Symbol;
 
@@ -34,6 +35,8 @@ pub struct Pod {
     pub assumed: bool,
     /// Whether it is being deleted.
     pub terminating: bool,
+    /// The profile of its spec.schedulerName.
+    pub profile: ProfileId,
     /// spec.priority.
     pub priority: i32,
     /// spec.preemptionPolicy is Never.
@@ -51,6 +54,8 @@ pub struct Pod {
 /// What a decision looks at of a pod.
 #[derive(Clone, Copy)]
 pub struct Subject<'a> {
+    /// What it is decided by.
+    pub profile: &'a Profile,
     /// What it asks for.
     pub spec: &'a Spec,
     /// spec.nodeName, which only a pod evaluated as it stands has.
@@ -67,6 +72,21 @@ pub struct Subject<'a> {
     pub uid: &'a str,
     /// The node that it is nominated for.
     pub nominated: Option<Symbol>,
+}
+
+impl<'a> Subject<'a> {
+    /// The topology spread constraints that hold for it: its own, else its profile's if it is one of replicas.
+    pub fn spread(&self) -> &'a [Constraint] {
+        match &self.profile.spread {
+            Some(defaults) if self.identity.spread.is_empty() && self.group.is_some() => defaults,
+            _ => &self.identity.spread,
+        }
+    }
+
+    /// Whether it is spread by upstream's system defaults.
+    pub fn spreads_as_the_system(&self) -> bool {
+        self.identity.spread.is_empty() && self.profile.spread.is_none()
+    }
 }
 
 impl Pod {
@@ -89,8 +109,9 @@ impl Pod {
     }
 
     /// The pod as one that waits for a node.
-    pub fn subject(&self) -> Subject<'_> {
+    pub fn subject<'a>(&'a self, profile: &'a Profile) -> Subject<'a> {
         Subject {
+            profile,
             spec: &self.spec,
             node_name: None,
             group: self.group,

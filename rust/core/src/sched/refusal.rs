@@ -20,7 +20,7 @@ pub struct Refusal {
     pub prefilter: Option<&'static str>,
     /// The plug-ins that refused some node, sorted.
     pub plugins: Vec<&'static str>,
-    /// What preemption says. None where there is no node.
+    /// What preemption says. None where there is no node, or the profile has none.
     pub preemption: Option<Answer>,
 }
 
@@ -36,7 +36,7 @@ impl Refusal {
                 nodes,
                 prefilter: Some(reason),
                 plugins: vec![plugin],
-                preemption: Some(hopeless(subject, nodes)),
+                preemption: subject.profile.preempts.then(|| hopeless(subject, nodes)),
                 ..Self::default()
             },
         }
@@ -86,7 +86,10 @@ impl Refusal {
                 .collect(),
             prefilter: None,
             plugins,
-            preemption: Some(preempt(table, subject, &resolvable)),
+            preemption: match subject.profile.preempts {
+                true => Some(preempt(table, subject, &resolvable)),
+                false => None,
+            },
         }
     }
 

@@ -4,6 +4,7 @@
 
 use super::Malformed;
 use super::object::{Amount, Container, ContainerStatus, Map, Pod};
+use super::profile::Resource;
 use super::quantity::Quantity;
 use super::symbols::{Symbol, Symbols};
 
@@ -73,6 +74,16 @@ impl Requests {
         self.scalars
             .binary_search_by_key(&name, |&(n, _)| n)
             .map_or(0, |at| self.scalars[at].1)
+    }
+
+    /// The amount of a resource.
+    pub fn amount(&self, resource: Resource) -> i64 {
+        match resource {
+            Resource::Cpu => self.cpu,
+            Resource::Memory => self.memory,
+            Resource::Ephemeral => self.ephemeral,
+            Resource::Scalar(name) => self.scalar(name),
+        }
     }
 
     /// Whether any resource is requested less than in `before`.

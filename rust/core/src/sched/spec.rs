@@ -1,6 +1,10 @@
 //! What a pod asks of a node. Pods that ask for the same share one `Spec`, and with it the work of filtering.
 
+use std::borrow::Cow;
+
 use super::Malformed;
+use super::disks::Disk;
+use super::features::needed;
 use super::object;
 use super::requests::Requests;
 use super::selector::{NodeSelector, PreferredTerms};
@@ -20,6 +24,12 @@ pub struct Spec {
     pub preferred: PreferredTerms,
     /// Host ports of its containers and sidecars.
     pub ports: Box<[HostPort]>,
+    /// Disks that can be on one node once only.
+    pub disks: Box<[Disk]>,
+    /// Features that its node must declare, as bits (see `features`).
+    pub features: u8,
+    /// The images of its containers and init containers, tag included.
+    pub images: Box<[Symbol]>,
 }
 
 /// A port that is taken on the node itself.
@@ -60,6 +70,9 @@ impl Spec {
                 symbols,
             )?,
             ports: host_ports(pod, symbols),
+            disks: Disk::of(pod, symbols),
+            features: needed(pod),
+            images: images(pod, symbols),
         })
     }
 }
@@ -81,6 +94,23 @@ fn host_ports(pod: &object::Pod, symbols: &mut Symbols) -> Box<[HostPort]> {
             port: port.host_port,
         })
         .collect()
+}
+
+fn images(pod: &object::Pod, symbols: &mut Symbols) -> Box<[Symbol]> {
+    let containers = pod.spec.init_containers.iter().chain(&pod.spec.containers);
+    containers
+        .map(|container| symbols.intern(&with_tag(&container.image)))
+        .collect()
+}
+
+/// An image's name as nodes list it; a name without a tag is that of the tag latest.
+fn with_tag(image: &str) -> Cow<'_, str> {
+    let tagged = image.rfind(':') > image.rfind('/');
+    if tagged {
+        image.into()
+    } else {
+        format!("{image}:latest").into()
+    }
 }
 
 fn or<'t>(text: &'t str, default: &'t str) -> &'t str {

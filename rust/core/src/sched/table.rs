@@ -10,11 +10,12 @@ use super::budgets::Budgets;
 use super::groups::{GroupId, Groups, spreading_owner};
 use super::identity::Identity;
 use super::labels::{Labels, labels_of};
-use super::nodes::{NodeFacts, Nodes, Slot};
+use super::nodes::{NodeFacts, Nodes, Slot, change};
 use super::nominated::Nominated;
 use super::object::{self, decode};
 use super::peers::{AllPeers, PeersId};
 use super::pods::{Pod, PodId, Pods};
+use super::profile::{Profile, ProfileId};
 use super::spec::{ALL_ADDRESSES, Spec};
 use super::symbols::{Symbol, Symbols};
 
@@ -100,6 +101,8 @@ pub struct Table {
     pub budgets: Budgets,
     /// Waiting pods that preemption makes room for.
     pub nominated: Nominated,
+    /// What pods are decided by, according to their spec.schedulerName; there is at least one.
+    profiles: Vec<Arc<Profile>>,
     /// Slots in the order in which they changed; `log_start` is the number of the first one.
     log: Vec<Slot>,
     log_start: u64,
@@ -126,6 +129,7 @@ impl Default for Table {
             namespaces: HashMap::new(),
             budgets: Budgets::default(),
             nominated: Nominated::default(),
+            profiles: vec![Arc::new(Profile::standard())],
             log: Vec::new(),
             log_start: 0,
             priorities: BTreeMap::new(),
@@ -134,6 +138,32 @@ impl Default for Table {
 }
 
 impl Table {
+    /// A table with these profiles, as the configuration's reader states them; with none, upstream's default one.
+    pub fn with_profiles(stated: &[&[u8]]) -> Result<Self, Malformed> {
+        let mut table = Self::default();
+        for (id, json) in stated.iter().enumerate() {
+            let id = ProfileId::try_from(id)
+                .map_err(|_| Malformed(format!("more than {} profiles", ProfileId::MAX)))?;
+            let profile = Arc::new(Profile::of(json, id, &mut table.symbols)?);
+            if id == 0 {
+                table.profiles.clear();
+            }
+            table.profiles.push(profile);
+        }
+        Ok(table)
+    }
+
+    /// The profile in a place.
+    pub fn profile(&self, id: ProfileId) -> &Arc<Profile> {
+        &self.profiles[usize::from(id)]
+    }
+
+    /// The profile of a spec.schedulerName; the first one where it is none's.
+    fn profile_of(&self, name: &str) -> ProfileId {
+        let found = self.profiles.iter().find(|profile| *profile.name == *name);
+        found.map_or(0, |profile| profile.id)
+    }
+
     /// The number that the next change will have.
     pub fn sequence(&self) -> u64 {
         self.log_start + self.log.len() as u64
@@ -170,12 +200,18 @@ impl Table {
         let (slot, changed) = self
             .nodes
             .upsert(facts, self.names.zone, self.names.hostname);
-        if (discouraged == 0) != (self.nodes.discouraged == 0) {
+        if (discouraged == 0) != (self.nodes.discouraged == 0) || self.spreads_images(changed) {
             self.touch_all();
         } else if changed != 0 {
             self.touch(slot);
         }
         Ok(changed)
+    }
+
+    /// Whether a change of one node changes the share of nodes that have an image.
+    fn spreads_images(&self, changed: u32) -> bool {
+        let counted = changed & change::ADDED != 0 && !self.nodes.image_holders.is_empty();
+        changed & change::IMAGES != 0 || counted
     }
 
     /// Forgets a node. Returns whether it was there.
@@ -188,8 +224,9 @@ impl Table {
             return false;
         };
         let discouraged = self.nodes.discouraged;
+        let shared = !self.nodes.image_holders.is_empty();
         self.nodes.remove(slot);
-        if (discouraged == 0) != (self.nodes.discouraged == 0) {
+        if (discouraged == 0) != (self.nodes.discouraged == 0) || shared {
             self.touch_all();
         } else {
             self.touch(slot);
@@ -228,6 +265,7 @@ impl Table {
             PeersId::MAX,
             Arc::new(identity),
         );
+        row.profile = self.profile_of(&pod.spec.scheduler_name);
         row.nominated = nominated;
         Ok((row, node_name))
     }
@@ -275,6 +313,7 @@ impl Table {
             .map(|peers| peers.identity.clone())
             .unwrap_or_default();
         let mut after = row(&pod, spec, group, peers, identity);
+        after.profile = self.profile_of(&pod.spec.scheduler_name);
         after.nominated_told = self.nominated_of(&pod);
         after.nominated = after.nominated_told;
         if !pod.spec.node_name.is_empty() {
@@ -477,6 +516,7 @@ fn row(
         node: None,
         assumed: false,
         terminating: pod.metadata.deletion_timestamp.is_some(),
+        profile: 0,
         priority: pod.spec.priority,
         peaceful: &*pod.spec.preemption_policy == "Never",
         started: started(&pod.status.start_time),

@@ -324,7 +324,8 @@ fn explains_every_node() {
         [
             ("TaintToleration", 100, 3),
             ("NodeResourcesFit", 73, 1),
-            ("NodeResourcesBalancedAllocation", 62, 1)
+            ("NodeResourcesBalancedAllocation", 62, 1),
+            ("ImageLocality", 0, 1)
         ]
     );
     assert_eq!(explained[1].total, 435);

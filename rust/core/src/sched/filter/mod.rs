@@ -2,12 +2,14 @@
 
 mod inter_pod_affinity;
 mod node_affinity;
+mod node_declared_features;
 mod node_name;
 mod node_ports;
 mod node_resources_fit;
 mod node_unschedulable;
 mod pod_topology_spread;
 mod taint_toleration;
+mod volume_restrictions;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -18,16 +20,19 @@ use super::table::Table;
 pub use inter_pod_affinity::namespace_labels;
 pub use pod_topology_spread::{has_all, included, matching};
 
-/// The filters in the order in which they run; the first that refuses a node gives the reasons.
-pub const CHAIN: [Step; 8] = [
-    Step::Node(&node_name::NodeName),
+/// All filters in the order in which they run by default; the first that refuses a node gives the reasons. A profile says
+/// which of them run.
+pub const CHAIN: [Step; 10] = [
     Step::Node(&node_unschedulable::NodeUnschedulable),
+    Step::Node(&node_name::NodeName),
     Step::Node(&taint_toleration::TaintToleration),
     Step::Node(&node_affinity::NodeAffinity),
     Step::Node(&node_ports::NodePorts),
     Step::Node(&node_resources_fit::NodeResourcesFit),
+    Step::Node(&volume_restrictions::VolumeRestrictions),
     Step::Cluster(&pod_topology_spread::PodTopologySpread),
     Step::Cluster(&inter_pod_affinity::InterPodAffinity),
+    Step::Node(&node_declared_features::NodeDeclaredFeatures),
 ];
 
 /// A filter, and what its verdict depends on.
@@ -37,6 +42,21 @@ pub enum Step {
     Node(&'static dyn Filter),
     /// On pods elsewhere too: the verdict is found anew for each decision.
     Cluster(&'static dyn ClusterFilter),
+}
+
+impl Step {
+    /// The filter of this name; None where the core has none.
+    pub fn named(name: &str) -> Option<Self> {
+        CHAIN.into_iter().find(|step| step.name() == name)
+    }
+
+    /// Upstream's name of the plug-in.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Node(filter) => filter.name(),
+            Self::Cluster(filter) => filter.name(),
+        }
+    }
 }
 
 /// What the chain says of a node: `FEASIBLE`, or 1 + the index of the filter that refused it, or one of the below.
@@ -115,9 +135,9 @@ pub trait ClusterFilter: Sync {
 /// The prepared cluster filters of the chain, each with its code.
 pub type Checks<'a> = Vec<(Verdict, &'static str, Check<'a>)>;
 
-/// Prepares the cluster filters that concern the pod.
+/// Prepares the cluster filters of the pod's profile that concern it.
 pub fn prepare<'a>(table: &'a Table, subject: &Subject<'a>) -> Checks<'a> {
-    let steps = CHAIN.iter().zip(1..);
+    let steps = subject.profile.filters.iter().zip(1..);
     steps
         .filter_map(|(step, code)| match step {
             Step::Cluster(filter) => filter
@@ -133,8 +153,10 @@ pub fn run_node(table: &Table, subject: &Subject, range: Range<usize>, verdicts:
     for (verdict, &present) in verdicts.iter_mut().zip(&table.nodes.present[range.clone()]) {
         *verdict = if present { FEASIBLE } else { ABSENT };
     }
-    node_affinity::keep_named(table, subject, range.clone(), verdicts);
-    for (step, code) in CHAIN.iter().zip(1..) {
+    if subject.profile.names_nodes {
+        node_affinity::keep_named(table, subject, range.clone(), verdicts);
+    }
+    for (step, code) in subject.profile.filters.iter().zip(1..) {
         if let Step::Node(filter) = step
             && !filter.skips(table, subject)
         {
@@ -143,10 +165,16 @@ pub fn run_node(table: &Table, subject: &Subject, range: Range<usize>, verdicts:
     }
 }
 
-/// Runs the cluster filters of the chain, which come after the node filters, over the slots of `range`.
+/// Runs the cluster filters of the chain after the node filters, over the slots of `range`. A profile may want them
+/// earlier: then theirs is the reason.
 pub fn run_cluster(checks: &Checks, range: Range<usize>, verdicts: &mut [Verdict]) {
     for (code, _, check) in checks {
-        refuse(range.clone(), *code, verdicts, |slot| check(slot).is_some());
+        for (slot, verdict) in range.clone().zip(&mut *verdicts) {
+            let later = *verdict > *code && *verdict < HELD;
+            if (*verdict == FEASIBLE || later) && check(slot).is_some() {
+                *verdict = *code;
+            }
+        }
     }
 }
 
@@ -167,7 +195,7 @@ pub fn explain(
                 Refusal::unresolvable("node(s) didn't satisfy plugin(s) [NodeAffinity]"),
             ))
         }
-        code => match CHAIN[code as usize - 1] {
+        code => match subject.profile.filters[code as usize - 1] {
             Step::Node(filter) => Some((filter.name(), filter.refusal(table, subject, slot))),
             Step::Cluster(_) => {
                 let (_, name, check) = checks.iter().find(|(of, _, _)| *of == code)?;
@@ -186,6 +214,9 @@ pub fn explain(
 
 /// A reason that concerns the pod alone, found before any node is looked at (upstream's PreFilter).
 pub fn prefilter(subject: &Subject) -> Option<(&'static str, &'static str)> {
+    if !subject.profile.names_nodes {
+        return None;
+    }
     node_affinity::conflict(subject).map(|reason| (node_affinity::NodeAffinity.name(), reason))
 }
 

@@ -1,4 +1,4 @@
-//! NodeAffinity: spec.nodeSelector and the required terms of the node affinity.
+//! NodeAffinity: spec.nodeSelector and the required terms of the node affinity, the pod's and the profile's.
 
 use std::ops::Range;
 
@@ -8,6 +8,7 @@ use crate::sched::selector::Named;
 use crate::sched::table::Table;
 
 const REASON: &str = "node(s) didn't match Pod's node affinity/selector";
+const ENFORCED: &str = "node(s) didn't match scheduler-enforced node affinity";
 const CONFLICT: &str = "pod affinity terms conflict";
 
 pub struct NodeAffinity;
@@ -18,7 +19,7 @@ impl Filter for NodeAffinity {
     }
 
     fn skips(&self, _: &Table, subject: &Subject) -> bool {
-        subject.spec.selector.is_empty()
+        subject.spec.selector.is_empty() && subject.profile.enforced.is_empty()
     }
 
     fn filter(
@@ -29,14 +30,20 @@ impl Filter for NodeAffinity {
         code: Verdict,
         verdicts: &mut [Verdict],
     ) {
-        let selector = &subject.spec.selector;
+        let (selector, enforced) = (&subject.spec.selector, &subject.profile.enforced);
         refuse(range, code, verdicts, |slot| {
-            !selector.matches(table.nodes.view(slot, &table.symbols))
+            let node = table.nodes.view(slot, &table.symbols);
+            !selector.matches(node) || !enforced.matches(node)
         });
     }
 
-    fn refusal(&self, _: &Table, _: &Subject, _: usize) -> Refusal {
-        Refusal::unresolvable(REASON)
+    fn refusal(&self, table: &Table, subject: &Subject, slot: usize) -> Refusal {
+        let node = table.nodes.view(slot, &table.symbols);
+        Refusal::unresolvable(if subject.profile.enforced.matches(node) {
+            REASON
+        } else {
+            ENFORCED
+        })
     }
 }
 

@@ -47,7 +47,8 @@ impl Filter for NodeResourcesFit {
         check(&nodes.memory, requests.memory);
         check(&nodes.ephemeral, requests.ephemeral);
         let mut nowhere = false;
-        for &(name, wanted) in &requests.scalars {
+        let ignored = |name| subject.profile.fit.ignores(name, &table.symbols);
+        for &(name, wanted) in requests.scalars.iter().filter(|(name, _)| !ignored(*name)) {
             match nodes.scalar(name) {
                 Some(column) => check(column, wanted),
                 None => nowhere |= wanted > 0,
@@ -85,7 +86,8 @@ impl Filter for NodeResourcesFit {
         check(Some(&nodes.ephemeral), requests.ephemeral, &|| {
             "Insufficient ephemeral-storage".into()
         });
-        for &(name, wanted) in &requests.scalars {
+        let ignored = |name| subject.profile.fit.ignores(name, &table.symbols);
+        for &(name, wanted) in requests.scalars.iter().filter(|(name, _)| !ignored(*name)) {
             check(nodes.scalar(name), wanted, &|| {
                 format!("Insufficient {}", table.symbols.text(name)).into()
             });

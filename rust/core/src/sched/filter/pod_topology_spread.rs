@@ -28,12 +28,7 @@ impl ClusterFilter for PodTopologySpread {
     }
 
     fn prepare<'a>(&self, table: &'a Table, subject: &Subject<'a>) -> Option<Check<'a>> {
-        let hard: Vec<&Constraint> = subject
-            .identity
-            .spread
-            .iter()
-            .filter(|c| c.forbids)
-            .collect();
+        let hard: Vec<&Constraint> = subject.spread().iter().filter(|c| c.forbids).collect();
         if hard.is_empty() {
             return None;
         }
@@ -65,7 +60,7 @@ impl ClusterFilter for PodTopologySpread {
                 } else {
                     0
                 };
-                let itself = i64::from(constraint.selector.matches(&subject.identity.labels));
+                let itself = i64::from(constraint.counts(&subject.identity.labels));
                 i64::from(fewest) + i64::from(constraint.max_skew) - itself
             })
             .collect();
@@ -112,6 +107,13 @@ pub fn included(table: &Table, subject: &Subject, constraint: &Constraint, slot:
 /// The number of pods on each node that the constraint's selector matches.
 pub fn matching(table: &Table, subject: &Subject, constraint: &Constraint) -> Vec<u32> {
     let mut counts = vec![0; table.nodes.slots()];
+    if constraint.replicas {
+        let group = subject.group.and_then(|id| table.groups.get(id));
+        for (&slot, &count) in group.iter().flat_map(|group| &group.by_node) {
+            counts[slot as usize] = count;
+        }
+        return counts;
+    }
     // Upstream counts nothing for a selector that asks for nothing.
     if !constraint.selector.is_empty() {
         let peers: &AllPeers = &table.peers;

@@ -1,10 +1,15 @@
-//! NodeResourcesBalancedAllocation: how much the pod brings the used shares of cpu and memory together.
+//! NodeResourcesBalancedAllocation: how much the pod brings the used shares of the profile's resources (cpu and memory)
+//! together.
 
 use std::ops::Range;
 
+use super::node_resources_fit::plain_amounts;
 use super::{MAX, Score};
 use crate::sched::filter::{FEASIBLE, Verdict};
+use crate::sched::nodes::Nodes;
 use crate::sched::pods::Subject;
+use crate::sched::profile::Resource;
+use crate::sched::requests::Requests;
 use crate::sched::table::Table;
 
 pub struct BalancedAllocation;
@@ -14,13 +19,11 @@ impl Score for BalancedAllocation {
         "NodeResourcesBalancedAllocation"
     }
 
-    fn weight(&self) -> i32 {
-        1
-    }
-
     fn skips(&self, _: &Table, subject: &Subject) -> bool {
         // A pod that requests nothing changes no balance; with a score, all of its kind would go to one node.
-        subject.spec.requests.cpu == 0 && subject.spec.requests.memory == 0
+        let requests = &subject.spec.requests;
+        let mut resources = subject.profile.balanced.iter();
+        resources.all(|&resource| requests.amount(resource) == 0)
     }
 
     fn score(
@@ -32,6 +35,15 @@ impl Score for BalancedAllocation {
         scores: &mut [i32],
     ) {
         let (nodes, requests) = (&table.nodes, &subject.spec.requests);
+        let resources = &subject.profile.balanced;
+        if *resources != [Resource::Cpu, Resource::Memory] {
+            for ((slot, verdict), score) in range.zip(verdicts).zip(scores) {
+                if *verdict == FEASIBLE {
+                    *score = among(nodes, requests, resources, slot);
+                }
+            }
+            return;
+        }
         let cpu = nodes.cpu.allocatable[range.clone()]
             .iter()
             .zip(&nodes.cpu.requested[range.clone()]);
@@ -45,16 +57,51 @@ impl Score for BalancedAllocation {
                     (*memory.0, memory.1 + requests.memory),
                 );
                 let without = balance((*cpu.0, *cpu.1), (*memory.0, *memory.1));
-                *score = MAX / 2 + (MAX / 2 + with - without) / 2;
+                *score = gained(with, without);
             }
         }
     }
 }
 
+/// Half of the scale for what stays as it was, more where the balance gets better.
+fn gained(with: i32, without: i32) -> i32 {
+    MAX / 2 + (MAX / 2 + with - without) / 2
+}
+
+/// The score over any resources.
+fn among(nodes: &Nodes, requests: &Requests, resources: &[Resource], slot: usize) -> i32 {
+    let (mut with, mut without) = (Vec::new(), Vec::new());
+    for &resource in resources {
+        let (allocatable, requested) = plain_amounts(nodes, requests, resource, slot);
+        if allocatable != 0 {
+            with.push(share((allocatable, requested)));
+            without.push(share((allocatable, requested - requests.amount(resource))));
+        }
+    }
+    gained(evenness(&with), evenness(&without))
+}
+
+fn evenness(shares: &[f64]) -> i32 {
+    let count = shares.len() as f64;
+    let deviation = match shares {
+        [] | [_] => 0.0,
+        [one, other] => ((one - other) / 2.0).abs(),
+        many => {
+            let mean = many.iter().sum::<f64>() / count;
+            let squares = many.iter().map(|share| (share - mean) * (share - mean));
+            (squares.sum::<f64>() / count).sqrt()
+        }
+    };
+    ((1.0 - deviation) * f64::from(MAX)) as i32
+}
+
+/// The used share of a resource, at most 1.
+fn share((allocatable, requested): (i64, i64)) -> f64 {
+    (requested as f64 / allocatable as f64).min(1.0)
+}
+
 /// (1 - standard deviation of the used shares) × MAX. Shares are capped at 1; a resource the node lacks is left out.
 fn balance(cpu: (i64, i64), memory: (i64, i64)) -> i32 {
-    let share =
-        |(allocatable, requested): (i64, i64)| (requested as f64 / allocatable as f64).min(1.0);
     let deviation = if cpu.0 == 0 || memory.0 == 0 {
         0.0
     } else {

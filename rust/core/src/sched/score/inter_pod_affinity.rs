@@ -13,9 +13,6 @@ use crate::sched::selector::label;
 use crate::sched::symbols::Symbol;
 use crate::sched::table::Table;
 
-/// What a pod's required affinity weighs for those that it wants near (upstream's hardPodAffinityWeight).
-const REQUIRED_WEIGHT: i32 = 1;
-
 pub struct InterPodAffinity;
 
 /// Weights by place: a topology key and its value.
@@ -24,10 +21,6 @@ type Places = HashMap<(Symbol, Symbol), i64>;
 impl Score for InterPodAffinity {
     fn name(&self) -> &'static str {
         "InterPodAffinity"
-    }
-
-    fn weight(&self) -> i32 {
-        2
     }
 
     fn skips(&self, table: &Table, subject: &Subject) -> bool {
@@ -90,7 +83,11 @@ impl Score for InterPodAffinity {
 /// What each place weighs for the pod.
 fn weights(table: &Table, subject: &Subject) -> Places {
     let own = subject.identity;
+    let args = &subject.profile.pod_affinity;
     let mut places = Places::new();
+    if own.preferred.is_empty() && args.ignores_preferred_of_existing {
+        return places;
+    }
     if own.preferred.is_empty() && table.peers.with_terms == 0 {
         return places;
     }
@@ -111,13 +108,13 @@ fn weights(table: &Table, subject: &Subject) -> Places {
         for term in other
             .affinity
             .iter()
-            .filter(|term| term.matches(own, own_labels))
+            .filter(|term| args.hard_weight > 0 && term.matches(own, own_labels))
         {
             weigh(
                 table,
                 peers,
                 term.topology_key,
-                REQUIRED_WEIGHT,
+                args.hard_weight,
                 &mut places,
             );
         }

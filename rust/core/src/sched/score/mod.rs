@@ -1,6 +1,7 @@
 //! Scores: which of the feasible nodes is best for a pod.
 
 mod balanced_allocation;
+mod image_locality;
 mod inter_pod_affinity;
 mod node_affinity;
 mod node_resources_fit;
@@ -13,14 +14,16 @@ use super::filter::{FEASIBLE, Verdict};
 use super::pods::Subject;
 use super::table::Table;
 
-/// The scores in the order in which upstream lists them; a node's total is the sum of score × weight.
-pub const LIST: [&dyn Score; 6] = [
-    &taint_toleration::TaintToleration,
-    &node_affinity::NodeAffinity,
-    &node_resources_fit::NodeResourcesFit,
-    &pod_topology_spread::PodTopologySpread,
-    &inter_pod_affinity::InterPodAffinity,
-    &balanced_allocation::BalancedAllocation,
+/// All scores with upstream's default weights, in the order in which upstream lists them; a node's total is the sum of
+/// score × weight. A profile says which of them count.
+pub const LIST: [(&dyn Score, i32); 7] = [
+    (&taint_toleration::TaintToleration, 3),
+    (&node_affinity::NodeAffinity, 2),
+    (&node_resources_fit::NodeResourcesFit, 1),
+    (&pod_topology_spread::PodTopologySpread, 2),
+    (&inter_pod_affinity::InterPodAffinity, 2),
+    (&balanced_allocation::BalancedAllocation, 1),
+    (&image_locality::ImageLocality, 1),
 ];
 
 /// The best score a plug-in gives (upstream's MaxNodeScore).
@@ -30,9 +33,6 @@ pub const MAX: i32 = 100;
 pub trait Score: Sync {
     /// Upstream's name of the plug-in.
     fn name(&self) -> &'static str;
-
-    /// Upstream's default weight.
-    fn weight(&self) -> i32;
 
     /// Whether it has nothing to say of this pod (upstream's PreScore returns Skip): then it counts nowhere.
     fn skips(&self, table: &Table, subject: &Subject) -> bool;

@@ -14,12 +14,8 @@ impl Score for NodeAffinity {
         "NodeAffinity"
     }
 
-    fn weight(&self) -> i32 {
-        2
-    }
-
     fn skips(&self, _: &Table, subject: &Subject) -> bool {
-        subject.spec.preferred.is_empty()
+        subject.spec.preferred.is_empty() && subject.profile.added_preferred.is_empty()
     }
 
     fn score(
@@ -32,10 +28,9 @@ impl Score for NodeAffinity {
     ) {
         for ((slot, verdict), score) in range.zip(verdicts).zip(scores) {
             if *verdict == FEASIBLE {
-                *score = subject
-                    .spec
-                    .preferred
-                    .score(table.nodes.view(slot, &table.symbols));
+                let node = table.nodes.view(slot, &table.symbols);
+                *score = subject.spec.preferred.score(node)
+                    + subject.profile.added_preferred.score(node);
             }
         }
     }

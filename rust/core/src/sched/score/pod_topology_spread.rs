@@ -29,19 +29,11 @@ impl Score for PodTopologySpread {
         "PodTopologySpread"
     }
 
-    fn weight(&self) -> i32 {
-        2
-    }
-
     fn skips(&self, _: &Table, subject: &Subject) -> bool {
-        if subject.identity.spread.is_empty() {
+        if subject.spreads_as_the_system() {
             subject.group.is_none()
         } else {
-            subject
-                .identity
-                .spread
-                .iter()
-                .all(|constraint| constraint.forbids)
+            subject.spread().iter().all(|constraint| constraint.forbids)
         }
     }
 
@@ -57,7 +49,7 @@ impl Score for PodTopologySpread {
         verdicts: &[Verdict],
         scores: &mut [i32],
     ) {
-        if subject.identity.spread.is_empty() {
+        if subject.spreads_as_the_system() {
             by_owner(table, subject, range, verdicts, scores);
         } else {
             by_constraints(table, subject, range, verdicts, scores);
@@ -186,12 +178,7 @@ fn by_constraints(
     scores: &mut [i32],
 ) {
     let nodes = &table.nodes;
-    let soft: Vec<&Constraint> = subject
-        .identity
-        .spread
-        .iter()
-        .filter(|c| !c.forbids)
-        .collect();
+    let soft: Vec<&Constraint> = subject.spread().iter().filter(|c| !c.forbids).collect();
     let candidate =
         |slot: usize| verdicts[slot - range.start] == FEASIBLE && has_all(table, slot, &soft);
     let candidates = range.clone().filter(|&slot| candidate(slot)).count();

@@ -15,10 +15,6 @@ impl Score for TaintToleration {
         "TaintToleration"
     }
 
-    fn weight(&self) -> i32 {
-        3
-    }
-
     fn skips(&self, _: &Table, _: &Subject) -> bool {
         false
     }
