@@ -467,6 +467,9 @@ class PodFacts:
     @property
     def changed(self) -> int:
         """What the update changed: POD_* bits of SchedulerCore."""
+    @property
+    def freed(self) -> str:
+        """The node on which something became free; "" for none."""
 
 @final
 class Decision:
@@ -487,6 +490,9 @@ class Decision:
     def message(self) -> str:
         """For a refusal: `0/3 nodes are available: ...`, as upstream's FitError has it."""
     @property
+    def preemption(self) -> str | None:
+        """For a refusal: what `message` says after "preemption: ", where it says something."""
+    @property
     def reasons(self) -> builtins.list[tuple[str, int]]:
         """For a refusal: each reason and how many nodes gave it, sorted by reason."""
     @property
@@ -504,6 +510,46 @@ class Decision:
     @property
     def helpless(self) -> bool:
         """For a refusal: preemption would help on no node, so a nomination of the pod is to be cleared."""
+
+@final
+class Filtered:
+    """What the core's own filters say of each node for one pod."""
+
+    @property
+    def refused_by(self) -> bytes:
+        """For each slot the index in `filters` of the one that refuses the node; 255 where none does, 254 where there
+        is no node."""
+    @property
+    def filters(self) -> builtins.list[str]: ...
+    @property
+    def layout(self) -> int:
+        """Which nodes the slots held, for `SchedulerCore.place`."""
+
+@final
+class Column:
+    """One signed 64-bit integer a slot, read by the buffer protocol (format "q") without a copy. It stays as it is
+    while the table goes on."""
+
+    def __len__(self) -> int: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+
+@final
+class Columns:
+    """The nodes as columns: a slot a node; some slots may be empty."""
+
+    @property
+    def layout(self) -> int:
+        """Which nodes are in which slots: changes when one comes or goes."""
+    @property
+    def names(self) -> builtins.list[str]:
+        """The nodes' names by slot, "" where there is none."""
+    @property
+    def resources(self) -> builtins.list[str]:
+        """The names for `allocatable` and `requested`: cpu (in thousandths), memory, ephemeral-storage, pods, …."""
+    def allocatable(self, resource: str, /) -> Column | None:
+        """What each node has of a resource."""
+    def requested(self, resource: str, /) -> Column | None:
+        """What the pods on each node request, assumed ones included."""
 
 @final
 class SchedulerCore:
@@ -564,20 +610,54 @@ class SchedulerCore:
     def upsert_pod(self, value: bytes, /) -> PodFacts:
         """Takes over a Pod. An assumption about it stands until the API names a node, or it is being deleted."""
 
-    def delete_pod(self, namespace: str, name: str, /) -> bool:
-        """Forgets a pod; returns whether something became free on a node."""
+    def delete_pod(self, namespace: str, name: str, /) -> str | None:
+        """Forgets a pod; returns the node on which something became free."""
 
     def assume(self, namespace: str, name: str, uid: str, node: str, /) -> bool:
         """Counts a waiting pod in on a node before the API says so. False where either is not there."""
 
-    def forget(self, namespace: str, name: str, uid: str, /) -> bool:
-        """Takes an assumption back: the binding failed. False where there is none for that uid."""
+    def forget(self, namespace: str, name: str, uid: str, /) -> str | None:
+        """Takes an assumption back: the binding failed. Returns the node; None where there is none for that uid."""
 
     def schedule(self, pods: builtins.list[tuple[str, str]], /) -> builtins.list[Decision]:
         """Decides for each (namespace, name) in turn, as if asked one by one, and assumes what it places.
 
         Releases the GIL.
         """
+
+    def filtered(self, namespace: str, name: str, /) -> Filtered | None:
+        """What the core's filters say of each node for a waiting pod, for those who have a say too. None where it does
+        not wait, or something in the pod itself refuses it everywhere: `schedule` says so then. Releases the GIL."""
+
+    def place(
+        self, namespace: str, name: str, layout: int, allowed: bytes, extra: builtins.list[int], /
+    ) -> Decision | None:
+        """Decides for one pod as `schedule` does, with what others say of the node in each slot.
+
+        `allowed` has a byte a slot: 1 allows, 0 refuses (the node is then left out of the reasons and is none for
+        preemption), 2 refuses where the core does too, whose reason is to be told. `extra` is added to the totals; it
+        may be empty. None where nodes have come or gone since `layout`: ask again. Releases the GIL.
+        """
+
+    def candidates(
+        self, namespace: str, name: str, allowed: bytes, /
+    ) -> builtins.list[tuple[str, builtins.list[tuple[str, str, str]], int]]:
+        """The nodes on which evictions would help a waiting pod, the best first: node, victims, budgets broken.
+        Changes nothing. Releases the GIL."""
+
+    def nominate(self, namespace: str, name: str, node: str | None, /) -> None:
+        """Nominates a waiting pod for a node, or for none, instead of what `schedule` or `place` chose."""
+
+    def kept_off(self, pods: builtins.list[tuple[str, str]], node: str, /) -> builtins.list[str | None]:
+        """For each of the waiting pods the filter that keeps it from one node as things stand; None where it might be
+        placed there, by evictions if need be. Filters that look at pods elsewhere are not asked."""
+
+    def may_concern(self, pods: builtins.list[tuple[str, str]], /) -> builtins.list[bool]:
+        """Whether the pod of the last change (`upsert_pod`, `delete_pod`, `forget`) is one that the affinity or the
+        topology spread of each of the waiting pods speaks of, before or after it, or that speaks of them."""
+
+    def columns(self) -> Columns:
+        """The nodes as columns, as they are now."""
 
     def explain(
         self, value: bytes, /

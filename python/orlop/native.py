@@ -2,10 +2,13 @@
 
 from orlop._core import (
     CelExpressions as CelExpressions,
+    Column as Column,
+    Columns as Columns,
     CustomSchema as CustomSchema,
     Decision as Decision,
     Es256Key as Es256Key,
     Expired as Expired,
+    Filtered as Filtered,
     ForwardChanges as ForwardChanges,
     ForwardTable as ForwardTable,
     Front as Front,

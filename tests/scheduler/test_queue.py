@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from orlop.clock import FakeClock
-from orlop.scheduler.events import ClusterEvent, helped_by
+from orlop.scheduler.events import ClusterEvent
 from orlop.scheduler.queue import MAX_UNSCHEDULABLE, Item, Place, SchedulingQueue, backoff
 
 
@@ -45,6 +45,7 @@ async def world() -> AsyncIterator[World]:
 
 
 FREED = ClusterEvent.ASSIGNED_POD_FREED
+FIT = ["NodeResourcesFit"]
 
 
 async def test_by_priority_then_by_time(world: World) -> None:
@@ -65,7 +66,7 @@ async def test_pop_waits_for_a_pod(world: World) -> None:
 
 async def test_a_refused_pod_waits_for_what_may_help(world: World) -> None:
     world.add("a")
-    world.queue.refuse(await world.pop(), helped_by(["NodeResourcesFit"]))
+    world.queue.refuse(await world.pop(), FIT)
     await world.clock.advance(20)
     world.queue.happened(ClusterEvent.NODE_LABEL | ClusterEvent.NODE_TAINT)
     assert world.queue.counts()[Place.UNSCHEDULABLE] == 1
@@ -76,7 +77,7 @@ async def test_a_refused_pod_waits_for_what_may_help(world: World) -> None:
 async def test_it_backs_off_for_longer_each_time(world: World) -> None:
     world.add("a")
     for seconds in [1, 2, 4, 8, 10, 10]:
-        world.queue.refuse(await world.pop(), FREED)
+        world.queue.refuse(await world.pop(), FIT)
         world.queue.happened(FREED)
         await world.clock.advance(seconds - 0.1)
         assert world.queue.counts()[Place.BACKOFF] == 1
@@ -92,17 +93,17 @@ async def test_what_happens_during_the_attempt_is_not_missed(world: World) -> No
     world.add("a")
     item = await world.pop()
     world.queue.happened(FREED)
-    world.queue.refuse(item, FREED)
+    world.queue.refuse(item, FIT)
     await world.clock.advance(1.1)
     item = await world.pop()
     # What happened before the attempt is not counted again.
-    world.queue.refuse(item, FREED)
+    world.queue.refuse(item, FIT)
     assert item.place is Place.UNSCHEDULABLE
 
 
 async def test_a_refused_pod_is_tried_again_after_five_minutes(world: World) -> None:
     world.add("a")
-    world.queue.refuse(await world.pop(), FREED)
+    world.queue.refuse(await world.pop(), FIT)
     await world.clock.advance(MAX_UNSCHEDULABLE - 1)
     assert world.queue.counts()[Place.UNSCHEDULABLE] == 1
     await world.clock.advance(2)
@@ -131,7 +132,7 @@ async def test_gated_pods_wait_for_their_gates(world: World) -> None:
 
 async def test_a_pod_that_asks_for_less_is_tried_again(world: World) -> None:
     item = world.add("a")
-    world.queue.refuse(await world.pop(), FREED)
+    world.queue.refuse(await world.pop(), FIT)
     await world.clock.advance(2)
     world.queue.update(item, priority=0, gated=False, changed=False)
     assert item.place is Place.UNSCHEDULABLE
@@ -139,7 +140,7 @@ async def test_a_pod_that_asks_for_less_is_tried_again(world: World) -> None:
     assert item.place is Place.ACTIVE
     item = await world.pop()
     world.queue.update(item, priority=0, gated=False, changed=True)
-    world.queue.refuse(item, ClusterEvent.NODE_ADD)
+    world.queue.refuse(item, ["NodeName"])
     assert item.place is Place.BACKOFF
 
 
@@ -150,12 +151,33 @@ async def test_a_raised_priority_counts(world: World) -> None:
     assert [popped.name for popped in await world.queue.pop(5)] == ["b", "a"]
 
 
+async def test_with_nothing_else_to_do_a_refused_pod_is_tried_early(world: World) -> None:
+    """The one whose time comes first; one that failed for another reason than the nodes waits."""
+    for name in ("failed", "later", "sooner"):
+        world.add(name)
+    failed, later, sooner = await world.queue.pop(3)
+    world.queue.fail(failed)
+    for times, item in ((3, later), (1, sooner)):
+        item.refusals = times
+        world.queue.refuse(item, FIT)
+    world.queue.happened(FREED)
+    assert world.queue.counts()[Place.BACKOFF] == 3
+    other = world.add("other")
+    assert [await world.pop() for _ in range(3)] == [other, sooner, later]
+    assert failed.place is Place.BACKOFF
+    popping = asyncio.ensure_future(world.queue.pop(1))
+    await world.clock.advance(0.9)
+    assert not popping.done()
+    await world.clock.advance(0.2)
+    assert await popping == [failed]
+
+
 async def test_what_is_gone_stays_gone(world: World) -> None:
     item = world.add("a")
     popped = await world.pop()
     world.queue.delete(item.key)
     again = world.add("a", uid="other")
-    world.queue.refuse(popped, FREED)
+    world.queue.refuse(popped, FIT)
     world.queue.fail(popped)
     world.queue.done(popped)
     assert world.queue.get(item.key) is again
@@ -166,7 +188,7 @@ async def test_what_is_gone_stays_gone(world: World) -> None:
 
 async def test_refused_without_any_node_any_event_helps(world: World) -> None:
     world.add("a")
-    world.queue.refuse(await world.pop(), helped_by([]))
+    world.queue.refuse(await world.pop(), [])
     await world.clock.advance(2)
     world.queue.happened(ClusterEvent.NODE_ADD)
     await world.pop()

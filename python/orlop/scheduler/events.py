@@ -40,6 +40,8 @@ HELPS: dict[str, ClusterEvent] = {
     "NodePorts": ClusterEvent.NODE_ADD | ClusterEvent.ASSIGNED_POD_FREED,
     "NodeResourcesFit": ClusterEvent.NODE_ADD | ClusterEvent.NODE_ALLOCATABLE | ClusterEvent.ASSIGNED_POD_FREED,
     "NodeDeclaredFeatures": ClusterEvent.NODE_ADD | ClusterEvent.NODE_FEATURES,
+    "NodeVolumeLimits": ClusterEvent.NODE_ADD | ClusterEvent.ASSIGNED_POD_FREED | ClusterEvent.STORAGE,
+    "VolumeZone": ClusterEvent.NODE_ADD | ClusterEvent.NODE_LABEL | ClusterEvent.STORAGE,
     "VolumeRestrictions": ClusterEvent.NODE_ADD | ClusterEvent.ASSIGNED_POD_FREED | ClusterEvent.STORAGE,
     "VolumeBinding": ClusterEvent.NODE_ADD | ClusterEvent.NODE_LABEL | ClusterEvent.NODE_TAINT | ClusterEvent.STORAGE,
     "PodTopologySpread": (
@@ -87,11 +89,20 @@ def of_pod(changed: int) -> ClusterEvent:
     return _events(changed, _POD_BITS)
 
 
+POD_EVENTS = ClusterEvent.ASSIGNED_POD_ADD | ClusterEvent.ASSIGNED_POD_LABEL | ClusterEvent.ASSIGNED_POD_FREED
+"""Events that are about a pod on a node."""
+
+
+def helps(plugin: str) -> ClusterEvent:
+    """The events that may lift a filter's refusal; one that is not upstream's does not say, so any event may."""
+    return HELPS.get(plugin, ~ClusterEvent(0))
+
+
 def helped_by(plugins: list[str]) -> ClusterEvent:
     """The events that may lift a refusal by these filters; a refusal by none (there was no node) any event may."""
     if not plugins:
         return ~ClusterEvent(0)
     events = ClusterEvent(0)
     for plugin in plugins:
-        events |= HELPS.get(plugin, ~ClusterEvent(0))
+        events |= helps(plugin)
     return events

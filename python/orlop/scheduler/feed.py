@@ -38,6 +38,38 @@ class _Outline(ApiStruct):
 _read_outline = msgspec.json.Decoder(_Outline).decode
 
 
+class Objects:
+    """Pods and nodes as the API served them, for plug-ins and extenders. Where there are none, nothing is kept."""
+
+    def __init__(self, *, pods: bool, nodes: bool) -> None:
+        self._pods: dict[tuple[str, str], bytes] | None = {} if pods else None
+        self._nodes: dict[str, bytes] | None = {} if nodes else None
+
+    def pod(self, key: tuple[str, str], value: bytes | None) -> None:
+        """A pod as it is now; None: it is gone."""
+        if self._pods is not None:
+            if value is None:
+                self._pods.pop(key, None)
+            else:
+                self._pods[key] = value
+
+    def node(self, name: str, value: bytes | None) -> None:
+        """A node as it is now; None: it is gone."""
+        if self._nodes is not None:
+            if value is None:
+                self._nodes.pop(name, None)
+            else:
+                self._nodes[name] = value
+
+    def get_pod(self, key: tuple[str, str]) -> bytes | None:
+        """The pod as the API served it last."""
+        return self._pods.get(key) if self._pods is not None else None
+
+    def get_node(self, name: str) -> bytes | None:
+        """The node as the API served it last."""
+        return self._nodes.get(name) if self._nodes is not None else None
+
+
 class Feed:
     """The raw handlers of the scheduler's informers. An object that cannot be read is reported and passed over."""
 
@@ -46,6 +78,7 @@ class Feed:
         core: SchedulerCore,
         queue: SchedulingQueue,
         volumes: VolumeBinder,
+        objects: Objects,
         reporter: Reporter,
         clock: Clock,
         names: Container[str],
@@ -53,6 +86,7 @@ class Feed:
         self._core = core
         self._queue = queue
         self._volumes = volumes
+        self._objects = objects
         self._reporter = reporter
         self._clock = clock
         self._names = names
@@ -60,15 +94,17 @@ class Feed:
     def node(self, type: str, namespace: str, name: str, value: bytes) -> None:
         """A Node was added, changed or deleted."""
         if type == "DELETED":
+            self._objects.node(name, None)
             if self._core.delete_node(name):
-                self._queue.happened(ClusterEvent.NODE_DELETE)
+                self._queue.happened(ClusterEvent.NODE_DELETE, node=name)
             return
         try:
             changed = self._core.upsert_node(value)
         except ValueError as error:
             _log.error("cannot read node; it stays as it was", extra={"node": name, "error": str(error)})
             return
-        self._queue.happened(events.of_node(changed))
+        self._objects.node(name, value)
+        self._queue.happened(events.of_node(changed), node=name)
 
     def namespace(self, type: str, namespace: str, name: str, value: bytes) -> None:
         """A Namespace was added, changed or deleted."""
@@ -95,17 +131,19 @@ class Feed:
         if type == "DELETED":
             self._queue.delete((namespace, name))
             self._volumes.pod((namespace, name), None)
-            if self._core.delete_pod(namespace, name):
-                self._queue.happened(ClusterEvent.ASSIGNED_POD_FREED)
+            self._objects.pod((namespace, name), None)
+            if node := self._core.delete_pod(namespace, name):
+                self._queue.happened(ClusterEvent.ASSIGNED_POD_FREED, node=node)
             return
         try:
             facts = self._core.upsert_pod(value)
             placed = bool(facts.node)
-            self._volumes.pod((namespace, name), None if facts.ended else value, placed=placed)
+            self._volumes.pod((namespace, name), None if facts.ended else value, node=facts.node)
+            self._objects.pod((namespace, name), None if facts.ended else value)
         except ValueError as error:
             self._unreadable(namespace, name, value, str(error))
             return
-        self._queue.happened(events.of_pod(facts.changed))
+        self._queue.happened(events.of_pod(facts.changed), node=facts.freed or facts.node)
         if facts.ended or placed:
             self._queue.delete((namespace, name))
             self._volumes.wake()

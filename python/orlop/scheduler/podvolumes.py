@@ -1,11 +1,11 @@
-"""Which nodes a pod's volumes allow, and why not the others: VolumeRestrictions and VolumeBinding.
+"""Which nodes a pod's claims allow, and why not the others: VolumeBinding.
 
-Upstream: pkg/scheduler/framework/plugins/{volumerestrictions,volumebinding}. The core knows nothing of volumes: it is
-given the pod with the allowed nodes as a part of its node affinity (`narrow`).
+Upstream: pkg/scheduler/framework/plugins/volumebinding. The core knows nothing of claims: it is told which nodes they
+allow (`votes`).
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 from msgspec import field
@@ -14,6 +14,7 @@ from orlop.api import volumes as rules
 from orlop.api.quantity import parse
 from orlop.api.types import core_v1, storage_v1
 from orlop.api.types.base import ApiStruct
+from orlop.scheduler.storagecapacity import NOT_ENOUGH
 
 BINDING = "VolumeBinding"
 RESTRICTIONS = "VolumeRestrictions"
@@ -146,6 +147,10 @@ class Storage:
         """The class that a claim asks for."""
         raise NotImplementedError
 
+    def has_room(self, claim: Claim, storage_class: storage_v1.StorageClass, labels: Mapping[str, str]) -> bool:
+        """Whether the class's driver has room for the claim near a node with these labels, as far as it tells."""
+        raise NotImplementedError
+
     def candidates(self, claim: Claim) -> Iterable[Volume]:
         """Free volumes of the claim's class, and those that are reserved for it."""
         raise NotImplementedError
@@ -186,20 +191,21 @@ class Storage:
         unbound = [c for c in claims if not rules.is_fully_bound(c)]
         everywhere = None  # whether the unbound ones can be bound, where that is the same on all nodes
         if not any(self._depends_on_node(claim) for claim in unbound):
-            everywhere = self.can_bind(unbound, "", {})
+            everywhere = self._choose(unbound, "", {})
 
         def reasons(name: str) -> list[str]:
             labels = nodes.labels[name]
             why = []
             if any(not rules.usable_on(volume, labels, name) for volume in pinned):
                 why.append(NODE_CONFLICT)
-            if not (self.can_bind(unbound, name, labels) if everywhere is None else everywhere):
-                why.append(BIND_CONFLICT)
+            chosen = self._choose(unbound, name, labels) if everywhere is None else everywhere
+            if isinstance(chosen, str):
+                why.append(chosen)
             if missing:
                 why.append(NO_VOLUME)
             return why
 
-        if not pinned and not missing and everywhere:
+        if not pinned and not missing and isinstance(everywhere, Choice):
             return Allowed(None, reasons)
         hosts = next((h for volume in pinned if (h := _hosts(volume)) is not None), None)
         candidates: Iterable[str] = nodes.labels if hosts is None else nodes.at(hosts)
@@ -212,24 +218,23 @@ class Storage:
             rules.SELECTED_NODE in claim.metadata.annotations
             or any(True for _ in self.candidates(claim))
             or (storage_class is not None and bool(storage_class.allowed_topologies))
+            or (storage_class is not None and not self.has_room(claim, storage_class, {}))
         )
-
-    def can_bind(self, claims: list[Claim], node: str, labels: Mapping[str, str]) -> bool:
-        """Whether each of the claims can have a volume on the node."""
-        return self._choose(claims, node, labels) is not None
 
     def choose(self, claims: list[Claim], node: str, labels: Mapping[str, str]) -> Choice:
         """What to bind on a node that was not refused: volumes that there are, smallest claims first, else new ones."""
-        return self._choose(claims, node, labels) or Choice([], [])
+        chosen = self._choose(claims, node, labels)
+        return Choice([], []) if isinstance(chosen, str) else chosen
 
-    def _choose(self, claims: list[Claim], node: str, labels: Mapping[str, str]) -> Choice | None:
+    def _choose(self, claims: list[Claim], node: str, labels: Mapping[str, str]) -> Choice | str:
+        """What to bind; or why that cannot be."""
         choice = Choice([], [])
         taken: set[str] = set()
         unbound = (claim for claim in claims if not rules.is_fully_bound(claim))
         for claim in sorted(unbound, key=lambda c: parse(rules.storage_of(c))):
             chosen = claim.metadata.annotations.get(rules.SELECTED_NODE)
             if chosen is not None and chosen != node:
-                return None
+                return BIND_CONFLICT
             if chosen is None:
                 free = self.candidates(claim)
                 volume = rules.find_volume(claim, free, node=labels, node_name=node, excluded=taken)
@@ -240,9 +245,11 @@ class Storage:
             storage_class = self.storage_class(claim)
             provisioner = storage_class.provisioner if storage_class is not None else ""
             if storage_class is None or provisioner in ("", rules.NO_PROVISIONER):
-                return None
+                return BIND_CONFLICT
             if not rules.topology_allows(storage_class, labels):
-                return None
+                return BIND_CONFLICT
+            if not self.has_room(claim, storage_class, labels):
+                return NOT_ENOUGH
             choice.provision.append(claim)
         return choice
 
@@ -261,25 +268,3 @@ def _hosts(volume: Volume) -> list[str] | None:
             if expression.key == HOSTNAME and expression.operator == "In":
                 return expression.values
     return None
-
-
-def narrow(value: bytes, allowed: list[str], refused: list[str] | None) -> bytes:
-    """The pod with `allowed` as the only nodes, said by its required node affinity.
-
-    A field requirement names one node only, so it is one term for each allowed node, or, where `refused` lists all
-    others, one requirement for each of them.
-    """
-    pod = msgspec.json.decode(value)
-    affinity: dict[str, Any] = pod["spec"].setdefault("affinity", {}).setdefault("nodeAffinity", {})
-    required = affinity.setdefault("requiredDuringSchedulingIgnoredDuringExecution", {"nodeSelectorTerms": [{}]})
-    terms = required["nodeSelectorTerms"]
-    if refused is None:
-        required["nodeSelectorTerms"] = [_with_fields(t, [("In", name)]) for name in allowed for t in terms]
-    else:
-        required["nodeSelectorTerms"] = [_with_fields(t, [("NotIn", name) for name in refused]) for t in terms]
-    return msgspec.json.encode(pod)
-
-
-def _with_fields(term: dict[str, Any], names: list[tuple[str, str]]) -> dict[str, Any]:
-    fields = [{"key": "metadata.name", "operator": operator, "values": [name]} for operator, name in names]
-    return {**term, "matchFields": [*term.get("matchFields", ()), *fields]}

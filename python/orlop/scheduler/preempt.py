@@ -6,7 +6,6 @@ from orlop.api import errors
 from orlop.api.types import core_v1
 from orlop.client import Client
 from orlop.clock import Clock, rfc3339
-from orlop.native import Decision
 from orlop.scheduler import metrics
 from orlop.scheduler.queue import Item
 from orlop.scheduler.report import PodHead, Reporter
@@ -27,13 +26,14 @@ class Preemptor:
         self._reporter = reporter
         self._room = asyncio.Semaphore(MAX_EVICTIONS)
 
-    async def preempt(self, item: Item, decision: Decision) -> None:
-        """Makes room for `item` as `decision` says. Raises ApiError where that failed for some pod (the first error);
-        the others were tried all the same."""
-        metrics.preempted(len(decision.victims))
+    async def preempt(self, item: Item, node: str, victims: list[Name], displaced: list[Name]) -> None:
+        """Makes room for `item` on a node: `victims` go, `displaced` lose their nomination for it.
+
+        Raises ApiError where that failed for some pod (the first error); the others were tried all the same."""
+        metrics.preempted(len(victims))
         # Those nominated before would wait in vain for the room that this one takes.
-        work = [self._clear(name) for name in decision.displaced]
-        work += [self._evict(item, name, decision.nominated or "") for name in decision.victims]
+        work = [self._clear(name) for name in displaced]
+        work += [self._evict(item, name, node) for name in victims]
         for outcome in await asyncio.gather(*work, return_exceptions=True):
             if isinstance(outcome, BaseException):
                 raise outcome

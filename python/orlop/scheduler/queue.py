@@ -3,7 +3,8 @@
 A pod is in one of five places, as upstream's scheduling queue has them:
 
 * active: to be tried now, by priority and then by the time it came;
-* backoff: to be tried at a set time, because it was refused or failed shortly before;
+* backoff: to be tried at a set time, because it was refused or failed shortly before; one that was refused is tried
+  before its time when nothing else is to be done;
 * unschedulable: refused, until an event that may help (`events.HELPS`) or five minutes have passed;
 * gated: spec.schedulingGates hold it back;
 * in flight: taken out by `pop`, being decided or bound.
@@ -14,13 +15,14 @@ due. With an empty queue nothing runs.
 
 import asyncio
 import heapq
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import count
 
 from orlop.clock import Clock
-from orlop.scheduler.events import ClusterEvent
+from orlop.scheduler import metrics
+from orlop.scheduler.events import ClusterEvent, helped_by as helped
 from orlop.tasks import first
 
 INITIAL_BACKOFF = 1.0
@@ -33,6 +35,14 @@ MAX_UNSCHEDULABLE = 300.0
 Key = tuple[str, str]
 """Namespace and name."""
 
+ATTEMPT_FAILURE = "ScheduleAttemptFailure"
+BACKOFF_COMPLETE = "BackoffComplete"
+POD_ADD = "PodAdd"
+POD_UPDATE = "PodUpdate"
+TIMEOUT = "UnschedulableTimeout"
+OTHER = "Other"
+"""Why pods come into a part of the queue, as metrics say it."""
+
 
 class Place(Enum):
     """Where a pod of the queue is."""
@@ -42,6 +52,13 @@ class Place(Enum):
     UNSCHEDULABLE = "unschedulable"
     GATED = "gated"
     IN_FLIGHT = "in flight"
+
+
+_QUEUES: dict[Place, metrics.Queue] = {
+    Place.ACTIVE: "active",
+    Place.BACKOFF: "backoff",
+    Place.UNSCHEDULABLE: "unschedulable",
+}
 
 
 @dataclass(eq=False, slots=True)
@@ -67,11 +84,17 @@ class Item:
     due: float = 0.0
     """When its back-off ends."""
     attempts: int = 0
+    tried: float = 0.0
+    """When it was taken out last."""
     refusals: int = 0
     errors: int = 0
     """Failures (not refusals) in a row."""
     helped_by: ClusterEvent = field(default_factory=lambda: ClusterEvent(0))
     """What may lift the last refusal."""
+    plugins: list[str] = field(default_factory=list)
+    """What refused it last."""
+    kept_off: set[str] = field(default_factory=set)
+    """What kept it since then from a node that something happened to."""
     popped: int = 0
     """The number of the queue's last event when it was taken out."""
     ticket: int = 0
@@ -90,17 +113,29 @@ def backoff(times: int, initial: float = INITIAL_BACKOFF, longest: float = MAX_B
     return min(initial * float(1 << min(times - 1, 40)), longest)
 
 
+Hint = Callable[[list[Item], ClusterEvent, str], list[Item]]
+"""Which of the pods an event on the named node may help."""
+
+
 class SchedulingQueue:
     """Pods that wait. All methods but `pop` and `run` return at once; call them from one event loop."""
 
     def __init__(
-        self, clock: Clock, initial_backoff: float = INITIAL_BACKOFF, max_backoff: float = MAX_BACKOFF
+        self,
+        clock: Clock,
+        initial_backoff: float = INITIAL_BACKOFF,
+        max_backoff: float = MAX_BACKOFF,
+        hint: Hint | None = None,
     ) -> None:
+        """`hint` is asked which pods an event on one node may help; without one it may help all that wait for it."""
+        self._hint = hint
         self._clock = clock
         self._backoff = (initial_backoff, max_backoff)
         self._items: dict[Key, Item] = {}
         self._active: list[tuple[int, float, int, Item]] = []
         self._timed: list[tuple[float, int, Item]] = []
+        self._backing_off: list[tuple[float, int, Item]] = []
+        """Pods that were refused, among those in back-off."""
         self._unschedulable: dict[Key, Item] = {}
         self._tickets = count(1)
         self._news = asyncio.Event()
@@ -130,7 +165,7 @@ class SchedulingQueue:
         """Takes in a pod that was not there, or another one of the same name."""
         self.delete(item.key)
         self._items[item.key] = item
-        self._put(item, Place.GATED if item.gated else Place.ACTIVE)
+        self._put(item, Place.GATED if item.gated else Place.ACTIVE, POD_ADD)
 
     def update(self, item: Item, *, priority: int, gated: bool, changed: bool) -> None:
         """Takes over what the API says of a pod that is there. `changed`: it asks for something else than before."""
@@ -141,13 +176,13 @@ class SchedulingQueue:
                 self._note(~ClusterEvent(0))
             return
         if gated:
-            self._put(item, Place.GATED)
+            self._put(item, Place.GATED, POD_UPDATE)
         elif item.place is Place.GATED:
-            self._put(item, Place.ACTIVE)
+            self._put(item, Place.ACTIVE, POD_UPDATE)
         elif item.place is Place.UNSCHEDULABLE and changed:
-            self._requeue(item)
+            self._requeue(item, POD_UPDATE)
         elif item.place is Place.ACTIVE and reordered:
-            self._put(item, Place.ACTIVE)
+            self._put(item, Place.ACTIVE, POD_UPDATE)
 
     def delete(self, key: Key) -> Item | None:
         """Drops a pod: it is gone, has ended, or has a node."""
@@ -171,10 +206,14 @@ class SchedulingQueue:
                     item.place = Place.IN_FLIGHT
                     item.popped = self._event_count
                     item.attempts += 1
+                    item.tried = self._clock.monotonic()
                     self._in_flight += 1
                     taken.append(item)
             if taken:
                 return taken
+            if (early := self._earliest()) is not None:
+                self._put(early, Place.ACTIVE, BACKOFF_COMPLETE)
+                continue
             self._news.clear()
             await self._news.wait()
 
@@ -183,16 +222,21 @@ class SchedulingQueue:
         if self._items.get(item.key) is item:
             self.delete(item.key)
 
-    def refuse(self, item: Item, helped_by: ClusterEvent) -> None:
-        """No node was feasible: wait until one of `helped_by` happens. If it happened meanwhile, only back off."""
+    def refuse(self, item: Item, plugins: list[str]) -> None:
+        """No node was feasible, because of these filters: wait until something happens that may help (`events.HELPS`).
+        If it happened meanwhile, only back off."""
+        helped_by = helped(plugins)
         if self._items.get(item.key) is not item or item.place is not Place.IN_FLIGHT:
             return
         item.errors = 0
         item.refusals += 1
         item.helped_by = helped_by
+        item.plugins = plugins
+        item.kept_off.clear()
         item.due = self._clock.monotonic() + backoff(item.refusals, *self._backoff)
         missed = any(number > item.popped and event & helped_by for event, number in self._events.items())
-        self._put(item, Place.GATED if item.gated else Place.BACKOFF if missed else Place.UNSCHEDULABLE)
+        place = Place.GATED if item.gated else Place.BACKOFF if missed else Place.UNSCHEDULABLE
+        self._put(item, place, ATTEMPT_FAILURE)
 
     def fail(self, item: Item) -> None:
         """The attempt failed for another reason than the nodes: try again after a while."""
@@ -200,20 +244,22 @@ class SchedulingQueue:
             return
         item.errors += 1
         item.due = self._clock.monotonic() + backoff(item.errors, *self._backoff)
-        self._put(item, Place.GATED if item.gated else Place.BACKOFF)
+        self._put(item, Place.GATED if item.gated else Place.BACKOFF, ATTEMPT_FAILURE)
 
-    def happened(self, event: ClusterEvent, only: Iterable[Key] | None = None) -> None:
+    def happened(self, event: ClusterEvent, only: Iterable[Key] | None = None, *, node: str = "") -> None:
         """Moves every pod that `event` may help to active, or to backoff while its time is not over.
 
-        `only` names the pods that it concerns."""
+        `only` names the pods that it concerns; `node` is the one node that it is about."""
         if not event:
             return
         self._note(event)
         waiting = self._unschedulable
         items = list(waiting.values()) if only is None else [waiting[key] for key in only if key in waiting]
+        items = [item for item in items if item.helped_by & event]
+        if node and items and self._hint is not None:
+            items = self._hint(items, event, node)
         for item in items:
-            if item.helped_by & event:
-                self._requeue(item)
+            self._requeue(item, event)
 
     async def run(self) -> None:
         """Moves pods whose time has come, until cancelled."""
@@ -227,6 +273,15 @@ class SchedulingQueue:
 
     # --- inside
 
+    def _earliest(self) -> Item | None:
+        """The pod whose back-off after a refusal ends first: with nothing else to do it is tried early (upstream:
+        SchedulerPopFromBackoffQ). One that failed waits: what failed may need the time."""
+        while self._backing_off:
+            _, ticket, item = heapq.heappop(self._backing_off)
+            if item.ticket == ticket and item.place is Place.BACKOFF:
+                return item
+        return None
+
     async def _wait_earlier(self) -> None:
         await self._earlier.wait()
 
@@ -238,19 +293,25 @@ class SchedulingQueue:
 
     def _leave(self, item: Item) -> None:
         if item.place is Place.UNSCHEDULABLE:
-            self._unschedulable.pop(item.key, None)
+            if self._unschedulable.pop(item.key, None) is not None:
+                metrics.refused(item.plugins, item.scheduler_name, -1)
         elif item.place is Place.IN_FLIGHT:
             self._in_flight -= 1
             if self._in_flight == 0:
                 self._events.clear()
         item.ticket = 0
 
-    def _requeue(self, item: Item) -> None:
+    def _requeue(self, item: Item, why: ClusterEvent | str) -> None:
         over = item.due <= self._clock.monotonic()
-        self._put(item, Place.ACTIVE if over else Place.BACKOFF)
+        told = why if isinstance(why, str) else why.name or OTHER
+        self._put(item, Place.ACTIVE if over else Place.BACKOFF, told)
 
-    def _put(self, item: Item, place: Place) -> None:
+    def _put(self, item: Item, place: Place, why: str) -> None:
         self._leave(item)
+        if place is not Place.GATED:
+            metrics.queued(_QUEUES[place], why)
+        if place is Place.UNSCHEDULABLE:
+            metrics.refused(item.plugins, item.scheduler_name, 1)
         item.place = place
         item.since = self._clock.monotonic()
         if place is Place.ACTIVE:
@@ -259,6 +320,9 @@ class SchedulingQueue:
             self._news.set()
         elif place is Place.BACKOFF:
             self._schedule(item, item.due)
+            if not item.errors:
+                heapq.heappush(self._backing_off, (item.due, item.ticket, item))
+                self._news.set()
         elif place is Place.UNSCHEDULABLE:
             self._unschedulable[item.key] = item
             self._schedule(item, item.since + MAX_UNSCHEDULABLE)
@@ -278,7 +342,7 @@ class SchedulingQueue:
                 heapq.heappop(self._timed)
             elif at <= now:
                 heapq.heappop(self._timed)
-                self._put(item, Place.ACTIVE)
+                self._put(item, Place.ACTIVE, BACKOFF_COMPLETE if item.place is Place.BACKOFF else TIMEOUT)
             else:
                 return at - now
         return None

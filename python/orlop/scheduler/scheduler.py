@@ -1,7 +1,7 @@
 """The scheduler: watch → queue → core → assume → bind."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -11,16 +11,19 @@ from orlop.api.types import core_v1, policy_v1
 from orlop.client import Client, Head, Informer, LeaderElector, Recorder
 from orlop.clock import Clock
 from orlop.native import Decision, SchedulerCore
-from orlop.scheduler import events, metrics
-from orlop.scheduler.config import LeaderElection, Settings, standard
-from orlop.scheduler.decide import Outcome, VolumeDecider, outcome_of
+from orlop.scheduler import metrics
+from orlop.scheduler.config import LeaderElection, Profile, Settings, standard
+from orlop.scheduler.cycle import Changed, Cycle, Others, Outcome, outcome_of
 from orlop.scheduler.events import ClusterEvent
-from orlop.scheduler.feed import Feed
+from orlop.scheduler.extenders import Extender, ExtenderError
+from orlop.scheduler.feed import Feed, Objects
+from orlop.scheduler.hints import Hints
+from orlop.scheduler.plugins import POINTS, Loaded, PluginFailed, PluginRefused, Pod, points
 from orlop.scheduler.podvolumes import BINDING, Nodes, PodVolumes
-from orlop.scheduler.preempt import Preemptor
+from orlop.scheduler.preempt import Name, Preemptor
 from orlop.scheduler.queue import Item, Key, Place, SchedulingQueue
 from orlop.scheduler.report import PodHead, Reporter
-from orlop.scheduler.volumebinding import BindingFailed, NodeLabels, Plan, VolumeBinder
+from orlop.scheduler.volumebinding import BIND_TIMEOUT, BindingFailed, NodeLabels, Plan, VolumeBinder
 from orlop.tasks import Group, in_thread, run_all
 
 MAX_BATCH = 256
@@ -64,17 +67,19 @@ class Scheduler:
         clock: Clock,
         *,
         settings: Settings | None = None,
+        plugins: Mapping[str, Loaded] | None = None,
         seed: int | None = None,
         leader_elect: bool = False,
         identity: str = "",
     ) -> None:
-        """`settings` are those of a KubeSchedulerConfiguration; without any there is upstream's default profile.
+        """`settings` are those of a KubeSchedulerConfiguration; without any there is upstream's default profile, in
+        which all `plugins` are enabled.
 
         `seed` decides among equally good nodes; without one the clock's chance does. `identity` names this
         candidate for the lease (upstream: host name and a UUID); one is made up if empty."""
         self._client = client
         self._clock = clock
-        settings = settings or Settings((standard(),))
+        settings = settings or Settings((standard(known=points(plugins or {})),))
         self.profiles = {profile.name: profile for profile in settings.profiles}
         self._names = list(self.profiles)
         self._election = settings.leader_election
@@ -82,18 +87,37 @@ class Scheduler:
         self._identity = identity or f"orlop_{clock.uuid()}"
         seed = clock.random.getrandbits(64) if seed is None else seed
         self.core = SchedulerCore(seed, [profile.for_core() for profile in settings.profiles])
-        self.queue = SchedulingQueue(clock, settings.initial_backoff, settings.max_backoff)
+        hints = Hints(self.core, clock)
+        self.queue = SchedulingQueue(clock, settings.initial_backoff, settings.max_backoff, hints)
         self._reporter = Reporter(client, clock, self._names)
         self._volumes = VolumeBinder(client, clock, self._storage_changed)
         self._nodes: Informer[NodeLabels] = Informer(client, NodeLabels)
         self._table = Nodes()
         self._nodes.on_change(self._node_changed)
-        self._decider = VolumeDecider(self.core, self._volumes, self._table)
-        self._feed = Feed(self.core, self.queue, self._volumes, self._reporter, clock, frozenset(self._names))
+        self._plugins = dict(plugins or {})
+        self._extenders = [Extender(one) for one in settings.extenders]
+        asked = bool(self._plugins or self._extenders)
+        full = any(not e.settings.node_cache_capable for e in self._extenders)
+        self._objects = Objects(pods=asked, nodes=full)
+        others = Others(
+            clock,
+            self.profiles,
+            self._plugins,
+            self._extenders,
+            self._volumes,
+            self._table,
+            self._objects.get_pod,
+            self._objects.get_node,
+        )
+        self._cycle = Cycle(self.core, others)
+        self._feed = Feed(
+            self.core, self.queue, self._volumes, self._objects, self._reporter, clock, frozenset(self._names)
+        )
         self._preemptor = Preemptor(client, clock, self._reporter)
         self._bindings = Group(self._task_failed)
-        self._volume_bindings = Group(self._task_failed)
-        """Pods whose volumes are being bound. How long that takes is up to others: no room of `_bindings` is theirs."""
+        self._held_bindings = Group(self._task_failed)
+        """Pods whose volumes are being bound, or that plug-ins hold. How long that takes is up to others: no room of
+        `_bindings` is theirs."""
         self._preemptions = Group(self._task_failed)
         self._room = asyncio.Event()
         self._ready = asyncio.Event()
@@ -108,7 +132,7 @@ class Scheduler:
         change does not count, nor does what is on its way from the server."""
         counts = self.queue.counts()
         busy = counts[Place.ACTIVE] + counts[Place.IN_FLIGHT]
-        binding = len(self._bindings) + len(self._volume_bindings) + len(self._preemptions)
+        binding = len(self._bindings) + len(self._held_bindings) + len(self._preemptions)
         return self._ready.is_set() and busy == 0 and binding == 0 and self._reporter.idle
 
     async def run(self) -> None:
@@ -142,8 +166,9 @@ class Scheduler:
         namespaces.add_raw_handler(self._feed.namespace)
         pods.add_raw_handler(self._feed.pod)
         budgets.add_raw_handler(self._feed.budget)
+        metrics.watch(self._waiting, self._size)
         try:
-            async with self._bindings, self._volume_bindings, self._preemptions:
+            async with self._bindings, self._held_bindings, self._preemptions:
                 informers: list[Informer[Any]] = [nodes, namespaces, pods, budgets, *self._volumes.informers]
                 await run_all(
                     *(informer.run() for informer in informers),
@@ -153,6 +178,8 @@ class Scheduler:
                 )
         finally:
             self._ready.clear()
+            for extender in self._extenders:
+                await extender.close()
 
     async def _schedule(self, informers: Sequence[Informer[Any]]) -> None:
         # A choice made before all nodes and pods are known would be a wrong one.
@@ -167,6 +194,13 @@ class Scheduler:
             for item, outcome in zip(batch, await self._decide(batch), strict=True):
                 self._act(item, outcome)
 
+    def _waiting(self, queue: metrics.Queue) -> float:
+        return self.queue.counts()[Place(queue)]
+
+    def _size(self, kind: str) -> float:
+        nodes, pods, _ = self.core.stats()
+        return {"nodes": nodes, "pods": pods}.get(kind, len(self._bindings) + len(self._held_bindings))
+
     def _node_changed(self, old: NodeLabels | None, new: NodeLabels | None) -> None:
         if new is not None:
             self._table.set(new.metadata.name, new.metadata.labels)
@@ -176,19 +210,18 @@ class Scheduler:
     def _storage_changed(self, pods: Iterable[Key] | None) -> None:
         self.queue.happened(ClusterEvent.STORAGE, pods)
 
-    async def _decide(self, batch: list[Item]) -> list[Outcome]:
-        """In the order of the batch: pods between two with claims go to the core together."""
-        outcomes: list[Outcome] = []
-        for with_claims, items in groupby(batch, lambda item: self._volumes.waiting(item.key) is not None):
-            keys = [item.key for item in items]
-            if not with_claims:
-                outcomes += map(outcome_of, await self._decide_plain(keys))
+    async def _decide(self, batch: list[Item]) -> list[Outcome | Exception]:
+        """In the order of the batch: pods that concern the core alone go to it together."""
+        outcomes: list[Outcome | Exception] = []
+        for with_others, items in groupby(batch, self._cycle.concerns):
+            if not with_others:
+                outcomes += map(outcome_of, await self._decide_plain([item.key for item in items]))
                 continue
-            for key in keys:
-                waiting = self._volumes.waiting(key)  # it may be gone since
-                outcomes.append(
-                    outcome_of(self.core.schedule([key])[0]) if waiting is None else self._decider.decide(key, *waiting)
-                )
+            for item in items:
+                try:
+                    outcomes.append(await self._cycle.decide(item))
+                except (PluginFailed, ExtenderError, Changed) as error:
+                    outcomes.append(error)
         return outcomes
 
     async def _decide_plain(self, keys: list[Key]) -> list[Decision]:
@@ -201,87 +234,164 @@ class Scheduler:
         metrics.decided(self._clock.monotonic() - started, len(keys))
         return decisions
 
-    def _act(self, item: Item, decision: Outcome) -> None:
-        if self.queue.get(item.key) is not item:
+    def _act(self, item: Item, outcome: Outcome | Exception) -> None:
+        if isinstance(outcome, Exception):
+            self._fail(item, str(outcome))
+        elif self.queue.get(item.key) is not item:
             # It was deleted (or made anew) while the core decided: what was assumed is not of this pod any more.
-            if decision.node is not None and self.core.forget(item.namespace, item.name, item.uid):
-                self.queue.happened(ClusterEvent.ASSIGNED_POD_FREED)
-            if decision.plan is not None:
-                self._volumes.release(item.key, decision.plan)
-        elif not decision.waiting:
+            self._forget(item, outcome)
+        elif not outcome.waiting:
             self.queue.done(item)
-        elif decision.volumes is not None and decision.plan is not None:
-            binding = self._bind_with_volumes(item, decision.volumes, decision.plan)
-            self._volume_bindings.start("bind volumes", binding)
-        elif decision.node is not None:
-            self._bindings.start("bind", self._bind(item, decision.node))
+        elif outcome.node is not None and (outcome.plan is not None or outcome.pod is not None):
+            self._held_bindings.start("bind", self._bind_held(item, outcome, outcome.node))
+        elif outcome.node is not None:
+            self._bindings.start("bind", self._bind(item, outcome.node))
         else:
-            self._refuse(item, decision)
+            self._refuse(item, outcome)
+
+    def _forget(self, item: Item, outcome: Outcome) -> None:
+        """What was promised to the pod is free again."""
+        if outcome.plan is not None:
+            self._volumes.release(item.key, outcome.plan)
+        if outcome.node is not None and (node := self.core.forget(item.namespace, item.name, item.uid)):
+            self.queue.happened(ClusterEvent.ASSIGNED_POD_FREED, node=node)
+
+    def _fail(self, item: Item, message: str) -> None:
+        """Something went wrong that is not about the nodes: the pod backs off and is told."""
+        if self.queue.get(item.key) is not item:
+            return
+        metrics.attempted("error", item.scheduler_name, self._clock.monotonic() - item.tried)
+        self.queue.fail(item)
+        _log.error("error scheduling pod; retrying", extra={"pod": "/".join(item.key), "error": message})
+        self._reporter.failed(item, "SchedulerError", message)
 
     def _refuse(self, item: Item, outcome: Outcome) -> None:
-        metrics.attempted("unschedulable", item.scheduler_name)
+        metrics.attempted("unschedulable", item.scheduler_name, self._clock.monotonic() - item.tried)
         decision = outcome.decision
-        nominated = None
+        nominated, victims = None, []
         if decision is not None and decision.nodes:
             metrics.asked_preemption()
             nominated = "" if decision.helpless else decision.nominated
+            victims = decision.victims
+        if outcome.choice is not None:
+            nominated, victims = outcome.choice
         self._reporter.failed(item, "Unschedulable", outcome.message, nominated)
-        if decision is not None and (decision.victims or decision.displaced):
+        if decision is not None and nominated and (victims or decision.displaced):
             # It stays in flight until its victims are told to go: tried before, it would ask for others.
-            self._preemptions.start("preempt", self._preempt(item, outcome, decision))
+            displaced = decision.displaced if nominated == decision.nominated else []
+            self._preemptions.start("preempt", self._preempt(item, outcome, nominated, victims, displaced))
         else:
-            self.queue.refuse(item, events.helped_by(outcome.plugins))
+            self.queue.refuse(item, outcome.plugins)
 
-    async def _preempt(self, item: Item, outcome: Outcome, decision: Decision) -> None:
+    async def _preempt(
+        self, item: Item, outcome: Outcome, node: str, victims: list[Name], displaced: list[Name]
+    ) -> None:
         try:
-            await self._preemptor.preempt(item, decision)
+            await self._preemptor.preempt(item, node, victims, displaced)
         except errors.ApiError as error:
             _log.warning("error preempting; retrying", extra={"pod": "/".join(item.key), "error": str(error)})
             self.queue.fail(item)
         else:
             # Room that was made meanwhile counts as an event that it missed.
-            self.queue.refuse(item, events.helped_by(outcome.plugins))
+            self.queue.refuse(item, outcome.plugins)
 
-    async def _bind_with_volumes(self, item: Item, pod: PodVolumes, plan: Plan) -> None:
-        """Upstream's PreBind, then the binding."""
+    async def _bind_held(self, item: Item, outcome: Outcome, node: str) -> None:
+        """Reserve, Permit and PreBind of those that have a say, then the binding. What is reserved is given back, the
+        last one first, where the pod does not get to the node."""
+        profile, pod = self.profiles[item.scheduler_name], outcome.pod
+        reserved: list[Loaded] = []
         bound = False
         try:
-            await self._volumes.bind(pod, plan, lambda: self.queue.get(item.key) is item)
-            bound = await self._bind(item, plan.node)
-        except (BindingFailed, errors.ApiError) as error:
-            if self.core.forget(item.namespace, item.name, item.uid):
-                self.queue.happened(ClusterEvent.ASSIGNED_POD_FREED)
-            if self.queue.get(item.key) is item:
-                metrics.attempted("error", item.scheduler_name)
-                self.queue.fail(item)
-                message = f'running PreBind plugin "{BINDING}": binding volumes: {error}'
-                _log.warning("error binding volumes; retrying", extra={"pod": "/".join(item.key), "error": str(error)})
-                self._reporter.failed(item, "SchedulerError", message)
+            await self._run_plugins(profile, "reserve", pod, node, reserved)
+            started = self._clock.monotonic()
+            await self._run_plugins(profile, "permit", pod, node)
+            if profile.points["permit"]:
+                metrics.waited("allowed", self._clock.monotonic() - started)
+            if outcome.volumes is not None and outcome.plan is not None:
+                await self._bind_volumes(item, profile, outcome.volumes, outcome.plan)
+            await self._run_plugins(profile, "pre_bind", pod, node)
+            bound = await self._bind(item, node, pod)
+        except PluginRefused as refusal:
+            self._refuse_late(item, outcome, refusal)
+        except (PluginFailed, BindingFailed, errors.ApiError) as error:
+            self._forget(item, outcome)
+            self._fail(item, str(error))
         finally:
             if not bound:
-                self._volumes.release(item.key, plan)
+                for loaded in reversed(reserved):
+                    loaded.unreserve(pod, node)
+                if outcome.plan is not None:
+                    self._volumes.release(item.key, outcome.plan)
+        if bound and pod is not None:
+            await self._after_binding(profile, pod, node)
 
-    async def _bind(self, item: Item, node: str) -> bool:
-        """Whether it is bound."""
+    async def _run_plugins(
+        self, profile: Profile, method: str, pod: Pod | None, node: str, reserved: list[Loaded] | None = None
+    ) -> None:
+        """Raises PluginRefused and PluginFailed."""
+        found = [self._plugins[name] for name in profile.points[POINTS[method]] if name in self._plugins]
+        if pod is None or not found:
+            return
+        told = POINTS[method][0].upper() + POINTS[method][1:]
+        with metrics.point(self._clock, told, profile.name):
+            for loaded in found:
+                if reserved is not None:
+                    reserved.append(loaded)
+                with metrics.plugin(self._clock, loaded.name, told, profile.name):
+                    await loaded.run(method, pod, node)
+
+    async def _bind_volumes(self, item: Item, profile: Profile, volumes: PodVolumes, plan: Plan) -> None:
+        """Raises BindingFailed with the words of upstream's PreBind, and ApiError."""
+        args = profile.args.get(BINDING)
+        limit = getattr(args, "bind_timeout_seconds", None) or BIND_TIMEOUT
         try:
-            await self._client.bind(item.namespace, item.name, node, uid=item.uid)
-        except errors.ApiError as error:
-            if self.core.forget(item.namespace, item.name, item.uid):
-                self.queue.happened(ClusterEvent.ASSIGNED_POD_FREED)
+            with metrics.plugin(self._clock, BINDING, "PreBind", profile.name):
+                await self._volumes.bind(volumes, plan, lambda: self.queue.get(item.key) is item, limit)
+        except (BindingFailed, errors.ApiError) as error:
+            raise BindingFailed(f'running PreBind plugin "{BINDING}": binding volumes: {error}') from error
+
+    def _refuse_late(self, item: Item, outcome: Outcome, refusal: PluginRefused) -> None:
+        self._forget(item, outcome)
+        if self.queue.get(item.key) is not item:
+            return
+        metrics.attempted("unschedulable", item.scheduler_name, self._clock.monotonic() - item.tried)
+        message = f"0/{len(self._table)} nodes are available: {refusal}."
+        self._reporter.failed(item, "Unschedulable", message)
+        self.queue.refuse(item, [refusal.plugin])
+
+    async def _after_binding(self, profile: Profile, pod: Pod, node: str) -> None:
+        """The pod is bound: what goes wrong now is only logged."""
+        try:
+            await self._run_plugins(profile, "post_bind", pod, node)
+        except (PluginRefused, PluginFailed) as error:
+            _log.error("error after binding", extra={"pod": f"{pod.namespace}/{pod.name}", "error": str(error)})
+
+    async def _bind(self, item: Item, node: str, pod: Pod | None = None) -> bool:
+        """Whether it is bound."""
+        binder = next((e for e in self._extenders if e.settings.bind_verb and pod and e.interested(pod.object)), None)
+        try:
+            if binder is not None:
+                await binder.bind(item.namespace, item.name, item.uid, node)
+            else:
+                await self._client.bind(item.namespace, item.name, node, uid=item.uid)
+        except (errors.ApiError, ExtenderError) as error:
+            if freed := self.core.forget(item.namespace, item.name, item.uid):
+                self.queue.happened(ClusterEvent.ASSIGNED_POD_FREED, node=freed)
             if self.queue.get(item.key) is not item:
                 return False  # gone, or bound by somebody else, as the API has told meanwhile
-            metrics.attempted("error", item.scheduler_name)
-            self.queue.fail(item)
-            if not isinstance(error, errors.NotFound):
-                message = f'running Bind plugin "DefaultBinder": {error}'
-                _log.error("error scheduling pod; retrying", extra={"pod": "/".join(item.key), "error": str(error)})
-                self._reporter.failed(item, "SchedulerError", message)
+            if isinstance(error, errors.NotFound):
+                metrics.attempted("error", item.scheduler_name, self._clock.monotonic() - item.tried)
+                self.queue.fail(item)
+            else:
+                told = f'running Bind plugin "DefaultBinder": {error}' if binder is None else str(error)
+                self._fail(item, told)
             return False
         else:
             self.queue.done(item)
             self._reporter.scheduled(item, node)
-            metrics.attempted("scheduled", item.scheduler_name)
-            metrics.scheduled(self._clock.monotonic() - item.created, item.attempts)
+            now = self._clock.monotonic()
+            metrics.attempted("scheduled", item.scheduler_name, now - item.tried)
+            metrics.scheduled(now - item.created, item.attempts)
             return True
         finally:
             self._room.set()

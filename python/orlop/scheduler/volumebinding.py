@@ -4,7 +4,7 @@ Upstream: pkg/scheduler/framework/plugins/volumebinding/binder.go (AssumePodVolu
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from msgspec import field
@@ -14,14 +14,30 @@ from orlop.api.types import core_v1, storage_v1
 from orlop.api.types.base import ApiStruct
 from orlop.client import Client, Informer, Meta, copy
 from orlop.clock import Clock, timeout
-from orlop.scheduler.podvolumes import Choice, Claim, PodVolumes, Storage, Volume, read
+from orlop.scheduler.podvolumes import (
+    BINDING,
+    ONE_POD,
+    RESTRICTIONS,
+    Choice,
+    Claim,
+    Nodes,
+    PodVolumes,
+    Storage,
+    Volume,
+    read,
+)
 from orlop.scheduler.queue import Key
+from orlop.scheduler.storagecapacity import suffices, tracked
+from orlop.scheduler.volumelimits import EXCEEDED, LIMITS, Attachment, exceeds, limits
+from orlop.scheduler.volumezone import CONFLICT, ZONE, conflicts, places
+from orlop.scheduler.votes import Vote
 
 BIND_TIMEOUT = 600.0
 """Seconds for a pod's claims to be bound (upstream: VolumeBindingArgs.bindTimeoutSeconds)."""
 
 _FREE = "free"
 _RESERVED = "reserved"
+_CLASS = "class"
 
 T = TypeVar("T", Claim, Volume)
 
@@ -102,14 +118,24 @@ class VolumeBinder(Storage):
         self._classes: Informer[storage_v1.StorageClass] = Informer(client, storage_v1.StorageClass)
         self._volumes.add_indexer(_FREE, lambda v: [rules.volume_class(v)] if v.status.phase == "Available" else [])
         self._volumes.add_indexer(_RESERVED, _reserved_index)
+        self._nodes: Informer[storage_v1.CSINode] = Informer(client, storage_v1.CSINode)
+        self._drivers: Informer[storage_v1.CSIDriver] = Informer(client, storage_v1.CSIDriver)
+        self._capacities: Informer[storage_v1.CSIStorageCapacity] = Informer(client, storage_v1.CSIStorageCapacity)
+        self._capacities.add_indexer(_CLASS, lambda capacity: [capacity.storage_class_name])
         self._planned_claims = Plans(self._claims)
         self._planned_volumes = Plans(self._volumes)
         self._claims.on_change(self._claim_changed)
         self._volumes.on_change(self._volume_changed)
         self._classes.on_change(lambda old, new: changed(None))
+        self._nodes.on_change(lambda old, new: changed(None))
+        self._drivers.on_change(lambda old, new: changed(None))
+        self._capacities.on_change(lambda old, new: changed(None))
         self._pods: dict[Key, tuple[PodVolumes, bytes]] = {}
         self._placed: set[Key] = set()
         self._reserved: set[Key] = set()
+        self._on: dict[str, set[Key]] = {}
+        self._at: dict[Key, str] = {}
+        """Pods with claims that have a node, or are promised one: by node, and where each is."""
         self._users: dict[tuple[str, str], set[Key]] = {}
         """Pods by the claim they use: those that wait and those that have a node."""
         self._news: asyncio.Event | None = None
@@ -117,16 +143,18 @@ class VolumeBinder(Storage):
     @property
     def informers(self) -> list[Informer[Any]]:
         """What must be filled before a pod with claims is decided."""
-        return [self._claims, self._volumes, self._classes]
+        return [self._claims, self._volumes, self._classes, self._nodes, self._drivers, self._capacities]
 
     # --- pods
 
-    def pod(self, key: Key, value: bytes | None, *, placed: bool = False) -> None:
-        """Notes a pod's claims; `value` None: it is gone or has ended."""
+    def pod(self, key: Key, value: bytes | None, *, node: str = "") -> None:
+        """Notes a pod's claims, and the node that it has; `value` None: it is gone or has ended."""
+        placed = bool(node)
         before = self._pods.pop(key, None)
         self._placed.discard(key)
         if placed or value is None:
             self._reserved.discard(key)
+            self._move(key, "")
         for name, _ in before[0].claims() if before is not None else ():
             self._users[key[0], name].discard(key)
             if not self._users[key[0], name]:
@@ -138,7 +166,18 @@ class VolumeBinder(Storage):
                 self._users.setdefault((key[0], name), set()).add(key)
             if placed:
                 self._placed.add(key)
+                self._move(key, node)
         self.wake()
+
+    def _move(self, key: Key, node: str) -> None:
+        before = self._at.pop(key, "")
+        if before:
+            self._on[before].discard(key)
+            if not self._on[before]:
+                del self._on[before]
+        if node:
+            self._at[key] = node
+            self._on.setdefault(node, set()).add(key)
 
     def waiting(self, key: Key) -> tuple[PodVolumes, bytes] | None:
         """The claims of a waiting pod, and itself as the API gave it; None for one without claims."""
@@ -161,6 +200,62 @@ class VolumeBinder(Storage):
         names = {v.metadata.name for v in (*free, *reserved)}
         return [volume for name in names if (volume := self.volume(name)) is not None]
 
+    def has_room(self, claim: Claim, storage_class: storage_v1.StorageClass, labels: Mapping[str, str]) -> bool:
+        if not tracked(self._drivers.get("", storage_class.provisioner)):
+            return True
+        capacities = self._capacities.by_index(_CLASS, storage_class.metadata.name)
+        return suffices(capacities, storage_class.metadata.name, rules.storage_of(claim), labels)
+
+    def votes(self, key: Key, pod: PodVolumes, nodes: Nodes, filters: Container[str]) -> list[Vote]:
+        """What the filters of the profile that look at volumes say of the nodes. Raises Unfit."""
+        claims = self.wanted(pod) if BINDING in filters else self.known(pod)
+        votes = []
+        if RESTRICTIONS in filters and self.is_taken(key, claims):
+            votes.append(Vote(RESTRICTIONS, lambda name: [ONE_POD], only=(), resolvable=True))
+        if LIMITS in filters and (full := self._full(claims, nodes)):
+            votes.append(Vote(LIMITS, lambda name: [EXCEEDED] if name in full else [], resolvable=True))
+        if BINDING in filters:
+            allowed = self.allowed(claims, nodes)
+            if allowed.names is not None:
+                votes.append(Vote(BINDING, allowed.reasons, only=allowed.names))
+        bound = [v for c in claims if c.spec.volume_name and (v := self.volume(c.spec.volume_name)) is not None]
+        if ZONE in filters and (wanted := places(bound)):
+            votes.append(Vote(ZONE, lambda name: [CONFLICT] if conflicts(wanted, nodes.labels[name]) else []))
+        return votes
+
+    def known(self, pod: PodVolumes) -> list[Claim]:
+        """The pod's claims that there are."""
+        found = (self.claim(pod.metadata.namespace, name) for name, _ in pod.claims())
+        return [claim for claim in found if claim is not None]
+
+    def _full(self, claims: list[Claim], nodes: Nodes) -> set[str]:
+        """The nodes whose limits of volumes leave no room for those of the claims."""
+        wanted = [a for a in map(self._attachment, claims) if a is not None]
+        full = set()
+        for node in self._nodes.items() if wanted else ():
+            most = limits(node)
+            name = node.metadata.name
+            if most.keys() & {driver for driver, _ in wanted} and name in nodes.labels:
+                there = [a for key in self._on.get(name, ()) for a in self._attachments(key)]
+                if exceeds(most, there, wanted):
+                    full.add(name)
+        return full
+
+    def _attachments(self, key: Key) -> Iterable[Attachment]:
+        pod, _ = self._pods[key]
+        found = (self.claim(key[0], name) for name, _ in pod.claims())
+        return [a for claim in found if claim is not None and (a := self._attachment(claim)) is not None]
+
+    def _attachment(self, claim: Claim) -> Attachment | None:
+        if claim.spec.volume_name:
+            volume = self.volume(claim.spec.volume_name)
+            source = volume.spec.csi if volume is not None else None
+            return (source.driver, source.volume_handle) if source is not None else None
+        storage_class = self.storage_class(claim)
+        if storage_class is None:
+            return None
+        return storage_class.provisioner, f"{claim.metadata.namespace}/{claim.metadata.name}"
+
     def is_taken(self, key: Key, claims: list[Claim]) -> bool:
         """Whether one of the claims may be used by one pod only, and another pod with a node uses it."""
         for claim in claims:
@@ -173,6 +268,7 @@ class VolumeBinder(Storage):
     def reserve(self, key: Key, node: str, choice: Choice) -> Plan:
         """Promises the pod its volumes on the node, so that no other pod gets them."""
         self._reserved.add(key)
+        self._move(key, node)
         plan = Plan(node, [], [])
         for claim, volume in choice.static:
             plan.volumes.append(bound_to(volume, claim))
@@ -187,6 +283,8 @@ class VolumeBinder(Storage):
     def release(self, key: Key, plan: Plan) -> None:
         """The pod will not be bound: what was promised is free again, as far as it is not written."""
         self._reserved.discard(key)
+        if key not in self._placed:
+            self._move(key, "")
         for volume in plan.volumes:
             self._planned_volumes.drop(volume)
         for claim in plan.claims:
@@ -194,8 +292,8 @@ class VolumeBinder(Storage):
 
     # --- binding
 
-    async def bind(self, pod: PodVolumes, plan: Plan, alive: Callable[[], bool]) -> None:
-        """Writes the plan and returns when all the pod's claims are bound.
+    async def bind(self, pod: PodVolumes, plan: Plan, alive: Callable[[], bool], limit: float = BIND_TIMEOUT) -> None:
+        """Writes the plan and returns when all the pod's claims are bound, within `limit` seconds.
 
         Raises BindingFailed where that cannot be any more, takes too long, or the pod is not `alive`; and what the
         server answers.
@@ -205,7 +303,7 @@ class VolumeBinder(Storage):
         for claim in plan.claims:
             self._planned_claims.set(await self._client.update(claim), written=True)
         try:
-            async with timeout(self._clock, BIND_TIMEOUT):
+            async with timeout(self._clock, limit):
                 while not self._all_bound(pod, plan):
                     if not alive():
                         raise BindingFailed("the pod is gone")

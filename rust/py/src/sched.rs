@@ -1,11 +1,18 @@
 //! The border of `sched`.
 
+use std::ffi::{CStr, c_int};
+use std::ptr::null_mut;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use orlop_core::sched::preempt::{Answer, PodName};
+use orlop_core::sched::numbers::Numbers;
+use orlop_core::sched::open::Say;
+use orlop_core::sched::preempt::{Answer, PodName, Preemption};
 use orlop_core::sched::table::{self, pod_change};
 use orlop_core::sched::{self, Core, filter, nodes, score};
+use pyo3::exceptions::PyBufferError;
+use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 use crate::detach::detached;
 use crate::error::value_error;
@@ -14,6 +21,9 @@ use crate::error::value_error;
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PodFacts>()?;
     module.add_class::<Decision>()?;
+    module.add_class::<Filtered>()?;
+    module.add_class::<Columns>()?;
+    module.add_class::<Column>()?;
     module.add_class::<SchedulerCore>()
 }
 
@@ -34,6 +44,7 @@ struct PodFacts {
     nominated: String,
     condition: Option<(String, String, String)>,
     changed: u32,
+    freed: String,
 }
 
 impl From<table::PodFacts> for PodFacts {
@@ -53,6 +64,7 @@ impl From<table::PodFacts> for PodFacts {
             nominated: facts.nominated,
             condition: facts.condition,
             changed: facts.changed,
+            freed: facts.freed,
         }
     }
 }
@@ -66,6 +78,7 @@ struct Decision {
     feasible: usize,
     nodes: usize,
     message: String,
+    preemption: Option<String>,
     reasons: Vec<(String, usize)>,
     plugins: Vec<&'static str>,
     nominated: Option<String>,
@@ -93,6 +106,7 @@ impl From<sched::Decision> for Decision {
                     waiting: true,
                     nodes: refusal.nodes,
                     message: refusal.message(),
+                    preemption: refusal.preemption_message(),
                     reasons: refusal.reasons,
                     plugins: refusal.plugins,
                     ..Self::default()
@@ -123,6 +137,130 @@ type Explanation = (
     Vec<(&'static str, i32, i32)>,
     i32,
 );
+
+/// What the core's own filters say of each node for one pod. See `_core.pyi`.
+#[pyclass(module = "orlop.native", frozen, get_all)]
+struct Filtered {
+    refused_by: Py<PyBytes>,
+    filters: Vec<&'static str>,
+    layout: u64,
+}
+
+/// The nodes as columns. See `_core.pyi`.
+#[pyclass(module = "orlop.native", frozen)]
+struct Columns {
+    layout: u64,
+    names: Vec<String>,
+    amounts: Vec<(String, Numbers, Numbers)>,
+}
+
+#[pymethods]
+impl Columns {
+    #[getter]
+    fn layout(&self) -> u64 {
+        self.layout
+    }
+
+    #[getter]
+    fn names(&self) -> Vec<String> {
+        self.names.clone()
+    }
+
+    #[getter]
+    fn resources(&self) -> Vec<String> {
+        self.amounts
+            .iter()
+            .map(|(name, _, _)| name.clone())
+            .collect()
+    }
+
+    #[pyo3(signature = (resource, /))]
+    fn allocatable(&self, resource: &str) -> Option<Column> {
+        let found = self.amounts.iter().find(|(name, _, _)| name == resource);
+        found.map(|(_, numbers, _)| Column::of(numbers))
+    }
+
+    #[pyo3(signature = (resource, /))]
+    fn requested(&self, resource: &str) -> Option<Column> {
+        let found = self.amounts.iter().find(|(name, _, _)| name == resource);
+        found.map(|(_, _, numbers)| Column::of(numbers))
+    }
+}
+
+/// One number a slot, read by the buffer protocol without a copy. See `_core.pyi`.
+#[pyclass(module = "orlop.native", frozen)]
+struct Column {
+    numbers: Numbers,
+    /// What a buffer points to beside the numbers: its only dimension's length and stride.
+    shape: [ffi::Py_ssize_t; 1],
+    strides: [ffi::Py_ssize_t; 1],
+}
+
+impl Column {
+    fn of(numbers: &Numbers) -> Self {
+        Self {
+            numbers: numbers.clone(),
+            shape: [numbers.len() as ffi::Py_ssize_t],
+            strides: [size_of::<i64>() as ffi::Py_ssize_t],
+        }
+    }
+}
+
+/// The struct module's code for a signed 64-bit integer in the machine's own order.
+const FORMAT: &CStr = c"q";
+
+#[pymethods]
+impl Column {
+    fn __len__(&self) -> usize {
+        self.numbers.len()
+    }
+
+    /// # Safety
+    /// Called by Python with a `view` to be filled in.
+    unsafe fn __getbuffer__(
+        slf: Bound<'_, Self>,
+        view: *mut ffi::Py_buffer,
+        flags: c_int,
+    ) -> PyResult<()> {
+        if view.is_null() {
+            return Err(PyBufferError::new_err("no view to fill in"));
+        }
+        if flags & ffi::PyBUF_WRITABLE == ffi::PyBUF_WRITABLE {
+            return Err(PyBufferError::new_err("a column is read-only"));
+        }
+        let column = slf.get();
+        let bytes = size_of_val::<[i64]>(&column.numbers);
+        // SAFETY: `view` is Python's to fill in. The numbers do not move or change while this object holds them, for
+        // whoever wants to change them copies them first (see `Numbers`); shape and strides lie in the object itself;
+        // and the view holds the object until it is released.
+        unsafe {
+            (*view).buf = column.numbers.as_ptr().cast_mut().cast();
+            (*view).len = bytes as ffi::Py_ssize_t;
+            (*view).readonly = 1;
+            (*view).itemsize = size_of::<i64>() as ffi::Py_ssize_t;
+            (*view).format = if flags & ffi::PyBUF_FORMAT == ffi::PyBUF_FORMAT {
+                FORMAT.as_ptr().cast_mut()
+            } else {
+                null_mut()
+            };
+            (*view).ndim = 1;
+            (*view).shape = if flags & ffi::PyBUF_ND == ffi::PyBUF_ND {
+                column.shape.as_ptr().cast_mut()
+            } else {
+                null_mut()
+            };
+            (*view).strides = if flags & ffi::PyBUF_STRIDES == ffi::PyBUF_STRIDES {
+                column.strides.as_ptr().cast_mut()
+            } else {
+                null_mut()
+            };
+            (*view).suboffsets = null_mut();
+            (*view).internal = null_mut();
+            (*view).obj = slf.into_any().into_ptr();
+        }
+        Ok(())
+    }
+}
 
 /// The scheduler's table and its decisions. See `_core.pyi`.
 #[pyclass(module = "orlop.native", frozen)]
@@ -231,7 +369,7 @@ impl SchedulerCore {
     }
 
     #[pyo3(signature = (namespace, name, /))]
-    fn delete_pod(&self, py: Python<'_>, namespace: &str, name: &str) -> bool {
+    fn delete_pod(&self, py: Python<'_>, namespace: &str, name: &str) -> Option<String> {
         self.core(py).table.delete_pod(namespace, name)
     }
 
@@ -241,7 +379,7 @@ impl SchedulerCore {
     }
 
     #[pyo3(signature = (namespace, name, uid, /))]
-    fn forget(&self, py: Python<'_>, namespace: &str, name: &str, uid: &str) -> bool {
+    fn forget(&self, py: Python<'_>, namespace: &str, name: &str, uid: &str) -> Option<String> {
         self.core(py).table.forget(namespace, name, uid)
     }
 
@@ -252,6 +390,113 @@ impl SchedulerCore {
             core.schedule(&pods)
         });
         decisions.into_iter().map(Decision::from).collect()
+    }
+
+    #[pyo3(signature = (namespace, name, /))]
+    fn filtered(&self, py: Python<'_>, namespace: &str, name: &str) -> Option<Filtered> {
+        let found = detached(py, || {
+            let mut core = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            core.filtered(namespace, name)
+        })?;
+        Some(Filtered {
+            refused_by: PyBytes::new(py, &found.refused_by).unbind(),
+            filters: found.filters,
+            layout: found.layout,
+        })
+    }
+
+    #[pyo3(signature = (namespace, name, layout, allowed, extra, /))]
+    fn place(
+        &self,
+        py: Python<'_>,
+        namespace: &str,
+        name: &str,
+        layout: u64,
+        allowed: &[u8],
+        extra: Vec<i32>,
+    ) -> Option<Decision> {
+        let decision = detached(py, || {
+            let mut core = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let said = Say {
+                allowed,
+                extra: &extra,
+            };
+            core.place(namespace, name, said, layout)
+        });
+        decision.map(Decision::from)
+    }
+
+    #[pyo3(signature = (namespace, name, allowed, /))]
+    fn candidates(
+        &self,
+        py: Python<'_>,
+        namespace: &str,
+        name: &str,
+        allowed: &[u8],
+    ) -> Vec<(String, Vec<PodName>, usize)> {
+        let found = detached(py, || {
+            let mut core = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let extra = &[];
+            core.candidates(namespace, name, Say { allowed, extra })
+        });
+        let told =
+            |(found, violations): (Preemption, usize)| (found.node, found.victims, violations);
+        found.into_iter().map(told).collect()
+    }
+
+    #[pyo3(signature = (namespace, name, node, /))]
+    fn nominate(&self, py: Python<'_>, namespace: &str, name: &str, node: Option<&str>) {
+        self.core(py).nominate(namespace, name, node);
+    }
+
+    #[pyo3(signature = (pods, node, /))]
+    fn kept_off(
+        &self,
+        py: Python<'_>,
+        pods: Vec<(String, String)>,
+        node: &str,
+    ) -> Vec<Option<&'static str>> {
+        let mut core = self.core(py);
+        core.kept_off(&pods, node)
+    }
+
+    #[pyo3(signature = (pods, /))]
+    fn may_concern(&self, py: Python<'_>, pods: Vec<(String, String)>) -> Vec<bool> {
+        let mut core = self.core(py);
+        core.may_concern(&pods)
+    }
+
+    fn columns(&self, py: Python<'_>) -> Columns {
+        let core = self.core(py);
+        let (table, nodes) = (&core.table, &core.table.nodes);
+        let text = |slot: usize| match nodes.present[slot] {
+            true => table.symbols.text(nodes.name[slot]).to_owned(),
+            false => String::new(),
+        };
+        let mut amounts = Vec::new();
+        for (name, column) in [
+            ("cpu", &nodes.cpu),
+            ("memory", &nodes.memory),
+            ("ephemeral-storage", &nodes.ephemeral),
+            ("pods", &nodes.pods),
+        ] {
+            amounts.push((name.to_owned(), column));
+        }
+        for (name, column) in &nodes.scalars {
+            amounts.push((table.symbols.text(*name).to_owned(), column));
+        }
+        Columns {
+            layout: nodes.layout,
+            names: nodes.all().map(text).collect(),
+            amounts: amounts
+                .into_iter()
+                .map(|(name, column)| {
+                    let (allocatable, requested) =
+                        (column.allocatable.clone(), column.requested.clone());
+                    (name, allocatable, requested)
+                })
+                .collect(),
+        }
     }
 
     #[pyo3(signature = (value, /))]

@@ -5,8 +5,9 @@ use std::sync::{Arc, Weak};
 
 use hashbrown::HashMap;
 
-use super::filter::{self, FEASIBLE, HELD, Verdict};
+use super::filter::{self, ABSENT, FEASIBLE, HELD, OUTSIDE, Verdict};
 use super::nominated::Held;
+use super::open::{Say, say};
 use super::pods::Subject;
 use super::profile::ProfileId;
 use super::score::Score;
@@ -98,18 +99,24 @@ impl Decider {
         spec: &Arc<Spec>,
         subject: &Subject,
         held: &[Held],
+        said: Say,
     ) -> Choice {
         let evaluation = Self::evaluated(&mut self.kept, &mut self.clock, table, spec, subject);
         let everywhere = table.nodes.all();
         let checks = filter::prepare(table, subject);
         // What is kept is copied only where something is to be added to it.
         let (mut verdicts, mut totals) = (&evaluation.verdicts, &evaluation.base);
-        let narrowed = !checks.is_empty() || !held.is_empty();
+        let narrowed = !checks.is_empty() || !held.is_empty() || !said.allowed.is_empty();
         if narrowed {
             self.verdicts.clone_from(verdicts);
             filter::run_cluster(&checks, everywhere.clone(), &mut self.verdicts);
             for node in held {
                 self.verdicts[node.slot as usize] = HELD;
+            }
+            for (verdict, allowed) in self.verdicts.iter_mut().zip(said.allowed) {
+                if *verdict != ABSENT && *allowed == say::REFUSED {
+                    *verdict = OUTSIDE;
+                }
             }
             verdicts = &self.verdicts;
         }
@@ -167,6 +174,13 @@ impl Decider {
                 *total += weight * *score_of;
             }
         }
+        if !said.extra.is_empty() {
+            added = true;
+            start(&mut self.totals, &evaluation.base);
+            for (total, extra) in self.totals.iter_mut().zip(said.extra) {
+                *total = total.saturating_add(*extra);
+            }
+        }
         if added {
             start(&mut self.totals, &evaluation.base);
             for (total, verdict) in self.totals.iter_mut().zip(verdicts) {
@@ -182,6 +196,24 @@ impl Decider {
             slot: best(totals, verdicts, &mut self.lot),
             feasible,
         }
+    }
+
+    /// The verdict on every slot, without a choice.
+    pub fn judge(
+        &mut self,
+        table: &Table,
+        spec: &Arc<Spec>,
+        subject: &Subject,
+        held: &[Held],
+    ) -> &[Verdict] {
+        let evaluation = Self::evaluated(&mut self.kept, &mut self.clock, table, spec, subject);
+        self.verdicts.clone_from(&evaluation.verdicts);
+        let checks = filter::prepare(table, subject);
+        filter::run_cluster(&checks, table.nodes.all(), &mut self.verdicts);
+        for node in held {
+            self.verdicts[node.slot as usize] = HELD;
+        }
+        &self.verdicts
     }
 
     /// The verdict on every slot in the last choice, where it was that no node is feasible.

@@ -18,7 +18,7 @@ pub fn needed(pod: &Pod) -> u8 {
         rules.any(|rule| &*rule.action == "RestartAllContainers")
     });
     let users = spec.host_network && spec.host_users == Some(false);
-    u8::from(restarts_all) * RESTART_ALL.1 | u8::from(users) * HOST_NETWORK_USERS.1
+    (u8::from(restarts_all) * RESTART_ALL.1) | (u8::from(users) * HOST_NETWORK_USERS.1)
 }
 
 /// What a node declares, as far as pods may need it.

@@ -13,7 +13,9 @@ pub mod identity;
 pub mod labels;
 pub mod nodes;
 pub mod nominated;
+pub mod numbers;
 pub mod object;
+pub mod open;
 pub mod peers;
 pub mod pods;
 pub mod preempt;
@@ -34,9 +36,11 @@ use std::sync::Arc;
 use decide::Decider;
 use filter::{ABSENT, HELD};
 use nodes::Slot;
+use open::Say;
 use pods::Subject;
 use preempt::Answer;
 use refusal::Refusal;
+use spec::Spec;
 use table::{Table, key_of};
 
 /// An object that cannot be read: which one, which field, and what is wrong with it.
@@ -121,7 +125,9 @@ impl Core {
     /// Decides for each pod (namespace, name) in turn; a placed one counts as on its node for those after it.
     pub fn schedule<N: AsRef<str>>(&mut self, pods: &[(N, N)]) -> Vec<Decision> {
         pods.iter()
-            .map(|(namespace, name)| self.decide(&key_of(namespace.as_ref(), name.as_ref())))
+            .map(|(namespace, name)| {
+                self.decide(&key_of(namespace.as_ref(), name.as_ref()), Say::default())
+            })
             .collect()
     }
 
@@ -143,18 +149,34 @@ impl Core {
         }
     }
 
-    fn decide(&mut self, key: &str) -> Decision {
-        let Some(id) = self.table.pods.find(key) else {
-            return Decision::NotWaiting;
-        };
-        let Some(pod) = self
-            .table
-            .pods
-            .get(id)
-            .filter(|pod| pod.node.is_none() && !pod.terminating)
-        else {
-            return Decision::NotWaiting;
-        };
+    fn decide(&mut self, key: &str, said: Say) -> Decision {
+        let decided = self.with_subject(key, |core, spec, subject, id| {
+            core.decide_for(id, spec, subject, said)
+        });
+        decided.unwrap_or(Decision::NotWaiting)
+    }
+
+    /// Decides for one pod as `schedule` does, with what others say of the nodes. None where the nodes are not in the
+    /// slots any more of which they spoke (see `Filtered::layout`).
+    pub fn place(
+        &mut self,
+        namespace: &str,
+        name: &str,
+        said: Say,
+        layout: u64,
+    ) -> Option<Decision> {
+        (layout == self.table.nodes.layout).then(|| self.decide(&key_of(namespace, name), said))
+    }
+
+    /// Calls `with` for a pod that waits for a node; None where it does not.
+    fn with_subject<T>(
+        &mut self,
+        key: &str,
+        with: impl FnOnce(&mut Self, &Arc<Spec>, &Subject, pods::PodId) -> T,
+    ) -> Option<T> {
+        let id = self.table.pods.find(key)?;
+        let waits = |pod: &&pods::Pod| pod.node.is_none() && !pod.terminating;
+        let pod = self.table.pods.get(id).filter(waits)?;
         // All are held for as long as the table may change under the subject.
         let (spec, identity) = (Arc::clone(&pod.spec), Arc::clone(&pod.identity));
         let uid = pod.uid.clone();
@@ -166,11 +188,21 @@ impl Core {
             profile: &profile,
             ..pod.subject(&profile)
         };
-        if filter::prefilter(&subject).is_some() {
-            return self.refused(id, Refusal::of_pod(&self.table, &subject));
+        Some(with(self, &spec, &subject, id))
+    }
+
+    fn decide_for(
+        &mut self,
+        id: pods::PodId,
+        spec: &Arc<Spec>,
+        subject: &Subject,
+        said: Say,
+    ) -> Decision {
+        if filter::prefilter(subject).is_some() {
+            return self.refused(id, Refusal::of_pod(&self.table, subject));
         }
-        let held = nominated::held(&mut self.table, &subject);
-        let choice = self.decider.choose(&self.table, &spec, &subject, &held);
+        let held = nominated::held(&mut self.table, subject);
+        let choice = self.decider.choose(&self.table, spec, subject, &held, said);
         match choice.slot {
             Some(slot) => {
                 self.table.assume(id, slot as Slot);
@@ -186,7 +218,7 @@ impl Core {
             }
             None => {
                 let verdicts = self.decider.verdicts();
-                let refusal = Refusal::gather(&mut self.table, &subject, verdicts, &held);
+                let refusal = Refusal::gather(&mut self.table, subject, verdicts, &held, said);
                 self.refused(id, refusal)
             }
         }

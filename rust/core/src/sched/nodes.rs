@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 
 use super::Malformed;
 use super::features::declared;
+use super::numbers::Numbers;
 use super::object;
 use super::pods::PodId;
 use super::quantity::Quantity;
@@ -42,15 +43,15 @@ pub mod change {
 #[derive(Default)]
 pub struct Column {
     /// status.allocatable.
-    pub allocatable: Vec<i64>,
+    pub allocatable: Numbers,
     /// The sum over the pods on the node, assumed ones included.
-    pub requested: Vec<i64>,
+    pub requested: Numbers,
 }
 
 impl Column {
     fn resize(&mut self, slots: usize) {
-        self.allocatable.resize(slots, 0);
-        self.requested.resize(slots, 0);
+        self.allocatable.resize(slots);
+        self.requested.resize(slots);
     }
 }
 
@@ -96,6 +97,8 @@ pub struct Nodes {
     by_name: HashMap<Symbol, Slot>,
     free: BinaryHeap<Reverse<Slot>>,
     count: usize,
+    /// Counts the changes of which node is in which slot.
+    pub layout: u64,
     /// Names.
     pub name: Vec<Symbol>,
     /// Whether the Node object exists.
@@ -125,9 +128,9 @@ pub struct Nodes {
     /// Number of pods: allowed and there.
     pub pods: Column,
     /// CPU requested, counting pods without a request with a default: what scores look at.
-    pub nonzero_cpu: Vec<i64>,
+    pub nonzero_cpu: Numbers,
     /// The same for memory.
-    pub nonzero_memory: Vec<i64>,
+    pub nonzero_memory: Numbers,
     /// Extended resources and their like.
     pub scalars: Vec<(Symbol, Column)>,
     /// status.declaredFeatures as bits (see `features`).
@@ -274,6 +277,7 @@ impl Nodes {
         if slot as usize == self.slots() {
             self.grow();
         }
+        self.layout += 1;
         self.name[slot as usize] = name;
         self.by_name.insert(name, slot);
         slot
@@ -299,8 +303,8 @@ impl Nodes {
         ] {
             column.resize(slots);
         }
-        self.nonzero_cpu.resize(slots, 0);
-        self.nonzero_memory.resize(slots, 0);
+        self.nonzero_cpu.resize(slots);
+        self.nonzero_memory.resize(slots);
         for (_, column) in &mut self.scalars {
             column.resize(slots);
         }
@@ -322,6 +326,7 @@ impl Nodes {
         let mut changed = 0;
         if !self.present[at] {
             self.present[at] = true;
+            self.layout += 1;
             self.count += 1;
             changed |= change::ADDED;
         }
@@ -422,6 +427,7 @@ impl Nodes {
         self.set_images(at, Images::default());
         self.features[at] = 0;
         self.present[at] = false;
+        self.layout += 1;
         self.count -= 1;
         self.unschedulable[at] = false;
         self.labels[at] = Labels::default();

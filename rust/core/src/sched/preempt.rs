@@ -82,23 +82,42 @@ pub fn preempt(table: &mut Table, subject: &Subject, resolvable: &[Slot]) -> Ans
         }
         return Answer::Helpless(reasons);
     }
-    let mut best: Option<(_, Candidate)> = None;
+    let (mut best, mut least) = (None, None);
     for &slot in resolvable {
         match dry_run(table, subject, slot) {
             Ok(candidate) => {
                 let rank = rank(table, &candidate);
                 // Of equals the first one, in the order of their slots.
-                if best.as_ref().is_none_or(|(least, _)| rank < *least) {
-                    best = Some((rank, candidate));
+                if least.as_ref().is_none_or(|least| rank < *least) {
+                    (best, least) = (Some(candidate), Some(rank));
                 }
             }
             Err(words) => words.into_iter().for_each(|reason| count(reason, 1)),
         }
     }
     match best {
-        Some((_, candidate)) => Answer::Helps(told(table, subject, &candidate)),
+        Some(candidate) => Answer::Helps(told(table, subject, &candidate)),
         None => Answer::Helpless(reasons),
     }
+}
+
+/// All nodes on which evictions would help, the best one first, each with the number of budgets that they break.
+pub fn candidates(
+    table: &mut Table,
+    subject: &Subject,
+    resolvable: &[Slot],
+) -> Vec<(Preemption, usize)> {
+    let mut found = Vec::new();
+    for &slot in resolvable {
+        if let Ok(candidate) = dry_run(table, subject, slot) {
+            found.push((rank(table, &candidate), candidate));
+        }
+    }
+    // Stable, so that equals stay in the order of their slots.
+    found.sort_by_key(|(rank, _)| *rank);
+    let told =
+        |(_, candidate): (_, Candidate)| (told(table, subject, &candidate), candidate.violations);
+    found.into_iter().map(told).collect()
 }
 
 /// Whether pods evicted for this one are still ending on its nominated node, which may yet take it.

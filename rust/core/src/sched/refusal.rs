@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::filter::{self, Verdict};
 use super::nodes::Slot;
 use super::nominated::Held;
+use super::open::{Say, say};
 use super::pods::Subject;
 use super::preempt::{Answer, Histogram, hopeless, preempt, unavailable};
 use super::table::Table;
@@ -48,6 +49,7 @@ impl Refusal {
         subject: &Subject,
         verdicts: &[Verdict],
         held: &[Held],
+        said: Say,
     ) -> Self {
         let nodes = table.nodes.len();
         if nodes == 0 {
@@ -59,7 +61,7 @@ impl Refusal {
             if !plugins.contains(&plugin) {
                 plugins.push(plugin);
             }
-            if !refusal.unresolvable {
+            if !refusal.unresolvable && said.of(slot as usize) == say::ALLOWED {
                 resolvable.push(slot);
             }
             for reason in &refusal.reasons {
@@ -72,7 +74,10 @@ impl Refusal {
                 add(slot as Slot, plugin, &refusal);
             }
         }
-        for node in held {
+        for node in held
+            .iter()
+            .filter(|node| said.of(node.slot as usize) != say::REFUSED)
+        {
             add(node.slot, node.plugin, &node.refusal);
         }
         resolvable.sort_unstable();
@@ -93,6 +98,12 @@ impl Refusal {
         }
     }
 
+    /// What preemption adds to the message.
+    pub fn preemption_message(&self) -> Option<String> {
+        let answer = self.preemption.as_ref();
+        answer.and_then(|answer| answer.message(self.nodes))
+    }
+
     /// The message of the condition and the event.
     pub fn message(&self) -> String {
         if self.nodes == 0 {
@@ -109,8 +120,7 @@ impl Refusal {
                     .collect(),
             ),
         };
-        let answer = self.preemption.as_ref();
-        if let Some(preemption) = answer.and_then(|answer| answer.message(self.nodes)) {
+        if let Some(preemption) = self.preemption_message() {
             message.push_str(" preemption: ");
             message.push_str(&preemption);
         }

@@ -67,6 +67,8 @@ pub struct PodFacts {
     pub condition: Option<(String, String, String)>,
     /// What changed (see `pod_change`).
     pub changed: u32,
+    /// The node on which something became free; empty for none.
+    pub freed: String,
 }
 
 /// Symbols that are looked for by name.
@@ -101,6 +103,8 @@ pub struct Table {
     pub budgets: Budgets,
     /// Waiting pods that preemption makes room for.
     pub nominated: Nominated,
+    /// Who the pod of the last change was to others: before it, and after it.
+    pub changed: [Option<Arc<Identity>>; 2],
     /// What pods are decided by, according to their spec.schedulerName; there is at least one.
     profiles: Vec<Arc<Profile>>,
     /// Slots in the order in which they changed; `log_start` is the number of the first one.
@@ -129,6 +133,7 @@ impl Default for Table {
             namespaces: HashMap::new(),
             budgets: Budgets::default(),
             nominated: Nominated::default(),
+            changed: [None, None],
             profiles: vec![Arc::new(Profile::standard())],
             log: Vec::new(),
             log_start: 0,
@@ -296,12 +301,15 @@ impl Table {
         let mut facts = facts_of(&pod);
         let before = self.pods.find(&key_of(&facts.namespace, &facts.name));
         if facts.ended {
+            let freed = before.and_then(|id| self.place_of(id));
             let taken = before.and_then(|id| self.take(id));
-            facts.changed = if taken.is_some_and(|pod| pod.node.is_some()) {
+            self.changed = [taken.map(|pod| pod.identity), None];
+            facts.changed = if freed.is_some() {
                 pod_change::FREED
             } else {
                 0
             };
+            facts.freed = freed.unwrap_or_default();
             return Ok(facts);
         }
         let spec = self.pods.share(spec);
@@ -312,6 +320,11 @@ impl Table {
             .get(peers)
             .map(|peers| peers.identity.clone())
             .unwrap_or_default();
+        let known = before.and_then(|id| self.pods.get(id));
+        self.changed = [
+            known.map(|pod| Arc::clone(&pod.identity)),
+            Some(Arc::clone(&identity)),
+        ];
         let mut after = row(&pod, spec, group, peers, identity);
         after.profile = self.profile_of(&pod.spec.scheduler_name);
         after.nominated_told = self.nominated_of(&pod);
@@ -345,6 +358,9 @@ impl Table {
             }
             facts.changed = difference(before, &after);
             facts.assumed = after.assumed;
+            if facts.changed & pod_change::FREED != 0 {
+                facts.freed = self.place_of(id).unwrap_or_default();
+            }
             if same_place(before, &after) {
                 self.renew(id, after);
                 return Ok(facts);
@@ -392,13 +408,18 @@ impl Table {
         self.list(id, true);
     }
 
-    /// Forgets a pod. Returns whether that freed something on a node.
-    pub fn delete_pod(&mut self, namespace: &str, name: &str) -> bool {
-        let taken = self
-            .pods
-            .find(&key_of(namespace, name))
-            .and_then(|id| self.take(id));
-        taken.is_some_and(|pod| pod.node.is_some())
+    /// Forgets a pod. Returns the name of the node on which that freed something.
+    pub fn delete_pod(&mut self, namespace: &str, name: &str) -> Option<String> {
+        let id = self.pods.find(&key_of(namespace, name))?;
+        let node = self.place_of(id);
+        self.changed = [self.take(id).map(|pod| pod.identity), None];
+        node
+    }
+
+    /// The name of the node that a pod is on.
+    fn place_of(&self, id: PodId) -> Option<String> {
+        let slot = self.pods.get(id)?.node?;
+        Some(self.symbols.text(self.nodes.name[slot as usize]).to_owned())
     }
 
     /// Counts a waiting pod in on a node before the API says so. Returns whether it was waiting.
@@ -416,25 +437,21 @@ impl Table {
         true
     }
 
-    /// Takes an assumption back. Returns whether there was one.
-    pub fn forget(&mut self, namespace: &str, name: &str, uid: &str) -> bool {
-        let Some(id) = self.pods.find(&key_of(namespace, name)) else {
-            return false;
-        };
-        if self
-            .pods
+    /// Takes an assumption back. Returns the name of the node, where there was one.
+    pub fn forget(&mut self, namespace: &str, name: &str, uid: &str) -> Option<String> {
+        let id = self.pods.find(&key_of(namespace, name))?;
+        self.pods
             .get(id)
-            .is_none_or(|pod| !pod.assumed || *pod.uid != *uid)
-        {
-            return false;
-        }
+            .filter(|pod| pod.assumed && *pod.uid == *uid)?;
+        let node = self.place_of(id);
+        self.changed = [self.pods.get(id).map(|pod| Arc::clone(&pod.identity)), None];
         self.settle(id, -1);
         if let Some(pod) = self.pods.get_mut(id) {
             pod.node = None;
             pod.assumed = false;
         }
         self.list(id, true);
-        true
+        node
     }
 
     fn put(&mut self, pod: Pod) {
@@ -567,6 +584,7 @@ fn facts_of(pod: &object::Pod) -> PodFacts {
             )
         }),
         changed: 0,
+        freed: String::new(),
     }
 }
 

@@ -170,7 +170,9 @@ fn host_ports_conflict_by_protocol_number_and_address() {
         message(&mut core, "p4")
             .contains("1 node(s) didn't have free ports for the requested pod ports")
     );
-    assert!(core.table.delete_pod("default", "p1") && core.table.delete_pod("default", "p2"));
+    for name in ["p1", "p2"] {
+        assert!(core.table.delete_pod("default", name).is_some());
+    }
     placed(&mut core, "p4");
 }
 
@@ -217,9 +219,9 @@ fn an_assumption_stands_until_the_api_says_otherwise() {
     add(&mut core, pod("q", &cpu("1")));
     assert!(message(&mut core, "q").contains("Insufficient cpu"));
     // Another pod's failed binding, or one of an earlier pod of the name, takes nothing back.
-    assert!(!core.table.forget("default", "p", "other"));
-    assert!(core.table.forget("default", "p", "u-p"));
-    assert!(!core.table.forget("default", "p", "u-p"));
+    assert_eq!(core.table.forget("default", "p", "other"), None);
+    assert!(core.table.forget("default", "p", "u-p").is_some());
+    assert_eq!(core.table.forget("default", "p", "u-p"), None);
     placed(&mut core, "q");
 
     let bound = pod("p", &format!(r#"{},"nodeName":"a""#, cpu("2")));
@@ -228,14 +230,14 @@ fn an_assumption_stands_until_the_api_says_otherwise() {
         pod_change::ASSIGNED
     );
     assert!(
-        !core.table.forget("default", "p", "u-p"),
+        core.table.forget("default", "p", "u-p").is_none(),
         "what the API says is no assumption"
     );
-    assert_eq!(core.table.nodes.cpu.requested, [3000]);
+    assert_eq!(*core.table.nodes.cpu.requested, [3000]);
     let ended = bound.replacen(r#""spec""#, r#""status":{"phase":"Succeeded"},"spec""#, 1);
     let facts = core.table.upsert_pod(ended.as_bytes()).unwrap();
     assert_eq!((facts.ended, facts.changed), (true, pod_change::FREED));
-    assert_eq!(core.table.nodes.cpu.requested, [1000]);
+    assert_eq!(*core.table.nodes.cpu.requested, [1000]);
 }
 
 #[test]
@@ -260,7 +262,7 @@ fn pods_of_a_node_that_comes_later_or_goes_are_counted() {
         message(&mut core, "q"),
         "no nodes available to schedule pods"
     );
-    assert!(core.table.delete_pod("default", "p"));
+    assert!(core.table.delete_pod("default", "p").is_some());
     // The slot is free for another node now.
     core.table
         .upsert_node(node("new", "2", "").as_bytes())
@@ -344,8 +346,8 @@ fn kept_evaluations_follow_every_change() {
         let first = placed(&mut core, &name);
         add(&mut core, pod("other", &cpu("3")));
         assert_ne!(placed(&mut core, "other"), first);
-        assert!(core.table.delete_pod("default", &name));
-        assert!(core.table.delete_pod("default", "other"));
+        assert!(core.table.delete_pod("default", &name).is_some());
+        assert!(core.table.delete_pod("default", "other").is_some());
     }
     core.table
         .upsert_node(node("c", "4", "").as_bytes())
@@ -382,8 +384,123 @@ fn specs_and_groups_go_with_their_last_pod() {
             replica.replace(r#""containers""#, r#""nodeName":"a","containers""#),
         );
         assert!(core.table.groups.find("rs").is_some());
-        assert!(core.table.delete_pod("default", "p"));
+        assert!(core.table.delete_pod("default", "p").is_some());
         assert!(core.table.groups.find("rs").is_none());
         assert_eq!((core.table.pods.len(), core.table.pods.specs()), (0, 0));
     }
+}
+
+#[test]
+fn others_have_a_say() {
+    let mut core = core(&[node("a", "4", ""), node("b", "4", ""), node("c", "1", "")]);
+    add(&mut core, pod("p", &cpu("2")));
+    let filtered = core.filtered("default", "p").unwrap();
+    let fit = filtered
+        .filters
+        .iter()
+        .position(|name| *name == "NodeResourcesFit")
+        .unwrap();
+    assert_eq!(filtered.refused_by, [open::NONE, open::NONE, fit as u8]);
+    let say = |allowed, extra| Say { allowed, extra };
+    let layout = filtered.layout;
+    assert_eq!(core.place("default", "p", say(&[], &[]), layout + 1), None);
+    let Some(Decision::Refused(refusal)) = core.place("default", "p", say(&[0, 0, 2], &[]), layout)
+    else {
+        panic!("placed where nobody allows it");
+    };
+    assert_eq!(refusal.reasons, [("Insufficient cpu".to_owned(), 1)]);
+    assert!(core.filtered("default", "none").is_none());
+    let Some(Decision::Placed { node, feasible, .. }) =
+        core.place("default", "p", say(&[1, 1, 1], &[0, 1000, 0]), layout)
+    else {
+        panic!("not placed");
+    };
+    assert_eq!((node.as_str(), feasible), ("b", 2));
+    assert!(core.filtered("default", "p").is_none());
+}
+
+#[test]
+fn one_node_may_take_a_pod_or_not() {
+    let mut core = core(&[node("a", "2", ""), node("b", "1", "")]);
+    add(
+        &mut core,
+        pod("low", &format!(r#""priority":1,{}"#, cpu("2"))),
+    );
+    assert_eq!(placed(&mut core, "low"), "a");
+    add(
+        &mut core,
+        pod("same", &format!(r#""priority":1,{}"#, cpu("2"))),
+    );
+    add(
+        &mut core,
+        pod("high", &format!(r#""priority":2,{}"#, cpu("2"))),
+    );
+    add(
+        &mut core,
+        pod("small", &format!(r#""priority":1,{}"#, cpu("1"))),
+    );
+    let pods = ["same", "high", "small"].map(|name| ("default", name));
+    let fit = Some("NodeResourcesFit");
+    assert_eq!(core.kept_off(&pods, "a"), [fit, None, fit]);
+    assert_eq!(core.kept_off(&pods, "b"), [fit, fit, None]);
+    assert_eq!(core.kept_off(&pods, "none"), [Some("NodeName"); 3]);
+    assert_eq!(
+        core.table.delete_pod("default", "low").as_deref(),
+        Some("a")
+    );
+    assert_eq!(core.kept_off(&pods, "a"), [None; 3]);
+}
+
+#[test]
+fn a_pod_may_concern_others_or_not() {
+    let mut core = core(&[node("a", "4", "")]);
+    let with = |name: &str, app: &str, spec: &str| {
+        let labels = format!(r#""labels":{{"app":"{app}"}},"uid""#);
+        pod(name, &format!("{spec}{}", cpu("1"))).replace(r#""uid""#, &labels)
+    };
+    let selector = r#""labelSelector":{"matchLabels":{"app":"web"}}"#;
+    let term = format!(
+        r#"{{"requiredDuringSchedulingIgnoredDuringExecution":[{{"topologyKey":"zone",{selector}}}]}}"#
+    );
+    for kind in ["podAffinity", "podAntiAffinity"] {
+        add(
+            &mut core,
+            with(
+                kind,
+                "other",
+                &format!(r#""affinity":{{"{kind}":{term}}},"#),
+            ),
+        );
+    }
+    let spread = format!(
+        r#""topologySpreadConstraints":[{{"maxSkew":1,"topologyKey":"zone","whenUnsatisfiable":"DoNotSchedule",{selector}}}],"#
+    );
+    add(&mut core, with("spread", "other", &spread));
+    add(&mut core, with("plain", "other", ""));
+    let pods = ["podAffinity", "podAntiAffinity", "spread", "plain"].map(|name| ("default", name));
+    add(&mut core, with("p", "db", r#""nodeName":"a","#));
+    assert_eq!(core.may_concern(&pods), [false; 4]);
+    add(&mut core, with("p", "web", r#""nodeName":"a","#));
+    assert_eq!(core.may_concern(&pods), [true, true, true, false]);
+    add(&mut core, with("p", "db", r#""nodeName":"a","#));
+    assert_eq!(
+        core.may_concern(&pods),
+        [true, true, true, false],
+        "it was web before"
+    );
+    assert!(core.table.delete_pod("default", "p").is_some());
+    assert_eq!(core.may_concern(&pods), [false; 4]);
+    let alone = with(
+        "p",
+        "db",
+        &format!(r#""nodeName":"a","affinity":{{"podAntiAffinity":{term}}},"#),
+    );
+    add(
+        &mut core,
+        alone.replace(
+            "matchLabels\":{\"app\":\"web",
+            "matchLabels\":{\"app\":\"other",
+        ),
+    );
+    assert_eq!(core.may_concern(&pods), [true; 4]);
 }

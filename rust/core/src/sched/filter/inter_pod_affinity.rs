@@ -205,7 +205,7 @@ mod tests {
             message(&mut core, "db4")
                 .contains("2 node(s) didn't satisfy existing pods anti-affinity rules")
         );
-        assert!(core.table.delete_pod("default", "db1"));
+        assert!(core.table.delete_pod("default", "db1").is_some());
         placed(&mut core, "db4");
     }
 

@@ -64,6 +64,8 @@ pub type Verdict = u8;
 
 /// Every filter lets the pod onto the node.
 pub const FEASIBLE: Verdict = 0;
+/// It is refused from outside (see `open`).
+pub const OUTSIDE: Verdict = 252;
 /// A filter refuses it because of pods that are nominated for it (see `nominated`).
 pub const HELD: Verdict = 253;
 /// The pod names by metadata.name which nodes it may go to, and this is none of them.
@@ -170,7 +172,7 @@ pub fn run_node(table: &Table, subject: &Subject, range: Range<usize>, verdicts:
 pub fn run_cluster(checks: &Checks, range: Range<usize>, verdicts: &mut [Verdict]) {
     for (code, _, check) in checks {
         for (slot, verdict) in range.clone().zip(&mut *verdicts) {
-            let later = *verdict > *code && *verdict < HELD;
+            let later = *verdict > *code && *verdict < OUTSIDE;
             if (*verdict == FEASIBLE || later) && check(slot).is_some() {
                 *verdict = *code;
             }
@@ -187,7 +189,7 @@ pub fn explain(
     verdict: Verdict,
 ) -> Option<(&'static str, Refusal)> {
     match verdict {
-        FEASIBLE | ABSENT | HELD => None,
+        FEASIBLE | ABSENT | HELD | OUTSIDE => None,
         NOT_NAMED => {
             let name = node_affinity::NodeAffinity.name();
             Some((
