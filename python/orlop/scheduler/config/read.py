@@ -77,6 +77,10 @@ def settings(given: types.Configuration, known: Mapping[str, Iterable[str]] | No
     if errors := list(validate.configuration(given)):
         raise ConfigurationError(errors)
     profiles = [_profile(f"profiles[{i}]", profile, known or {}) for i, profile in enumerate(given.profiles)]
+    for profile in profiles:
+        fit = profile.args["NodeResourcesFit"]
+        assert isinstance(fit, types.NodeResourcesFitArgs)
+        fit.ignored_resources += _left_to_extenders(given)
     elect = given.leader_election
     return Settings(
         profiles=tuple(profiles),
@@ -93,6 +97,12 @@ def settings(given: types.Configuration, known: Mapping[str, Iterable[str]] | No
         ),
         kubeconfig=given.client_connection.kubeconfig,
     )
+
+
+def _left_to_extenders(given: types.Configuration) -> list[str]:
+    """Resources that extenders manage and that the scheduler is not to look at itself."""
+    managed = (resource for extender in given.extenders or () for resource in extender.managed_resources or ())
+    return [resource.name for resource in managed if resource.ignored_by_scheduler]
 
 
 def _profile(path: str, given: types.Profile, extra: Mapping[str, Iterable[str]]) -> Profile:
