@@ -18,6 +18,8 @@ class ClusterEvent(Flag):
     ASSIGNED_POD_LABEL = auto()
     ASSIGNED_POD_FREED = auto()
     """An assigned pod was deleted, ended, or asks for less; or an assumed one was forgotten."""
+    POD_GROUP = auto()
+    """The pod's group changed, or got another member."""
     STORAGE = auto()
     """A claim of the pod, or some volume or storage class, came or changed."""
 
@@ -39,6 +41,7 @@ HELPS: dict[str, ClusterEvent] = {
     "NodeAffinity": ClusterEvent.NODE_ADD | ClusterEvent.NODE_LABEL,
     "NodePorts": ClusterEvent.NODE_ADD | ClusterEvent.ASSIGNED_POD_FREED,
     "NodeResourcesFit": ClusterEvent.NODE_ADD | ClusterEvent.NODE_ALLOCATABLE | ClusterEvent.ASSIGNED_POD_FREED,
+    "GangScheduling": ClusterEvent.POD_GROUP,
     "NodeDeclaredFeatures": ClusterEvent.NODE_ADD | ClusterEvent.NODE_FEATURES,
     "NodeVolumeLimits": ClusterEvent.NODE_ADD | ClusterEvent.ASSIGNED_POD_FREED | ClusterEvent.STORAGE,
     "VolumeZone": ClusterEvent.NODE_ADD | ClusterEvent.NODE_LABEL | ClusterEvent.STORAGE,

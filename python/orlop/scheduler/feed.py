@@ -11,6 +11,7 @@ from orlop.clock import Clock
 from orlop.native import PodFacts, SchedulerCore
 from orlop.scheduler import events
 from orlop.scheduler.events import ClusterEvent
+from orlop.scheduler.gangs import Gangs
 from orlop.scheduler.queue import Item, SchedulingQueue
 from orlop.scheduler.report import GATED_MESSAGE, Reporter
 from orlop.scheduler.volumebinding import VolumeBinder
@@ -79,6 +80,7 @@ class Feed:
         queue: SchedulingQueue,
         volumes: VolumeBinder,
         objects: Objects,
+        gangs: Gangs,
         reporter: Reporter,
         clock: Clock,
         names: Container[str],
@@ -87,6 +89,7 @@ class Feed:
         self._queue = queue
         self._volumes = volumes
         self._objects = objects
+        self._gangs = gangs
         self._reporter = reporter
         self._clock = clock
         self._names = names
@@ -132,6 +135,7 @@ class Feed:
             self._queue.delete((namespace, name))
             self._volumes.pod((namespace, name), None)
             self._objects.pod((namespace, name), None)
+            self._gangs.pod((namespace, name), None)
             if node := self._core.delete_pod(namespace, name):
                 self._queue.happened(ClusterEvent.ASSIGNED_POD_FREED, node=node)
             return
@@ -140,6 +144,8 @@ class Feed:
             placed = bool(facts.node)
             self._volumes.pod((namespace, name), None if facts.ended else value, node=facts.node)
             self._objects.pod((namespace, name), None if facts.ended else value)
+            kept = None if facts.ended else value
+            self._gangs.pod((namespace, name), kept, node=facts.node, gated=facts.gated)
         except ValueError as error:
             self._unreadable(namespace, name, value, str(error))
             return
@@ -153,6 +159,7 @@ class Feed:
     def _waits(self, facts: PodFacts) -> None:
         item = self._queue.get((facts.namespace, facts.name))
         known = item is not None and item.uid == facts.uid
+        gated = facts.gated or self._gangs.holds((facts.namespace, facts.name))
         if facts.terminating:
             self._queue.delete((facts.namespace, facts.name))
             self._volumes.wake()
@@ -162,8 +169,8 @@ class Feed:
             item.condition, item.generation = facts.condition, facts.generation
             item.nominated = facts.nominated
             changed = bool(facts.changed & SchedulerCore.POD_SPEC)
-            self._queue.update(item, priority=facts.priority, gated=facts.gated, changed=changed)
-            self._gated(item)
+            self._queue.update(item, priority=facts.priority, gated=gated, changed=changed)
+            self._gated(item, facts.gated)
         elif not facts.assumed:  # else it is bound, which the API is yet to tell
             item = Item(
                 namespace=facts.namespace,
@@ -171,17 +178,17 @@ class Feed:
                 uid=facts.uid,
                 scheduler_name=facts.scheduler_name,
                 priority=facts.priority,
-                gated=facts.gated,
+                gated=gated,
                 condition=facts.condition,
                 generation=facts.generation,
                 nominated=facts.nominated,
                 created=self._clock.monotonic(),
             )
             self._queue.add(item)
-            self._gated(item)
+            self._gated(item, facts.gated)
 
-    def _gated(self, item: Item) -> None:
-        if item.gated and (item.condition is None or item.condition[1] != "SchedulingGated"):
+    def _gated(self, item: Item, gated: bool) -> None:
+        if gated and (item.condition is None or item.condition[1] != "SchedulingGated"):
             # The API server says so itself at creation; one that does not leaves its users without a reason.
             self._reporter.condition(item, "SchedulingGated", GATED_MESSAGE)
 

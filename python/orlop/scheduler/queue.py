@@ -203,11 +203,7 @@ class SchedulingQueue:
             while self._active and len(taken) < limit:
                 _, _, ticket, item = heapq.heappop(self._active)
                 if item.ticket == ticket and item.place is Place.ACTIVE:
-                    item.place = Place.IN_FLIGHT
-                    item.popped = self._event_count
-                    item.attempts += 1
-                    item.tried = self._clock.monotonic()
-                    self._in_flight += 1
+                    self._fly(item)
                     taken.append(item)
             if taken:
                 return taken
@@ -216,6 +212,22 @@ class SchedulingQueue:
                 continue
             self._news.clear()
             await self._news.wait()
+
+    def take(self, keys: Iterable[Key]) -> list[Item]:
+        """Takes pods out beside one that was popped, wherever they wait, but for gates; give them back as that one."""
+        found = (item for key in sorted(keys) if (item := self._items.get(key)) is not None)
+        taken = [item for item in found if item.place in (Place.ACTIVE, Place.BACKOFF, Place.UNSCHEDULABLE)]
+        for item in taken:
+            self._leave(item)
+            self._fly(item)
+        return taken
+
+    def _fly(self, item: Item) -> None:
+        item.place = Place.IN_FLIGHT
+        item.popped = self._event_count
+        item.attempts += 1
+        item.tried = self._clock.monotonic()
+        self._in_flight += 1
 
     def done(self, item: Item) -> None:
         """The pod needs nothing more: it is bound, or is gone."""

@@ -17,6 +17,7 @@ from orlop.scheduler.cycle import Changed, Cycle, Others, Outcome, outcome_of
 from orlop.scheduler.events import ClusterEvent
 from orlop.scheduler.extenders import Extender, ExtenderError
 from orlop.scheduler.feed import Feed, Objects
+from orlop.scheduler.gangs import GANG, Gang, Gangs
 from orlop.scheduler.hints import Hints
 from orlop.scheduler.plugins import POINTS, Loaded, PluginFailed, PluginRefused, Pod, points
 from orlop.scheduler.podvolumes import BINDING, Nodes, PodVolumes
@@ -110,8 +111,16 @@ class Scheduler:
             self._objects.get_node,
         )
         self._cycle = Cycle(self.core, others)
+        self._gangs = Gangs(client, self._group_changed)
         self._feed = Feed(
-            self.core, self.queue, self._volumes, self._objects, self._reporter, clock, frozenset(self._names)
+            self.core,
+            self.queue,
+            self._volumes,
+            self._objects,
+            self._gangs,
+            self._reporter,
+            clock,
+            frozenset(self._names),
         )
         self._preemptor = Preemptor(client, clock, self._reporter)
         self._bindings = Group(self._task_failed)
@@ -170,6 +179,8 @@ class Scheduler:
         try:
             async with self._bindings, self._held_bindings, self._preemptions:
                 informers: list[Informer[Any]] = [nodes, namespaces, pods, budgets, *self._volumes.informers]
+                optional = [*self._volumes.optional_informers, *self._gangs.optional_informers]
+                informers += await self._served(optional)
                 await run_all(
                     *(informer.run() for informer in informers),
                     self.queue.run(),
@@ -181,6 +192,20 @@ class Scheduler:
             for extender in self._extenders:
                 await extender.close()
 
+    async def _served(self, optional: Sequence[Informer[Any]]) -> list[Informer[Any]]:
+        """Those of the informers whose kind the server has and shows: the others would wait for it for ever."""
+        served = []
+        for informer in optional:
+            try:
+                await self._client.list(informer.kind, limit=1)
+            except (errors.NotFound, errors.Forbidden) as error:
+                _log.warning("goes on without", extra={"resource": informer.resource, "error": str(error)})
+                continue
+            except errors.ApiError:
+                pass  # the informer tries again
+            served.append(informer)
+        return served
+
     async def _schedule(self, informers: Sequence[Informer[Any]]) -> None:
         # A choice made before all nodes and pods are known would be a wrong one.
         for informer in informers:
@@ -191,6 +216,7 @@ class Scheduler:
                 self._room.clear()
                 await self._room.wait()
             batch = await self.queue.pop(min(MAX_BATCH, MAX_BINDINGS - len(self._bindings)))
+            batch = self._with_gangs(batch)
             for item, outcome in zip(batch, await self._decide(batch), strict=True):
                 self._act(item, outcome)
 
@@ -210,7 +236,62 @@ class Scheduler:
     def _storage_changed(self, pods: Iterable[Key] | None) -> None:
         self.queue.happened(ClusterEvent.STORAGE, pods)
 
+    def _group_changed(self, members: Iterable[Key]) -> None:
+        for key in members:
+            if (item := self.queue.get(key)) is not None:
+                gated = self._gangs.gated(key) or self._gangs.holds(key)
+                self.queue.update(item, priority=item.priority, gated=gated, changed=False)
+        self.queue.happened(ClusterEvent.POD_GROUP, members)
+
+    def _with_gangs(self, batch: list[Item]) -> list[Item]:
+        """The batch, with each gang whole and in one piece: all its pods that wait."""
+        whole: dict[Key, Item] = {}
+        for item in batch:
+            gang = self._gangs.gang(item.key)
+            there = [other for other in batch if gang is not None and other.key in gang.members]
+            taken = self.queue.take(gang.members - {item.key for item in there} - whole.keys()) if gang else []
+            whole |= {member.key: member for member in (item, *there, *taken)}
+        return list(whole.values())
+
     async def _decide(self, batch: list[Item]) -> list[Outcome | Exception]:
+        """In the order of the batch. A gang's pods are placed together or not at all."""
+        outcomes: list[Outcome | Exception] = []
+        for gang, items in groupby(batch, lambda item: self._gangs.gang(item.key)):
+            members = list(items)
+            found = await self._decide_each(members)
+            outcomes += found if gang is None else self._together(gang, members, found)
+        return outcomes
+
+    def _together(
+        self, gang: Gang, items: list[Item], outcomes: list[Outcome | Exception]
+    ) -> list[Outcome | Exception]:
+        """Takes back what was placed of a gang of which too few were. Nobody has seen it: it was no event."""
+        placed = [o for o in outcomes if isinstance(o, Outcome) and o.node is not None]
+        binding = sum(
+            item.place is Place.IN_FLIGHT and item not in items
+            for key in gang.members
+            if (item := self.queue.get(key)) is not None
+        )
+        if not placed or len(placed) + gang.placed + binding >= gang.least:
+            return outcomes
+        refusals = [o for o in outcomes if isinstance(o, Outcome) and o.waiting and o.node is None]
+        plugins = sorted({GANG, *(plugin for refusal in refusals for plugin in refusal.plugins)})
+        fit = f'{len(placed)} of the {gang.least} pods that the pod group "{gang.name}" needs'
+        message = f"0/{len(self._table)} nodes are available: only {fit} can be placed."
+        settled: list[Outcome | Exception] = []
+        for item, outcome in zip(items, outcomes, strict=True):
+            if isinstance(outcome, Exception) or not outcome.waiting:
+                settled.append(outcome)
+            elif outcome.node is None:
+                settled.append(outcome._replace(plugins=sorted({*outcome.plugins, GANG})))
+            else:
+                self.core.forget(item.namespace, item.name, item.uid)
+                if outcome.plan is not None:
+                    self._volumes.release(item.key, outcome.plan)
+                settled.append(Outcome(True, None, message, plugins))
+        return settled
+
+    async def _decide_each(self, batch: list[Item]) -> list[Outcome | Exception]:
         """In the order of the batch: pods that concern the core alone go to it together."""
         outcomes: list[Outcome | Exception] = []
         for with_others, items in groupby(batch, self._cycle.concerns):
@@ -305,7 +386,7 @@ class Scheduler:
             await self._run_plugins(profile, "reserve", pod, node, reserved)
             started = self._clock.monotonic()
             await self._run_plugins(profile, "permit", pod, node)
-            if profile.points["permit"]:
+            if any(name in self._plugins for name in profile.points["permit"]):
                 metrics.waited("allowed", self._clock.monotonic() - started)
             if outcome.volumes is not None and outcome.plan is not None:
                 await self._bind_volumes(item, profile, outcome.volumes, outcome.plan)

@@ -143,7 +143,12 @@ class VolumeBinder(Storage):
     @property
     def informers(self) -> list[Informer[Any]]:
         """What must be filled before a pod with claims is decided."""
-        return [self._claims, self._volumes, self._classes, self._nodes, self._drivers, self._capacities]
+        return [self._claims, self._volumes, self._classes]
+
+    @property
+    def optional_informers(self) -> list[Informer[Any]]:
+        """The same of kinds that not every server has, or shows to the scheduler; they stay empty then."""
+        return [self._nodes, self._drivers, self._capacities]
 
     # --- pods
 

@@ -2,12 +2,13 @@
 had them before (pkg/api/pod's DropDisabledPodFields, pkg/features of 1.37).
 
 Each is alpha, or beta and off: AtomicWriteVolumeUserFields, ContainerStopSignals, EmptyDirVolumeMode,
-EvictionRequestAPI, GenericWorkload, GRPCContainerProbeTLS, H2CContainerProbe, ImageVolumeWithDigest,
-VolumeBindMountOptions.
+EvictionRequestAPI, GenericWorkload (on where scheduling.k8s.io/v1beta1 is served), GRPCContainerProbeTLS,
+H2CContainerProbe, ImageVolumeWithDigest, VolumeBindMountOptions.
 """
 
 from collections.abc import Iterable
 
+from orlop.api import scheme
 from orlop.api.types import core_v1
 from orlop.apiserver.registry.mounts import AnyContainer
 from orlop.apiserver.registry.projected import TOKEN_PROJECTION
@@ -15,7 +16,8 @@ from orlop.apiserver.registry.projected import TOKEN_PROJECTION
 
 def drop(spec: core_v1.PodSpec, old: core_v1.PodSpec | None = None) -> None:
     """Takes the fields out of a spec that is new, or had none of them."""
-    if spec.scheduling_group is not None and (old is None or old.scheduling_group is None):
+    grouped = scheme.by_kind("scheduling.k8s.io/v1beta1", "PodGroup") is not None
+    if spec.scheduling_group is not None and not grouped and (old is None or old.scheduling_group is None):
         spec.scheduling_group = None
     if spec.eviction_responders and (old is None or not old.eviction_responders):
         spec.eviction_responders = []

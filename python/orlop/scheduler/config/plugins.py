@@ -36,6 +36,7 @@ IN_TREE: dict[str, tuple[str, ...]] = {
     "ImageLocality": ("score",),
     "DefaultBinder": ("bind",),
     "NodeDeclaredFeatures": _CHECKED,
+    "GangScheduling": ("preEnqueue", "reserve", "permit"),
 }
 """The plug-ins that every profile starts with, in their order, and the points at which each works."""
 WEIGHTS = {"TaintToleration": 3, "NodeAffinity": 2, "PodTopologySpread": 2, "InterPodAffinity": 2}

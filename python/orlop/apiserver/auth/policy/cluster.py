@@ -3,6 +3,7 @@
 What each may do is upstream's plugin/pkg/auth/authorizer/rbac/bootstrappolicy at 1.37.
 """
 
+from orlop.api import scheme
 from orlop.api.types.rbac_v1 import ClusterRole, ClusterRoleBinding, PolicyRule
 from orlop.apiserver.auth.policy.build import (
     EVENTS,
@@ -248,6 +249,7 @@ def _for_components() -> list[ClusterRole]:
             allow(f"{READ} patch update", RESOURCE, "resourceclaims/status"),
             allow("update", "core", "pods/finalizers"),
             allow(READ, RESOURCE, "resourceslices"),
+            *_of_groups(),
         ),
         cluster_role(
             "system:volume-scheduler",
@@ -264,6 +266,12 @@ def _for_components() -> list[ClusterRole]:
             EVENTS,
         ),
     ]
+
+
+def _of_groups() -> list[PolicyRule]:
+    """What the scheduler reads of gangs, where their groups are served."""
+    served = scheme.by_kind("scheduling.k8s.io/v1beta1", "PodGroup") is not None
+    return [allow(READ, "scheduling.k8s.io", "podgroups")] if served else []
 
 
 def _for_signers() -> list[ClusterRole]:
