@@ -240,3 +240,28 @@ async def test_idle_means_no_timer_and_no_request(world: World) -> None:
         assert len(world.clock._sleepers) == sleeping
         # The ten watches' own time limits; neither queue nor reporter waits for a time.
         assert sleeping <= 10
+
+
+async def test_a_restart_binds_nothing_twice(world: World) -> None:
+    """One scheduler ends while its bindings are on their way; the next one knows only what the API says."""
+    await world.node("n1", cpu="4")
+    names = [f"p{index}" for index in range(6)]
+    async with world.scheduler():
+        for name in names:
+            await world.pod(name)
+
+        async def some() -> bool:
+            return any([(await world.get(name)).spec.node_name for name in names])
+
+        await eventually(some)
+    async with world.scheduler() as scheduler:
+
+        async def settled() -> bool:
+            return scheduler.idle and scheduler.queue.counts()[Place.UNSCHEDULABLE] == 2
+
+        await eventually(settled)
+        requested = scheduler.core.columns().requested("cpu")
+        assert requested is not None
+        assert list(memoryview(requested)) == [4000]
+    bound = [name for name in names if (await world.get(name)).spec.node_name]
+    assert len(bound) == 4
