@@ -1,8 +1,9 @@
 """Each kind's rules against fixtures: an object in; what is filled in, or what is said of it, out.
 
 `rules/*.yaml` holds cases: `about`, `object`, and either `wrong` (all findings, in order) or `becomes` (a part of what
-it is after defaulting and preparing). `old` makes it an update, `subresource` one of that: `status`, `resize`, ….
-`pod` and `was` are short for the `spec` of a pod in `object` and `old`, with one container where none is said.
+it is after defaulting and preparing); `warns` is all that is advised. `old` makes it an update, `subresource` one of
+that: `status`, `resize`, …. `pod` and `was` are short for the `spec` of a pod in `object` and `old`, with one container
+where none is said.
 """
 
 from pathlib import Path
@@ -55,18 +56,18 @@ def tree(case: dict[str, Any], whole: str, spec: str) -> dict[str, Any] | None:
     return found
 
 
-def prepared(case: dict[str, Any]) -> tuple[Any, list[str]]:
-    """The object after defaulting and preparing, and what is said of it."""
+def prepared(case: dict[str, Any]) -> tuple[Any, Any, list[str]]:
+    """The object after defaulting and preparing, the one before it, and what is wrong."""
     new, before = tree(case, "object", "pod"), tree(case, "old", "was")
     assert new is not None
     obj = load(new)
     strategy = strategy_of(kind_of(new))
     strategy.default(obj)
     if before is None:
-        return obj, [str(error) for error in strategy.before_create(obj)]
+        return obj, None, [str(error) for error in strategy.before_create(obj)]
     old = load(before)
     strategy.default(old)
-    return obj, [str(error) for error in strategy.before(case.get("subresource", ""))(obj, old)]
+    return obj, old, [str(error) for error in strategy.before(case.get("subresource", ""))(obj, old)]
 
 
 def holds(part: Any, whole: Any, path: str = "") -> None:
@@ -88,9 +89,9 @@ def holds(part: Any, whole: Any, path: str = "") -> None:
 
 @pytest.mark.parametrize("case", cases())
 def test_rules(case: dict[str, Any]) -> None:
-    obj, wrong = prepared(case)
+    obj, old, wrong = prepared(case)
     assert wrong == case.get("wrong", [])
     if "becomes" in case:
         holds(case["becomes"], msgspec.json.decode(msgspec.json.encode(obj)))
     if "warns" in case:
-        assert strategy_of(scheme.of(type(obj))).warnings(obj) == case["warns"]
+        assert strategy_of(scheme.of(type(obj))).warnings(obj, old) == case["warns"]

@@ -86,7 +86,8 @@ class Generator:
             return "str", "time"
         if type_.endswith("intstr.IntOrString") or type_ == "util/intstr.IntOrString":
             return "int | str", "intorstring"
-        if type_.endswith("Quantity") and "resource" in type_.rsplit(".", 1)[0]:
+        one = not type_.startswith(("[]", "map["))
+        if one and type_.endswith("Quantity") and "resource" in type_.rsplit(".", 1)[0]:
             return "str", "quantity"
         if type_ in SCALARS:
             return SCALARS[type_][0], "scalar"

@@ -54,7 +54,7 @@ class DeviceRequestAllocationResult(ApiStruct):
     binding_conditions: list[str] = _f(default_factory=list)
     binding_failure_conditions: list[str] = _f(default_factory=list)
     share_id: str | None = _f(default=None, name="shareID")
-    consumed_capacity: str = "0"
+    consumed_capacity: dict[str, str] = _f(default_factory=dict)
     skip_node_operations: list[str] = _f(default_factory=list)
 
 
@@ -81,12 +81,12 @@ class CapacityRequestPolicyRange(ApiStruct):
 
 class CapacityRequestPolicy(ApiStruct):
     default: str | None = _f(default_factory=_none)
-    valid_values: str = "0"
+    valid_values: list[str] = _f(default_factory=list)
     valid_range: CapacityRequestPolicyRange | None = None
 
 
 class CapacityRequirements(ApiStruct):
-    requests: str = "0"
+    requests: dict[str, str] = _f(default_factory=dict)
 
 
 class Counter(ApiStruct):

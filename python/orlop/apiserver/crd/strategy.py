@@ -106,8 +106,8 @@ class CustomResources(Strategy):
             return ["spec", *_METADATA]
         return ["status"] if self.has_status else []
 
-    def warnings(self, obj: CustomObject) -> list[str]:
-        return finalizer_warnings(obj.metadata)
+    def warnings(self, new: CustomObject, old: CustomObject | None = None) -> list[str]:
+        return finalizer_warnings(new.metadata)
 
     def _scale(self, obj: CustomObject, *, spec: bool) -> list[FieldError]:
         """What the scale subresource reads must be what it shows."""

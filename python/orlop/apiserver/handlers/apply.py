@@ -140,6 +140,7 @@ async def apply(core: Core, request: Request, kind: Kind) -> Response:
         subresource=info.subresource,
         dry_run=dry_run,
         check=checker(core, request, kind, dry_run),
+        warn=request.warn,
         create=True,
         precondition=False,
     )

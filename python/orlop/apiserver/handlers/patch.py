@@ -118,6 +118,7 @@ async def patch(core: Core, request: Request, kind: Kind) -> Response:
         subresource=info.subresource,
         dry_run=dry_run,
         check=checker(core, request, kind, dry_run),
+        warn=request.warn,
         precondition=False,
     )
     return output.one(core, request, kind, stored, accepted)

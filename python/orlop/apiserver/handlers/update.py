@@ -95,5 +95,6 @@ async def update(core: Core, request: Request, kind: Kind) -> Response:
         subresource=info.subresource,
         dry_run=dry_run,
         check=checker(core, request, kind, dry_run),
+        warn=request.warn,
     )
     return output.one(core, request, kind, stored, accepted, 201 if created else 200)

@@ -4,8 +4,8 @@ from msgspec.structs import replace
 
 from orlop.api.errors import FieldError, forbidden_field, invalid_value, required
 from orlop.api.quantity import parse
-from orlop.api.types import core_v1
-from orlop.apiserver.registry import names, podtemplate
+from orlop.api.types import core_v1, meta_v1
+from orlop.apiserver.registry import names, podtemplate, podwarnings
 from orlop.apiserver.registry.common import POSITIVE_QUANTITY, immutable, quantity, subdomain
 from orlop.apiserver.registry.resources import unsupported
 from orlop.apiserver.registry.strategy import Strategy
@@ -35,6 +35,14 @@ def validate_access_modes(modes: list[str], path: str) -> list[FieldError]:
     if "ReadWriteOncePod" in modes and len(modes) > 1:
         errors.append(forbidden_field(path, "may not use ReadWriteOncePod with other access modes"))
     return errors
+
+
+def class_annotation(metadata: meta_v1.ObjectMeta) -> list[str]:
+    """Advice on the annotation that named a class before there was a field."""
+    if CLASS_ANNOTATION not in metadata.annotations:
+        return []
+    words = 'deprecated since v1.8; use "storageClassName" attribute instead'
+    return [f"metadata.annotations[{CLASS_ANNOTATION}]: {words}"]
 
 
 class PersistentVolumeClaims(Strategy):
@@ -79,6 +87,11 @@ class PersistentVolumeClaims(Strategy):
         elif earlier_class is not None and not spec.volume_attributes_class_name:
             errors.append(forbidden_field(path, "update from non-nil value to an empty string is forbidden"))
         return errors
+
+    def warnings(
+        self, new: core_v1.PersistentVolumeClaim, old: core_v1.PersistentVolumeClaim | None = None
+    ) -> list[str]:
+        return class_annotation(new.metadata) + podwarnings.claim(new.spec, "spec")
 
     def validate_status(
         self, new: core_v1.PersistentVolumeClaim, old: core_v1.PersistentVolumeClaim

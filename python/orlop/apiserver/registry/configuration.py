@@ -6,7 +6,7 @@ from orlop import native
 from orlop.api.errors import IMMUTABLE, FieldError, forbidden_field, invalid_value, required
 from orlop.api.types import core_v1
 from orlop.apiserver import gojson
-from orlop.apiserver.registry import names
+from orlop.apiserver.registry import keypairs, names
 from orlop.apiserver.registry.strategy import Strategy
 
 MAX_BYTES = 1024 * 1024
@@ -46,6 +46,7 @@ class ConfigMaps(Strategy):
 
 
 SERVICE_ACCOUNT_NAME = "kubernetes.io/service-account.name"
+ENFORCE_SECRETS = "kubernetes.io/enforce-mountable-secrets"
 
 
 class Secrets(Strategy):
@@ -78,6 +79,12 @@ class Secrets(Strategy):
             if new.data != old.data:
                 errors.append(forbidden_field("data", FROZEN))
         return errors + self.validate(new)
+
+    def warnings(self, new: core_v1.Secret, old: core_v1.Secret | None = None) -> list[str]:
+        if new.type != "kubernetes.io/tls":
+            return []
+        wrong = keypairs.mismatch(new.data.get("tls.crt", b""), new.data.get("tls.key", b""))
+        return [wrong] if wrong else []
 
 
 def _typed(secret: core_v1.Secret) -> list[FieldError]:
@@ -120,3 +127,9 @@ class ServiceAccounts(Strategy):
     """An identity of pods."""
 
     returns_deleted = True
+
+    def warnings(self, new: core_v1.ServiceAccount, old: core_v1.ServiceAccount | None = None) -> list[str]:
+        if ENFORCE_SECRETS not in new.metadata.annotations:
+            return []
+        words = "deprecated in v1.32+; prefer separate namespaces to isolate access to mounted secrets"
+        return [f"metadata.annotations[{ENFORCE_SECRETS}]: {words}"]

@@ -53,14 +53,16 @@ class CronJobs(Strategy):
     def validate_update(self, new: batch_v1.CronJob, old: batch_v1.CronJob) -> list[FieldError]:
         return _spec(new.spec, old.spec)
 
-    def warnings(self, obj: batch_v1.CronJob) -> list[str]:
-        found = podwarnings.owner_name(obj.metadata)
-        if "TZ" in obj.spec.schedule:
+    def warnings(self, new: batch_v1.CronJob, old: batch_v1.CronJob | None = None) -> list[str]:
+        found = podwarnings.owner_name(new.metadata) if old is None else []
+        if "TZ" in new.spec.schedule:
             found.append(
-                "CRON_TZ or TZ used in spec.schedule is not officially supported, see "
+                "cannot use TZ or CRON_TZ in spec.spec.schedule, use timeZone instead, see "
                 "https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details"
             )
-        return found + jobs.spec_warnings(obj.spec.job_template.spec, "spec.jobTemplate.spec.")
+        if podwarnings.seen(new, old):
+            return found
+        return found + jobs.spec_warnings(new.spec.job_template.spec, "spec.jobTemplate.spec.")
 
 
 def _spec(spec: batch_v1.CronJobSpec, old: batch_v1.CronJobSpec | None = None) -> list[FieldError]:

@@ -82,8 +82,10 @@ class DaemonSets(Strategy):
             errors += not_negative(value, f"status.{name}")
         return errors + not_decremented(status.collision_count, old.status.collision_count)
 
-    def warnings(self, obj: apps_v1.DaemonSet) -> list[str]:
-        template = obj.spec.template
+    def warnings(self, new: apps_v1.DaemonSet, old: apps_v1.DaemonSet | None = None) -> list[str]:
+        if podwarnings.seen(new, old):
+            return []
+        template = new.spec.template
         return podwarnings.warnings(template.spec, template.metadata, "spec.template.")
 
 

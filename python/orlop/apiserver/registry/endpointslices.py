@@ -3,7 +3,7 @@
 from orlop.api import selectors
 from orlop.api.errors import IMMUTABLE, FieldError, duplicate, invalid_value, required, too_many
 from orlop.api.types import discovery_v1
-from orlop.apiserver.registry import meta, names, resources
+from orlop.apiserver.registry import addresswarnings, meta, names, resources
 from orlop.apiserver.registry.common import not_special
 from orlop.apiserver.registry.families import family_of
 from orlop.apiserver.registry.strategy import Strategy
@@ -14,6 +14,9 @@ MAX_ADDRESSES = 100
 MAX_TOPOLOGY = 16
 MAX_ZONES = 8
 ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
+MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
+CONTROLLERS = frozenset({"endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8s.io"})
+"""Who writes addresses in their own form, and need not be advised."""
 
 
 class EndpointSlices(Strategy):
@@ -51,6 +54,15 @@ class EndpointSlices(Strategy):
         if new.address_type != old.address_type:
             errors.append(invalid_value("addressType", new.address_type, IMMUTABLE))
         return errors
+
+    def warnings(self, new: discovery_v1.EndpointSlice, old: discovery_v1.EndpointSlice | None = None) -> list[str]:
+        found = ["spec.addressType: FQDN endpoints are deprecated"] if new.address_type == "FQDN" else []
+        if new.address_type == "FQDN" or new.metadata.labels.get(MANAGED_BY) in CONTROLLERS:
+            return found
+        for i, endpoint in enumerate(new.endpoints):
+            for j, address in enumerate(endpoint.addresses):
+                found += addresswarnings.address(address, f"endpoints[{i}].addresses[{j}]")
+        return found
 
 
 def _endpoints(obj: discovery_v1.EndpointSlice) -> list[FieldError]:

@@ -83,9 +83,15 @@ class CustomResourceDefinitions(Strategy):
             errors.append(required(f"metadata.annotations[{APPROVED}]", words))
         return errors
 
-    def warnings(self, obj: apiextensions_v1.CustomResourceDefinition) -> list[str]:
+    def warnings(
+        self,
+        new: apiextensions_v1.CustomResourceDefinition,
+        old: apiextensions_v1.CustomResourceDefinition | None = None,
+    ) -> list[str]:
         out: list[str] = []
-        for version in obj.spec.versions:
+        if old is not None:
+            return out
+        for version in new.spec.versions:
             if version.schema is not None and version.schema.open_apiv3_schema is not None:
                 out += native.schema_check(msgspec.json.encode(version.schema.open_apiv3_schema), "")[1]
         return list(dict.fromkeys(out))

@@ -31,6 +31,11 @@ class Ingresses(Strategy):
     def validate_update(self, new: networking_v1.Ingress, old: networking_v1.Ingress) -> list[FieldError]:
         return _spec(new.spec)
 
+    def warnings(self, new: networking_v1.Ingress, old: networking_v1.Ingress | None = None) -> list[str]:
+        if old is not None or CLASS_ANNOTATION not in new.metadata.annotations:
+            return []
+        return [f"annotation \"{CLASS_ANNOTATION}\" is deprecated, please use 'spec.ingressClassName' instead"]
+
     def validate_status(self, new: networking_v1.Ingress, old: networking_v1.Ingress) -> list[FieldError]:
         errors: list[FieldError] = []
         known = {entry.ip for entry in old.status.load_balancer.ingress}

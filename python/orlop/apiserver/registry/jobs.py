@@ -89,8 +89,10 @@ class Jobs(Strategy):
     def validate_status(self, new: batch_v1.Job, old: batch_v1.Job) -> list[FieldError]:
         return jobstatus.validate(new, old)
 
-    def warnings(self, obj: batch_v1.Job) -> list[str]:
-        return podwarnings.owner_name(obj.metadata) + spec_warnings(obj.spec, "spec.")
+    def warnings(self, new: batch_v1.Job, old: batch_v1.Job | None = None) -> list[str]:
+        if podwarnings.seen(new, old):
+            return []
+        return (podwarnings.owner_name(new.metadata) if old is None else []) + spec_warnings(new.spec, "spec.")
 
 
 def spec_warnings(spec: batch_v1.JobSpec, prefix: str) -> list[str]:

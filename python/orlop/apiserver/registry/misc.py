@@ -3,7 +3,7 @@
 from orlop.api import selectors
 from orlop.api.errors import IMMUTABLE, FieldError, forbidden_field, invalid_value, not_supported, required
 from orlop.api.types import coordination_v1, core_v1, storagemigration_v1
-from orlop.apiserver.registry import names
+from orlop.apiserver.registry import addresswarnings, names
 from orlop.apiserver.registry.common import not_special
 from orlop.apiserver.registry.strategy import Strategy
 
@@ -66,6 +66,19 @@ class Endpoints(Strategy):
             for j, port in enumerate(subset.ports):
                 errors += _endpoint_port(port, len(subset.ports) > 1, f"{path}.ports[{j}]")
         return errors
+
+    def warnings(self, new: core_v1.Endpoints, old: core_v1.Endpoints | None = None) -> list[str]:
+        found: list[str] = []
+        if new.metadata.labels.get("endpoints.kubernetes.io/managed-by") == "endpoint-controller":
+            return found
+        for i, subset in enumerate(new.subsets):
+            for field, addresses in (
+                ("addresses", subset.addresses),
+                ("notReadyAddresses", subset.not_ready_addresses),
+            ):
+                for j, address in enumerate(addresses):
+                    found += addresswarnings.address(address.ip, f"subsets[{i}].{field}[{j}].ip")
+        return found
 
 
 def _endpoint_address(address: core_v1.EndpointAddress, path: str) -> list[FieldError]:

@@ -185,15 +185,20 @@ _IPV4 = re.compile(rf"({_OCTET}\.){{3}}{_OCTET}\Z")
 """What most addresses are: nothing more need be asked of them."""
 
 
+def parse_ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address that a text is meant to be, however it is written; None for anything else."""
+    try:
+        return None if "%" in text else ipaddress.ip_address(_without_zeros(text))
+    except ValueError:
+        return None
+
+
 def ip(text: str) -> list[str]:
     """An IPv4 or IPv6 address that everybody reads alike."""
     if _IPV4.match(text):
         return []
-    try:
-        address = ipaddress.ip_address(_without_zeros(text))
-    except ValueError:
-        return [IP_WORDS]
-    if "%" in text:
+    address = parse_ip(text)
+    if address is None:
         return [IP_WORDS]
     if _without_zeros(text) != text:
         return ["must not have leading 0s"]
@@ -210,7 +215,7 @@ def canonical_ip(text: str) -> list[str]:
     return wrong
 
 
-def _interface(text: str) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface | None:
+def interface(text: str) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface | None:
     """An address with a prefix length, however it is written; None for anything else."""
     address, _, length = text.partition("/")
     if "%" in text or not (length.isascii() and length.isdigit()):
@@ -223,21 +228,21 @@ def _interface(text: str) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface |
 
 def network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
     """The network that a CIDR is meant to be; None for anything else."""
-    found = _interface(text)
+    found = interface(text)
     return None if found is None else found.network
 
 
 def cidr(text: str) -> list[str]:
     """A network in CIDR form that everybody reads alike."""
-    interface = _interface(text)
-    if interface is None:
+    found = interface(text)
+    if found is None:
         return [CIDR_WORDS]
     address, _, length = text.partition("/")
     if _without_zeros(address) != address or str(int(length)) != length:
         return ["must not have leading 0s in IP or prefix length"]
-    if isinstance(interface, ipaddress.IPv6Interface) and interface.ip.ipv4_mapped is not None:
+    if isinstance(found, ipaddress.IPv6Interface) and found.ip.ipv4_mapped is not None:
         return ["must not have an IPv4-mapped IPv6 address"]
-    if interface.ip != interface.network.network_address:
+    if found.ip != found.network.network_address:
         return ["must not have bits set beyond the prefix length"]
     return []
 

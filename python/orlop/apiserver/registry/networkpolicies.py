@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from orlop.api.errors import FieldError, forbidden_field, invalid_value, required
 from orlop.api.types import networking_v1
-from orlop.apiserver.registry import names, podtemplate
+from orlop.apiserver.registry import addresswarnings, names, podtemplate
 from orlop.apiserver.registry.resources import unsupported
 from orlop.apiserver.registry.strategy import Strategy
 
@@ -31,6 +31,22 @@ class NetworkPolicies(Strategy):
 
     def validate_update(self, new: networking_v1.NetworkPolicy, old: networking_v1.NetworkPolicy) -> list[FieldError]:
         return _spec(new.spec, frozenset(_ranges(old.spec)))
+
+    def warnings(self, new: networking_v1.NetworkPolicy, old: networking_v1.NetworkPolicy | None = None) -> list[str]:
+        found: list[str] = []
+        blocks = [
+            *((f"spec.ingress[{i}].from", rule.from_) for i, rule in enumerate(new.spec.ingress)),
+            *((f"spec.egress[{i}].to", rule.to) for i, rule in enumerate(new.spec.egress)),
+        ]
+        for path, peers in blocks:
+            for j, peer in enumerate(peers):
+                if peer.ip_block is None:
+                    continue
+                where = f"{path}[{j}].ipBlock"
+                found += addresswarnings.cidr(peer.ip_block.cidr, f"{where}.cidr")
+                for k, part in enumerate(peer.ip_block.except_):
+                    found += addresswarnings.cidr(part, f"{where}.except[{k}]")
+        return found
 
 
 def _peers_of(spec: networking_v1.NetworkPolicySpec) -> Iterator[networking_v1.NetworkPolicyPeer]:

@@ -50,6 +50,14 @@ class Nodes(Strategy):
             )
         return errors + validate_taints(new.spec.taints, "metadata.taints")
 
+    def warnings(self, new: core_v1.Node, old: core_v1.Node | None = None) -> list[str]:
+        found = []
+        if new.spec.config_source is not None:
+            found.append("spec.configSource: the feature is removed")
+        if new.spec.external_id:
+            found.append("spec.externalID: this field is deprecated, and is unused by Kubernetes")
+        return found
+
     def validate_status(self, new: core_v1.Node, old: core_v1.Node) -> list[FieldError]:
         return _amounts(new) + _addresses(new)
 

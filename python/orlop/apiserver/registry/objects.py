@@ -266,11 +266,13 @@ class Objects:
         check: Check | None = None,
         create: bool = False,
         precondition: bool = True,
+        warn: Callable[[str], None] | None = None,
     ) -> tuple[bytes, bool]:
         """Stores what `change` makes of an object; returns its bytes and whether it was created by this.
 
         With `create` any kind's object is made if it is not there (server-side apply). With `precondition` the new
         object's uid must be the old one's, else the write is for another object (a PUT); in a patch it is a field.
+        `warn` is told what the kind's rules advise of a valid change through the main endpoint.
 
         A change that changes nothing writes nothing. Raises NotFound, Conflict, Invalid, and what admission raises.
         """
@@ -285,7 +287,11 @@ class Objects:
                 new = await change(None)
                 if precondition and new.metadata.uid:
                     raise errors.conflict(kind.plural, kind.group, name, _other(key, new.metadata.uid, ""))
-                return await self.create(strategy, new, by=by, dry_run=dry_run, check=check), True
+                made = await self.create(strategy, new, by=by, dry_run=dry_run, check=check)
+                if warn is not None:
+                    for advice in strategy.warnings(new):
+                        warn(advice)
+                return made, True
             stored, revision = found
             value = await self.served(kind, stored)
             old = self.decode(kind, value)
@@ -295,6 +301,9 @@ class Objects:
             self._match(strategy, key, new.metadata, revision, precondition)
             if wrong := before(new, old):
                 raise errors.invalid(kind.kind, kind.group, name, wrong)
+            if warn is not None and not subresource:
+                for advice in strategy.warnings(new, old):
+                    warn(advice)
             if check is not None:
                 await check(new, old)
             if deletion.ends(strategy, new, old):

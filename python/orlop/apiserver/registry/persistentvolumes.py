@@ -7,8 +7,8 @@ from msgspec import structs
 
 from orlop.api.errors import FieldError, forbidden_field, invalid_value, required
 from orlop.api.types import core_v1
-from orlop.apiserver.registry import names, scheduling, storage, volumes
-from orlop.apiserver.registry.claims import VOLUME_MODES, validate_access_modes
+from orlop.apiserver.registry import names, nodelabels, scheduling, storage, volumes
+from orlop.apiserver.registry.claims import VOLUME_MODES, class_annotation, validate_access_modes
 from orlop.apiserver.registry.common import POSITIVE_QUANTITY, immutable, quantity, subdomain
 from orlop.apiserver.registry.resources import unsupported
 from orlop.apiserver.registry.strategy import Strategy
@@ -33,6 +33,16 @@ SOURCES = {
 }
 """Attributes that are a volume's source, with their JSON names."""
 RECLAIM_POLICIES = ("Delete", "Recycle", "Retain")
+RECYCLED = "The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning."
+OLD_SOURCES = (
+    ("cephfs", "cephfs", "deprecated in v1.28, non-functional in v1.31+"),
+    ("photon_persistent_disk", "photonPersistentDisk", "deprecated in v1.11, non-functional in v1.16+"),
+    ("scale_io", "scaleIO", "deprecated in v1.16, non-functional in v1.22+"),
+    ("storageos", "storageOS", "deprecated in v1.22, non-functional in v1.25+"),
+    ("glusterfs", "glusterfs", "deprecated in v1.25, non-functional in v1.26+"),
+    ("rbd", "rbd", "deprecated in v1.28, non-functional in v1.31+"),
+)
+"""Sources that no longer work: attribute, field, since when."""
 
 
 class PersistentVolumes(Strategy):
@@ -112,6 +122,15 @@ class PersistentVolumes(Strategy):
 
     def validate_status(self, new: core_v1.PersistentVolume, old: core_v1.PersistentVolume) -> list[FieldError]:
         return [] if new.metadata.resource_version else [required("resourceVersion")]
+
+    def warnings(self, new: core_v1.PersistentVolume, old: core_v1.PersistentVolume | None = None) -> list[str]:
+        spec, found = new.spec, class_annotation(new.metadata)
+        if spec.persistent_volume_reclaim_policy == "Recycle":
+            found.append(f"spec.persistentVolumeReclaimPolicy: {RECYCLED}")
+        if spec.node_affinity is not None and spec.node_affinity.required is not None:
+            for i, term in enumerate(spec.node_affinity.required.node_selector_terms):
+                found += nodelabels.term(term, f"spec.nodeAffinity.required.nodeSelectorTerms[{i}]")
+        return found + [f"spec.{json}: {why}" for name, json, why in OLD_SOURCES if getattr(spec, name) is not None]
 
 
 def _frozen(new: Any, old: Any) -> bool:

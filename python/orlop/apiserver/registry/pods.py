@@ -103,14 +103,16 @@ class Pods(Strategy):
     def validate_status(self, new: core_v1.Pod, old: core_v1.Pod) -> list[FieldError]:
         return podstatus.validate(new, old)
 
-    def warnings(self, obj: core_v1.Pod) -> list[str]:
+    def warnings(self, new: core_v1.Pod, old: core_v1.Pod | None = None) -> list[str]:
+        if old is not None:
+            return []  # updates come from components, and often
         found = []
-        if problems := names.label(obj.metadata.name):
+        if problems := names.label(new.metadata.name):
             found.append(
                 "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS "
                 f"label is recommended: [{' '.join(problems)}]"
             )
-        return found + podwarnings.warnings(obj.spec, obj.metadata)
+        return found + podwarnings.warnings(new.spec, new.metadata)
 
     def grace(self, obj: Any, asked: int | None) -> int:
         pod: core_v1.Pod = obj

@@ -1,25 +1,19 @@
 """Advice on pods that are valid but probably not meant so: pkg/api/pod/warnings.go."""
 
-import ipaddress
 from collections.abc import Iterable
+from typing import Any
 
 from orlop.api.quantity import parse
 from orlop.api.types import core_v1, meta_v1
-from orlop.apiserver.registry import meta as meta_rules, names
+from orlop.apiserver.registry import meta as meta_rules, names, pathwarnings
+from orlop.apiserver.registry.addresswarnings import address
 from orlop.apiserver.registry.mounts import AnyContainer
+from orlop.apiserver.registry.nodelabels import OLD_LABELS, newer
 from orlop.apiserver.registry.podannotations import APP_ARMOR, SECCOMP_CONTAINER, SECCOMP_POD
 from orlop.apiserver.registry.projected import TOKEN_PROJECTION
 from orlop.apiserver.registry.scheduling import PREFERRED, REQUIRED
 from orlop.apiserver.registry.windows import every
 
-OLD_LABELS = {
-    "beta.kubernetes.io/arch": ("v1.14", "kubernetes.io/arch"),
-    "beta.kubernetes.io/os": ("v1.14", "kubernetes.io/os"),
-    "failure-domain.beta.kubernetes.io/region": ("v1.17", "topology.kubernetes.io/region"),
-    "failure-domain.beta.kubernetes.io/zone": ("v1.17", "topology.kubernetes.io/zone"),
-    "beta.kubernetes.io/instance-type": ("v1.17", "node.kubernetes.io/instance-type"),
-}
-"""Node labels that have newer names: since when, and which."""
 OLD_ANNOTATIONS = {
     "scheduler.alpha.kubernetes.io/critical-pod": ("v1.16", "priorityClassName"),
     "security.alpha.kubernetes.io/sysctls": ("v1.11", "sysctls"),
@@ -43,6 +37,11 @@ SECCOMP_FIELD = 'non-functional in v1.27+; use the "seccompProfile" field instea
 APP_ARMOR_FIELD = 'deprecated since v1.30; use the "appArmorProfile" field instead'
 
 
+def seen(new: Any, old: Any) -> bool:
+    """Whether an update leaves the spec as it was, of which its writer has been told already."""
+    return old is not None and bool(new.metadata.generation == old.metadata.generation)
+
+
 def owner_name(metadata: meta_v1.ObjectMeta) -> list[str]:
     """Advice on the name of what makes pods: theirs begin with it."""
     if not (problems := names.label(metadata.name)):
@@ -58,13 +57,13 @@ def warnings(spec: core_v1.PodSpec, metadata: meta_v1.ObjectMeta, prefix: str = 
     path = f"{prefix}spec"
     found: list[str] = []
     for label in sorted(OLD_LABELS.keys() & spec.node_selector.keys()):
-        found.append(f"{path}.nodeSelector[{label}]: {_newer(label)}")
+        found.append(f"{path}.nodeSelector[{label}]: {newer(label)}")
     if spec.affinity is not None and spec.affinity.node_affinity is not None:
         found += _node_affinity(spec.affinity.node_affinity, f"{path}.affinity.nodeAffinity")
     for i, spread in enumerate(spec.topology_spread_constraints):
         where = f"{path}.topologySpreadConstraints[{i}]"
         if spread.topology_key in OLD_LABELS:
-            found.append(f"{where}.topologyKey: {spread.topology_key} is {_newer(spread.topology_key)}")
+            found.append(f"{where}.topologyKey: {spread.topology_key} is {newer(spread.topology_key)}")
         if spread.label_selector is None:
             found.append(f"{where}.labelSelector: {NO_PODS}")
     if metadata.annotations:
@@ -72,6 +71,10 @@ def warnings(spec: core_v1.PodSpec, metadata: meta_v1.ObjectMeta, prefix: str = 
     for i, volume in enumerate(spec.volumes):
         if volume.projected is None or volume.projected != TOKEN_PROJECTION:
             found += [f"{path}.volumes[{i}].{j}: {why}" for a, j, why in OLD_VOLUMES if getattr(volume, a) is not None]
+        if volume.ephemeral is not None and (template := volume.ephemeral.volume_claim_template) is not None:
+            found += claim(template.spec, f"{path}.volumes[{i}].ephemeral.volumeClaimTemplate.spec")
+    if spec.volumes:
+        found += pathwarnings.overlapping(spec.volumes)
     if len(spec.volumes) > 1:
         found += _token_paths(spec.volumes, f"{path}.volumes")
     found += _addresses(spec, path)
@@ -92,9 +95,13 @@ def warnings(spec: core_v1.PodSpec, metadata: meta_v1.ObjectMeta, prefix: str = 
     return found
 
 
-def _newer(label: str) -> str:
-    since, new = OLD_LABELS[label]
-    return f'deprecated since {since}; use "{new}" instead'
+def claim(spec: core_v1.PersistentVolumeClaimSpec, path: str) -> list[str]:
+    """What a person should know of a claim's spec, wherever it stands: parts of a byte."""
+    return [
+        f'{path}.resources.{json}[storage]: fractional byte value "{value}" is invalid, must be an integer'
+        for json, amounts in (("requests", spec.resources.requests), ("limits", spec.resources.limits))
+        if (value := amounts.get("storage")) is not None and parse(value) % 1
+    ]
 
 
 def _node_affinity(node: core_v1.NodeAffinity, path: str) -> list[str]:
@@ -113,7 +120,7 @@ def _term(term: core_v1.NodeSelectorTerm, path: str, *, values: bool) -> list[st
     for i, expression in enumerate(term.match_expressions):
         where = f"{path}.matchExpressions[{i}]"
         if expression.key in OLD_LABELS:
-            found.append(f"{where}.key: {expression.key} is {_newer(expression.key)}")
+            found.append(f"{where}.key: {expression.key} is {newer(expression.key)}")
         if values:
             for j, value in enumerate(expression.values):
                 found += [f"{where}.values[{j}]: {value} is invalid, {m}" for m in meta_rules.value_errors(value)]
@@ -173,19 +180,6 @@ def _addresses(spec: core_v1.PodSpec, path: str) -> list[str]:
         for i, server in enumerate(spec.dns_config.nameservers):
             found += address(server, f"{path}.dnsConfig.nameservers[{i}]")
     return found
-
-
-def address(text: str, path: str) -> list[str]:
-    """An IPv6 address that is not written as RFC 5952 asks."""
-    if ":" not in text:
-        return []
-    try:
-        canonical = str(ipaddress.IPv6Address(text))
-    except ValueError:
-        return []
-    if canonical == text:
-        return []
-    return [f'{path}: IPv6 address "{text}" should be in RFC 5952 canonical format ("{canonical}")']
 
 
 def _again(values: list[str], path: str, field: str) -> list[str]:

@@ -54,11 +54,13 @@ class ReplicationControllers(Strategy):
     ) -> list[FieldError]:
         return replica_status(new.status)
 
-    def warnings(self, obj: core_v1.ReplicationController) -> list[str]:
-        template = obj.spec.template
-        if template is None:
+    def warnings(
+        self, new: core_v1.ReplicationController, old: core_v1.ReplicationController | None = None
+    ) -> list[str]:
+        template = new.spec.template
+        if template is None or podwarnings.seen(new, old):
             return []
-        found = podwarnings.owner_name(obj.metadata)
+        found = podwarnings.owner_name(new.metadata) if old is None else []
         return found + podwarnings.warnings(template.spec, template.metadata, "spec.template.")
 
 
@@ -82,5 +84,7 @@ class PodTemplates(Strategy):
     def validate(self, obj: core_v1.PodTemplate) -> list[FieldError]:
         return podtemplate.validate_template(obj.template, "template")
 
-    def warnings(self, obj: core_v1.PodTemplate) -> list[str]:
-        return podwarnings.warnings(obj.template.spec, obj.template.metadata, "template.")
+    def warnings(self, new: core_v1.PodTemplate, old: core_v1.PodTemplate | None = None) -> list[str]:
+        if podwarnings.seen(new, old):
+            return []
+        return podwarnings.warnings(new.template.spec, new.template.metadata, "template.")

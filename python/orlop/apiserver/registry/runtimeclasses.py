@@ -2,7 +2,7 @@
 
 from orlop.api.errors import FieldError, invalid_value
 from orlop.api.types import core_v1, node_v1
-from orlop.apiserver.registry import meta, names, resources, scheduling
+from orlop.apiserver.registry import meta, names, nodelabels, resources, scheduling
 from orlop.apiserver.registry.common import immutable
 from orlop.apiserver.registry.strategy import Strategy
 
@@ -23,3 +23,9 @@ class RuntimeClasses(Strategy):
 
     def validate_update(self, new: node_v1.RuntimeClass, old: node_v1.RuntimeClass) -> list[FieldError]:
         return immutable(new.handler, old.handler, "handler")
+
+    def warnings(self, new: node_v1.RuntimeClass, old: node_v1.RuntimeClass | None = None) -> list[str]:
+        if new.scheduling is None:
+            return []
+        old_labels = sorted(nodelabels.OLD_LABELS.keys() & new.scheduling.node_selector)
+        return [f"scheduling.nodeSelector: {nodelabels.newer(label)}" for label in old_labels]

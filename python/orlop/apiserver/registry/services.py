@@ -3,7 +3,7 @@
 from orlop.api import selectors
 from orlop.api.errors import IMMUTABLE, FieldError, duplicate, forbidden_field, invalid_value, required
 from orlop.api.types import core_v1
-from orlop.apiserver.registry import meta, names
+from orlop.apiserver.registry import meta, names, servicewarnings
 from orlop.apiserver.registry.common import not_special, subdomain
 from orlop.apiserver.registry.families import HEADLESS, family_of
 from orlop.apiserver.registry.resources import unsupported
@@ -130,6 +130,9 @@ class Services(Strategy):
         if checked and new.spec.health_check_node_port != old.spec.health_check_node_port:
             errors.append(forbidden_field("spec.healthCheckNodePort", IMMUTABLE))
         return errors + self.validate(new)
+
+    def warnings(self, new: core_v1.Service, old: core_v1.Service | None = None) -> list[str]:
+        return servicewarnings.warnings(new)
 
     def validate_status(self, new: core_v1.Service, old: core_v1.Service) -> list[FieldError]:
         path = "status.loadBalancer.ingress"

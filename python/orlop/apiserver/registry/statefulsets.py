@@ -106,11 +106,17 @@ class StatefulSets(Strategy):
             errors.append(invalid_value("status.availableReplicas", status.available_replicas, words))
         return errors + not_decremented(status.collision_count, old.status.collision_count)
 
-    def warnings(self, obj: apps_v1.StatefulSet) -> list[str]:
-        template = obj.spec.template
-        found = podwarnings.warnings(template.spec, template.metadata, "spec.template.")
-        if obj.spec.revision_history_limit is not None and obj.spec.revision_history_limit < 0:
-            found.append("spec.revisionHistoryLimit: a negative value retains all historical revisions")
+    def warnings(self, new: apps_v1.StatefulSet, old: apps_v1.StatefulSet | None = None) -> list[str]:
+        template, found = new.spec.template, []
+        if not podwarnings.seen(new, old):
+            found += podwarnings.warnings(template.spec, template.metadata, "spec.template.")
+        for i, claim in enumerate(new.spec.volume_claim_templates):
+            # With upstream's slip: in an update the path goes on.
+            path = f"spec.volumeClaimTemplates[{i}]" + (".Spec" if old is not None else "")
+            found += podwarnings.claim(claim.spec, path)
+        if new.spec.revision_history_limit is not None and new.spec.revision_history_limit < 0:
+            words = "a negative value retains all historical revisions; a value >= 0 is recommended"
+            found.append(f"spec.revisionHistoryLimit: {words}")
         return found
 
 

@@ -2,7 +2,7 @@
 
 from orlop.api.errors import IMMUTABLE, FieldError, duplicate, forbidden_field, invalid_value, required, too_long
 from orlop.api.types import storage_v1
-from orlop.apiserver.registry import meta, names, podtemplate
+from orlop.apiserver.registry import meta, names, nodelabels, podtemplate
 from orlop.apiserver.registry.common import immutable, not_negative, one_of, quantity
 from orlop.apiserver.registry.resources import unsupported
 from orlop.apiserver.registry.strategy import Strategy
@@ -81,6 +81,14 @@ class StorageClasses(Strategy):
         if new.reclaim_policy != old.reclaim_policy:
             errors.append(forbidden_field("reclaimPolicy", "updates to reclaimPolicy are forbidden."))
         return errors + immutable(new.volume_binding_mode, old.volume_binding_mode, "volumeBindingMode")
+
+    def warnings(self, new: storage_v1.StorageClass, old: storage_v1.StorageClass | None = None) -> list[str]:
+        return [
+            f"allowedTopologies[{i}].matchLabelExpressions[{j}].key: {nodelabels.newer(expression.key)}"
+            for i, term in enumerate(new.allowed_topologies)
+            for j, expression in enumerate(term.match_label_expressions)
+            if expression.key in nodelabels.OLD_LABELS
+        ]
 
 
 class VolumeAttributesClasses(Strategy):
@@ -276,3 +284,8 @@ class CSIStorageCapacities(Strategy):
         errors = self.validate(new)
         errors += immutable(new.node_topology, old.node_topology, "nodeTopology")
         return errors + immutable(new.storage_class_name, old.storage_class_name, "storageClassName")
+
+    def warnings(
+        self, new: storage_v1.CSIStorageCapacity, old: storage_v1.CSIStorageCapacity | None = None
+    ) -> list[str]:
+        return nodelabels.selector(new.node_topology, "nodeTopology")

@@ -82,8 +82,8 @@ class Strategy:
     def canonicalize(self, obj: Any) -> None:
         """Puts a valid object into its one form."""
 
-    def warnings(self, obj: Any) -> list[str]:
-        """Advice that goes out as Warning headers."""
+    def warnings(self, new: Any, old: Any = None) -> list[str]:
+        """Advice that goes out as Warning headers; there is no old object when a new one is made."""
         return []
 
     # --- the order, the same for all --------------------------------------------------------------

@@ -61,9 +61,11 @@ class Deployments(Strategy):
                 errors.append(invalid_value("spec.progressDeadlineSeconds", deadline, words))
         return errors
 
-    def warnings(self, obj: apps_v1.Deployment) -> list[str]:
-        template = obj.spec.template
-        found = podwarnings.owner_name(obj.metadata)
+    def warnings(self, new: apps_v1.Deployment, old: apps_v1.Deployment | None = None) -> list[str]:
+        if podwarnings.seen(new, old):
+            return []
+        template = new.spec.template
+        found = podwarnings.owner_name(new.metadata) if old is None else []
         return found + podwarnings.warnings(template.spec, template.metadata, "spec.template.")
 
     def validate_update(self, new: apps_v1.Deployment, old: apps_v1.Deployment) -> list[FieldError]:
@@ -181,9 +183,11 @@ class ReplicaSets(Strategy):
         errors += not_negative(spec.min_ready_seconds, "spec.minReadySeconds")
         return errors + _selector(spec.selector) + _template(spec.template, spec.selector)
 
-    def warnings(self, obj: apps_v1.ReplicaSet) -> list[str]:
-        template = obj.spec.template
-        found = podwarnings.owner_name(obj.metadata)
+    def warnings(self, new: apps_v1.ReplicaSet, old: apps_v1.ReplicaSet | None = None) -> list[str]:
+        if podwarnings.seen(new, old):
+            return []
+        template = new.spec.template
+        found = podwarnings.owner_name(new.metadata) if old is None else []
         return found + podwarnings.warnings(template.spec, template.metadata, "spec.template.")
 
     def validate_update(self, new: apps_v1.ReplicaSet, old: apps_v1.ReplicaSet) -> list[FieldError]:
