@@ -43,7 +43,7 @@ async def test_the_official_client(kubeconfig: str) -> None:
         ]
         assert ("ADDED", "m") in seen
         autoscaling = kubernetes.client.AutoscalingV2Api(client)
-        spec = {"maxReplicas": 3, "scaleTargetRef": {"kind": "Deployment", "name": "d"}}
+        spec = {"maxReplicas": 3, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"}}
         made = autoscaling.create_namespaced_horizontal_pod_autoscaler(
             "default", {"metadata": {"name": "h"}, "spec": spec}
         )

@@ -217,7 +217,7 @@ class FieldError(NamedTuple):
         if self.type == "FieldValueRequired":
             return f"Required value: {self.detail}" if self.detail else "Required value"
         if self.type == "FieldValueForbidden":
-            return f"Forbidden: {self.detail}"
+            return f"Forbidden: {self.detail}" if self.detail else "Forbidden"
         if self.type == "InternalError":
             return f"Internal error: {self.detail}"
         if self.type == "FieldValueTooLong":

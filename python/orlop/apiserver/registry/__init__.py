@@ -5,6 +5,7 @@
 
 from orlop.api import scheme
 from orlop.api.scheme import Kind
+from orlop.apiserver.registry.attachments import VolumeAttachments
 from orlop.apiserver.registry.autoscaling import HorizontalPodAutoscalers
 from orlop.apiserver.registry.budgets import PodDisruptionBudgets
 from orlop.apiserver.registry.certificates import (
@@ -55,7 +56,6 @@ from orlop.apiserver.registry.storage import (
     CSINodes,
     CSIStorageCapacities,
     StorageClasses,
-    VolumeAttachments,
     VolumeAttributesClasses,
 )
 from orlop.apiserver.registry.strategy import Strategy

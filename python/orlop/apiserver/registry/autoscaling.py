@@ -5,8 +5,8 @@ from typing import Any
 from orlop.api.errors import FieldError, forbidden_field, invalid_value, required
 from orlop.api.quantity import parse
 from orlop.api.types import autoscaling_v2
-from orlop.apiserver.registry import podtemplate
-from orlop.apiserver.registry.common import POSITIVE, POSITIVE_QUANTITY, not_negative, one_of, segment
+from orlop.apiserver.registry import names, resources
+from orlop.apiserver.registry.common import POSITIVE, POSITIVE_QUANTITY, not_negative, quantity, segment
 from orlop.apiserver.registry.resources import unsupported
 from orlop.apiserver.registry.strategy import Strategy
 
@@ -15,11 +15,12 @@ MAX_STABILIZATION = 3600
 MAX_PERIOD = 1800
 SOURCES = {
     "Object": "object",
+    "External": "external",
     "Pods": "pods",
     "Resource": "resource",
     "ContainerResource": "container_resource",
-    "External": "external",
 }
+"""The sources of a metric, in the order in which they are looked at."""
 SOURCE_NAMES = tuple(sorted(SOURCES))
 TARGET_TYPES = ("AverageValue", "Utilization", "Value")
 ONE_SOURCE = "must populate the given metric source only"
@@ -46,24 +47,14 @@ class HorizontalPodAutoscalers(Strategy):
             _default_behavior(spec.behavior)
 
     def validate(self, obj: autoscaling_v2.HorizontalPodAutoscaler) -> list[FieldError]:
-        spec = obj.spec
-        errors: list[FieldError] = []
-        errors += not_negative(spec.min_replicas, "spec.minReplicas")
-        if spec.max_replicas < 1:
-            errors.append(invalid_value("spec.maxReplicas", spec.max_replicas, POSITIVE))
-        if spec.min_replicas is not None and spec.max_replicas < spec.min_replicas:
-            words = "must be greater than or equal to `minReplicas`"
-            errors.append(invalid_value("spec.maxReplicas", spec.max_replicas, words))
-        errors += _reference(spec.scale_target_ref, "spec.scaleTargetRef")
-        for i, metric in enumerate(spec.metrics):
-            errors += _metric(metric, f"spec.metrics[{i}]")
-        if spec.min_replicas == 0 and not any(m.type in ("Object", "External") for m in spec.metrics):
-            words = "must specify at least one Object or External metric to support scaling to zero replicas"
-            errors.append(forbidden_field("spec.metrics", words))
-        if spec.behavior is not None:
-            errors += _rules(spec.behavior.scale_up, "spec.behavior.scaleUp")
-            errors += _rules(spec.behavior.scale_down, "spec.behavior.scaleDown")
-        return errors
+        return _spec(obj.spec, _version(obj.spec.scale_target_ref))
+
+    def validate_update(
+        self, new: autoscaling_v2.HorizontalPodAutoscaler, old: autoscaling_v2.HorizontalPodAutoscaler
+    ) -> list[FieldError]:
+        after, before = new.spec.scale_target_ref, old.spec.scale_target_ref
+        same = (after.api_version, after.kind) == (before.api_version, before.kind)
+        return _spec(new.spec, "" if same else _version(after))
 
     def validate_status(
         self, new: autoscaling_v2.HorizontalPodAutoscaler, old: autoscaling_v2.HorizontalPodAutoscaler
@@ -71,6 +62,37 @@ class HorizontalPodAutoscalers(Strategy):
         status = new.status
         errors = not_negative(status.current_replicas, "status.currentReplicas")
         return errors + not_negative(status.desired_replicas, "status.desiredReplicas")
+
+
+def _version(ref: autoscaling_v2.CrossVersionObjectReference) -> str:
+    """What is wrong with the version of what is scaled."""
+    if wrong := _group_version(ref.api_version):
+        return wrong
+    # The one thing of the core group that scales may be named without a group.
+    grouped = "/" in ref.api_version.strip("/") or ref.kind == "ReplicationController"
+    return "" if grouped else "apiVersion must specify API group"
+
+
+def _group_version(text: str) -> str:
+    return f"unexpected GroupVersion string: {text}" if text.count("/") > 1 else ""
+
+
+def _spec(spec: autoscaling_v2.HorizontalPodAutoscalerSpec, version: str) -> list[FieldError]:
+    """What is wrong with a spec; `version` is what is to be said of the version of what is scaled."""
+    errors: list[FieldError] = []
+    if spec.min_replicas is not None and spec.max_replicas < spec.min_replicas:
+        words = "must be greater than or equal to `minReplicas`"
+        errors.append(invalid_value("spec.maxReplicas", spec.max_replicas, words))
+    errors += _reference(spec.scale_target_ref, "spec.scaleTargetRef", version)
+    for i, metric in enumerate(spec.metrics):
+        errors += _metric(metric, f"spec.metrics[{i}]")
+    if spec.min_replicas == 0 and not any(m.type in ("Object", "External") for m in spec.metrics):
+        words = "must specify at least one Object or External metric to support scaling to zero replicas"
+        errors.append(forbidden_field("spec.metrics", words))
+    if spec.behavior is not None:
+        errors += _rules(spec.behavior.scale_up, "spec.behavior.scaleUp")
+        errors += _rules(spec.behavior.scale_down, "spec.behavior.scaleDown")
+    return errors
 
 
 def _default_behavior(behavior: autoscaling_v2.HorizontalPodAutoscalerBehavior) -> None:
@@ -94,12 +116,9 @@ def _default_behavior(behavior: autoscaling_v2.HorizontalPodAutoscalerBehavior) 
         down.policies = [policy(type="Percent", value=100, period_seconds=15)]
 
 
-def _reference(ref: autoscaling_v2.CrossVersionObjectReference, path: str) -> list[FieldError]:
+def _reference(ref: autoscaling_v2.CrossVersionObjectReference, path: str, version: str) -> list[FieldError]:
     errors = segment(ref.kind, f"{path}.kind") + segment(ref.name, f"{path}.name")
-    if ref.api_version.count("/") > 1:
-        words = f"unexpected GroupVersion string: {ref.api_version}"
-        errors.append(invalid_value(f"{path}.apiVersion", ref.api_version, words))
-    return errors
+    return [*errors, invalid_value(f"{path}.apiVersion", ref.api_version, version)] if version else errors
 
 
 def _rules(rules: autoscaling_v2.HPAScalingRules | None, path: str) -> list[FieldError]:
@@ -125,11 +144,11 @@ def _rules(rules: autoscaling_v2.HPAScalingRules | None, path: str) -> list[Fiel
             errors.append(invalid_value(f"{where}.value", policy.value, POSITIVE_QUANTITY))
         if policy.period_seconds <= 0:
             errors.append(invalid_value(f"{where}.periodSeconds", policy.period_seconds, POSITIVE_QUANTITY))
-        elif policy.period_seconds > MAX_PERIOD:
+        if policy.period_seconds > MAX_PERIOD:
             words = f"must be less than or equal to {MAX_PERIOD}"
             errors.append(invalid_value(f"{where}.periodSeconds", policy.period_seconds, words))
-    if rules.tolerance is not None and parse(rules.tolerance) < 0:
-        errors.append(invalid_value(f"{path}.tolerance", rules.tolerance, "must be greater or equal to 0"))
+    if rules.tolerance is not None:
+        errors += quantity(rules.tolerance, f"{path}.tolerance")
     return errors
 
 
@@ -137,40 +156,46 @@ def _metric(metric: autoscaling_v2.MetricSpec, path: str) -> list[FieldError]:
     errors: list[FieldError] = []
     if not metric.type:
         errors.append(required(f"{path}.type", "must specify a metric source type"))
-    elif metric.type not in SOURCES:
-        errors.append(unsupported(f"{path}.type", metric.type, SOURCE_NAMES))
+    unknown = [] if metric.type in SOURCES else [unsupported(f"{path}.type", metric.type, SOURCE_NAMES)]
+    errors += unknown
     given = [a for a in SOURCES.values() if getattr(metric, a) is not None]
+    for attribute in given[:1]:
+        errors += _SOURCE_RULES[attribute](getattr(metric, attribute), f"{path}.{_json(attribute)}")
     expected = SOURCES.get(metric.type)
     if expected is not None and expected not in given:
         words = "must populate information for the given metric source"
         errors.append(required(f"{path}.{_json(expected)}", words))
-    for attribute in given:
-        where = f"{path}.{_json(attribute)}"
-        errors += _SOURCE_RULES[attribute](getattr(metric, attribute), where)
-        if attribute != expected:
-            errors.append(forbidden_field(where, ONE_SOURCE))
+    # An unknown type is told of twice.
+    errors += unknown
+    if len(given) > 1:
+        errors += [forbidden_field(f"{path}.{_json(a)}", ONE_SOURCE) for a in given if a != expected]
     return errors
 
 
 def _identifier(metric: autoscaling_v2.MetricIdentifier, path: str) -> list[FieldError]:
-    errors = segment(metric.name, f"{path}.name")
-    if metric.selector is not None:
-        errors += podtemplate.validate_selector(metric.selector, f"{path}.selector")
-    return errors
+    if not metric.name:
+        return [required(f"{path}.name", "must specify a metric name")]
+    return segment(metric.name, f"{path}.name")
 
 
 def _target(target: autoscaling_v2.MetricTarget, path: str) -> list[FieldError]:
-    errors = one_of(target.type, TARGET_TYPES, f"{path}.type", "must specify a metric target type")
-    if target.average_utilization is not None and target.average_utilization < 1:
-        errors.append(invalid_value(f"{path}.averageUtilization", target.average_utilization, POSITIVE))
+    errors: list[FieldError] = []
+    if not target.type:
+        errors.append(required(f"{path}.type", "must specify a metric target type"))
+    if target.type not in TARGET_TYPES:
+        words = "must be either Utilization, Value, or AverageValue"
+        errors.append(invalid_value(f"{path}.type", target.type, words))
     for name, value in (("value", target.value), ("averageValue", target.average_value)):
         if value is not None and parse(value) <= 0:
             errors.append(invalid_value(f"{path}.{name}", value, "must be positive"))
+    if target.average_utilization is not None and target.average_utilization < 1:
+        errors.append(invalid_value(f"{path}.averageUtilization", target.average_utilization, POSITIVE))
     return errors
 
 
 def _object(source: autoscaling_v2.ObjectMetricSource, path: str) -> list[FieldError]:
-    errors = _reference(source.described_object, f"{path}.describedObject")
+    ref = source.described_object
+    errors = _reference(ref, f"{path}.describedObject", _group_version(ref.api_version))
     errors += _identifier(source.metric, f"{path}.metric") + _target(source.target, f"{path}.target")
     if source.target.value is None and source.target.average_value is None:
         errors.append(required(f"{path}.target.averageValue", "must set either a target value or averageValue"))
@@ -191,7 +216,7 @@ def _external(source: autoscaling_v2.ExternalMetricSource, path: str) -> list[Fi
 
 def _pods(source: autoscaling_v2.PodsMetricSource, path: str) -> list[FieldError]:
     errors = _identifier(source.metric, f"{path}.metric") + _target(source.target, f"{path}.target")
-    if source.target.average_value is None or parse(source.target.average_value) <= 0:
+    if source.target.average_value is None:
         errors.append(required(f"{path}.target.averageValue", "must specify a positive target averageValue"))
     return errors
 
@@ -202,8 +227,13 @@ def _resource(
     errors: list[FieldError] = []
     if not source.name:
         errors.append(required(f"{path}.name", "must specify a resource name"))
-    if isinstance(source, autoscaling_v2.ContainerResourceMetricSource) and not source.container:
-        errors.append(required(f"{path}.container", "must specify a container"))
+    if isinstance(source, autoscaling_v2.ContainerResourceMetricSource):
+        if source.name:
+            errors += resources.validate_container_name(source.name, f"{path}.name")
+        if not source.container:
+            errors.append(required(f"{path}.container", "must specify a container"))
+        else:
+            errors += [invalid_value(f"{path}.container", source.container, m) for m in names.label(source.container)]
     target = source.target
     errors += _target(target, f"{path}.target")
     if target.average_utilization is None and target.average_value is None:

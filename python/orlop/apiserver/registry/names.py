@@ -45,6 +45,11 @@ SUBDOMAIN_WORDS = (
     "and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
     "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
 )
+CASELESS_WORDS = (
+    "an RFC 1123 subdomain must consist of alphanumeric characters, '-' or '.', and must start and end with an "
+    "alphanumeric character (e.g. 'Example.com', regex used for validation is "
+    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+)
 UNDERSCORE_WORDS = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must "
     "start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
@@ -94,6 +99,12 @@ def subdomain(name: str) -> list[str]:
     if not _SUBDOMAIN.match(name):
         out.append(SUBDOMAIN_WORDS)
     return out
+
+
+def subdomain_caseless(name: str) -> list[str]:
+    """The same where capitals may be: drivers' names."""
+    out = [_too_long(SUBDOMAIN_MAX)] if len(name) > SUBDOMAIN_MAX else []
+    return out if _SUBDOMAIN.match(name.lower()) else [*out, CASELESS_WORDS]
 
 
 def subdomain_with_underscore(name: str) -> list[str]:

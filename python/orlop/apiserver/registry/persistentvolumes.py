@@ -7,9 +7,10 @@ from msgspec import structs
 
 from orlop.api.errors import FieldError, forbidden_field, invalid_value, required
 from orlop.api.types import core_v1
-from orlop.apiserver.registry import names, nodelabels, scheduling, storage, volumes
+from orlop.apiserver.registry import names, nodelabels, scheduling, volumes
 from orlop.apiserver.registry.claims import VOLUME_MODES, class_annotation, validate_access_modes
 from orlop.apiserver.registry.common import POSITIVE_QUANTITY, immutable, quantity, subdomain
+from orlop.apiserver.registry.drivers import driver_name
 from orlop.apiserver.registry.resources import unsupported
 from orlop.apiserver.registry.strategy import Strategy
 
@@ -91,7 +92,7 @@ class PersistentVolumes(Strategy):
         if policy and policy not in RECLAIM_POLICIES:
             errors.append(unsupported("spec.persistentVolumeReclaimPolicy", policy, RECLAIM_POLICIES))
         errors += _affinity(spec)
-        errors += _source(obj)
+        errors += _source(spec, "spec")
         if spec.storage_class_name:
             errors += subdomain(spec.storage_class_name, "spec.storageClassName")
         if spec.volume_mode is not None and spec.volume_mode not in VOLUME_MODES:
@@ -156,42 +157,70 @@ def _affinity(spec: core_v1.PersistentVolumeSpec) -> list[FieldError]:
     return [error for i, term in enumerate(terms) for error in scheduling.node_term(term, f"{path}[{i}]")]
 
 
-def _source(volume: core_v1.PersistentVolume) -> list[FieldError]:
-    spec = volume.spec
+def _source(spec: core_v1.PersistentVolumeSpec, path: str) -> list[FieldError]:
     given = [s for s in SOURCES if getattr(spec, s) is not None]
     errors: list[FieldError] = []
     if not given:
-        errors.append(required("spec", "must specify a volume type"))
+        errors.append(required(path, "must specify a volume type"))
     for source in given[1:]:
-        errors.append(forbidden_field(f"spec.{SOURCES[source]}", "may not specify more than 1 volume type"))
+        errors.append(forbidden_field(f"{path}.{SOURCES[source]}", "may not specify more than 1 volume type"))
     if spec.host_path is not None:
         if not spec.host_path.path:
-            errors.append(required("spec.hostPath.path"))
+            errors.append(required(f"{path}.hostPath.path"))
         else:
-            errors += volumes.no_back_steps(spec.host_path.path, "spec.hostPath.path")
+            errors += volumes.no_back_steps(spec.host_path.path, f"{path}.hostPath.path")
         kind = spec.host_path.type
         if kind is not None and kind not in volumes.HOST_PATH_TYPES:
-            errors.append(unsupported("spec.hostPath.type", kind, volumes.HOST_PATH_TYPES))
+            errors.append(unsupported(f"{path}.hostPath.type", kind, volumes.HOST_PATH_TYPES))
     if spec.local is not None:
         if not spec.local.path:
-            errors.append(required("spec.local.path"))
+            errors.append(required(f"{path}.local.path"))
         else:
-            errors += volumes.no_back_steps(spec.local.path, "spec.local.path")
+            errors += volumes.no_back_steps(spec.local.path, f"{path}.local.path")
         if spec.node_affinity is None:
-            errors.append(required("spec.nodeAffinity", "Local volume requires node affinity"))
+            errors.append(required(f"{path}.nodeAffinity", "Local volume requires node affinity"))
     if spec.nfs is not None:
         if not spec.nfs.server:
-            errors.append(required("spec.nfs.server"))
+            errors.append(required(f"{path}.nfs.server"))
         if not spec.nfs.path:
-            errors.append(required("spec.nfs.path"))
+            errors.append(required(f"{path}.nfs.path"))
         if not spec.nfs.path.startswith("/"):
-            errors.append(invalid_value("spec.nfs.path", spec.nfs.path, "must be an absolute path"))
+            errors.append(invalid_value(f"{path}.nfs.path", spec.nfs.path, "must be an absolute path"))
     if spec.csi is not None:
-        errors += _csi(spec.csi, "spec.csi")
+        errors += _csi(spec.csi, f"{path}.csi")
     root = spec.host_path is not None and normpath(spec.host_path.path or ".") in ("/", "//")
     if root and spec.persistent_volume_reclaim_policy == "Recycle":
         words = "may not be 'recycle' for a hostPath mount of '/'"
-        errors.append(forbidden_field("spec.persistentVolumeReclaimPolicy", words))
+        errors.append(forbidden_field(f"{path}.persistentVolumeReclaimPolicy", words))
+    return errors
+
+
+INLINE = "may not be specified in the context of inline volumes"
+
+
+def validate_inline(spec: core_v1.PersistentVolumeSpec, path: str) -> list[FieldError]:
+    """What is wrong with a volume that stands in an attachment, where only its source counts."""
+    errors = [
+        forbidden_field(f"{path}.{name}", INLINE)
+        for name, value in (("claimRef", spec.claim_ref), ("capacity", spec.capacity))
+        if value
+    ]
+    if spec.csi is None:
+        errors.append(required(f"{path}.csi", "has to be specified in the context of inline volumes"))
+    if not spec.access_modes:
+        errors.append(required(f"{path}.accessModes"))
+    errors += validate_access_modes(spec.access_modes, f"{path}.accessModes")
+    if spec.persistent_volume_reclaim_policy not in ("", "Retain"):
+        words = "may only be Retain in the context of inline volumes"
+        errors.append(forbidden_field(f"{path}.persistentVolumeReclaimPolicy", words))
+    if spec.node_affinity is not None:
+        errors.append(forbidden_field(f"{path}.nodeAffinity", INLINE))
+    errors += _source(spec, path)
+    if spec.storage_class_name:
+        errors.append(forbidden_field(f"{path}.storageClassName", INLINE))
+    if spec.volume_mode not in (None, "Filesystem"):
+        words = "may not specify volumeMode other than Filesystem in the context of inline volumes"
+        errors.append(forbidden_field(f"{path}.volumeMode", words))
     return errors
 
 
@@ -205,7 +234,7 @@ SECRETS = (
 
 
 def _csi(source: core_v1.CSIPersistentVolumeSource, path: str) -> list[FieldError]:
-    errors = storage.driver_name(source.driver, f"{path}.driver")
+    errors = driver_name(source.driver, f"{path}.driver")
     if not source.volume_handle:
         errors.append(required(f"{path}.volumeHandle"))
     secrets = (

@@ -7,7 +7,7 @@ from orlop.api.errors import FieldError
 from orlop.api.scheme import Kind
 from orlop.api.types import meta_v1
 from orlop.apiserver.auth.user import User
-from orlop.apiserver.registry import meta, names
+from orlop.apiserver.registry import declared, meta, names
 
 
 class Strategy:
@@ -97,6 +97,7 @@ class Strategy:
         self.prepare_create(obj)
         errors = meta.validate(obj.metadata, self.kind.namespaced, self.name_rule)
         errors += self.validate(obj)
+        errors = declared.merged(errors, declared.check(obj, None))
         if not errors:
             self.canonicalize(obj)
         return errors
@@ -111,6 +112,7 @@ class Strategy:
             new.metadata.generation = old.metadata.generation + 1
         errors = meta.validate_update(new.metadata, old.metadata)
         errors += self.validate_update(new, old)
+        errors = declared.merged(errors, declared.check(new, old))
         if not errors:
             self.canonicalize(new)
         return errors
@@ -132,7 +134,8 @@ class Strategy:
         new.metadata.deletion_timestamp = old.metadata.deletion_timestamp
         new.metadata.owner_references = old.metadata.owner_references
         self.prepare_status(new, old)
-        return meta.validate_update(new.metadata, old.metadata) + self.validate_status(new, old)
+        errors = meta.validate_update(new.metadata, old.metadata) + self.validate_status(new, old)
+        return declared.merged(errors, declared.check(new, old))
 
     def before_finalize(self, new: Any, old: Any) -> list[FieldError]:
         """Prepares a change through the finalize subresource (namespaces)."""
