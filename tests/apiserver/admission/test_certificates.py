@@ -51,8 +51,9 @@ async def clerk(server: ApiServer, api: Api, *verbs: str, signers: list[str]) ->
 
 
 def say(csr: dict[str, Any], type_: str) -> dict[str, Any]:
+    status = csr.get("status", {})
     condition = {"type": type_, "status": "True", "reason": "r", "message": "m"}
-    return {**csr, "status": {**csr.get("status", {}), "conditions": [condition]}}
+    return {**csr, "status": {**status, "conditions": [*status.get("conditions", []), condition]}}
 
 
 async def test_approving_and_signing_go_by_signer(server: ApiServer, api: Api) -> None:

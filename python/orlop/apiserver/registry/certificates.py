@@ -1,18 +1,28 @@
 """Rules of certificates.k8s.io: pkg/apis/certificates/validation, pkg/registry/certificates."""
 
-from orlop.api.errors import IMMUTABLE, FieldError, duplicate, forbidden_field, invalid_value, not_supported, required
+from msgspec.structs import replace
+
+from orlop.api.errors import (
+    IMMUTABLE,
+    OMITTED,
+    FieldError,
+    duplicate,
+    forbidden_field,
+    invalid_value,
+    not_supported,
+    required,
+    too_long,
+)
 from orlop.api.types import certificates_v1
 from orlop.apiserver.auth.user import User
-from orlop.apiserver.registry import names
-from orlop.apiserver.registry.common import immutable
+from orlop.apiserver.registry import conditions, meta, names, pem
+from orlop.apiserver.registry.common import duplicates, immutable
 from orlop.apiserver.registry.strategy import Strategy
 
 LEGACY_UNKNOWN = "kubernetes.io/legacy-unknown"
 MIN_SECONDS = 600
 MAX_SIGNER = 571
 MAX_TRUST_BUNDLE = 1024 * 1024
-BEGIN, END = b"-----BEGIN CERTIFICATE REQUEST-----", b"-----END CERTIFICATE REQUEST-----"
-CERTIFICATE = "-----BEGIN CERTIFICATE-----"
 USAGES = frozenset(
     {
         "signing",
@@ -41,6 +51,9 @@ USAGES = frozenset(
     }
 )
 APPROVAL = ("Approved", "Denied")
+ENDS = ("Issued", "Denied", "Failed")
+MIN_POD_SECONDS = 3600
+MAX_UID = 128
 
 
 def signer_name(name: str, path: str) -> list[FieldError]:
@@ -73,6 +86,9 @@ class CertificateSigningRequests(Strategy):
 
     fields = (("spec.signerName", "spec.signerName"),)
 
+    def name_rule(self, name: str) -> list[str]:
+        return names.path_segment(name)
+
     def made_by(self, obj: certificates_v1.CertificateSigningRequest, user: User) -> None:
         spec = obj.spec
         spec.username, spec.uid, spec.groups = user.name, user.uid, list(user.groups)
@@ -81,18 +97,14 @@ class CertificateSigningRequests(Strategy):
     def validate(self, obj: certificates_v1.CertificateSigningRequest) -> list[FieldError]:
         spec = obj.spec
         errors: list[FieldError] = []
-        if wrong := _request(spec.request):
-            errors.append(invalid_value("spec.request", _go_bytes(spec.request), wrong))
+        if wrong := pem.request(spec.request):
+            errors.append(invalid_value("spec.request", spec.request, wrong))
         if not spec.usages:
-            errors.append(required("spec.usages", "usages must be set"))
+            errors.append(required("spec.usages"))
         for i, usage in enumerate(spec.usages):
             if usage not in USAGES:
-                listed = ", ".join(f'"{u}"' for u in sorted(USAGES))
-                errors.append(
-                    FieldError("FieldValueNotSupported", f"spec.usages[{i}]", usage, f"supported values: {listed}")
-                )
-            if usage in spec.usages[:i]:
-                errors.append(duplicate(f"spec.usages[{i}]", usage))
+                errors.append(not_supported(f"spec.usages[{i}]", usage, sorted(USAGES)))
+        errors += [duplicate(f"spec.usages[{i}]", spec.usages[i]) for i in duplicates(spec.usages)]
         if spec.signer_name == LEGACY_UNKNOWN:
             words = "the legacy signerName is not allowed via this API version"
             errors.append(invalid_value("spec.signerName", spec.signer_name, words))
@@ -116,20 +128,30 @@ class CertificateSigningRequests(Strategy):
     def prepare_status(
         self, new: certificates_v1.CertificateSigningRequest, old: certificates_v1.CertificateSigningRequest
     ) -> None:
-        kept = [c for c in old.status.conditions if c.type in APPROVAL]
-        new.status.conditions = kept + [c for c in new.status.conditions if c.type not in APPROVAL]
+        # What approves or denies stays as it is where there is as much of it; else that is told of.
+        conditions = new.status.conditions
+        for type_ in APPROVAL:
+            before = [c for c in old.status.conditions if c.type == type_]
+            now = [i for i, c in enumerate(conditions) if c.type == type_]
+            if len(before) == len(now):
+                for i, condition in zip(now, before, strict=True):
+                    conditions[i] = condition
 
     def validate_status(
         self, new: certificates_v1.CertificateSigningRequest, old: certificates_v1.CertificateSigningRequest
     ) -> list[FieldError]:
+        before, after = old.status.certificate, new.status.certificate
         errors = _conditions(new.status.conditions)
-        if old.status.certificate and new.status.certificate != old.status.certificate:
-            words = "updates may not change or clear existing certificate"
+        if before != after and (wrong := pem.certificates(after)):
+            errors.append(invalid_value("status.certificate", "<certificate data>", wrong))
+        errors += _removed(new, old)
+        for type_ in APPROVAL:
+            if _count(new, type_) > _count(old, type_):
+                words = f'updates may not add a condition of type "{type_}"'
+                errors.append(forbidden_field("status.conditions", words))
+        if before and after != before:
+            words = "updates may not modify existing certificate content"
             errors.append(forbidden_field("status.certificate", words))
-        elif new.status.certificate and CERTIFICATE.encode() not in new.status.certificate:
-            errors.append(
-                invalid_value("status.certificate", "<certificate data>", "must contain at least one certificate")
-            )
         return errors
 
     def before_approval(
@@ -138,16 +160,23 @@ class CertificateSigningRequests(Strategy):
         """What the approval subresource may change: the conditions that approve or deny."""
         conditions = new.status.conditions
         self.carry(new, old)
-        new.spec, new.status = old.spec, old.status
-        new.status.conditions = conditions
-        errors = _conditions(conditions)
-        for type_ in APPROVAL:
-            before = [c for c in old.status.conditions if c.type == type_]
-            if before and not any(c.type == type_ for c in conditions):
-                errors.append(
-                    forbidden_field("status.conditions", f"updates may not remove a condition of type {type_!r}")
-                )
-        return errors
+        new.spec = old.spec
+        new.status = replace(old.status, conditions=conditions)
+        return _conditions(conditions) + _removed(new, old)
+
+
+def _count(obj: certificates_v1.CertificateSigningRequest, type_: str) -> int:
+    return sum(condition.type == type_ for condition in obj.status.conditions)
+
+
+def _removed(
+    new: certificates_v1.CertificateSigningRequest, old: certificates_v1.CertificateSigningRequest
+) -> list[FieldError]:
+    return [
+        forbidden_field("status.conditions", f'updates may not remove a condition of type "{type_}"')
+        for type_ in (*APPROVAL, "Failed")
+        if _count(new, type_) < _count(old, type_)
+    ]
 
 
 def _conditions(conditions: list[certificates_v1.CertificateSigningRequestCondition]) -> list[FieldError]:
@@ -171,64 +200,48 @@ def _conditions(conditions: list[certificates_v1.CertificateSigningRequestCondit
     return errors
 
 
-def _go_bytes(data: bytes) -> str:
-    return data.decode("utf-8", "replace")
-
-
-def _request(data: bytes) -> str:
-    """What is wrong with a PEM certificate request; nothing when it is right."""
-    if BEGIN not in data or END not in data:
-        return "PEM block type must be CERTIFICATE REQUEST"
-    from cryptography import x509  # here: it costs the server 16 MiB, and few clusters ask for certificates
-
-    try:
-        x509.load_pem_x509_csr(data)
-    except ValueError as error:
-        return str(error)
-    return ""
-
-
 class ClusterTrustBundles(Strategy):
     """Roots that pods of the cluster trust, by signer."""
 
     fields = (("spec.signerName", "spec.signerName"),)
 
     def name_rule(self, name: str) -> list[str]:
-        return names.subdomain(name.rpartition(":")[2])
+        return []  # it depends on the signer: `validate`
 
     def validate(self, obj: certificates_v1.ClusterTrustBundle) -> list[FieldError]:
-        spec = obj.spec
-        errors: list[FieldError] = []
-        name = obj.metadata.name
-        if spec.signer_name:
-            errors += signer_name(spec.signer_name, "spec.signerName")
-            prefix = spec.signer_name.replace("/", ":") + ":"
-            if not name.startswith(prefix):
-                words = f"ClusterTrustBundle for signerName {spec.signer_name} must be named with prefix {prefix}"
-                errors.append(invalid_value("metadata.name", name, words))
-        elif ":" in name:
-            words = 'ClusterTrustBundle without signer name must not have ":" in its name'
-            errors.append(invalid_value("metadata.name", name, words))
-        if len(spec.trust_bundle.encode()) > MAX_TRUST_BUNDLE:
-            words = f"may not be more than {MAX_TRUST_BUNDLE} bytes"
-            errors.append(FieldError("FieldValueTooLong", "spec.trustBundle", None, words))
-        elif CERTIFICATE not in spec.trust_bundle:
-            words = "at least one trust anchor must be provided"
-            errors.append(invalid_value("spec.trustBundle", "<value omitted>", words))
-        else:
-            from cryptography import x509
+        return self._validate(obj) + _bundle(obj.spec.trust_bundle)
 
-            try:
-                x509.load_pem_x509_certificates(spec.trust_bundle.encode())
-            except ValueError as error:
-                errors.append(invalid_value("spec.trustBundle", "<value omitted>", str(error)))
-        return errors
+    def _validate(self, obj: certificates_v1.ClusterTrustBundle) -> list[FieldError]:
+        signer, name = obj.spec.signer_name, obj.metadata.name
+        errors = [invalid_value("metadata.name", name, m) for m in _bundle_name(name, signer)] if name else []
+        return errors + (signer_name(signer, "spec.signerName") if signer else [])
 
     def validate_update(
         self, new: certificates_v1.ClusterTrustBundle, old: certificates_v1.ClusterTrustBundle
     ) -> list[FieldError]:
-        errors = self.validate(new)
+        errors = self._validate(new)
+        if new.spec.trust_bundle != old.spec.trust_bundle:
+            errors += _bundle(new.spec.trust_bundle)
         return errors + immutable(new.spec.signer_name, old.spec.signer_name, "spec.signerName")
+
+
+def _bundle_name(name: str, signer: str) -> list[str]:
+    """A bundle's name begins with its signer's, with a colon where that has its slash."""
+    if not signer:
+        if ":" in name:
+            return ['ClusterTrustBundle without signer name must not have ":" in its name']
+        return names.subdomain(name)
+    prefix = signer.replace("/", ":") + ":"
+    if not name.startswith(prefix):
+        return [f"ClusterTrustBundle for signerName {signer} must be named with prefix {prefix}"]
+    return names.subdomain(name.removeprefix(prefix))
+
+
+def _bundle(text: str) -> list[FieldError]:
+    path = "spec.trustBundle"
+    if len(text.encode()) > MAX_TRUST_BUNDLE:
+        return [too_long(path, MAX_TRUST_BUNDLE)]
+    return [invalid_value(path, "<value omitted>", wrong) for wrong in pem.trust_anchors(text)]
 
 
 class PodCertificateRequests(Strategy):
@@ -243,25 +256,92 @@ class PodCertificateRequests(Strategy):
     def validate(self, obj: certificates_v1.PodCertificateRequest) -> list[FieldError]:
         spec = obj.spec
         errors = signer_name(spec.signer_name, "spec.signerName")
-        for name, value in (("podName", spec.pod_name), ("serviceAccountName", spec.service_account_name)):
-            errors += [invalid_value(f"spec.{name}", value, m) for m in names.subdomain(value)]
-        errors += [invalid_value("spec.nodeName", spec.node_name, m) for m in names.subdomain(spec.node_name)]
-        for name, value in (
-            ("podUID", spec.pod_uid),
-            ("serviceAccountUID", spec.service_account_uid),
-            ("nodeUID", spec.node_uid),
+        if spec.unverified_user_annotations:
+            errors += _user_annotations(spec.unverified_user_annotations, "spec.unverifiedUserAnnotations")
+        for name, value, uid_name, uid in (
+            ("podName", spec.pod_name, "podUID", spec.pod_uid),
+            ("serviceAccountName", spec.service_account_name, "serviceAccountUID", spec.service_account_uid),
+            ("nodeName", spec.node_name, "nodeUID", spec.node_uid),
         ):
-            if not value:
-                errors.append(invalid_value(f"spec.{name}", value, f"{name} must not be empty"))
+            errors += [invalid_value(f"spec.{name}", value, m) for m in names.subdomain(value)]
+            if not uid:
+                errors.append(invalid_value(f"spec.{uid_name}", uid, "must not be empty"))
+            if len(uid.encode()) > MAX_UID:
+                errors.append(too_long(f"spec.{uid_name}", MAX_UID))
+        seconds, most = spec.max_expiration_seconds, _longest(spec.signer_name)
+        if seconds is None:
+            return [*errors, required("spec.maxExpirationSeconds", "must be set")]
+        if not MIN_POD_SECONDS <= seconds <= most:
+            words = f"must be in the range [{MIN_POD_SECONDS}, {most}]"
+            errors.append(invalid_value("spec.maxExpirationSeconds", seconds, words))
         if not spec.stub_pkcs10_request:
             errors.append(required("spec.stubPKCS10Request"))
-        seconds = spec.max_expiration_seconds
-        if seconds is not None and not 3600 <= seconds <= 7862400:
-            words = "must be in the range [3600, 7862400]"
-            errors.append(invalid_value("spec.maxExpirationSeconds", seconds, words))
         return errors
 
     def validate_update(
         self, new: certificates_v1.PodCertificateRequest, old: certificates_v1.PodCertificateRequest
     ) -> list[FieldError]:
         return [] if new.spec == old.spec else [invalid_value("spec", new.spec, IMMUTABLE)]
+
+    def validate_status(
+        self, new: certificates_v1.PodCertificateRequest, old: certificates_v1.PodCertificateRequest
+    ) -> list[FieldError]:
+        errors: list[FieldError] = []
+        known = 0
+        for i, condition in enumerate(new.status.conditions):
+            path = f"status.conditions.[{i}]"  # with upstream's slip
+            if condition.type not in ENDS:
+                errors.append(not_supported(f"{path}.type", condition.type, ENDS))
+                continue
+            known += 1
+            if known > 1:
+                words = 'There may be at most one condition with type "Issued", "Denied", or "Failed"'
+                errors.append(invalid_value(f"{path}.type", condition.type, words))
+            if condition.status != "True":
+                errors.append(not_supported(f"{path}.status", condition.status, ["True"]))
+        # The server's time is written in afterwards.
+        timed = [replace(c, last_transition_time=c.last_transition_time or "now") for c in new.status.conditions]
+        errors += conditions.validate(timed, "status.conditions")
+        return errors or _ended(new, old)
+
+
+def _ended(new: certificates_v1.PodCertificateRequest, old: certificates_v1.PodCertificateRequest) -> list[FieldError]:
+    """What a status may become: an end, once; an issued one has its certificate with it."""
+    status, before = new.status, old.status
+    if any(c.type in ENDS and c.status == "True" for c in before.conditions):
+        words = "immutable after PodCertificateRequest is issued, denied, or failed"
+        return [] if status == before else [invalid_value("status", OMITTED, words)]
+    end = next((c.type for c in status.conditions if c.type in ENDS and c.status == "True"), None)
+    if end is None:
+        words = 'status is immutable unless transitioning to "Issued", "Denied", or "Failed"'
+        return [] if status == before else [invalid_value("status", OMITTED, words)]
+    if end != "Issued":
+        words = "non-condition status fields must be empty when denying or failing the PodCertificateRequest"
+        plain = certificates_v1.PodCertificateRequestStatus(conditions=status.conditions)
+        return [] if status == plain else [invalid_value("status", OMITTED, words)]
+    if wrong := pem.chain(status.certificate_chain):
+        return [invalid_value("status.certificateChain", status.certificate_chain, wrong)]
+    consistent = "must be present and consistent with the issued certificate"
+    return [
+        required(f"status.{name}", words)
+        for name, value, words in (
+            ("notBefore", status.not_before, consistent),
+            ("notAfter", status.not_after, consistent),
+            (
+                "beginRefreshAt",
+                status.begin_refresh_at,
+                "must be present and in the range [notbefore+10min, notafter-10min]",
+            ),
+        )
+        if not value
+    ]
+
+
+def _longest(signer: str) -> int:
+    """Seconds that a pod's certificate may last: a day from Kubernetes' own signers, 91 from others."""
+    domain = signer.partition("/")[0]
+    return 24 * 3600 if domain == "kubernetes.io" or domain.endswith(".kubernetes.io") else 91 * 24 * 3600
+
+
+def _user_annotations(annotations: dict[str, str], path: str) -> list[FieldError]:
+    return meta.validate_annotations(annotations, path)
