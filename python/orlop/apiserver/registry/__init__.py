@@ -31,7 +31,7 @@ from orlop.apiserver.registry.flowcontrol import FlowSchemas, PriorityLevels
 from orlop.apiserver.registry.groups import PodGroups, Workloads
 from orlop.apiserver.registry.ingresses import IngressClasses, Ingresses
 from orlop.apiserver.registry.jobs import Jobs
-from orlop.apiserver.registry.misc import Endpoints, Leases, StorageVersionMigrations
+from orlop.apiserver.registry.misc import Endpoints, LeaseCandidates, Leases, StorageVersionMigrations
 from orlop.apiserver.registry.namespaces import Namespaces
 from orlop.apiserver.registry.networking import IPAddresses, ServiceCIDRs
 from orlop.apiserver.registry.networkpolicies import NetworkPolicies
@@ -97,6 +97,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "certificates.k8s.io/certificatesigningrequests": CertificateSigningRequests,
     "certificates.k8s.io/clustertrustbundles": ClusterTrustBundles,
     "certificates.k8s.io/podcertificaterequests": PodCertificateRequests,
+    "coordination.k8s.io/leasecandidates": LeaseCandidates,
     "coordination.k8s.io/leases": Leases,
     "discovery.k8s.io/endpointslices": EndpointSlices,
     "flowcontrol.apiserver.k8s.io/flowschemas": FlowSchemas,

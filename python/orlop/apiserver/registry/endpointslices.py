@@ -81,14 +81,14 @@ def _endpoints(obj: discovery_v1.EndpointSlice) -> list[FieldError]:
                 errors += names.full_domain(address, where)
             elif obj.address_type in ADDRESS_TYPES:
                 errors += _address(address, obj.address_type, where)
-        if len(endpoint.deprecated_topology) > MAX_TOPOLOGY:
-            path_ = f"{path}.deprecatedTopology"
-            errors.append(too_many(path_, len(endpoint.deprecated_topology), MAX_TOPOLOGY))
-        errors += meta.validate_labels(endpoint.deprecated_topology, f"{path}.deprecatedTopology")
         if endpoint.node_name is not None:
             errors += [
                 invalid_value(f"{path}.nodeName", endpoint.node_name, m) for m in names.subdomain(endpoint.node_name)
             ]
+        if len(endpoint.deprecated_topology) > MAX_TOPOLOGY:
+            path_ = f"{path}.deprecatedTopology"
+            errors.append(too_many(path_, len(endpoint.deprecated_topology), MAX_TOPOLOGY))
+        errors += meta.validate_labels(endpoint.deprecated_topology, f"{path}.deprecatedTopology")
         if endpoint.hostname is not None:
             errors += [invalid_value(f"{path}.hostname", endpoint.hostname, m) for m in names.label(endpoint.hostname)]
         if endpoint.hints is not None:

@@ -1,9 +1,12 @@
 """Rules of flowcontrol.apiserver.k8s.io: pkg/apis/flowcontrol/v1/defaults.go and validation."""
 
-from orlop.api.errors import FieldError, forbidden_field, invalid_value, not_supported, required
+import math
+from collections.abc import Sequence
+
+from orlop.api.errors import FieldError, duplicate, forbidden_field, invalid_value, not_supported, required
 from orlop.api.types import flowcontrol_v1
 from orlop.apiserver.registry import names
-from orlop.apiserver.registry.common import not_negative, one_of
+from orlop.apiserver.registry.goforms import go_form
 from orlop.apiserver.registry.strategy import Strategy
 
 MAX_PRECEDENCE = 10_000
@@ -11,6 +14,9 @@ SHARES, QUEUES, HAND_SIZE, QUEUE_LENGTH = 30, 64, 8, 50
 MAX_QUEUES = 10_000_000
 EXEMPT = "exempt"
 KINDS = ("Group", "ServiceAccount", "User")
+METHODS = ("ByNamespace", "ByUser")
+MAX_HASH_BITS = 60
+"""Bits of a flow's hash from which a hand of queues is dealt."""
 VERBS = frozenset({"get", "list", "create", "update", "delete", "deletecollection", "patch", "watch", "proxy"})
 ALL = "*"
 
@@ -39,7 +45,9 @@ class FlowSchemas(Strategy):
             words = "only the schema named 'exempt' may have matchingPrecedence 1"
             errors.append(invalid_value("spec.matchingPrecedence", spec.matching_precedence, words))
         if spec.distinguisher_method is not None:
-            errors += one_of(spec.distinguisher_method.type, ("ByNamespace", "ByUser"), "spec.distinguisherMethod.type")
+            method = spec.distinguisher_method
+            if method.type not in METHODS:
+                errors.append(not_supported("spec.distinguisherMethod.type", go_form(method), METHODS))
         level = spec.priority_level_configuration.name
         if not level:
             errors.append(required("spec.priorityLevelConfiguration.name", "must reference a priority level"))
@@ -48,7 +56,25 @@ class FlowSchemas(Strategy):
             errors += [invalid_value(path, level, m) for m in names.subdomain(level)]
         for i, rule in enumerate(spec.rules):
             errors += _rule(rule, f"spec.rules[{i}]")
-        return errors
+        return errors + _conditions(obj.status.conditions)
+
+    def validate_status(self, new: flowcontrol_v1.FlowSchema, old: flowcontrol_v1.FlowSchema) -> list[FieldError]:
+        return _conditions(new.status.conditions)
+
+
+def _conditions(
+    conditions: Sequence[flowcontrol_v1.FlowSchemaCondition | flowcontrol_v1.PriorityLevelConfigurationCondition],
+) -> list[FieldError]:
+    errors: list[FieldError] = []
+    seen: set[str] = set()
+    for i, condition in enumerate(conditions):
+        path = f"status.conditions[{i}].type"
+        if condition.type in seen:
+            errors.append(duplicate(path, condition.type))
+        seen.add(condition.type)
+        if not condition.type:
+            errors.append(required(path, "must not be empty"))
+    return errors
 
 
 def _rule(rule: flowcontrol_v1.PolicyRulesWithSubjects, path: str) -> list[FieldError]:
@@ -193,6 +219,9 @@ class PriorityLevels(Strategy):
         if spec.type == "Exempt":
             if spec.limited is not None:
                 errors.append(forbidden_field("spec.limited", "must be nil if the type is not Limited"))
+            if spec.exempt is not None:
+                path, exempt = "spec.exempt", spec.exempt
+                errors += _shares(exempt.nominal_concurrency_shares, path) + _lendable(exempt.lendable_percent, path)
         elif spec.type == "Limited":
             if spec.exempt is not None:
                 errors.append(forbidden_field("spec.exempt", "must be nil if the type is Limited"))
@@ -201,40 +230,68 @@ class PriorityLevels(Strategy):
             else:
                 errors += _limited(spec.limited, "spec.limited")
         else:
-            errors += one_of(spec.type, ("Exempt", "Limited"), "spec.type")
-        return errors
+            errors.append(not_supported("spec.type", spec.type, ("Exempt", "Limited")))
+        return errors + _conditions(obj.status.conditions)
+
+    def validate_status(
+        self,
+        new: flowcontrol_v1.PriorityLevelConfiguration,
+        old: flowcontrol_v1.PriorityLevelConfiguration,
+    ) -> list[FieldError]:
+        return _conditions(new.status.conditions)
+
+
+def _shares(shares: int | None, path: str) -> list[FieldError]:
+    if shares is None or shares >= 0:
+        return []
+    return [invalid_value(f"{path}.nominalConcurrencyShares", shares, "must be a non-negative integer")]
+
+
+def _lendable(percent: int | None, path: str) -> list[FieldError]:
+    if percent is None or 0 <= percent <= 100:
+        return []
+    return [invalid_value(f"{path}.lendablePercent", percent, "must be between 0 and 100, inclusive")]
 
 
 def _limited(limited: flowcontrol_v1.LimitedPriorityLevelConfiguration, path: str) -> list[FieldError]:
-    errors: list[FieldError] = []
-    errors += not_negative(limited.nominal_concurrency_shares, f"{path}.nominalConcurrencyShares")
-    for name, value, most in (
-        ("lendablePercent", limited.lendable_percent, 100),
-        ("borrowingLimitPercent", limited.borrowing_limit_percent, None),
-    ):
-        if value is not None and (value < 0 or (most is not None and value > most)):
-            words = "must be between 0 and 100, inclusive" if most else "if specified, must be a non-negative integer"
-            errors.append(invalid_value(f"{path}.{name}", value, words))
+    errors = _shares(limited.nominal_concurrency_shares, path)
     response, where = limited.limit_response, f"{path}.limitResponse"
-    errors += one_of(response.type, ("Queue", "Reject"), f"{where}.type")
-    if response.type == "Reject" and response.queuing is not None:
-        errors.append(forbidden_field(f"{where}.queuing", "must be nil if limited.limitResponse.type is not Limited"))
-    if response.type == "Queue":
-        queuing = response.queuing
-        if queuing is None:
-            return [*errors, required(f"{where}.queuing", "must not be empty if limited.limitResponse.type is Limited")]
-        for name, value in (
-            ("queueLengthLimit", queuing.queue_length_limit),
-            ("queues", queuing.queues),
-            ("handSize", queuing.hand_size),
-        ):
-            if value <= 0:
-                errors.append(invalid_value(f"{where}.queuing.{name}", value, "must be positive"))
-        if queuing.queues > MAX_QUEUES:
-            errors.append(
-                invalid_value(f"{where}.queuing.queues", queuing.queues, f"must not be greater than {MAX_QUEUES}")
-            )
-        if queuing.hand_size > queuing.queues > 0:
-            words = f"should not be greater than queues ({queuing.queues})"
-            errors.append(invalid_value(f"{where}.queuing.handSize", queuing.hand_size, words))
+    if response.type == "Reject":
+        if response.queuing is not None:
+            words = "must be nil if limited.limitResponse.type is not Limited"
+            errors.append(forbidden_field(f"{where}.queuing", words))
+    elif response.type == "Queue":
+        if response.queuing is None:
+            words = "must not be empty if limited.limitResponse.type is Limited"
+            errors.append(required(f"{where}.queuing", words))
+        else:
+            errors += _queuing(response.queuing, f"{where}.queuing")
+    else:
+        errors.append(not_supported(f"{where}.type", response.type, ("Queue", "Reject")))
+    errors += _lendable(limited.lendable_percent, path)
+    most = limited.borrowing_limit_percent
+    if most is not None and most < 0:
+        words = "if specified, must be a non-negative integer"
+        errors.append(invalid_value(f"{path}.borrowingLimitPercent", most, words))
+    return errors
+
+
+def _queuing(queuing: flowcontrol_v1.QueuingConfiguration, path: str) -> list[FieldError]:
+    queues, hand = queuing.queues, queuing.hand_size
+    errors: list[FieldError] = []
+    if queuing.queue_length_limit <= 0:
+        errors.append(invalid_value(f"{path}.queueLengthLimit", queuing.queue_length_limit, "must be positive"))
+    if queues <= 0:
+        errors.append(invalid_value(f"{path}.queues", queues, "must be positive"))
+    elif queues > MAX_QUEUES:
+        errors.append(invalid_value(f"{path}.queues", queues, f"must not be greater than {MAX_QUEUES}"))
+    if hand <= 0:
+        errors.append(invalid_value(f"{path}.handSize", hand, "must be positive"))
+    elif hand > queues:
+        errors.append(invalid_value(f"{path}.handSize", hand, f"should not be greater than queues ({queues})"))
+    elif math.ceil(math.log2(queues) * hand) > MAX_HASH_BITS:
+        words = (
+            f"required entropy bits of deckSize {queues} and handSize {hand} should not be greater than {MAX_HASH_BITS}"
+        )
+        errors.append(invalid_value(f"{path}.handSize", hand, words))
     return errors

@@ -119,7 +119,9 @@ def _backend(backend: networking_v1.IngressBackend, path: str) -> list[FieldErro
         if resource.api_group is not None:
             errors += subdomain(resource.api_group, f"{path}.resource.apiGroup")
         return (
-            errors + segment(resource.kind, f"{path}.resource.kind") + segment(resource.name, f"{path}.resource.name")
+            errors
+            + _named(resource.kind, "kind", f"{path}.resource")
+            + _named(resource.name, "name", f"{path}.resource")
         )
     if service is None:
         return [invalid_value(path, "", "resource or service backend is required")]
@@ -155,12 +157,9 @@ class IngressClasses(Strategy):
     def validate(self, obj: networking_v1.IngressClass) -> list[FieldError]:
         spec = obj.spec
         errors: list[FieldError] = []
-        if not spec.controller:
-            errors.append(required("spec.controller"))
-        else:
-            if len(spec.controller.encode()) > MAX_CONTROLLER:
-                errors.append(too_long("spec.controller", MAX_CONTROLLER))
-            errors += names.domain_path(spec.controller, "spec.controller")
+        if len(spec.controller.encode()) > MAX_CONTROLLER:
+            errors.append(too_long("spec.controller", MAX_CONTROLLER))
+        errors += names.domain_path(spec.controller, "spec.controller")
         if spec.parameters is not None:
             errors += _class_parameters(spec.parameters, "spec.parameters")
         return errors
@@ -171,11 +170,15 @@ class IngressClasses(Strategy):
         return errors + self.validate(new)
 
 
+def _named(value: str, field: str, path: str) -> list[FieldError]:
+    return segment(value, f"{path}.{field}") if value else [required(f"{path}.{field}", f"{field} is required")]
+
+
 def _class_parameters(ref: networking_v1.IngressClassParametersReference, path: str) -> list[FieldError]:
     errors: list[FieldError] = []
     if ref.api_group is not None:
         errors += subdomain(ref.api_group, f"{path}.apiGroup")
-    errors += segment(ref.kind, f"{path}.kind") + segment(ref.name, f"{path}.name")
+    errors += _named(ref.kind, "kind", path) + _named(ref.name, "name", path)
     if ref.scope is None:
         return [*errors, required(f"{path}.scope")]
     if ref.scope not in ("Cluster", "Namespace"):

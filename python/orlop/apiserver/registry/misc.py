@@ -1,10 +1,12 @@
 """Rules of kinds whose own are few."""
 
+import re
+
 from orlop.api import selectors
 from orlop.api.errors import IMMUTABLE, FieldError, forbidden_field, invalid_value, not_supported, required
-from orlop.api.types import coordination_v1, core_v1, storagemigration_v1
-from orlop.apiserver.registry import addresswarnings, names
-from orlop.apiserver.registry.common import not_special
+from orlop.api.types import coordination_v1, coordination_v1beta1, core_v1, storagemigration_v1
+from orlop.apiserver.registry import addresswarnings, conditions, names
+from orlop.apiserver.registry.common import immutable, not_special
 from orlop.apiserver.registry.strategy import Strategy
 
 POSITIVE = "must be greater than 0"
@@ -116,12 +118,84 @@ class StorageVersionMigrations(Strategy):
     """A wish to have all objects of a resource stored anew."""
 
     def validate(self, obj: storagemigration_v1.StorageVersionMigration) -> list[FieldError]:
-        resource = obj.spec.resource
+        resource, path = obj.spec.resource, "spec.resource"
+        errors: list[FieldError] = []
         if not resource.resource:
-            return [required("spec.resource.resource", "resource is required")]
-        return []
+            errors.append(required(f"{path}.resource", "resource is required to be set"))
+        elif wrong := names.label_1035(resource.resource):
+            errors.append(invalid_value(f"{path}.resource", resource.resource, ",".join(wrong)))
+        if resource.group and (wrong := names.subdomain(resource.group)):
+            errors.append(invalid_value(f"{path}.group", resource.group, ",".join(wrong)))
+        return errors
 
     def validate_update(
         self, new: storagemigration_v1.StorageVersionMigration, old: storagemigration_v1.StorageVersionMigration
     ) -> list[FieldError]:
-        return [] if new.spec == old.spec else [invalid_value("spec", new.spec, IMMUTABLE)]
+        errors = self.validate(new)
+        if new.spec != old.spec:
+            shown = {"Resource": {"group": new.spec.resource.group, "resource": new.spec.resource.resource}}
+            errors.append(invalid_value("spec", shown, IMMUTABLE))
+        return errors
+
+    def validate_status(
+        self, new: storagemigration_v1.StorageVersionMigration, old: storagemigration_v1.StorageVersionMigration
+    ) -> list[FieldError]:
+        status, before, path = new.status, old.status, "status.conditions"
+        errors = conditions.validate(status.conditions, path)
+        if before.resource_version and status.resource_version != before.resource_version:
+            errors.append(invalid_value("status.resourceVersion", status.resource_version, IMMUTABLE))
+        true = {c.type for c in status.conditions if c.status == "True"}
+        was = {c.type for c in before.conditions if c.status == "True"}
+        for wrong, words in (
+            ({"Succeeded", "Failed"} <= true, "Both success and failed conditions cannot be true at the same time"),
+            ({"Succeeded", "Running"} <= true, "Running condition cannot be true when success condition is true"),
+            ({"Failed", "Running"} <= true, "Running condition cannot be true when failed condition is true"),
+            ("Succeeded" in was - true, "Success condition cannot be set to false once it is true"),
+            ("Failed" in was - true, "Failed condition cannot be set to false once it is true"),
+        ):
+            if wrong:
+                errors.append(invalid_value(path, status.conditions, words))
+        return errors
+
+
+class LeaseCandidates(Strategy):
+    """Who may lead, and in which version."""
+
+    def name_rule(self, name: str) -> list[str]:
+        return names.config_key(name)
+
+    def validate(self, obj: coordination_v1beta1.LeaseCandidate) -> list[FieldError]:
+        spec = obj.spec
+        errors = [] if spec.lease_name else [required("spec.leaseName")]
+        emulated, binary = _version(spec.emulation_version), _version(spec.binary_version)
+        for name, text, parsed in (
+            ("emulationVersion", spec.emulation_version, emulated),
+            ("binaryVersion", spec.binary_version, binary),
+        ):
+            if text and parsed is None:
+                errors.append(invalid_value(f"spec.{name}", text, "must be a valid semantic version"))
+        if spec.binary_version and spec.emulation_version and (binary or NO_VERSION) < (emulated or NO_VERSION):
+            words = "must be greater than or equal to `emulationVersion`"
+            errors.append(invalid_value("spec.binaryVersion", spec.binary_version, words))
+        if not spec.strategy:
+            return [*errors, required("spec.strategy")]
+        if spec.strategy == "OldestEmulationVersion":
+            words = "must be specified when `strategy` is 'OldestEmulationVersion'"
+            errors += [] if binary else [required("spec.binaryVersion", words)]
+            errors += [] if emulated else [required("spec.emulationVersion", words)]
+        return errors + lease_strategy(spec.strategy, "spec.strategy")
+
+    def validate_update(
+        self, new: coordination_v1beta1.LeaseCandidate, old: coordination_v1beta1.LeaseCandidate
+    ) -> list[FieldError]:
+        return self.validate(new) + immutable(new.spec.lease_name, old.spec.lease_name, "spec.leaseName")
+
+
+_SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?")
+NO_VERSION = (0, 0, 0)
+
+
+def _version(text: str) -> tuple[int, int, int] | None:
+    """A semantic version's three numbers; None where there are none."""
+    found = _SEMVER.fullmatch(text)
+    return None if found is None else (int(found[1]), int(found[2]), int(found[3]))

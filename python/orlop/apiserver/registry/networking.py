@@ -39,12 +39,10 @@ class ServiceCIDRs(Strategy):
             return [required(path, "at least one CIDR required")]
         if len(cidrs) > 2:
             return [invalid_value(path, {"CIDRs": cidrs}, "may only hold up to 2 values")]
-        errors = [invalid_value(f"{path}[{i}]", c, m) for i, c in enumerate(cidrs) for m in names.canonical_cidr(c)]
-        networks = [names.network(c) for c in cidrs]
-        if len(cidrs) == 2 and None not in networks and family_of(cidrs[0]) == family_of(cidrs[1]):
+        if len(cidrs) == 2 and (any(names.network(c) is None for c in cidrs) or len({family_of(c) for c in cidrs}) < 2):
             words = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64"
-            errors.append(invalid_value(path, cidrs, words))
-        return errors
+            return [invalid_value(path, {"CIDRs": cidrs}, words)]
+        return [invalid_value(f"{path}[{i}]", c, m) for i, c in enumerate(cidrs) for m in names.canonical_cidr(c)]
 
     def validate_update(self, new: networking_v1.ServiceCIDR, old: networking_v1.ServiceCIDR) -> list[FieldError]:
         after, before = new.spec.cidrs, old.spec.cidrs
