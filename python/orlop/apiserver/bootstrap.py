@@ -1,4 +1,4 @@
-"""What a cluster has from its first moment: namespaces, roles, system classes, the Services' range."""
+"""What a cluster has from its first moment: namespaces, roles, system classes, flow control, the Services' range."""
 
 import asyncio
 from collections.abc import Iterable
@@ -12,6 +12,7 @@ from orlop.apiserver import legacytokens
 from orlop.apiserver.auth.policy import reconcile
 from orlop.apiserver.auth.policy.reconcile import Policy
 from orlop.apiserver.core import Core
+from orlop.apiserver.registry import flowdefaults
 from orlop.apiserver.registry.addresses import IP_RESOURCE, ServiceAddresses
 from orlop.apiserver.registry.objects import split_stored
 from orlop.store.base import Attribution, Conflict, Key, Write
@@ -46,6 +47,7 @@ async def bootstrap(core: Core) -> None:
                 for name, value, text in SYSTEM_CLASSES
             ],
         ),
+        _create_missing(core, [*flowdefaults.schemas(), *flowdefaults.levels()]),
         _addresses(core),
     )
     await _service_cidr(core)

@@ -72,3 +72,18 @@ def test_flow_control_is_configured_by_objects(api: Api, ns: Namespace) -> None:
     assert made["status"]["conditions"][0]["type"] == "X"
     for kind in ("flowschemas", "prioritylevelconfigurations"):
         assert api("DELETE", f"{path}/{kind}/{ns.name}").is_success
+
+
+def test_a_cluster_starts_with_kubernetes_levels_and_schemas(api: Api) -> None:
+    path = "/apis/flowcontrol.apiserver.k8s.io/v1"
+    levels = {o["metadata"]["name"] for o in api.get(f"{path}/prioritylevelconfigurations")["items"]}
+    assert levels >= {"exempt", "catch-all", "global-default", "leader-election", "node-high", "system"}
+    assert levels >= {"workload-high", "workload-low"}
+    schemas = {o["metadata"]["name"]: o["spec"] for o in api.get(f"{path}/flowschemas")["items"]}
+    assert schemas["exempt"]["priorityLevelConfiguration"]["name"] == "exempt"
+    assert schemas["probes"]["matchingPrecedence"] == 2
+    assert {s["priorityLevelConfiguration"]["name"] for s in schemas.values()} <= levels
+    exempt = api.get(f"{path}/prioritylevelconfigurations/catch-all")
+    exempt["spec"]["limited"]["nominalConcurrencyShares"] = 7
+    refused = api.refused(422, "PUT", f"{path}/prioritylevelconfigurations/catch-all", exempt)
+    assert "spec" in refused["message"]

@@ -3,9 +3,11 @@
 import math
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from orlop.api.errors import FieldError, duplicate, forbidden_field, invalid_value, not_supported, required
 from orlop.api.types import flowcontrol_v1
-from orlop.apiserver.registry import names
+from orlop.apiserver.registry import flowdefaults, names
 from orlop.apiserver.registry.goforms import go_form
 from orlop.apiserver.registry.strategy import Strategy
 
@@ -56,6 +58,11 @@ class FlowSchemas(Strategy):
             errors += [invalid_value(path, level, m) for m in names.subdomain(level)]
         for i, rule in enumerate(spec.rules):
             errors += _rule(rule, f"spec.rules[{i}]")
+        if obj.metadata.name in flowdefaults.MANDATORY:
+            fixed = next(s for s in flowdefaults.schemas() if s.metadata.name == obj.metadata.name)
+            if spec != fixed.spec:
+                words = f"spec of '{obj.metadata.name}' must equal the fixed value"
+                errors.append(invalid_value("spec", go_form(spec), words))
         return errors + _conditions(obj.status.conditions)
 
     def validate_status(self, new: flowcontrol_v1.FlowSchema, old: flowcontrol_v1.FlowSchema) -> list[FieldError]:
@@ -231,6 +238,13 @@ class PriorityLevels(Strategy):
                 errors += _limited(spec.limited, "spec.limited")
         else:
             errors.append(not_supported("spec.type", spec.type, ("Exempt", "Limited")))
+        if obj.metadata.name in flowdefaults.MANDATORY:
+            fixed = next(level for level in flowdefaults.levels() if level.metadata.name == obj.metadata.name)
+            # How much of the rest an exempt level may take is free.
+            if replace(spec, exempt=None) != replace(fixed.spec, exempt=None):
+                more = " except the 'exempt' field" if obj.metadata.name == EXEMPT else ""
+                words = f"spec of '{obj.metadata.name}'{more} must equal the fixed value"
+                errors.append(invalid_value("spec", go_form(spec), words))
         return errors + _conditions(obj.status.conditions)
 
     def validate_status(
