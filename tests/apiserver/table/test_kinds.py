@@ -1,6 +1,12 @@
 """The other kinds, against hand-written rows."""
 
+import msgspec
 import pytest
+
+from orlop.api import scheme
+from orlop.apiserver import table
+
+from .conftest import NOW
 
 TEMPLATE = {"spec": {"containers": [{"name": "a", "image": "img:1"}, {"name": "b", "image": "img:2"}]}}
 SELECTOR = {
@@ -447,6 +453,82 @@ def test_events(show, document, last, source, first, count):
             },
             ["x", "60m", "a/b", "u", "60m", "Approved,Issued"],
         ),
+        (
+            {
+                "apiVersion": "networking.k8s.io/v1",
+                "kind": "Ingress",
+                "status": {"loadBalancer": {"ingress": [{"ip": "9.9.9.9"}, {}, {"ip": "1.1.1.1"}, {"ip": "9.9.9.9"}]}},
+            },
+            ["x", "<none>", "*", "1.1.1.1,9.9.9.9", "80", "60m"],
+        ),
+        (
+            {"apiVersion": "storage.k8s.io/v1", "kind": "CSIStorageCapacity", "storageClassName": "s"},
+            ["x", "s", "<unset>"],
+        ),
+        (
+            {
+                "apiVersion": "storage.k8s.io/v1",
+                "kind": "CSIStorageCapacity",
+                "storageClassName": "s",
+                "capacity": "5Gi",
+            },
+            ["x", "s", "5Gi"],
+        ),
+        (
+            {
+                "apiVersion": "storagemigration.k8s.io/v1",
+                "kind": "StorageVersionMigration",
+                "spec": {"resource": {"group": "apps", "resource": "deployments"}},
+            },
+            ["x", "deployments.apps"],
+        ),
+        (
+            {
+                "apiVersion": "coordination.k8s.io/v1beta1",
+                "kind": "LeaseCandidate",
+                "spec": {"leaseName": "l", "binaryVersion": "1.37.0", "emulationVersion": "1.36.0"},
+            },
+            ["x", "l", "1.37.0", "1.36.0", "60m"],
+        ),
+        (
+            {
+                "apiVersion": "flowcontrol.apiserver.k8s.io/v1",
+                "kind": "PriorityLevelConfiguration",
+                "spec": {"type": "Exempt", "exempt": {"nominalConcurrencyShares": 3}},
+            },
+            ["x", "Exempt", "<none>", "<none>", "<none>", "<none>", "60m"],
+        ),
+        *(
+            (
+                {
+                    "apiVersion": "admissionregistration.k8s.io/v1",
+                    "kind": "ValidatingAdmissionPolicyBinding",
+                    "spec": {"policyName": "p", **spec},
+                },
+                ["x", "p", shown, "60m"],
+            )
+            for spec, shown in [
+                ({}, "<unset>"),
+                ({"paramRef": {"name": "a"}}, "*/a"),
+                ({"paramRef": {"name": "a", "namespace": "n"}}, "n/a"),
+                (
+                    {"paramRef": {"selector": SELECTOR}},
+                    "&LabelSelector{MatchLabels:map[string]string{app: web,},MatchExpressions:"
+                    "[]LabelSelectorRequirement{LabelSelectorRequirement{Key:tier,Operator:In,Values:[x y],},},}",
+                ),
+            ]
+        ),
+        *(
+            (
+                {"apiVersion": "resource.k8s.io/v1", "kind": "ResourceClaim", "status": status},
+                ["x", shown, "60m"],
+            )
+            for status, shown in [
+                ({}, "pending"),
+                ({"reservedFor": [{"name": "p"}]}, "pending"),
+                ({"allocation": {"devices": {}}, "reservedFor": [{"name": "p"}]}, "allocated,reserved"),
+            ]
+        ),
     ],
 )
 def test_rows_of_more_kinds(show, document, cells):
@@ -458,3 +540,11 @@ def test_a_selector_that_is_wrong_is_shown_as_such(show):
     document = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "spec": {"selector": wrong}}
     assert show(document)[-1] == "<error>"
     assert show({**document, "kind": "Deployment"})[-1] == "<invalid>"
+
+
+def test_flow_schemas_are_listed_as_they_are_tried():
+    kind = scheme.by_kind("flowcontrol.apiserver.k8s.io/v1", "FlowSchema")
+    given = [("b", 9), ("a", 9), ("z", 1)]
+    stored = [msgspec.json.encode({"metadata": {"name": n}, "spec": {"matchingPrecedence": p}}) for n, p in given]
+    shown = msgspec.json.decode(table.rows(kind, stored, NOW))
+    assert [row["cells"][0] for row in shown["rows"]] == ["z", "a", "b"]

@@ -93,7 +93,7 @@ def test_columns_are_upstream_s(resource, usual, wide):
 
 
 def test_every_printer_is_of_a_kind_that_is_served():
-    assert set(table.PRINTERS) <= {kind.resource for kind in (*scheme.KINDS, SCALE)}
+    assert set(table.PRINTERS) <= {kind.resource for kind in (*scheme.KINDS, *scheme.OPTIONAL, SCALE)}
 
 
 def test_a_scale():

@@ -65,6 +65,7 @@ PRINTERS: dict[str, Printer[Any]] = {
     "certificates.k8s.io/certificatesigningrequests": policy.SIGNING_REQUEST,
     "certificates.k8s.io/clustertrustbundles": policy.TRUST_BUNDLE,
     "certificates.k8s.io/podcertificaterequests": policy.POD_CERTIFICATE,
+    "coordination.k8s.io/leasecandidates": cluster.LEASE_CANDIDATE,
     "coordination.k8s.io/leases": cluster.LEASE,
     "discovery.k8s.io/endpointslices": network.ENDPOINT_SLICE,
     "flowcontrol.apiserver.k8s.io/flowschemas": policy.FLOW_SCHEMA,
@@ -85,9 +86,11 @@ PRINTERS: dict[str, Printer[Any]] = {
     "scheduling.k8s.io/priorityclasses": cluster.PRIORITY_CLASS,
     "storage.k8s.io/csidrivers": storage.CSI_DRIVER,
     "storage.k8s.io/csinodes": storage.CSI_NODE,
+    "storage.k8s.io/csistoragecapacities": storage.CSI_STORAGE_CAPACITY,
     "storage.k8s.io/storageclasses": storage.STORAGE_CLASS,
     "storage.k8s.io/volumeattachments": storage.VOLUME_ATTACHMENT,
     "storage.k8s.io/volumeattributesclasses": storage.VOLUME_ATTRIBUTES_CLASS,
+    "storagemigration.k8s.io/storageversionmigrations": storage.MIGRATION,
 }
 
 
@@ -122,6 +125,8 @@ def rows(
     """
     printer = getattr(kind, "printer", None) or PRINTERS.get(kind.resource, DEFAULT)
     gv = version.encode()
+    if printer.order is not None:
+        objects = sorted(objects, key=lambda value: _place(printer, value))
     body = msgspec.json.encode([_row(printer, value, now, include, gv) for value in objects])
     definitions = printer.definitions if columns else b"null"
     return b'{"kind":"Table","apiVersion":"meta.k8s.io/%b","metadata":%b,"columnDefinitions":%b,"rows":%b}' % (
@@ -130,6 +135,12 @@ def rows(
         definitions,
         body,
     )
+
+
+def _place(printer: Printer[Any], value: bytes) -> Any:
+    part = printer.decode(value)
+    assert printer.order is not None
+    return printer.order(part, _metadata(part.metadata))
 
 
 def _row(printer: Printer[Any], value: bytes, now: float, include: str, version: bytes) -> _Row:

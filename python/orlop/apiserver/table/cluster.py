@@ -132,6 +132,32 @@ def _lease(obj: _Lease, metadata: Metadata, now: float) -> list[Any]:
 LEASE = Printer(_Lease, _lease, NAME, Column("Holder", description="Who holds the lease."), AGE)
 
 
+class _CandidateSpec(Fields):
+    lease_name: str = ""
+    binary_version: str = ""
+    emulation_version: str = ""
+
+
+class _Candidate(Object):
+    spec: _CandidateSpec = msgspec.field(default_factory=_CandidateSpec)
+
+
+def _candidate(obj: _Candidate, metadata: Metadata, now: float) -> list[Any]:
+    spec = obj.spec
+    return [metadata.name, spec.lease_name, spec.binary_version, spec.emulation_version, age(metadata, now)]
+
+
+LEASE_CANDIDATE = Printer(
+    _Candidate,
+    _candidate,
+    NAME,
+    Column("LeaseName", description="The lease that it would hold."),
+    Column("BinaryVersion", description="The version that it is."),
+    Column("EmulationVersion", description="The version that it acts as."),
+    AGE,
+)
+
+
 class _PriorityClass(Object):
     value: int = 0
     global_default: bool = False

@@ -260,7 +260,7 @@ def _ingress(obj: _Routes, metadata: Metadata, now: float) -> list[Any]:
         metadata.name,
         NONE if spec.ingress_class_name is None else spec.ingress_class_name,
         some(hosts) or "*",
-        ",".join(dict.fromkeys(points)),
+        ",".join(sorted({*points} - {""})),
         "80, 443" if spec.tls else "80",
         age(metadata, now),
     ]

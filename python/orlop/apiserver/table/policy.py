@@ -25,7 +25,7 @@ def _quota(obj: Loose, metadata: Metadata, now: float) -> list[Any]:
     asked: list[str] = []
     limits: list[str] = []
     for name in sorted(hard):
-        (limits if name.startswith("limits") else asked).append(f"{name}: {used.get(name, '0')}/{hard[name]}")
+        (limits if name.startswith("limits.") else asked).append(f"{name}: {used.get(name, '0')}/{hard[name]}")
     return [metadata.name, ", ".join(asked), ", ".join(limits), age(metadata, now)]
 
 
@@ -80,11 +80,29 @@ MUTATING_POLICY = Printer(
 )
 
 
+def _go_selector(value: dict[str, Any]) -> str:
+    """A label selector as Go prints the struct: what upstream shows of parameters chosen by one."""
+    labels = value.get("matchLabels") or {}
+    wanted = "".join(f"{key}: {labels[key]}," for key in sorted(labels))
+    terms = "".join(
+        f"LabelSelectorRequirement{{Key:{t.get('key', '')},Operator:{t.get('operator', '')},"
+        f"Values:[{' '.join(t.get('values') or ())}],}},"
+        for t in value.get("matchExpressions") or ()
+    )
+    return (
+        f"&LabelSelector{{MatchLabels:map[string]string{{{wanted}}},"
+        f"MatchExpressions:[]LabelSelectorRequirement{{{terms}}},}}"
+    )
+
+
 def _binding(obj: Loose, metadata: Metadata, now: float) -> list[Any]:
-    ref = obj.spec.get("paramRef")
+    ref = obj.spec.get("paramRef") or {}
     shown = UNSET
-    if ref:
-        shown = f"{ref.get('namespace') or '*'}/{ref.get('name') or '*'}"
+    if ref.get("name"):
+        # Without a namespace nobody can tell from here whether the parameters have one.
+        shown = f"{ref.get('namespace') or '*'}/{ref['name']}"
+    elif ref.get("selector") is not None:
+        shown = _go_selector(ref["selector"])
     return [metadata.name, obj.spec.get("policyName", ""), shown, age(metadata, now)]
 
 
@@ -121,17 +139,17 @@ FLOW_SCHEMA = Printer(
     Column("DistinguisherMethod", description="How flows are told apart."),
     AGE,
     Column("MissingPL", description="Whether its priority level is missing."),
+    order=lambda obj, metadata: (obj.spec.get("matchingPrecedence", 0), metadata.name),
 )
 
 
 def _priority_level(obj: Loose, metadata: Metadata, now: float) -> list[Any]:
     limited = obj.spec.get("limited") or {}
-    part = limited or obj.spec.get("exempt") or {}
     queuing = (limited.get("limitResponse") or {}).get("queuing") or {}
     return [
         metadata.name,
         obj.spec.get("type", ""),
-        part.get("nominalConcurrencyShares", NONE),
+        limited.get("nominalConcurrencyShares", NONE),
         *(queuing.get(name, NONE) for name in ("queues", "handSize", "queueLengthLimit")),
         age(metadata, now),
     ]
@@ -259,10 +277,10 @@ def _claim(obj: Loose, metadata: Metadata, now: float) -> list[Any]:
         states.append("deleted")
     if obj.status.get("allocation"):
         states.append("allocated")
+        if obj.status.get("reservedFor"):
+            states.append("reserved")
     elif not metadata.deletion_timestamp:
         states.append("pending")
-    if obj.status.get("reservedFor"):
-        states.append("reserved")
     return [metadata.name, ",".join(states), age(metadata, now)]
 
 

@@ -81,6 +81,10 @@ def _no_conditions(_: Any) -> Sequence[Condition]:
     return ()
 
 
+Order = Callable[[Part, Metadata], Any]
+"""What the rows of a list are sorted by."""
+
+
 class Printer(Generic[Part]):
     """How one kind is shown."""
 
@@ -90,10 +94,12 @@ class Printer(Generic[Part]):
         cells: Cells[Part],
         *columns: Column,
         conditions: Callable[[Part], Sequence[Condition]] = _no_conditions,
+        order: Order[Part] | None = None,
     ) -> None:
         self.decode = msgspec.json.Decoder(part).decode
         self.cells = cells
         self.conditions = conditions
+        self.order = order
         self.columns = columns
         self.definitions = msgspec.json.encode([column._asdict() for column in columns])
 

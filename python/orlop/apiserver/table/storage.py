@@ -24,6 +24,7 @@ DEFAULT_CLASS = (
     "storageclass.kubernetes.io/is-default-class",
     "storageclass.beta.kubernetes.io/is-default-class",
 )
+DEFAULT_ATTRIBUTES = "volumeattributesclass.alpha.kubernetes.io/is-default-class"
 CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
 
 
@@ -172,7 +173,8 @@ class _AttributesClass(Object):
 
 
 def _attributes_class(obj: _AttributesClass, metadata: Metadata, now: float) -> list[Any]:
-    return [metadata.name, obj.driver_name, age(metadata, now)]
+    name = f"{metadata.name} (default)" if metadata.annotations.get(DEFAULT_ATTRIBUTES) == "true" else metadata.name
+    return [name, obj.driver_name, age(metadata, now)]
 
 
 VOLUME_ATTRIBUTES_CLASS = Printer(
@@ -239,4 +241,35 @@ def _csi_node(obj: Loose, metadata: Metadata, now: float) -> list[Any]:
 
 CSI_NODE = Printer(
     Loose, _csi_node, NAME, Column("Drivers", "integer", description="How many drivers the node has."), AGE
+)
+
+
+class _Capacity(Object):
+    storage_class_name: str = ""
+    capacity: str | None = None
+
+
+def _capacity(obj: _Capacity, metadata: Metadata, now: float) -> list[Any]:
+    return [metadata.name, obj.storage_class_name, UNSET if obj.capacity is None else obj.capacity]
+
+
+CSI_STORAGE_CAPACITY = Printer(
+    _Capacity,
+    _capacity,
+    NAME,
+    Column("StorageClassName", description="The class that it is said of."),
+    Column("Capacity", description="How much can still be had."),
+)
+
+
+def _migration(obj: Loose, metadata: Metadata, now: float) -> list[Any]:
+    resource = obj.spec.get("resource") or {}
+    return [metadata.name, ".".join(filter(None, (resource.get("resource"), resource.get("group"))))]
+
+
+MIGRATION = Printer(
+    Loose,
+    _migration,
+    Column("Name", description="Name of the object, unique of its kind in a namespace."),
+    Column("Resource", description="Whose objects are written anew."),
 )
