@@ -9,15 +9,15 @@ import pytest
 from orlop.clock import FakeClock
 from orlop.control import Controller
 from orlop.controllers import Options, all_controllers
-from orlop.pki.authority import Authority, certificate_pem, key_pem, new_key
+from orlop.pki.authority import Authority, certificate_pem, new_key, signing_key_pem
 from tests.support import worlds
 
 _AUTHORITY_KEY = new_key()
 GIVEN: dict[str, Any] = {
     "root_ca": b"CA",
     "cluster_signing_cert": certificate_pem(Authority.create(_AUTHORITY_KEY, FakeClock()).certificate),
-    "cluster_signing_key": key_pem(_AUTHORITY_KEY),
-    "service_account_key": key_pem(new_key()),
+    "cluster_signing_key": signing_key_pem(_AUTHORITY_KEY),
+    "service_account_key": signing_key_pem(new_key()),
 }
 """Without these some controllers are left out."""
 FIXTURES = Path(__file__).parent.parent / "fixtures"

@@ -156,6 +156,11 @@ def handshake(client: ssl.SSLContext, server: ssl.SSLContext, host: str) -> None
     assert not ends
 
 
+def test_keys_say_what_they_are(folder: pki.Folder) -> None:
+    """fabric8's Java client tells by the heading alone; any other it reads as RSA's."""
+    assert folder.client(pki.ADMIN).key.startswith(b"-----BEGIN EC PRIVATE KEY-----")
+
+
 def test_kubeconfig_embeds_everything(folder: pki.Folder) -> None:
     config = pki.kubeconfig("orlop", "https://127.0.0.1:6443", folder.ca(), folder.client(pki.ADMIN))
     assert config["current-context"] == "orlop"

@@ -33,7 +33,15 @@ def new_key() -> SigningKey:
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def key_pem(key: PrivateKeyTypes) -> bytes:
+def key_pem(key: SigningKey) -> bytes:
+    """The key as `EC PRIVATE KEY` (RFC 5915), as Kubernetes writes it: fabric8's client takes any other for RSA."""
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    )
+
+
+def signing_key_pem(key: SigningKey) -> bytes:
+    """The key in PKCS #8, which is what the extension's signer of tokens reads."""
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

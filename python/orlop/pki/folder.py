@@ -82,7 +82,7 @@ class Folder:
                 from orlop.pki import authority as make
 
                 if pem is None:
-                    pem = make.key_pem(make.new_key())
+                    pem = make.signing_key_pem(make.new_key())
                     write_private(file, pem)
                 write_private(public, make.public_pem(_load_key(file, pem)))
         return pem

@@ -6,11 +6,11 @@ from orlop.apiserver.auth import Authenticator, Authorizer, ServiceAccountTokens
 from orlop.apiserver.auth.policy import bootstrap_policy
 from orlop.apiserver.auth.reviews import Reviews
 from orlop.apiserver.auth.tokenrequest import TokenIssuer
-from orlop.pki.authority import key_pem, new_key
+from orlop.pki.authority import new_key, signing_key_pem
 
 from .conftest import account, pod
 
-KEY = key_pem(new_key())
+KEY = signing_key_pem(new_key())
 ADMIN = User("admin", ("system:masters", "system:authenticated"))
 ALICE = User("alice", ("system:authenticated",))
 

@@ -10,11 +10,11 @@ from orlop.api.types import core_v1, meta_v1
 from orlop.apiserver.auth import Authenticator, ServiceAccountTokens, TokenError, TokenFile, TokenFileError
 from orlop.apiserver.auth.tokens import ISSUER
 from orlop.pki import signing
-from orlop.pki.authority import key_pem, new_key
+from orlop.pki.authority import new_key, signing_key_pem
 
 from .conftest import account, pod
 
-KEY = key_pem(new_key())
+KEY = signing_key_pem(new_key())
 POD = {"pod": ("p", "pod-uid"), "node": ("n1", "node-uid")}
 
 
@@ -177,7 +177,7 @@ def test_a_token_in_a_secret_that_contradicts_itself(tokens):
 
 
 def test_others_tokens_are_not_ours(tokens, hub, clock):
-    foreign = ServiceAccountTokens(key_pem(new_key()), hub, clock)
+    foreign = ServiceAccountTokens(signing_key_pem(new_key()), hub, clock)
     assert tokens.authenticate(sign(foreign)) is None
     other_issuer = ServiceAccountTokens(KEY, hub, clock, issuer="https://elsewhere")
     assert tokens.authenticate(sign(other_issuer)) is None
