@@ -163,8 +163,45 @@ async def test_forms(api: Api, server: ApiServer, document: dict[str, Any], beco
         listed += [item["metadata"]["name"] for item in page["items"]]
         if not (token := page["metadata"].get("continue", "")):
             break
-    assert listed == [item["metadata"]["name"] for item in (await api("GET", path)).body["items"]]
+    whole = (await api("GET", path)).body
+    assert listed == [item["metadata"]["name"] for item in whole["items"]]
     assert name in listed
+    await lists(api, kind, path, whole)
+    await collection(api, kind, path, applied.body)
+
+
+async def lists(api: Api, kind: Kind, path: str, whole: dict[str, Any]) -> None:
+    """No item of a list says what it is, in JSON or in protobuf."""
+    assert (whole["kind"], whole["apiVersion"]) == (f"{kind.kind}List", kind.api_version)
+    assert not any({"kind", "apiVersion"} & item.keys() for item in whole["items"])
+    binary = await api("GET", path, accept=PROTOBUF)
+    back, unknown, _ = native.wire_decode(f"{kind.type_key}List", "protobuf", binary.raw)
+    assert unknown == []
+    named = [(i["metadata"]["name"], i.keys() & {"kind", "apiVersion"}) for i in json.loads(back)["items"]]
+    assert named == [(item["metadata"]["name"], set()) for item in whole["items"]]
+
+
+async def collection(api: Api, kind: Kind, path: str, made: dict[str, Any]) -> None:
+    """A collection is deleted as a rehearsal, then in earnest, and a watch tells of it."""
+    name, version = made["metadata"]["name"], made["metadata"]["resourceVersion"]
+    query = f"{path}?fieldSelector=metadata.name%3D{name}&gracePeriodSeconds=0"
+    if "deletecollection" not in kind.verbs:
+        assert (await api("DELETE", query)).status == 405
+        return
+    tried = await api("DELETE", f"{query}&dryRun=All")
+    assert tried.status == 200, tried.body
+    gone = await api("DELETE", query)
+    assert (gone.status, gone.body["kind"]) == (200, f"{kind.kind}List"), gone.body
+    assert [item["metadata"]["name"] for item in gone.body["items"]] == [name]
+    watch = f"watch=true&resourceVersion={version}&fieldSelector=metadata.name%3D{name}"
+    async with api.stream(f"{path}?{watch}") as exchange:
+        told = events(exchange)
+        event = await anext(told)
+        while event["type"] == "MODIFIED" and not event["object"]["metadata"].get("deletionTimestamp"):
+            event = await anext(told)
+    # Storage that is protected waits for who protects it.
+    wanted = "MODIFIED" if event["object"]["metadata"].get("finalizers") else "DELETED"
+    assert (event["type"], event["object"]["metadata"]["name"]) == (wanted, name)
 
 
 async def selected(api: Api, path: str, field: str, value: str, name: str) -> None:
