@@ -13,7 +13,7 @@ export ORLOP_CHECKOUT := $(CURDIR)
 export RUSTFLAGS ?= -D warnings
 LOCKED := flock "$(CARGO_TARGET_DIR)/.orlop-build"
 
-.PHONY: help tools shim build wheel up down test lint unit bench bench-check campaign clean
+.PHONY: help tools shim build wheel up down test lint unit bench bench-check campaign clients clean
 
 help: ## list these commands
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -61,6 +61,9 @@ bench-check: build ## whether a hot path costs more than its stored figure, and 
 
 campaign: build ## the tests that look for rare faults, at length (CAMPAIGN=10 times as long)
 	ORLOP_CAMPAIGN=$(or $(CAMPAIGN),10) $(BIN)/python -m pytest -q -m campaign
+
+clients: build ## the tests on fabric8's Java client and kube-rs, which take minutes to build once
+	$(BIN)/python -m pytest -q -m foreign
 
 clean: ## remove what was built here
 	rm -rf $(VENV) build python/orlop/_core*.so python/orlop/kubelet/runtime/native/bin

@@ -85,6 +85,16 @@ async def test_an_eviction_deletes(api: Api) -> None:
     assert (missing.status, missing.message) == (404, 'pods "q" not found')
 
 
+async def test_an_eviction_of_the_older_version_is_read(api: Api) -> None:
+    """fabric8's Java client sends no other."""
+    await api.made("/api/v1/namespaces/default/pods", pod("p"))
+    older = {"apiVersion": "policy/v1beta1", "kind": "Eviction", "metadata": {"name": "p"}}
+    answer = await api("POST", "/api/v1/namespaces/default/pods/p/eviction", older)
+    assert (answer.status, answer.body["status"]) == (201, "Success")
+    wrong = await api("POST", "/api/v1/namespaces/default/pods/p/eviction", {**older, "apiVersion": "policy/v1alpha1"})
+    assert wrong.status == 400
+
+
 async def test_an_eviction_respects_the_budget(api: Api) -> None:
     for name in ("p", "q"):
         await running(api, name)
