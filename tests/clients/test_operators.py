@@ -126,7 +126,6 @@ async def test_defaulting_and_validating(operator: dict[str, Any], kubectl: Kube
     await kubectl("delete", "ships", "--all", "--timeout=20s")
 
 
-@pytest.mark.xfail(strict=True, reason="an object is not converted by webhook for admission in another version yet")
 async def test_webhooks_are_asked_about_other_versions(operator: dict[str, Any], kubectl: Kubectl) -> None:
     """matchPolicy Equivalent: a webhook for v1 is asked about v2 too, in v1."""
     await configured(operator, kubectl)

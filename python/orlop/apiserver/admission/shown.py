@@ -11,7 +11,8 @@ from orlop.api.kind import Kind
 from orlop.api.types import meta_v1
 from orlop.apiserver.admission.base import Attributes
 from orlop.apiserver.conversion import Conversion, conversion_of
-from orlop.apiserver.crd.served import Served
+from orlop.apiserver.crd.converter import Across
+from orlop.apiserver.crd.served import GONE, Served
 from orlop.apiserver.registry.objects import Objects, encode
 from orlop.apiserver.registry.strategy import Strategy
 
@@ -28,6 +29,8 @@ class Version(NamedTuple):
     served: Kind
     conversion: Conversion | None
     """How it becomes the stored one; None: as it is."""
+    across: Across | None = None
+    """What shows objects of the other versions in this one, where a webhook converts."""
 
     @property
     def resource(self) -> tuple[str, str, str]:
@@ -52,7 +55,7 @@ class Versions:
             if served.resource == kind.resource:
                 route = self._custom.route(served.group, served.version, served.plural)
                 if route is not None:
-                    yield Version(served, route.conversion)
+                    yield Version(served, route.conversion, route.across)
 
     def find(self, api_version: str, kind: str) -> Version | None:
         """The version that a body of this type would be of."""
@@ -63,7 +66,7 @@ class Versions:
             route = self._custom.route(served.group, served.version, served.plural)
             named = served if route is None or route.conversion is None else route.conversion.served
             if route is not None and (named.api_version, named.kind) == (api_version, kind):
-                return Version(named, route.conversion)
+                return Version(named, route.conversion, route.across)
         return None
 
     @staticmethod
@@ -101,27 +104,52 @@ class Shown:
         kind = self.a.body or version.served
         return kind.group, kind.version, kind.kind
 
+    async def prepare(self, version: Version) -> None:
+        """Lets a webhook convert what is to be shown in a version, where one does. Raises ApiError (500)."""
+        if not self._foreign(version):
+            return
+        assert version.across is not None
+        present = {"object": self.a.object, "old": self._before()}
+        missing = {
+            (which, version.resource): encode(value)
+            for which, value in present.items()
+            if value is not None and (which, version.resource) not in self._memo
+        }
+        if not missing:
+            return
+        made = await version.across.made(list(missing.values()))
+        self._memo.update(zip(missing, made, strict=True))
+
+    def _foreign(self, version: Version) -> bool:
+        """Whether a webhook is needed to show a write in a version."""
+        return version.across is not None and self.a.body is None and version.resource != self.version.resource
+
+    def _before(self) -> Any:
+        """The present object, where it is shown."""
+        return None if self.a.operation == "CONNECT" else self.a.old
+
     def object(self, version: Version) -> bytes | None:
-        """The new object's JSON; None for a deletion."""
+        """The new object's JSON; None for a deletion. `prepare` comes first."""
         return self._json("object", self.a.object, version)
 
     def old(self, version: Version) -> bytes | None:
         """The present object's JSON; None for a creation and a connection."""
-        return self._json("old", None if self.a.operation == "CONNECT" else self.a.old, version)
+        return self._json("old", self._before(), version)
 
     def _json(self, which: str, value: Any, version: Version) -> bytes | None:
         key = (which, version.resource)
         if key not in self._memo:
+            assert value is None or not self._foreign(version)
             data = None if value is None else encode(value)
             if data is not None and self.a.body is None and version.conversion is not None:
                 data = version.conversion.to_served(data)
             self._memo[key] = data
         return self._memo[key]
 
-    def replace(self, version: Version, value: bytes) -> None:
+    async def replace(self, version: Version, value: bytes) -> None:
         """The object is now this, in a version: checked, defaulted, and in the form in which it goes on.
 
-        Raises InternalError for what is no such object.
+        Raises InternalError for what is no such object, and ApiError where a webhook does not convert it.
         """
         a = self.a
         kind = a.body or version.served
@@ -129,7 +157,8 @@ class Shown:
             clean, _, _ = native.wire_decode(kind.type_key, "json", value)
             if a.body is None and version.conversion is not None:
                 clean = version.conversion.to_stored(clean)
-            new = self._versions.objects.decode(a.body or a.kind, clean)
+            own = await self._returned(clean) if self._foreign(version) else clean
+            new = self._versions.objects.decode(a.body or a.kind, own)
         except (native.WireError, msgspec.DecodeError) as error:
             raise errors.InternalError(f"Internal error occurred: {error}") from None
         if a.body is None:
@@ -137,6 +166,16 @@ class Shown:
             self._owners(a.object.metadata, new.metadata)
         a.object = new
         self.changed()
+        if self._foreign(version):
+            self._memo["object", version.resource] = clean  # as it is: who comes next need not have it converted again
+
+    async def _returned(self, value: bytes) -> bytes:
+        """What was changed in another version, as a webhook shows it in the one that was asked for."""
+        own = next((v for v in self._versions.of(self.a.kind) if v.resource == self.version.resource), None)
+        if own is None or own.across is None:
+            raise errors.NotFound(GONE, details=meta_v1.StatusDetails())
+        [made] = await own.across.made([value])
+        return made
 
     def changed(self) -> None:
         """The object is another one now."""

@@ -191,6 +191,21 @@ def _go_type(value: Any) -> str:
     return names.get(type(value), "map[string]interface {}")
 
 
+class Across:
+    """A served version, in which the webhook shows objects of the other ones."""
+
+    def __init__(self, webhook: Webhook, api_version: str, kind: str, schema: CustomSchema) -> None:
+        self._webhook = webhook
+        self._api_version = api_version
+        self._kind = kind
+        self._schema = schema
+
+    async def made(self, values: Sequence[bytes]) -> list[bytes]:
+        """Objects of one other version as this one has them. Raises ApiError (500)."""
+        given = await self._webhook.convert(self._api_version, self._kind, values)
+        return [_normal(self._schema, value) for value in given]
+
+
 class WebhookConverter:
     """One served version's way from and to what is stored."""
 

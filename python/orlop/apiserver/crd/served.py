@@ -13,7 +13,7 @@ from orlop.api.types import meta_v1
 from orlop.apiserver.aggregate.remote import Remote
 from orlop.apiserver.conversion import Conversion
 from orlop.apiserver.crd.columns import CustomPrinter
-from orlop.apiserver.crd.converter import Webhook, WebhookConverter
+from orlop.apiserver.crd.converter import Across, Webhook, WebhookConverter
 from orlop.apiserver.crd.definition import Definition, Version
 from orlop.apiserver.crd.kind import CustomKind, Decoder, compile_schema, fresh_key, object_type
 from orlop.apiserver.crd.objects import CustomObject
@@ -59,6 +59,8 @@ class Route(NamedTuple):
     conversion: Conversion | None
     version: Version
     terminating: bool
+    across: Across | None
+    """What shows objects of the other versions in this one, where a webhook converts."""
 
 
 class Entry(NamedTuple):
@@ -238,7 +240,8 @@ class Served:
         self._hub.declare(definition.resource, fields, namespaced, storage_api, spec.names.kind)
         if stale is None:
             stale = await self._stale(definition.resource, stored.schema)
-        convert = self._webhook(definition, made, storage, type_)
+        webhook = self._webhook(definition)
+        convert = None if webhook is None else _converters(definition, webhook, made, storage, type_)
         keys: list[str] = []
         routes: dict[tuple[str, str, str], Route] = {}
         for version in spec.versions:
@@ -260,7 +263,10 @@ class Served:
                     keys.append(kind.key)
                 keys.append(inner.key)
             keys.append(kind.key)
-            route = Route(kind, conversion, version, definition.terminating)
+            across = None
+            if webhook is not None:
+                across = Across(webhook, f"{spec.group}/{version.name}", kind.kind, kind.schema)
+            route = Route(kind, conversion, version, definition.terminating, across)
             routes[(spec.group, version.name, spec.names.plural)] = route
         before = self._entries.get(definition.metadata.name)
         if before is not None:
@@ -272,23 +278,12 @@ class Served:
         self.memo.clear()
         self.changes += 1
 
-    def _webhook(
-        self, definition: Definition, made: dict[str, CustomKind], storage: Version, type_: type[CustomObject]
-    ) -> Callable[[Version], WebhookConverter] | None:
-        """What converts for a version by the definition's webhook; None where it has none."""
+    def _webhook(self, definition: Definition) -> Webhook | None:
+        """The definition's webhook; None where it has none."""
         conversion = definition.spec.conversion
         if conversion is None or conversion.strategy != "Webhook":
             return None
-        group = definition.spec.group
-        webhook = Webhook(conversion, self._webhooks, self._clock)
-        schemas = {f"{group}/{name}": kind.schema for name, kind in made.items()}
-        stored = f"{group}/{storage.name}"
-
-        def convert(version: Version) -> WebhookConverter:
-            served = f"{group}/{version.name}"
-            return WebhookConverter(webhook, (served, schemas[served]), (stored, schemas[stored]), schemas, type_)
-
-        return convert
+        return Webhook(conversion, self._webhooks, self._clock)
 
     def _add(self, kind: CustomKind, strategy: Strategy, normal: Callable[[bytes], bytes] | None) -> None:
         self._strategies[kind.key] = strategy
@@ -333,6 +328,25 @@ class Served:
             if not found.more or found.last is None:
                 return False
             after = found.last
+
+
+def _converters(
+    definition: Definition,
+    webhook: Webhook,
+    made: dict[str, CustomKind],
+    storage: Version,
+    type_: type[CustomObject],
+) -> Callable[[Version], WebhookConverter]:
+    """What converts for a version between what is served and what is stored."""
+    group = definition.spec.group
+    schemas = {f"{group}/{name}": kind.schema for name, kind in made.items()}
+    stored = f"{group}/{storage.name}"
+
+    def convert(version: Version) -> WebhookConverter:
+        served = f"{group}/{version.name}"
+        return WebhookConverter(webhook, (served, schemas[served]), (stored, schemas[stored]), schemas, type_)
+
+    return convert
 
 
 def _any_stale(schema: native.CustomSchema, items: Sequence[bytes]) -> bool:

@@ -43,14 +43,15 @@ class MutatingPolicies(Policies[Mutator]):
         turn.begin(shown)
         troubles: list[Trouble] = []
         asker = Asker(self.authorizer, shown.a.user)
-        for use in list(self.uses(shown, troubles)):
-            self._run(use, shown, asker, troubles, turn)
+        for use in [use async for use in self.uses(shown, troubles)]:
+            await self._run(use, shown, asker, troubles, turn)
         turn.end(shown)
         if troubles:
             raise refusal(shown, troubles[0], "policy")
 
-    def _run(self, use: Use, shown: Shown, asker: Asker, troubles: list[Trouble], turn: Reinvocation) -> None:
+    async def _run(self, use: Use, shown: Shown, asker: Asker, troubles: list[Trouble], turn: Reinvocation) -> None:
         policy, namespace = use.policy, shown.own_namespace()
+        await shown.prepare(use.version)
         param = None if use.param is None else use.param.value
         try:
             if not policy.conditions.hold(asker, lambda: documents(shown, use.version, param, namespace)):
@@ -72,7 +73,7 @@ class MutatingPolicies(Policies[Mutator]):
             try:
                 if result.kind != "value":
                     raise Broken(result.error)
-                shown.replace(use.version, _mutated(use, mutation.patch_type, present, result.value))
+                await shown.replace(use.version, _mutated(use, mutation.patch_type, present, result.value))
             except (Broken, errors.ApiError) as error:
                 add(troubles, policy, use.binding, str(error))
         changed = shown.object(use.version) != before

@@ -23,7 +23,7 @@ class Misconfigured(Exception):
         self.policy = policy
 
 
-def collect(
+async def collect(
     versions: Versions, kind: types.ParamKind | None, ref: types.ParamRef | None, shown: Shown
 ) -> list[Param | None]:
     """The parameters with which a policy runs, once with each; None: with none. Raises Misconfigured."""
@@ -37,7 +37,7 @@ def collect(
     if ref is None:
         return [None]
     namespace = _namespace(version, ref, shown)
-    found = _found(versions, version, namespace, ref)
+    found = await _found(versions, version, namespace, ref)
     if not found and ref.parameter_not_found_action == "Deny":
         raise Misconfigured("no params found for policy binding with `Deny` parameterNotFoundAction")
     return list(found)
@@ -54,7 +54,7 @@ def _namespace(version: Version, ref: types.ParamRef, shown: Shown) -> str:
     return namespace
 
 
-def _found(versions: Versions, version: Version, namespace: str, ref: types.ParamRef) -> list[Param]:
+async def _found(versions: Versions, version: Version, namespace: str, ref: types.ParamRef) -> list[Param]:
     hub = versions.objects.hub
     resource = version.served.resource if version.conversion is None else version.conversion.stored.resource
     if ref.name:
@@ -63,9 +63,9 @@ def _found(versions: Versions, version: Version, namespace: str, ref: types.Para
     else:
         chosen = selector_of(ref.selector)
         values = hub.list(resource, namespace or None, str(chosen), "", 0, None).items
-    found = []
-    for value in values:
-        metadata = versions.metadata(value)
-        shown = value if version.conversion is None else version.conversion.to_served(value)
-        found.append(Param(metadata.namespace, metadata.name, shown))
-    return found
+    if version.served.converter is not None:
+        values = await version.served.converter.read(values)
+    elif version.conversion is not None:
+        values = [version.conversion.to_served(value) for value in values]
+    named = ((versions.metadata(value), value) for value in values)
+    return [Param(metadata.namespace, metadata.name, value) for metadata, value in named]

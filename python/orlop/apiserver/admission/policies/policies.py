@@ -1,6 +1,6 @@
 """The policies that are configured, with their bindings."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from orlop.api import errors, scheme
@@ -129,7 +129,7 @@ class Policies(Generic[E]):
         """Whether any may be for writes like this."""
         return any(policy.matcher.may_match(a, resources) for policy in self.policies())
 
-    def uses(self, shown: Shown, troubles: list[Trouble]) -> Iterator[Use]:
+    async def uses(self, shown: Shown, troubles: list[Trouble]) -> AsyncIterator[Use]:
         """Every policy for this write, by every binding, with every parameter. What is wrong is added to `troubles`."""
         for policy in self.policies():
             try:
@@ -143,11 +143,22 @@ class Policies(Generic[E]):
                 try:
                     if binding.matcher.version(shown) is None:
                         continue
-                    found = params.collect(self.versions, policy.spec.param_kind, binding.spec.param_ref, shown)
+                    found = await params.collect(self.versions, policy.spec.param_kind, binding.spec.param_ref, shown)
                 except params.Misconfigured as error:
                     whose = None if error.policy else binding
                     what = "policy" if error.policy else "binding"
                     add(troubles, policy, whose, f"failed to configure {what}: {error}")
+                    continue
+                except errors.ApiError as error:
+                    add(troubles, policy, binding, f"failed to configure binding: {error.message}")
+                    continue
+                if not found:
+                    continue
+                try:
+                    await shown.prepare(version)
+                except errors.ApiError as error:
+                    why = f"failed to configure policy: failed to convert object version: {error.message}"
+                    add(troubles, policy, None, why)
                     continue
                 for param in found:
                     yield Use(policy, binding, version, param)

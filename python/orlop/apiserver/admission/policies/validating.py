@@ -45,7 +45,7 @@ class ValidatingPolicies(Policies[Validator]):
         denied: list[Trouble] = []
         asker = Asker(self.authorizer, shown.a.user)
         annotations: dict[str, list[str]] = {}
-        for use in self.uses(shown, denied):
+        async for use in self.uses(shown, denied):
             self._run(use, shown, asker, denied, annotations)
         for key, values in annotations.items():
             shown.a.annotations[key] = ", ".join(dict.fromkeys(values))

@@ -20,6 +20,7 @@ from orlop.clock import Clock
 DEFAULT_SECONDS = 10
 """A webhook's time where its configuration does not say."""
 SIDE_EFFECT_FREE = ("None", "NoneOnDryRun")
+INTERNAL = "Internal error occurred: "
 USER_AGENT = "kube-apiserver-admission"
 
 log = logging.get("apiserver")
@@ -50,18 +51,27 @@ class Webhooks:
         """Whether any may be asked about writes like this, which may be taken for ones of these resources."""
         return self.configurations.concern(a, resources)
 
-    def wanted(self, hook: Hook, shown: Shown) -> Version | None:
+    async def wanted(self, hook: Hook, shown: Shown) -> Version | None:
         """In which version the webhook is shown the write; None: not at all. Raises what its conditions come to."""
         version = hook.matcher.version(shown)
         if version is None or not hook.webhook.match_conditions:
             return version
         asker = Asker(self._authorizer, shown.a.user)
+        await self.prepare(shown, version)
         try:
             holds = hook.conditions.hold(asker, lambda: documents(shown, version))
         except Broken as broken:
             kind = shown.version.served
             raise errors.forbidden(kind.plural, kind.group, shown.a.name, str(broken)) from None
         return version if holds else None
+
+    async def prepare(self, shown: Shown, version: Version) -> None:
+        """Has the objects ready in a version. Raises InternalError where they cannot be converted."""
+        try:
+            await shown.prepare(version)
+        except errors.ApiError as error:
+            # Upstream's mutating dispatcher wraps it twice.
+            raise errors.InternalError(f"{INTERNAL * (1 + self.mutating)}{error.message}") from None
 
     async def ask(self, hook: Hook, shown: Shown, version: Version) -> admission_v1.AdmissionResponse:
         """The webhook's answer, when it allows. Raises CallFailed, and ApiError for a refusal."""

@@ -20,21 +20,22 @@ class MutatingWebhooks(Webhooks):
         """Lets each change the object. Raises what a refusal, or a failure that counts as one, comes to."""
         turn.begin(shown)
         for hook in self.configurations.hooks():
-            version = self.wanted(hook, shown)
+            version = await self.wanted(hook, shown)
             if version is None or turn.skips(hook.uid):
                 continue
             webhook = hook.webhook
             assert isinstance(webhook, types.MutatingWebhook)
+            await self.prepare(shown, version)
             changed = False
             try:
-                changed = _patched(hook, shown, version, await self.ask(hook, shown, version))
+                changed = await _patched(hook, shown, version, await self.ask(hook, shown, version))
             except review.CallFailed as failure:
                 self.failed(hook, shown, failure)
             turn.asked(hook.uid, changed=changed, if_needed=webhook.reinvocation_policy == "IfNeeded")
         turn.end(shown)
 
 
-def _patched(hook: Hook, shown: Shown, version: Version, response: admission_v1.AdmissionResponse) -> bool:
+async def _patched(hook: Hook, shown: Shown, version: Version, response: admission_v1.AdmissionResponse) -> bool:
     """Does to the object what the webhook says; whether that changed it. Raises CallFailed, InternalError."""
     if not response.patch:
         return False
@@ -58,5 +59,5 @@ def _patched(hook: Hook, shown: Shown, version: Version, response: admission_v1.
     except (jsonpatches.DoesNotApply, RecursionError):
         why = f'the patch of admission webhook "{hook.name}" does not apply to the object'
         raise errors.InternalError(f"Internal error occurred: {why}") from None
-    shown.replace(version, after)
+    await shown.replace(version, after)
     return shown.object(version) != before

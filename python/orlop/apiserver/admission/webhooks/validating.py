@@ -20,8 +20,9 @@ class ValidatingWebhooks(Webhooks):
         """Lets each refuse the object. Raises the first refusal, when all have answered."""
         called: list[tuple[Hook, Version]] = []
         for hook in self.configurations.hooks():
-            version = self.wanted(hook, shown)
+            version = await self.wanted(hook, shown)
             if version is not None:
+                await self.prepare(shown, version)
                 called.append((hook, version))
         if not called:
             return
