@@ -772,6 +772,13 @@ class CelExpressions:
         of the budget; and a question to the authorizer (JSON), with whose answer (allowed, reason, error) all is to be
         asked again. Raises ValueError for a document that is no JSON."""
 
+def cel_issues(
+    expressions: list[str], object: bytes, params: bytes | None, variables: list[tuple[str, str]], /
+) -> list[str | None]:
+    """What is wrong with each expression of a policy, where objects and parameters are of these schemas (JSON); None
+    where nothing is. `params` is None where there are none, and empty where nothing is known of them. Raises ValueError
+    for a schema that is none."""
+
 def cel_wrong(
     expression: str,
     wanted: Literal["bool", "string", "object", "patches", "any"],

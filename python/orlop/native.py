@@ -24,6 +24,7 @@ from orlop._core import (
     Watcher as Watcher,
     WireError as WireError,
     __version__ as __version__,
+    cel_issues as cel_issues,
     cel_wrong as cel_wrong,
     ipvs_scheduler_error as ipvs_scheduler_error,
     schema_check as schema_check,

@@ -16,20 +16,37 @@ async def kinds(client: Client) -> tuple[list[Kind], list[str]]:
     """
     rows: list[Kind] = []
     stale: list[str] = []
+    for group in await _groups(client):
+        seen: set[str] = set()
+        for version in group.versions:
+            if version.freshness == "Stale":
+                stale.append(f"{group.metadata.name}/{version.version}")
+            for resource in version.resources:
+                if resource.resource not in seen:  # versions come in order of preference
+                    seen.add(resource.resource)
+                    rows.append(_row(group.metadata.name, version.version, resource))
+    return rows, stale
+
+
+async def resources(client: Client) -> dict[tuple[str, str, str], str]:
+    """The kind of each resource in each version, by group, version and plural."""
+    return {
+        (group.metadata.name, version.version, resource.resource): resource.response_kind.kind
+        for group in await _groups(client)
+        for version in group.versions
+        for resource in version.resources
+        if resource.response_kind is not None
+    }
+
+
+async def _groups(client: Client) -> list[apidiscovery_v2.APIGroupDiscovery]:
+    found: list[apidiscovery_v2.APIGroupDiscovery] = []
     for path in ("/api", "/apis"):
         response = await client.request("GET", path, headers={"accept": AGGREGATED})
         if response.status >= 400:
             raise error_of(response)
-        for group in decode(apidiscovery_v2.APIGroupDiscoveryList, response.body).items:
-            seen: set[str] = set()
-            for version in group.versions:
-                if version.freshness == "Stale":
-                    stale.append(f"{group.metadata.name}/{version.version}")
-                for resource in version.resources:
-                    if resource.resource not in seen:  # versions come in order of preference
-                        seen.add(resource.resource)
-                        rows.append(_row(group.metadata.name, version.version, resource))
-    return rows, stale
+        found += decode(apidiscovery_v2.APIGroupDiscoveryList, response.body).items
+    return found
 
 
 def _row(group: str, version: str, resource: apidiscovery_v2.APIResourceDiscovery) -> Kind:

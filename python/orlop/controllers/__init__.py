@@ -72,6 +72,7 @@ def all_controllers(options: Options) -> list[Controller]:
     from orlop.controllers.storageversionmigration import StorageVersionMigrator
     from orlop.controllers.tainteviction import TaintEvictionController
     from orlop.controllers.ttlafterfinished import TTLAfterFinishedController
+    from orlop.controllers.validatingadmissionpolicystatus import ValidatingAdmissionPolicyStatusController
 
     controllers: list[Controller] = [
         NamespaceController(),
@@ -102,6 +103,7 @@ def all_controllers(options: Options) -> list[Controller]:
         TokenCleaner(),
         BootstrapSigner(),
         StorageVersionMigrator(),
+        ValidatingAdmissionPolicyStatusController(),
         certificates.CSRApprovingController(),
         certificates.CSRCleanerController(),
         certificates.PodCertificateRequestCleaner(),

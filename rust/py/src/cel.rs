@@ -91,9 +91,32 @@ fn cel_wrong(
     Ok(cel::wrong(expression, wanted, &vocabulary))
 }
 
+/// What is wrong with each expression of a policy whose objects are of this type; None where it is right.
+#[pyfunction]
+#[pyo3(signature = (expressions, object, params, variables, /))]
+#[allow(clippy::needless_pass_by_value)] // what Python gives is copied
+fn cel_issues(
+    expressions: Vec<String>,
+    object: &[u8],
+    params: Option<&[u8]>,
+    variables: Vec<(String, String)>,
+) -> PyResult<Vec<Option<String>>> {
+    let read = |text: &[u8]| Schema::of_json(text).map_err(PyValueError::new_err);
+    let object = read(object)?;
+    // An empty text: parameters of which nothing is known.
+    let params = match params {
+        None => None,
+        Some(b"") => Some(None),
+        Some(text) => Some(Some(read(text)?)),
+    };
+    let params = params.as_ref().map(Option::as_ref);
+    Ok(cel::issues(&expressions, &object, params, &variables))
+}
+
 /// Adds this room's classes and functions to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<CelExpressions>()?;
     module.add_function(wrap_pyfunction!(cel_wrong, module)?)?;
+    module.add_function(wrap_pyfunction!(cel_issues, module)?)?;
     Ok(())
 }

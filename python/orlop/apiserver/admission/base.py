@@ -22,6 +22,7 @@ class Attributes:
         "body",
         "drawn",
         "dry_run",
+        "given",
         "kind",
         "name",
         "namespace",
@@ -54,6 +55,7 @@ class Attributes:
         self.kind = kind
         self.namespace = namespace
         self.name = name
+        """What a refusal calls the object."""
         self.object = obj
         self.old = old
         self.user = user
@@ -63,6 +65,9 @@ class Attributes:
         """Which asks for it; None where the server itself writes."""
         self.body = body
         """What the object is where it is none of `kind`: a Scale, a Binding, options of a connection."""
+        creates = operation == "CREATE" and not subresource and obj is not None
+        self.given: str = obj.metadata.name if creates else name
+        """The name that the request gave: none for an object whose name the server makes."""
         self.options = options
         """DeleteOptions; None: what the request's query says."""
         self.annotations: dict[str, str] = {}

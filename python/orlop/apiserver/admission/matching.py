@@ -47,7 +47,7 @@ class Rule(NamedTuple):
             and ("*" in self.versions or version in self.versions)
             and any(r in ("*", plural) and s in ("*", a.subresource) for r, s in self.resources)
             and (self.scope == "*" or (self.scope == "Namespaced") == a.kind.namespaced)
-            and (not named or not self.names or a.name in self.names)
+            and (not named or not self.names or a.given in self.names)
         )
 
 

@@ -214,7 +214,7 @@ class Shown:
                 "requestKind": dict(zip(kind, self.kind(self.version), strict=True)),
                 "requestResource": dict(zip(resource, self.version.resource, strict=True)),
                 "requestSubResource": a.subresource,
-                "name": a.name,
+                "name": a.given,
                 "namespace": self.namespace,
                 "operation": a.operation,
                 "userInfo": a.user.info(),

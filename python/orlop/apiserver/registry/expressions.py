@@ -31,11 +31,3 @@ def check(
     known = None if variables is None else [(v.name, v.expression) for v in variables]
     wrong = native.cel_wrong(text, wanted, documents, authorizer, known)
     return [] if wrong is None else [invalid_value(path, text, wrong)]
-
-
-def check_conditions(conditions: Sequence[types.MatchCondition], path: str, *, params: bool) -> list[FieldError]:
-    """What is wrong with match conditions, which know no variables."""
-    errors: list[FieldError] = []
-    for i, condition in enumerate(conditions):
-        errors += check(condition.expression, f"{path}[{i}].expression", "bool", params=params)
-    return errors

@@ -1,16 +1,27 @@
 """Rules of admission policies and their bindings: pkg/apis/admissionregistration."""
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
-from orlop.api.errors import FieldError, invalid_value, required
+from orlop.api.errors import FieldError, duplicate, forbidden_field, invalid_value, required
 from orlop.api.types import admissionregistration_v1 as types, meta_v1
-from orlop.apiserver.registry import expressions, names, podtemplate, webhooks
+from orlop.apiserver.registry import conditions as stated, expressions, meta, names, podtemplate, webhooks
 from orlop.apiserver.registry.common import duplicates, one_of
 from orlop.apiserver.registry.resources import unsupported
 from orlop.apiserver.registry.strategy import Strategy
 
 ACTIONS = ("Audit", "Deny", "Warn")
-REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized")
+REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge")
+MAX_ANNOTATIONS = 20
+MAX_VALUE_EXPRESSION = 5 * 1024
+"""Bytes of a valueExpression: what it makes may be twice as long."""
+_IDENTIFIER = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*\Z")
+_RESERVED = re.compile(
+    r"(true|false|null|in|as|break|const|continue|else|for|function|if|import|let|loop|package|namespace|return|var|void"
+    r"|while)\Z"
+)
+_LINES = re.compile(r"[\n\r]")
 
 
 def _default_match(match: types.MatchResources | None) -> None:
@@ -25,22 +36,63 @@ def _default_match(match: types.MatchResources | None) -> None:
         rule.scope = rule.scope or "*"
 
 
-def _match(match: types.MatchResources, path: str, needed: bool) -> list[FieldError]:
+def _match(match: types.MatchResources, path: str) -> list[FieldError]:
     errors: list[FieldError] = []
-    if match.match_policy not in (None, "Equivalent", "Exact"):
-        errors.append(unsupported(f"{path}.matchPolicy", match.match_policy, ("Equivalent", "Exact")))
+    if match.match_policy not in (None, *webhooks.MATCH_POLICIES):
+        errors.append(unsupported(f"{path}.matchPolicy", match.match_policy, webhooks.MATCH_POLICIES))
     for name, selector in (("namespaceSelector", match.namespace_selector), ("objectSelector", match.object_selector)):
         if selector is not None:
             errors += podtemplate.validate_selector(selector, f"{path}.{name}")
-    if needed and not match.resource_rules:
-        errors.append(required(f"{path}.resourceRules"))
     for name, rules in (
         ("resourceRules", match.resource_rules),
         ("excludeResourceRules", match.exclude_resource_rules),
     ):
         for i, rule in enumerate(rules):
-            errors += webhooks.validate_rule(rule, f"{path}.{name}[{i}]")
+            where = f"{path}.{name}[{i}]"
+            for j, named in enumerate(rule.resource_names):
+                errors += [invalid_value(f"{where}.resourceNames[{j}]", named, m) for m in names.path_segment(named)]
+                if named in rule.resource_names[:j]:
+                    errors.append(duplicate(f"{where}.resourceNames[{j}]", named))
+            errors += webhooks.validate_rule(rule, where)
     return errors
+
+
+def _param_kind(kind: types.ParamKind, path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    where, given = f"{path}.apiVersion", kind.api_version
+    group, _, version = given.rpartition("/")
+    if not given:
+        errors.append(required(where))
+    elif given.count("/") > 1:
+        errors.append(invalid_value(where, given, f"unexpected GroupVersion string: {given}"))
+    else:
+        if group and (wrong := names.subdomain(group)):
+            errors.append(invalid_value(where, group, ",".join(wrong)))
+        if not version:
+            errors.append(invalid_value(where, given, "version must be specified"))
+        elif wrong := names.label_1035(version):
+            errors.append(invalid_value(where, version, ",".join(wrong)))
+    if not kind.kind:
+        errors.append(required(f"{path}.kind"))
+    elif wrong := names.label_1035(kind.kind.lower()):
+        words = "may have mixed case, but should otherwise match: " + ",".join(wrong)
+        errors.append(invalid_value(f"{path}.kind", kind.kind, words))
+    return errors
+
+
+def _variables(variables: Sequence[types.Variable], path: str, params: bool) -> list[FieldError]:
+    errors: list[FieldError] = []
+    for i, variable in enumerate(variables):
+        name, expression = f"{path}[{i}].name", f"{path}[{i}].expression"
+        if not variable.name.strip():
+            errors.append(required(name, "name is not specified"))
+        elif not _IDENTIFIER.match(variable.name) or _RESERVED.match(variable.name):
+            errors.append(invalid_value(name, variable.name, "name is not a valid CEL identifier"))
+        if not variable.expression.strip():
+            errors.append(required(expression, "expression is not specified"))
+        errors += expressions.check(variable.expression, expression, "any", params=params, variables=variables[:i])
+    again = duplicates(v.name for v in variables)
+    return errors + [duplicate(f"{path}[{i}].name", variables[i].name) for i in again]
 
 
 class _Policies(Strategy):
@@ -50,84 +102,111 @@ class _Policies(Strategy):
         obj.spec.failure_policy = obj.spec.failure_policy or "Fail"
         _default_match(obj.spec.match_constraints)
 
+    def validate(self, obj: Any) -> list[FieldError]:
+        return self._validate(obj, conditions=True)
+
+    def validate_update(self, new: Any, old: Any) -> list[FieldError]:
+        # What was taken once stays: conditions are looked at only where they, or what they may speak of, change.
+        same = (new.spec.param_kind, new.spec.match_conditions) == (old.spec.param_kind, old.spec.match_conditions)
+        return self._validate(new, conditions=not same)
+
+    def _validate(self, obj: Any, *, conditions: bool) -> list[FieldError]:
+        raise NotImplementedError
+
     def _common(
-        self, spec: types.ValidatingAdmissionPolicySpec | types.MutatingAdmissionPolicySpec
+        self, spec: types.ValidatingAdmissionPolicySpec | types.MutatingAdmissionPolicySpec, conditions: bool
     ) -> list[FieldError]:
         errors: list[FieldError] = []
-        if spec.failure_policy not in (None, "Fail", "Ignore"):
-            errors.append(unsupported("spec.failurePolicy", spec.failure_policy, ("Fail", "Ignore")))
+        if spec.failure_policy not in webhooks.FAILURE_POLICIES:
+            errors.append(unsupported("spec.failurePolicy", spec.failure_policy, webhooks.FAILURE_POLICIES))
+        params = spec.param_kind is not None
         if spec.param_kind is not None:
-            if not spec.param_kind.api_version:
-                errors.append(required("spec.paramKind.apiVersion"))
-            if not spec.param_kind.kind:
-                errors.append(required("spec.paramKind.kind"))
+            errors += _param_kind(spec.param_kind, "spec.paramKind")
         if spec.match_constraints is None:
             errors.append(required("spec.matchConstraints"))
         else:
-            errors += _match(spec.match_constraints, "spec.matchConstraints", needed=True)
-        params = spec.param_kind is not None
-        errors += webhooks.match_conditions(spec.match_conditions, "spec.matchConditions", params=params)
-        for i, variable in enumerate(spec.variables):
-            if not variable.name:
-                errors.append(required(f"spec.variables[{i}].name"))
-            elif not variable.name.isidentifier():
-                words = "name is not a valid CEL identifier"
-                errors.append(invalid_value(f"spec.variables[{i}].name", variable.name, words))
-            if not variable.expression.strip():
-                errors.append(required(f"spec.variables[{i}].expression"))
-            place, earlier = f"spec.variables[{i}].expression", spec.variables[:i]
-            errors += expressions.check(variable.expression, place, "any", params=params, variables=earlier)
-        again = duplicates(v.name for v in spec.variables)
-        return errors + [
-            FieldError("FieldValueDuplicate", f"spec.variables[{i}].name", spec.variables[i].name, "") for i in again
-        ]
+            errors += _match(spec.match_constraints, "spec.matchConstraints")
+            if not spec.match_constraints.resource_rules:
+                errors.append(required("spec.matchConstraints.resourceRules"))
+        if conditions:
+            errors += webhooks.match_conditions(spec.match_conditions, "spec.matchConditions", params=params)
+        return errors + _variables(spec.variables, "spec.variables", params)
 
 
 class ValidatingAdmissionPolicies(_Policies):
     """What requests must fulfil, in CEL."""
 
-    def validate(self, obj: types.ValidatingAdmissionPolicy) -> list[FieldError]:
+    def _validate(self, obj: types.ValidatingAdmissionPolicy, *, conditions: bool) -> list[FieldError]:
         spec = obj.spec
-        errors = self._common(spec)
-        params, variables = spec.param_kind is not None, spec.variables
+        errors = self._common(spec, conditions)
         if not spec.validations and not spec.audit_annotations:
             words = "validations or auditAnnotations must contain at least one item"
-            errors += [required("spec.validations", words), required("spec.auditAnnotations", words)]
+            return [*errors, required("spec.validations", words), required("spec.auditAnnotations", words)]
         for i, validation in enumerate(spec.validations):
-            path = f"spec.validations[{i}]"
-            if not validation.expression.strip():
-                errors.append(required(f"{path}.expression", "expression is not specified"))
-            place = f"{path}.expression"
-            errors += expressions.check(validation.expression, place, "bool", params=params, variables=variables)
-            errors += expressions.check(
-                validation.message_expression,
-                f"{path}.messageExpression",
-                "string",
-                params=params,
-                authorizer=False,
-                variables=variables,
-            )
-            if "\n" in validation.message:
-                errors.append(
-                    invalid_value(f"{path}.message", validation.message, "message must not contain line breaks")
-                )
-            if validation.reason is not None and validation.reason not in REASONS:
-                errors.append(unsupported(f"{path}.reason", validation.reason, REASONS))
+            errors += _validation(validation, spec, f"spec.validations[{i}]")
+        if len(spec.audit_annotations) > MAX_ANNOTATIONS:
+            words = f"must not have more than {MAX_ANNOTATIONS} auditAnnotations"
+            errors.append(invalid_value("spec.auditAnnotations", spec.audit_annotations, words))
+        again = set(duplicates(annotation.key for annotation in spec.audit_annotations))
         for i, annotation in enumerate(spec.audit_annotations):
             path = f"spec.auditAnnotations[{i}]"
-            if not annotation.key:
-                errors.append(required(f"{path}.key"))
-            if not annotation.value_expression.strip():
-                errors.append(required(f"{path}.valueExpression", "valueExpression is not specified"))
-            errors += expressions.check(
-                annotation.value_expression,
-                f"{path}.valueExpression",
-                "string",
-                params=params,
-                authorizer=False,
-                variables=variables,
-            )
+            errors += _annotation(annotation, obj, path)
+            if i in again:
+                errors.append(duplicate(f"{path}.key", annotation.key))
         return errors
+
+    def validate_status(
+        self, new: types.ValidatingAdmissionPolicy, old: types.ValidatingAdmissionPolicy
+    ) -> list[FieldError]:
+        errors: list[FieldError] = []
+        checking = new.status.type_checking
+        for i, warning in enumerate(checking.expression_warnings if checking is not None else ()):
+            path = f"status.typeChecking.expressionWarnings[{i}]"
+            if not warning.warning:
+                errors.append(required(f"{path}.warning"))
+            if not warning.field_ref.strip():
+                errors.append(required(f"{path}.fieldRef"))
+        return errors + stated.validate(new.status.conditions, "status.conditions")
+
+
+def _validation(validation: types.Validation, spec: types.ValidatingAdmissionPolicySpec, path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    params, variables = spec.param_kind is not None, spec.variables
+    place = f"{path}.expression"
+    if not validation.expression.strip():
+        errors.append(required(place, "expression is not specified"))
+    errors += expressions.check(validation.expression, place, "bool", params=params, variables=variables)
+    place, text = f"{path}.messageExpression", validation.message_expression
+    if text and not text.strip():
+        errors.append(invalid_value(place, text, "must be non-empty if specified"))
+    errors += expressions.check(text, place, "string", params=params, authorizer=False, variables=variables)
+    message = validation.message
+    if message and not message.strip():
+        errors.append(invalid_value(f"{path}.message", message, "message must be non-empty if specified"))
+    elif _LINES.search(message.strip()):
+        errors.append(invalid_value(f"{path}.message", message, "message must not contain line breaks"))
+    if validation.reason is not None and validation.reason not in REASONS:
+        errors.append(unsupported(f"{path}.reason", validation.reason, REASONS))
+    return errors
+
+
+def _annotation(
+    annotation: types.AuditAnnotation, policy: types.ValidatingAdmissionPolicy, path: str
+) -> list[FieldError]:
+    errors: list[FieldError] = []
+    name, spec = policy.metadata.name, policy.spec
+    if not name:
+        errors.append(invalid_value(f"{path}.key", annotation.key, "requires metadata.name be non-empty"))
+    else:
+        key = f"{name}/{annotation.key}"
+        errors += [invalid_value(f"{path}.key", key, m) for m in meta.key_errors(key)]
+    place, text = f"{path}.valueExpression", annotation.value_expression
+    if not text.strip():
+        return [*errors, required(place, "valueExpression is not specified")]
+    if len(text.strip().encode()) > MAX_VALUE_EXPRESSION:
+        return [*errors, required(place, f"must not exceed {MAX_VALUE_EXPRESSION} bytes in length")]
+    params = spec.param_kind is not None
+    return errors + expressions.check(text, place, "string", params=params, variables=spec.variables)
 
 
 class MutatingAdmissionPolicies(_Policies):
@@ -137,9 +216,9 @@ class MutatingAdmissionPolicies(_Policies):
         super().default(obj)
         obj.spec.reinvocation_policy = obj.spec.reinvocation_policy or "Never"
 
-    def validate(self, obj: types.MutatingAdmissionPolicy) -> list[FieldError]:
+    def _validate(self, obj: types.MutatingAdmissionPolicy, *, conditions: bool) -> list[FieldError]:
         spec = obj.spec
-        errors = self._common(spec)
+        errors = self._common(spec, conditions)
         if not spec.mutations:
             errors.append(required("spec.mutations", "mutations must contain at least one item"))
         for i, mutation in enumerate(spec.mutations):
@@ -181,20 +260,24 @@ class _Bindings(Strategy):
         if spec.param_ref is not None:
             errors += _param_ref(spec.param_ref, "spec.paramRef")
         if spec.match_resources is not None:
-            errors += _match(spec.match_resources, "spec.matchResources", needed=False)
+            errors += _match(spec.match_resources, "spec.matchResouces")  # as upstream spells it
         return errors
 
 
 def _param_ref(ref: types.ParamRef, path: str) -> list[FieldError]:
     errors: list[FieldError] = []
-    if bool(ref.name) == (ref.selector is not None):
-        words = "one of name or selector must be specified"
-        if ref.name:
-            return [FieldError("FieldValueForbidden", path, None, "name and selector are mutually exclusive")]
-        errors.append(required(path, words))
+    both = "name and selector are mutually exclusive"
+    if ref.name:
+        errors += [invalid_value(f"{path}.name", ref.name, m) for m in names.path_segment(ref.name)]
+        if ref.selector is not None:
+            errors.append(forbidden_field(f"{path}.name", both))
     if ref.selector is not None:
         errors += podtemplate.validate_selector(ref.selector, f"{path}.selector")
-    return errors + one_of(ref.parameter_not_found_action, ("Allow", "Deny"), f"{path}.parameterNotFoundAction")
+        if ref.name:
+            errors.append(forbidden_field(f"{path}.selector", both))
+    elif not ref.name:
+        errors.append(required(path, "one of name or selector must be specified"))
+    return errors + one_of(ref.parameter_not_found_action, ("Deny", "Allow"), f"{path}.parameterNotFoundAction")
 
 
 class MutatingAdmissionPolicyBindings(_Bindings):
@@ -206,16 +289,16 @@ class ValidatingAdmissionPolicyBindings(_Bindings):
 
     def validate(self, obj: types.ValidatingAdmissionPolicyBinding) -> list[FieldError]:
         errors = super().validate(obj)
-        actions = obj.spec.validation_actions
-        if not actions:
-            errors.append(required("spec.validationActions", "at least one validation action is required"))
+        actions, path = obj.spec.validation_actions, "spec.validationActions"
         for i, action in enumerate(actions):
             if action not in ACTIONS:
-                errors.append(unsupported(f"spec.validationActions[{i}]", action, ACTIONS))
+                errors.append(unsupported(f"{path}[{i}]", action, ACTIONS))
             if action in actions[:i]:
-                errors.append(FieldError("FieldValueDuplicate", f"spec.validationActions[{i}]", action, ""))
+                errors.append(duplicate(f"{path}[{i}]", action))
         if {"Deny", "Warn"} <= set(actions):
-            words = 'must not contain both "Deny" and "Warn" (repeating the same validation failure information in the '
+            words = "must not contain both Deny and Warn (repeating the same validation failure information in the "
             words += "API response and headers serves no purpose)"
-            errors.append(invalid_value("spec.validationActions", actions, words))
+            errors.append(invalid_value(path, actions, words))
+        if not actions:
+            errors.append(required(path, "at least one validation action is required"))
         return errors

@@ -27,11 +27,16 @@ struct Checker<'s> {
     old_self: bool,
     /// Objects and patches may be made.
     structs: bool,
+    /// What is wrong so far.
+    found: Vec<Wrong>,
 }
 
 type Out<'s> = Result<Info<'s>, Wrong>;
 
-/// Checks an expression with these variables. The error is worded as cel-go words it.
+/// What a message names at most, as cel-go.
+const TOLD: usize = 100;
+
+/// Checks an expression with these variables. The error says all that is wrong, as cel-go words it.
 pub(crate) fn check<'s>(
     program: &Program,
     text: &str,
@@ -51,19 +56,40 @@ pub(crate) fn check_with<'s>(
         names,
         old_self: false,
         structs,
+        found: Vec::new(),
     };
-    match checker.expr(&program.root) {
-        Ok(info) => Ok(Checked {
+    let info = checker.expr(&program.root);
+    let mut found = checker.found;
+    if found.is_empty() {
+        return Ok(Checked {
             kind: info.kind,
             cost: info.cost,
             old_self: checker.old_self,
-        }),
-        Err(wrong) => Err(wrong.shown(text)),
+        });
     }
+    found.sort_by_key(|wrong| wrong.at);
+    let more = found.len().saturating_sub(TOLD);
+    found.truncate(TOLD);
+    let mut lines: Vec<String> = found.iter().map(|wrong| wrong.shown(text)).collect();
+    if more > 0 {
+        lines.push(format!("{more} more errors were truncated"));
+    }
+    Err(lines.join("\n"))
 }
 
 impl<'s> Checker<'s> {
-    fn expr(&mut self, expr: &Expr) -> Out<'s> {
+    /// What is known of an expression; of one that is wrong nothing, so that the rest is looked at too.
+    fn expr(&mut self, expr: &Expr) -> Info<'s> {
+        self.known(expr).unwrap_or_else(|wrong| {
+            self.found.push(wrong);
+            Info {
+                kind: Type::Dyn,
+                cost: 0,
+            }
+        })
+    }
+
+    fn known(&mut self, expr: &Expr) -> Out<'s> {
         let leaf = |kind, cost| Ok(Info { kind, cost });
         match &expr.node {
             Node::Null => leaf(Type::Null, 0),
@@ -85,7 +111,7 @@ impl<'s> Checker<'s> {
                 let mut cost: u64 = 10;
                 let mut kind: Option<Type<'s>> = None;
                 for item in items {
-                    let info = self.expr(item)?;
+                    let info = self.expr(item);
                     cost = cost.saturating_add(info.cost);
                     kind = Some(match kind {
                         None => info.kind,
@@ -96,11 +122,11 @@ impl<'s> Checker<'s> {
                 leaf(Type::List(Box::new(of), items.len() as u64), cost)
             }
             Node::Maybe(of) => {
-                let info = self.expr(of)?;
+                let info = self.expr(of);
                 match info.kind {
                     Type::Optional(inner) => leaf(*inner, info.cost),
                     Type::Dyn => leaf(Type::Dyn, info.cost),
-                    other => Err(no_overload(expr.at, "?", &[other])),
+                    other => Err(no_overload(expr.at, "?", &[other], false)),
                 }
             }
             Node::Struct(name, fields) => {
@@ -118,7 +144,7 @@ impl<'s> Checker<'s> {
                     {
                         return Err(Wrong::new(value.at, format!("undefined field '{field}'")));
                     }
-                    cost = cost.saturating_add(self.expr(value)?.cost);
+                    cost = cost.saturating_add(self.expr(value).cost);
                 }
                 leaf(Type::Dyn, cost)
             }
@@ -126,7 +152,7 @@ impl<'s> Checker<'s> {
                 let mut cost: u64 = 30;
                 let mut kinds: Option<(Type<'s>, Type<'s>)> = None;
                 for (key, value) in entries {
-                    let (key, value) = (self.expr(key)?, self.expr(value)?);
+                    let (key, value) = (self.expr(key), self.expr(value));
                     cost = cost.saturating_add(key.cost).saturating_add(value.cost);
                     kinds = Some(match kinds {
                         None => (key.kind, value.kind),
@@ -160,19 +186,18 @@ impl<'s> Checker<'s> {
                 body,
                 optional,
             } => {
-                let value = self.expr(value)?;
+                let value = self.expr(value);
                 let inner = match (optional, value.kind) {
                     (None, kind) => kind,
                     (Some(_), Type::Optional(of)) => *of,
                     (Some(_), Type::Dyn) => Type::Dyn,
                     (Some(_), other) => {
-                        return Err(no_overload(expr.at, "optMap", &[other]));
+                        return Err(no_overload(expr.at, "optMap", &[other], true));
                     }
                 };
                 self.names.push((name.clone(), inner));
                 let body = self.expr(body);
                 self.names.pop();
-                let body = body?;
                 let kind = match optional {
                     Some(true) => Type::Optional(Box::new(body.kind)),
                     _ => body.kind,
@@ -217,7 +242,7 @@ impl<'s> Checker<'s> {
     }
 
     fn select(&mut self, at: usize, of: &Expr, field: &str, optional: bool, test: bool) -> Out<'s> {
-        let of = self.expr(of)?;
+        let of = self.expr(of);
         let cost = of.cost.saturating_add(1);
         let (mut inner, mut optional) = (of.kind, optional);
         if let Type::Optional(of) = inner {
@@ -281,7 +306,7 @@ impl<'s> Checker<'s> {
         body: &Expr,
     ) -> Out<'s> {
         let at = range.at;
-        let range = self.expr(range)?;
+        let range = self.expr(range);
         let most = range.kind.size();
         let (first, other) = match &range.kind {
             Type::List(of, _) if second.is_some() => (Type::Int, (**of).clone()),
@@ -303,10 +328,9 @@ impl<'s> Checker<'s> {
         if let Some(second) = second {
             self.names.push((second.to_owned(), other));
         }
-        let filtered = filter.map(|f| self.expr(f)).transpose();
-        let checked = self.expr(body);
+        let filtered = filter.map(|f| self.expr(f));
+        let body_info = self.expr(body);
         self.names.truncate(before);
-        let (filtered, body_info) = (filtered?, checked?);
         let boolean = |at: usize, kind: &Type<'_>| {
             if kind.fits(&Type::Bool) {
                 Ok(())
@@ -349,7 +373,7 @@ impl<'s> Checker<'s> {
         let mut kinds = Vec::with_capacity(args.len() + 1);
         let mut cost: u64 = 0;
         for arg in target.into_iter().chain(args) {
-            let info = self.expr(arg)?;
+            let info = self.expr(arg);
             cost = cost.saturating_add(info.cost);
             kinds.push(info.kind);
         }
@@ -372,7 +396,7 @@ impl<'s> Checker<'s> {
                 at,
                 format!("undeclared reference to '{name}' (in container '')"),
             )),
-            Shape::Mismatch => Err(no_overload(at, name, &kinds)),
+            Shape::Mismatch => Err(no_overload(at, name, &kinds, target.is_some())),
             Shape::Of(kind, own) => Ok(Info {
                 kind,
                 cost: cost.saturating_add(own),
@@ -381,15 +405,18 @@ impl<'s> Checker<'s> {
     }
 }
 
-fn no_overload(at: usize, name: &str, kinds: &[Type<'_>]) -> Wrong {
-    let listed: Vec<String> = kinds.iter().map(Type::name).collect();
-    Wrong::new(
-        at,
-        format!(
-            "found no matching overload for '{name}' applied to '({})'",
-            listed.join(", ")
-        ),
-    )
+/// `method`: the first is what the function is called of.
+fn no_overload(at: usize, name: &str, kinds: &[Type<'_>], method: bool) -> Wrong {
+    let mut listed: Vec<String> = kinds.iter().map(Type::name).collect();
+    let of = match method {
+        true if !listed.is_empty() => format!("{}.", listed.remove(0)),
+        _ => String::new(),
+    };
+    let why = format!(
+        "found no matching overload for '{name}' applied to '{of}({})'",
+        listed.join(", ")
+    );
+    Wrong::new(at, why)
 }
 
 /// The type of what may be either.

@@ -229,6 +229,7 @@ pub fn wrong(text: &str, wanted: Wanted, vocabulary: &Vocabulary) -> Option<Stri
         Ok(kind) => kind,
         Err(why) => return Some(format!("compilation failed: {why}")),
     };
+    let got = kind.declared();
     let fits = match wanted {
         Wanted::Bool => matches!(kind, Type::Bool | Type::Dyn),
         Wanted::Text => matches!(
@@ -241,10 +242,10 @@ pub fn wrong(text: &str, wanted: Wanted, vocabulary: &Vocabulary) -> Option<Stri
     };
     (!fits).then(|| {
         format!(
-            "must evaluate to {}",
+            "must evaluate to {} but got {got}",
             match wanted {
                 Wanted::Bool => "bool",
-                Wanted::Text => "one of the types: [string null_type]",
+                Wanted::Text => "one of [string null_type]",
                 Wanted::Object => "Object",
                 Wanted::Patches => "list(JSONPatch)",
                 Wanted::Any => "dyn",
@@ -262,6 +263,7 @@ impl Vocabulary {
                 let kind = match (name.as_str(), schema) {
                     (_, Some(schema)) => Type::of(schema, false).unwrap_or(Type::Dyn),
                     ("request", None) => request(),
+                    ("namespaceObject", None) => namespace(),
                     _ => Type::Dyn,
                 };
                 (name.clone(), kind)
@@ -273,34 +275,125 @@ impl Vocabulary {
         let Some(earlier) = &self.variables else {
             return names;
         };
-        let mut known: Vec<(String, Type<'_>)> = Vec::new();
-        for (name, text) in earlier {
-            let mut names = names.clone();
-            names.push(("variables".to_owned(), variables(&known)));
-            let kind = Program::parse(text)
-                .and_then(|program| check::check_with(&program, text, names, true))
-                .map_or(Type::Dyn, |checked| checked.kind);
-            known.push((name.clone(), kind));
-        }
-        names.push(("variables".to_owned(), variables(&known)));
-        names
+        with_variables(names, earlier)
     }
+}
+
+/// The names, and `variables` by their types; one that is wrong may be anything.
+fn with_variables<'s>(
+    mut names: Vec<(String, Type<'s>)>,
+    earlier: &[(String, String)],
+) -> Vec<(String, Type<'s>)> {
+    let mut known: Vec<(String, Type<'s>)> = Vec::new();
+    for (name, text) in earlier {
+        let mut names = names.clone();
+        names.push(("variables".to_owned(), variables(&known)));
+        let kind = Program::parse(text)
+            .and_then(|program| check::check_with(&program, text, names, true))
+            .map_or(Type::Dyn, |checked| checked.kind);
+        known.push((name.clone(), kind));
+    }
+    names.push(("variables".to_owned(), variables(&known)));
+    names
 }
 
 fn variables<'s>(known: &[(String, Type<'s>)]) -> Type<'s> {
     Type::Record("kubernetes.variables", Rc::new(known.to_vec()))
 }
 
+/// What is wrong with each of a policy's expressions where the object is of this type; nothing where it is right.
+/// Without a schema, parameters may be anything.
+pub fn issues(
+    expressions: &[String],
+    object: &Schema,
+    params: Option<Option<&Schema>>,
+    variables: &[(String, String)],
+) -> Vec<Option<String>> {
+    let mut names = vec![
+        ("namespaceObject".to_owned(), namespace()),
+        ("request".to_owned(), request()),
+        ("object".to_owned(), of(object)),
+        ("oldObject".to_owned(), of(object)),
+        ("authorizer".to_owned(), Type::Opaque(AUTHORIZER)),
+    ];
+    if let Some(schema) = params {
+        names.push(("params".to_owned(), schema.map_or(Type::Dyn, of)));
+    }
+    let names = with_variables(names, variables);
+    expressions
+        .iter()
+        .map(|text| {
+            Program::parse(text)
+                .and_then(|program| check::check(&program, text, names.clone()))
+                .err()
+        })
+        .collect()
+}
+
+fn of(schema: &Schema) -> Type<'_> {
+    Type::of(schema, false).unwrap_or(Type::Dyn)
+}
+
+fn record<'s>(name: &'static str, fields: &[(&str, Type<'s>)]) -> Type<'s> {
+    let fields = fields
+        .iter()
+        .map(|(n, k)| ((*n).to_owned(), k.clone()))
+        .collect();
+    Type::Record(name, Rc::new(fields))
+}
+
+/// What a list or map of no schema holds at most.
+const LISTED: u64 = 100;
+
+/// A Namespace, as far as expressions see it.
+fn namespace<'s>() -> Type<'s> {
+    let text = || Type::Text(REQUEST_MAX);
+    let texts = || Type::List(Box::new(text()), LISTED);
+    let map = || Type::Map(Box::new(text()), Box::new(text()), LISTED);
+    let metadata = record(
+        "kubernetes.NamespaceMetadata",
+        &[
+            ("name", text()),
+            ("generateName", text()),
+            ("namespace", text()),
+            ("labels", map()),
+            ("annotations", map()),
+            ("UID", text()),
+            ("creationTimestamp", Type::Timestamp),
+            ("deletionGracePeriodSeconds", Type::Int),
+            ("deletionTimestamp", Type::Timestamp),
+            ("generation", Type::Int),
+            ("resourceVersion", text()),
+            ("finalizers", texts()),
+        ],
+    );
+    let condition = record(
+        "kubernetes.NamespaceCondition",
+        &[
+            ("status", text()),
+            ("type", text()),
+            ("lastTransitionTime", Type::Timestamp),
+            ("message", text()),
+            ("reason", text()),
+        ],
+    );
+    let status = record(
+        "kubernetes.NamespaceStatus",
+        &[
+            ("conditions", Type::List(Box::new(condition), LISTED)),
+            ("phase", text()),
+        ],
+    );
+    let spec = record("kubernetes.NamespaceSpec", &[("finalizers", texts())]);
+    record(
+        "kubernetes.Namespace",
+        &[("metadata", metadata), ("spec", spec), ("status", status)],
+    )
+}
+
 /// AdmissionRequest, as far as expressions see it.
 fn request<'s>() -> Type<'s> {
     let text = || Type::Text(REQUEST_MAX);
-    let record = |name, fields: &[(&str, Type<'s>)]| {
-        let fields = fields
-            .iter()
-            .map(|(n, k)| ((*n).to_owned(), k.clone()))
-            .collect();
-        Type::Record(name, Rc::new(fields))
-    };
     let kind = record(
         "kubernetes.GroupVersionKind",
         &[("group", text()), ("version", text()), ("kind", text())],
@@ -309,7 +402,7 @@ fn request<'s>() -> Type<'s> {
         "kubernetes.GroupVersionResource",
         &[("group", text()), ("version", text()), ("resource", text())],
     );
-    let list = |of| Type::List(Box::new(of), 100);
+    let list = |of| Type::List(Box::new(of), LISTED);
     let user = record(
         "kubernetes.UserInfo",
         &[
@@ -318,7 +411,7 @@ fn request<'s>() -> Type<'s> {
             ("groups", list(text())),
             (
                 "extra",
-                Type::Map(Box::new(text()), Box::new(list(text())), 100),
+                Type::Map(Box::new(text()), Box::new(list(text())), LISTED),
             ),
         ],
     );

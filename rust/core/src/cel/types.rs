@@ -45,6 +45,8 @@ impl<'s> Type<'s> {
         let size = |given: Option<i64>, other: u64| {
             given.and_then(|v| u64::try_from(v).ok()).unwrap_or(other)
         };
+        // The limit is in characters, of which one may take four bytes.
+        let bytes = |given: Option<i64>| given.map(|v| v.saturating_mul(4));
         Some(match &schema.kind {
             Json::Boolean => Type::Bool,
             Json::Integer => Type::Int,
@@ -55,18 +57,19 @@ impl<'s> Type<'s> {
                 "date" | "date-time" => Type::Timestamp,
                 _ => {
                     let listed = checks.allowed.iter().map(|one| one.len() as u64).max();
-                    Type::Text(size(checks.max_length, listed.unwrap_or(REQUEST_MAX - 2)))
+                    let most = listed.unwrap_or(REQUEST_MAX - 2);
+                    Type::Text(size(bytes(checks.max_length), most))
                 }
             },
             Json::Array => {
                 let items = schema.items.as_deref()?;
                 let of = Type::of(items, items.embedded)?;
-                let most = REQUEST_MAX / (least(items) + 1);
+                let most = (REQUEST_MAX - 2) / (least(items) + 1);
                 Type::List(Box::new(of), size(checks.max_items, most))
             }
             Json::Object => {
                 if let Some(of) = schema.additional_schema() {
-                    let most = REQUEST_MAX / (least(of) + 4);
+                    let most = (REQUEST_MAX - 2) / (least(of) + 6);
                     let value = Type::of(of, of.embedded)?;
                     let key = Type::Text(REQUEST_MAX - 4);
                     return Some(Type::Map(
@@ -75,9 +78,6 @@ impl<'s> Type<'s> {
                         size(checks.max_properties, most),
                     ));
                 }
-                if schema.preserves() && schema.properties.is_empty() && !resource {
-                    return None;
-                }
                 Type::Object(schema, resource || schema.embedded)
             }
             Json::Unset if schema.preserves() => return None,
@@ -85,7 +85,17 @@ impl<'s> Type<'s> {
         })
     }
 
-    /// As messages name it.
+    /// As the language declares it.
+    pub fn declared(&self) -> String {
+        match self {
+            Type::Null => "null_type".into(),
+            Type::Duration => "google.protobuf.Duration".into(),
+            Type::Timestamp => "google.protobuf.Timestamp".into(),
+            other => other.name(),
+        }
+    }
+
+    /// As messages of the checker name it.
     pub fn name(&self) -> String {
         match self {
             Type::Dyn => "dyn".into(),
@@ -96,8 +106,8 @@ impl<'s> Type<'s> {
             Type::Double => "double".into(),
             Type::Text(_) => "string".into(),
             Type::Bytes(_) => "bytes".into(),
-            Type::Duration => "google.protobuf.Duration".into(),
-            Type::Timestamp => "google.protobuf.Timestamp".into(),
+            Type::Duration => "duration".into(),
+            Type::Timestamp => "timestamp".into(),
             Type::List(of, _) => format!("list({})", of.name()),
             Type::Map(key, value, _) => format!("map({}, {})", key.name(), value.name()),
             Type::Object(..) | Type::Metadata => "object".into(),

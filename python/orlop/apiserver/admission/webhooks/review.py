@@ -54,7 +54,7 @@ def request(shown: Shown, version: Version, uid: str) -> admission_v1.AdmissionR
         request_kind=_kind(shown.kind(shown.version)),
         request_resource=_resource(shown.version.resource),
         request_sub_resource=a.subresource,
-        name=a.name if a.operation != "CREATE" or a.subresource or a.object.metadata.name else "",
+        name=a.given,
         namespace=shown.namespace,
         operation=a.operation,
         user_info=a.user.info(),
