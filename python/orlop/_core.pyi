@@ -754,6 +754,13 @@ class ForwardTable:
         """How many frontends the table has."""
 
 @final
+class CelDocument:
+    """A JSON document that expressions speak of, read once for all of them."""
+
+    def __new__(cls, json: bytes, /) -> CelDocument:
+        """Raises ValueError for what is no JSON."""
+
+@final
 class CelExpressions:
     """Expressions in CEL that belong together, with the variables that they share."""
 
@@ -763,14 +770,14 @@ class CelExpressions:
     def evaluate(
         self,
         which: list[int],
-        documents: list[tuple[str, bytes | None]],
+        documents: list[tuple[str, CelDocument | None]],
         answers: dict[str, tuple[bool, str, str]],
         budget: int,
         /,
     ) -> tuple[list[tuple[Literal["value", "error", "spent"], bytes]], int, str | None]:
-        """The outcomes of expressions over JSON documents (None: null), by their numbers: JSON, or words; what is left
-        of the budget; and a question to the authorizer (JSON), with whose answer (allowed, reason, error) all is to be
-        asked again. Raises ValueError for a document that is no JSON."""
+        """The outcomes of expressions over documents (None: null), by their numbers: JSON, or words; what is left of
+        the budget; and a question to the authorizer (JSON), with whose answer (allowed, reason, error) all is to be
+        asked again."""
 
 def cel_issues(
     expressions: list[str], object: bytes, params: bytes | None, variables: list[tuple[str, str]], /

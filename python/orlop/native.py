@@ -1,6 +1,7 @@
 """The one place that imports the Rust extension. Rooms import from here, never from `orlop._core`."""
 
 from orlop._core import (
+    CelDocument as CelDocument,
     CelExpressions as CelExpressions,
     Column as Column,
     Columns as Columns,

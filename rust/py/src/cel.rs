@@ -1,11 +1,27 @@
 //! The border of `cel`.
 
-use orlop_core::cel::{self, Answer, Done, Outcome, Vocabulary, Wanted};
+use orlop_core::cel::{self, Answer, Document, Done, Outcome, Vocabulary, Wanted};
 use orlop_core::schema::Schema;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use std::collections::HashMap;
+
+/// What expressions speak of, read once.
+#[pyclass(frozen, module = "orlop._core")]
+struct CelDocument {
+    inner: Document,
+}
+
+#[pymethods]
+impl CelDocument {
+    #[new]
+    #[pyo3(signature = (json, /))]
+    fn new(json: &[u8]) -> PyResult<Self> {
+        let inner = Document::read(json).map_err(PyValueError::new_err)?;
+        Ok(CelDocument { inner })
+    }
+}
 
 /// Expressions of a policy.
 #[pyclass(frozen, module = "orlop._core")]
@@ -31,19 +47,16 @@ impl CelExpressions {
         &self,
         py: Python<'py>,
         which: Vec<usize>,
-        documents: Vec<(String, Option<Bound<'py, PyBytes>>)>,
+        documents: Vec<(String, Option<PyRef<'py, CelDocument>>)>,
         answers: HashMap<String, Answer>,
         budget: u64,
-    ) -> PyResult<(Vec<Told<'py>>, u64, Option<String>)> {
-        let borrowed: Vec<(String, Option<&[u8]>)> = documents
+    ) -> (Vec<Told<'py>>, u64, Option<String>) {
+        let borrowed: Vec<(String, Option<&Document>)> = documents
             .iter()
-            .map(|(name, data)| (name.clone(), data.as_ref().map(|d| d.as_bytes())))
+            .map(|(name, document)| (name.clone(), document.as_ref().map(|d| &d.inner)))
             .collect();
-        let done = self
-            .inner
-            .evaluate(&which, &borrowed, &answers, budget)
-            .map_err(PyValueError::new_err)?;
-        Ok(match done {
+        let done = self.inner.evaluate(&which, &borrowed, &answers, budget);
+        match done {
             Done::Asks(question) => (Vec::new(), budget, Some(question)),
             Done::All(outcomes, left) => {
                 let told = outcomes.into_iter().map(|outcome| match outcome {
@@ -53,7 +66,7 @@ impl CelExpressions {
                 });
                 (told.collect(), left, None)
             }
-        })
+        }
     }
 }
 
@@ -115,6 +128,7 @@ fn cel_issues(
 
 /// Adds this room's classes and functions to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<CelDocument>()?;
     module.add_class::<CelExpressions>()?;
     module.add_function(wrap_pyfunction!(cel_wrong, module)?)?;
     module.add_function(wrap_pyfunction!(cel_issues, module)?)?;

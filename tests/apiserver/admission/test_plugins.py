@@ -1,7 +1,9 @@
 """What admission adds to objects, and what it refuses."""
 
 import asyncio
+from typing import Any
 
+import pytest
 from tests.apiserver.conftest import PODS, Api, pod
 
 ACCOUNTS = "/api/v1/namespaces/default/serviceaccounts"
@@ -53,6 +55,64 @@ async def test_an_account_that_is_missing(api: Api) -> None:
     assert answer.message == (
         'pods "p" is forbidden: error looking up service account default/nobody: serviceaccount "nobody" not found'
     )
+
+
+ENFORCED = {"annotations": {"kubernetes.io/enforce-mountable-secrets": "true"}}
+
+
+def env(name: str, secret: str) -> dict[str, Any]:
+    return {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": "k"}}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "why"),
+    [
+        (
+            {"volumes": [{"name": "v", "secret": {"secretName": "other"}}]},
+            'volume with secret.secretName="other" is not allowed because service account strict does not reference '
+            "that secret",
+        ),
+        (
+            {"containers": [{"name": "c", "image": "i", "env": [env("E", "mine"), env("F", "other")]}]},
+            'container c with envVar F referencing secret.secretName="other" is not allowed because service account '
+            "strict does not reference that secret",
+        ),
+        (
+            {"initContainers": [{"name": "i", "image": "i", "envFrom": [{"secretRef": {"name": "other"}}]}]},
+            'init container i with envFrom referencing secret.secretName="other" is not allowed because service '
+            "account strict does not reference that secret",
+        ),
+        (
+            {"imagePullSecrets": [{"name": "pull"}, {"name": "other"}]},
+            'imagePullSecrets[1].name="other" is not allowed because service account strict does not reference that '
+            "imagePullSecret",
+        ),
+    ],
+)
+async def test_an_account_may_limit_secrets_to_its_own(api: Api, spec: dict[str, Any], why: str) -> None:
+    secrets = {"secrets": [{"name": "mine"}], "imagePullSecrets": [{"name": "pull"}]}
+    await api.made(ACCOUNTS, {"metadata": {"name": "strict", **ENFORCED}, **secrets})
+    answer = await api("POST", PODS, pod(serviceAccountName="strict", **spec))
+    assert (answer.status, answer.message) == (403, f'pods "p" is forbidden: {why}')
+    own = {"volumes": [{"name": "v", "secret": {"secretName": "mine"}}], "imagePullSecrets": [{"name": "pull"}]}
+    assert (await api("POST", PODS, pod(serviceAccountName="strict", **own))).status == 201
+    debugger = {"name": "d", "image": "i", "terminationMessagePolicy": "File", "env": [env("E", "other")]}
+    patch = {"spec": {"ephemeralContainers": [debugger]}}
+    answer = await api("PATCH", f"{PODS}/p/ephemeralcontainers", patch, "application/strategic-merge-patch+json")
+    assert answer.status == 403
+    assert answer.message.startswith('pods "p" is forbidden: ephemeral container d with envVar E referencing')
+
+
+async def test_a_mirror_pod_refers_to_nothing_secret(api: Api) -> None:
+    mirror = {"annotations": {"kubernetes.io/config.mirror": "x"}}
+    for spec, why in (
+        ({"serviceAccountName": "default"}, "reference service accounts"),
+        ({"containers": [{"name": "c", "image": "i", "env": [env("E", "s")]}]}, "reference secrets"),
+    ):
+        body = pod(**{"nodeName": "n", "automountServiceAccountToken": False, **spec})
+        body["metadata"].update(mirror)
+        answer = await api("POST", PODS, body)
+        assert (answer.status, answer.message) == (403, f'pods "p" is forbidden: a mirror pod may not {why}')
 
 
 async def test_the_default_account_of_a_new_namespace_is_waited_for(api: Api) -> None:

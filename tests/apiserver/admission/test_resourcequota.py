@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 from tests.apiserver.conftest import MAPS, PODS, SERVICES, Api, config_map, pod
+from tests.apiserver.crd import conftest as crd
 
 QUOTAS = "/api/v1/namespaces/default/resourcequotas"
 CLAIMS = "/api/v1/namespaces/default/persistentvolumeclaims"
@@ -43,6 +44,24 @@ async def test_what_is_too_much(api: Api) -> None:
         "used: limits.memory=512Mi,requests.cpu=600m, limited: limits.memory=1Gi,requests.cpu=1"
     )
     assert await used(api, "compute") == {"requests.cpu": "600m", "limits.memory": "512Mi", "pods": "1"}
+
+
+async def test_custom_resources_are_counted(api: Api) -> None:
+    """By `count/PLURAL.GROUP`, many at once too, and in whichever version they come."""
+    two = [crd.version(), crd.version("v2", storage=False)]
+    await crd.define(api, crd.definition(*two))
+    await quota(api, "widgets", {"count/widgets.example.com": "3"})
+    path = crd.WIDGETS.replace("/v1/", "/v2/")
+    wanted = [api("POST", path, {**crd.widget(f"w{i}"), "apiVersion": "example.com/v2"}) for i in range(6)]
+    answers = await asyncio.gather(*wanted)
+    assert sorted(answer.status for answer in answers) == [201] * 3 + [403] * 3
+    refused = next(answer for answer in answers if answer.status == 403)
+    assert refused.message.endswith(
+        "is forbidden: exceeded quota: widgets, requested: count/widgets.example.com=1, "
+        "used: count/widgets.example.com=3, limited: count/widgets.example.com=3"
+    )
+    assert refused.message.startswith('widgets.example.com "w')
+    assert await used(api, "widgets") == {"count/widgets.example.com": "3"}
 
 
 async def test_what_has_to_be_named(api: Api) -> None:

@@ -57,6 +57,65 @@ async def test_an_update_of_a_definition_under_load_loses_no_write(api: Api) -> 
     assert there == {name for names in written if names for name in names}
 
 
+async def test_no_object_is_of_half_a_schema(api: Api) -> None:
+    """Each version of the schema knows one field more: what is made meanwhile has those of one of them, and no later
+    object of one writer has fewer."""
+    await define(api, definition())
+    merge, last = "application/merge-patch+json", 8
+    fields = {f"f{i}": "x" for i in range(last)}
+    done = asyncio.Event()
+
+    def known(spec: dict[str, object]) -> int:
+        found = [name for name in fields if name in spec]
+        assert found == [f"f{i}" for i in range(len(found))], spec
+        return len(found)
+
+    async def write(worker: int) -> dict[str, int]:
+        made: dict[str, int] = {}
+        while not done.is_set() or max(made.values(), default=0) < last:
+            name = f"w{worker}-{len(made)}"
+            answer = await api("POST", WIDGETS, widget(name, **fields))
+            assert answer.status == 201, answer.raw
+            size = known(answer.body["spec"])
+            assert size >= max(made.values(), default=0)
+            made[name] = size
+        return made
+
+    async def change() -> None:
+        for i in range(1, last + 1):
+            newer = version()
+            spec = newer["schema"]["openAPIV3Schema"]["properties"]["spec"]
+            spec["properties"] |= {f"f{j}": {"type": "string"} for j in range(i)}
+            body = {"spec": {"versions": [newer]}}
+            assert (await api("PATCH", f"{DEFINITIONS}/widgets.example.com", body, merge)).status == 200
+        done.set()
+
+    async with asyncio.timeout(60):
+        *written, _ = await asyncio.gather(*(write(i) for i in range(3)), change())
+    made = {name: fields for each in written for name, fields in each.items()}
+    there = (await api("GET", WIDGETS)).body["items"]
+    assert {item["metadata"]["name"]: known(item["spec"]) for item in there} == made
+
+
+async def test_a_schema_of_a_megabyte(api: Api) -> None:
+    """It is served, explained and applied; so is a change of it."""
+    words = "Says what it is for, at length. " * 20
+    text = {"type": "string", "description": words, "maxLength": 20}
+    many = {f"field{i:04}": dict(text) for i in range(1500)}
+    body = definition(version(many={"type": "object", "properties": many}))
+    assert len(json.dumps(body)) > 1_000_000
+    await define(api, body)
+    spec = {"field0001": "x", "unknown": 1}
+    made = await api.made(WIDGETS, widget(many=spec))
+    assert made["spec"]["many"] == {"field0001": "x"}
+    refused = await api("POST", WIDGETS, widget("long", many={"field1499": "x" * 21}))
+    assert refused.status == 422
+    assert "spec.many.field1499" in refused.message
+    document = (await api("GET", "/openapi/v3/apis/example.com/v1")).body
+    schema = document["components"]["schemas"]["com.example.v1.Widget"]
+    assert len(schema["properties"]["spec"]["properties"]["many"]["properties"]) == 1500
+
+
 async def test_kubectl(kubectl: Kubectl, tmp_path: Path) -> None:  # noqa: F811
     body = definition(names={"shortNames": ["wd"], "categories": ["all"]})
     await kubectl("apply", "-f", "-", stdin=json.dumps(body))

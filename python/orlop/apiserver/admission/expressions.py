@@ -11,17 +11,19 @@ import msgspec
 
 from orlop import native
 from orlop.api.types import admissionregistration_v1 as types
+from orlop.apiserver.admission import metrics
 from orlop.apiserver.admission.shown import Shown, Version
 from orlop.apiserver.auth import Authorizer, User
 from orlop.apiserver.auth.attributes import Access
 from orlop.apiserver.auth.user import ALL_AUTHENTICATED, service_account_groups, service_account_name
+from orlop.clock import Clock
 
 BUDGET = 10_000_000
 """What the expressions of a policy may cost together (RuntimeCELCostBudget)."""
 CONDITIONS_BUDGET = BUDGET // 4
 """What match conditions may cost (RuntimeCELCostBudgetMatchConditions)."""
 
-Documents = list[tuple[str, bytes | None]]
+Documents = list[tuple[str, native.CelDocument | None]]
 
 
 class Result(NamedTuple):
@@ -33,23 +35,26 @@ class Result(NamedTuple):
     error: str
 
 
-def documents(shown: Shown, version: Version, params: bytes | None = None, namespace: bytes | None = None) -> Documents:
-    """What expressions speak of, for a write in a version."""
+def documents(
+    shown: Shown, version: Version, params: native.CelDocument | None = None, *, namespace: bool = False
+) -> Documents:
+    """What expressions speak of, for a write in a version; `namespace`: of its Namespace too. Raises NotFound."""
     return [
-        ("object", shown.object(version)),
-        ("oldObject", shown.old(version)),
-        ("request", shown.request(version)),
+        ("object", shown.document("object", version)),
+        ("oldObject", shown.document("old", version)),
+        ("request", shown.document("request", version)),
         ("params", params),
-        ("namespaceObject", namespace),
+        ("namespaceObject", shown.own_namespace() if namespace else None),
     ]
 
 
 class Asker:
     """Runs expressions for one request, whose questions about access are answered by the authorizer."""
 
-    def __init__(self, authorizer: Authorizer, user: User) -> None:
+    def __init__(self, authorizer: Authorizer, user: User, clock: Clock) -> None:
         self._authorizer = authorizer
         self._user = user
+        self.clock = clock
         self._answers: dict[str, tuple[bool, str, str]] = {}
 
     def evaluate(
@@ -107,21 +112,30 @@ class Compiled:
 class Conditions:
     """The match conditions of a webhook or policy."""
 
-    def __init__(self, conditions: Sequence[types.MatchCondition], ignore: bool) -> None:
+    def __init__(
+        self, conditions: Sequence[types.MatchCondition], owner: tuple[str, Literal["webhook", "policy"], str]
+    ) -> None:
+        """`owner`: whose they are (its name and kind) and in which step of admission, as metrics tell it."""
         self._compiled = Compiled((), [c.expression for c in conditions])
         self._which = range(len(conditions))
-        self._ignore = ignore
+        self._owner = owner
 
-    def hold(self, asker: Asker, about: Callable[[], Documents]) -> bool:
-        """Whether all hold. Raises Broken where that cannot be told and failurePolicy is not Ignore."""
+    def hold(self, asker: Asker, about: Callable[[], Documents], operation: str) -> bool:
+        """Whether all hold. Raises Broken where that cannot be told."""
         if not self._which:
             return True
+        labels = (*self._owner, operation)
+        began = asker.clock.monotonic()
         results, _ = asker.evaluate(self._compiled, self._which, about(), CONDITIONS_BUDGET)
+        metrics.CONDITION_SECONDS.labels(*labels).observe(asker.clock.monotonic() - began)
+        wrong = [r.error for r in results if r.kind != "value"]
+        if wrong:
+            metrics.CONDITION_ERRORS.labels(*labels).inc(len(wrong))
         if any(r.kind == "value" and r.value is not True for r in results):
+            metrics.CONDITION_EXCLUSIONS.labels(*labels).inc()
             return False
-        if wrong := list(dict.fromkeys(r.error for r in results if r.kind != "value")):
-            if self._ignore:
-                return False
+        if wrong:
+            wrong = list(dict.fromkeys(wrong))
             raise Broken(wrong[0] if len(wrong) == 1 else f"[{', '.join(wrong)}]")
         return True
 

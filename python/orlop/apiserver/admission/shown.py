@@ -1,7 +1,7 @@
 """A write as webhooks and policies are shown it: as JSON, in any version of its resource."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -85,6 +85,9 @@ class Shown:
         self.version = Version(a.kind if conversion is None else conversion.served, conversion)
         """The one that was asked for."""
         self._memo: dict[tuple[str, tuple[str, str, str]], bytes | None] = {}
+        self._documents: dict[tuple[str, tuple[str, str, str]], native.CelDocument] = {}
+        """Of what is remembered, what expressions have spoken of."""
+        self._namespace: native.CelDocument | None = None
 
     @property
     def namespace(self) -> str:
@@ -180,6 +183,7 @@ class Shown:
     def changed(self) -> None:
         """The object is another one now."""
         self._memo = {key: data for key, data in self._memo.items() if key[0] != "object"}
+        self._documents = {key: document for key, document in self._documents.items() if key[0] != "object"}
 
     def _owners(self, before: meta_v1.ObjectMeta, after: meta_v1.ObjectMeta) -> None:
         """Entries of owners that are none any more are put back."""
@@ -240,9 +244,23 @@ class Shown:
             raise errors.not_found("namespaces", "", self.namespace)
         return found[0]
 
-    def own_namespace(self) -> bytes | None:
-        """What expressions call `namespaceObject`: a Namespace itself has none."""
-        return None if self.is_namespace else self.namespace_object()
+    def own_namespace(self) -> native.CelDocument | None:
+        """What expressions call `namespaceObject`: a Namespace itself has none. Raises NotFound."""
+        if self._namespace is None and not self.is_namespace:
+            value = self.namespace_object()
+            self._namespace = None if value is None else native.CelDocument(value)
+        return self._namespace
+
+    def document(self, which: Literal["object", "old", "request"], version: Version) -> native.CelDocument | None:
+        """The new object, the present one or the request, as expressions speak of it: read once."""
+        key = (which, version.resource)
+        found = self._documents.get(key)
+        if found is None:
+            value = getattr(self, which)(version)
+            if value is None:
+                return None
+            found = self._documents[key] = native.CelDocument(value)
+        return found
 
     def namespace_labels(self) -> Mapping[str, str] | None:
         """Of the namespace that the write is in; None: in none. Raises NotFound."""

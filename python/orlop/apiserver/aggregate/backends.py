@@ -1,8 +1,8 @@
 """Connections to extension API servers: TLS as their APIService says, with the certificate of the front proxy."""
 
 import ssl
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
@@ -10,18 +10,12 @@ from orlop.api.types import apiregistration_v1
 from orlop.apiserver.auth.user import User
 from orlop.apiserver.webhooks import services
 from orlop.apiserver.webhooks.client import trusting
+from orlop.apiserver.webhooks.connections import Connections
 from orlop.pki.folder import KeyPair
-from orlop.tasks import in_thread
 
 if TYPE_CHECKING:
-    # Imported at the first call: a server without extension servers starts a tenth of a second sooner.
-    import aiohttp
-
     from orlop.apiserver.registry.objects import Objects
 
-CONNECT_SECONDS = 10.0
-MAX_CONTEXTS = 64
-"""TLS contexts kept, one a Service and caBundle."""
 CHECKER = User("system:kube-aggregator", ("system:masters",))
 """Who asks for discovery and OpenAPI."""
 MAX_DOCUMENT = 64 << 20
@@ -87,10 +81,12 @@ class Backends:
     def __init__(self, objects: "Objects", pair: Callable[[], KeyPair]) -> None:
         """`pair` makes or reads the front proxy's certificate; it may block."""
         self._objects = objects
-        self._make_pair = pair
-        self._pair: KeyPair | None = None
-        self._session: aiohttp.ClientSession | None = None
-        self._contexts: OrderedDict[tuple[str, bytes, bool], ssl.SSLContext] = OrderedDict()
+        once = cache(pair)
+        self._connections: Connections[Backend] = Connections(
+            lambda backend: _context(backend, once()), decompress=False
+        )
+        self.session = self._connections.session
+        """What requests go by; they pass on what they are answered."""
 
     def resolve(self, backend: Backend) -> tuple[str, int]:
         """Host and port of one of its endpoints. Raises NotFound, ServiceUnavailable."""
@@ -98,28 +94,7 @@ class Backends:
 
     async def context(self, backend: Backend) -> ssl.SSLContext:
         """How to speak TLS with it. Raises ssl.SSLError for a caBundle that is none."""
-        key = (backend.server_name, backend.ca_bundle, backend.insecure)
-        found = self._contexts.get(key)
-        if found is None:
-            if self._pair is None:
-                self._pair = await in_thread(None, self._make_pair)
-            found = self._contexts.setdefault(key, await in_thread(None, _context, backend, self._pair))
-            while len(self._contexts) > MAX_CONTEXTS:
-                self._contexts.popitem(last=False)
-        self._contexts.move_to_end(key)
-        return found
-
-    def session(self) -> "aiohttp.ClientSession":
-        """Made at first use inside the loop."""
-        import aiohttp
-
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
-                auto_decompress=False,
-            )
-        return self._session
+        return await self._connections.context(backend)
 
     async def get(
         self, backend: Backend, path: str, accept: str, *, headers: Mapping[str, str] | None = None
@@ -142,8 +117,7 @@ class Backends:
 
     async def close(self) -> None:
         """Ends what is still open."""
-        if self._session is not None:
-            await self._session.close()
+        await self._connections.close()
 
 
 def without_identity(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

@@ -28,16 +28,15 @@ _KINDS = {
 }
 
 
-async def admit(core: Core, request: Request, kind: Kind) -> None:
-    """Raises what refuses the connection."""
+async def admit(core: Core, request: Request, kind: Kind) -> Any:
+    """The options of the connection, as admission leaves them. Raises what refuses it."""
     options = _options(request, kind)
     info = request.info
-    name = info.name.split(":")[1] if info.name.count(":") == 2 else info.name.partition(":")[0]
     a = Attributes(
         "CONNECT",
         kind,
         info.namespace,
-        name if info.subresource == "proxy" else info.name,
+        info.name,
         options,
         None,
         request.user,
@@ -47,6 +46,7 @@ async def admit(core: Core, request: Request, kind: Kind) -> None:
     )
     await core.admission.admit(a)
     await core.admission.validate(a)
+    return a.object
 
 
 def _options(request: Request, kind: Kind) -> Any:

@@ -89,10 +89,10 @@ def split_name(text: str) -> tuple[str, str, str]:
 
 async def proxy(core: Core, request: Request, kind: Kind) -> Response | None:
     """Passes any method on, body and answer as streams."""
-    await connects.admit(core, request, kind)
+    options = await connects.admit(core, request, kind)
     target = _TARGETS[kind.resource](core, request, kind)
     asked = request.scope["path"]
-    path = "/" + "/".join(request.info.rest)
+    path = "/" + options.path.removeprefix("/")
     if path == "/" and not asked.endswith("/") and request.method in ("GET", "HEAD"):
         # The root's own links only lead on behind a slash.
         query = request.scope.get("query_string", b"")

@@ -29,11 +29,10 @@ TOKEN_PROTOCOL = b"base64url.bearer.authorization.k8s.io."
 
 async def stream(core: Core, request: Request, kind: Kind) -> None:
     """A request that asks to be upgraded. Raises the ApiError that the kubelet's refusal means."""
-    pod = pod_of(core, request, kind)
+    pod, path, query = await _path(core, request, kind)
     upgrade = wanted(request)
     if upgrade is None:
         raise errors.BadRequest("Upgrade request required")
-    path, query = await _path(core, request, kind, pod)
     where = locate(core, pod.spec.node_name)
     target = Target(where.host, where.port, f"{path}?{urlencode(query)}", kubelets_of(core).tls)
     try:
@@ -44,25 +43,27 @@ async def stream(core: Core, request: Request, kind: Kind) -> None:
         raise errors.InternalError(f"error dialing backend: {error or 'timed out'}") from None
 
 
-async def _path(core: Core, request: Request, kind: Kind, pod: core_v1.Pod) -> tuple[str, list[tuple[str, str]]]:
-    """The kubelet's path and query for the request. Raises Forbidden, BadRequest."""
+async def _path(core: Core, request: Request, kind: Kind) -> tuple[core_v1.Pod, str, list[tuple[str, str]]]:
+    """The pod, and its kubelet's path and query for the request. Raises NotFound, Forbidden, BadRequest."""
     info = request.info
     # The upgrade may be a GET, but what it opens changes things: who may only read may not (since 1.35).
     core.authorizer.require(request.user, info._replace(verb="create"))
-    await connects.admit(core, request, kind)
+    options = await connects.admit(core, request, kind)
+    pod = pod_of(core, request, kind)
     where = f"{pod.metadata.namespace}/{pod.metadata.name}"
     if info.subresource == "portforward":
-        query = [("port", port) for port in _ports(request)]
+        _check_ports(request)
+        query = [("port", str(port)) for port in options.ports]
         _assigned(pod)
         if pod.status.phase != "Running":
             raise errors.BadRequest(
                 f"unable to forward port because pod is not running. Current status={pod.status.phase}"
             )
-        return f"/portForward/{where}", query
-    query = _options(request)
-    container = container_of(pod, request.param("container"))
+        return pod, f"/portForward/{where}", query
+    query = _query(options)
+    container = container_of(pod, options.container)
     _assigned(pod)
-    return f"/{info.subresource}/{where}/{container}", query
+    return pod, f"/{info.subresource}/{where}/{container}", query
 
 
 def _assigned(pod: core_v1.Pod) -> None:
@@ -70,24 +71,24 @@ def _assigned(pod: core_v1.Pod) -> None:
         raise errors.BadRequest(f"pod {pod.metadata.name} does not have a host assigned")
 
 
-def _options(request: Request) -> list[tuple[str, str]]:
-    query = [("command", c) for c in request.query.get("command", [])]
-    if request.info.subresource == "exec" and not query:
-        raise errors.BadRequest("you must specify at least one command for the container")
-    for name, remote in (("stdin", "input"), ("stdout", "output"), ("stderr", "error"), ("tty", "tty")):
-        if request.flag(name):
-            query.append((remote, "1"))
+def _query(options: core_v1.PodExecOptions | core_v1.PodAttachOptions) -> list[tuple[str, str]]:
+    query: list[tuple[str, str]] = []
+    if isinstance(options, core_v1.PodExecOptions):
+        query = [("command", c) for c in options.command]
+        if not query:
+            raise errors.BadRequest("you must specify at least one command for the container")
+    flags = (options.stdin, "input"), (options.stdout, "output"), (options.stderr, "error"), (options.tty, "tty")
+    query += [(remote, "1") for given, remote in flags if given]
     if not any(name in ("input", "output", "error") for name, _ in query):
         raise errors.BadRequest("you must specify at least one of stdin, stdout, stderr")
     return query
 
 
-def _ports(request: Request) -> list[str]:
+def _check_ports(request: Request) -> None:
     ports = [part for value in request.query.get("ports", []) for part in value.split(",")]
     for port in ports:
         if not (port.isascii() and port.isdecimal() and 1 <= int(port) <= 65535):
             raise errors.BadRequest(f'unable to parse "{port}" as a port')
-    return ports
 
 
 def _headers(request: Request) -> Headers:
@@ -108,8 +109,7 @@ def _headers(request: Request) -> Headers:
 
 async def frames(core: Core, request: Request, kind: Kind) -> None:
     """A WebSocket to the kubelet, whose messages are passed on both ways as they are."""
-    pod = pod_of(core, request, kind)
-    path, query = await _path(core, request, kind, pod)
+    pod, path, query = await _path(core, request, kind)
     url = locate(core, pod.spec.node_name).url(path, query)
     protocols: list[str] = request.scope.get("subprotocols", [])
     async with await _connect(kubelets_of(core), url, protocols) as there:

@@ -7,14 +7,13 @@ kept. A Service is followed to its endpoints here, so that no service network is
 
 import asyncio
 import ssl
-from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from orlop.api import errors
 from orlop.apiserver.webhooks import services
+from orlop.apiserver.webhooks.connections import Connections
 from orlop.apiserver.webhooks.failures import CallFailed, explain, rejected
-from orlop.tasks import in_thread
 
 if TYPE_CHECKING:
     # Imported at the first call: a server without webhooks starts a tenth of a second sooner.
@@ -24,14 +23,8 @@ if TYPE_CHECKING:
 
 HTTPS = 443
 """The port of a Service that a reference means when it names none."""
-CONNECT_SECONDS = 10.0
-"""How long a connection may take to come about, within the call's own time."""
-IDLE_SECONDS = 90.0
-"""How long a connection is kept for the next call: Go's default for idle connections."""
 MAX_ANSWER = 64 * 1024 * 1024
 """Bytes of an answer: far above a review of objects as large as the store takes, far below what hurts."""
-MAX_CONTEXTS = 256
-"""TLS contexts kept, one a server name and caBundle: each holds its connections."""
 
 
 class ServiceReference(Protocol):
@@ -95,8 +88,8 @@ class WebhookClient:
 
     def __init__(self, objects: "Objects") -> None:
         self._objects = objects
-        self._session: aiohttp.ClientSession | None = None
-        self._contexts: OrderedDict[tuple[str, bytes], ssl.SSLContext] = OrderedDict()
+        # By server name and caBundle.
+        self._connections: Connections[tuple[str, bytes]] = Connections(lambda key: trusting(key[1]))
 
     async def post(self, to: Endpoint, body: bytes, seconds: float, user_agent: str = "kube-apiserver") -> bytes:
         """The answer's body to a POST of JSON. Redirects are not followed.
@@ -124,7 +117,7 @@ class WebhookClient:
             "user-agent": user_agent,
         }
         try:
-            context = await self._context(server_name, to.ca_bundle)
+            context = await self._connections.context((server_name, to.ca_bundle))
         except ssl.SSLError:
             words = "unable to load root certificates: unable to parse bytes as PEM block"
             raise CallFailed(words) from None
@@ -144,7 +137,7 @@ class WebhookClient:
     ) -> bytes:
         import yarl
 
-        async with self._opened().post(
+        async with self._connections.session().post(
             yarl.URL(target, encoded=True),
             data=body,
             headers=headers,
@@ -166,33 +159,9 @@ class WebhookClient:
         parts = urlsplit(shown)
         return f"https://{netloc}{parts.path}?{parts.query}", f"{to.name}.{to.namespace}.svc"
 
-    async def _context(self, server_name: str, bundle: bytes) -> ssl.SSLContext:
-        """One a name and bundle: connections are shared by what stands behind the same context, and by nothing else."""
-        key = (server_name, bundle)
-        found = self._contexts.get(key)
-        if found is None:
-            # Reading the system's authorities takes longer than the loop may wait.
-            found = self._contexts.setdefault(key, await in_thread(None, trusting, bundle))
-            while len(self._contexts) > MAX_CONTEXTS:
-                self._contexts.popitem(last=False)
-        self._contexts.move_to_end(key)
-        return found
-
-    def _opened(self) -> "aiohttp.ClientSession":
-        import aiohttp
-
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
-                cookie_jar=aiohttp.DummyCookieJar(),
-            )
-        return self._session
-
     async def close(self) -> None:
         """Ends what is still open."""
-        if self._session is not None:
-            await self._session.close()
+        await self._connections.close()
 
 
 def trusting(bundle: bytes) -> ssl.SSLContext:

@@ -21,6 +21,20 @@ pub struct Expressions {
     all: Vec<Result<Program, String>>,
 }
 
+/// What expressions speak of, read once for all of them.
+#[derive(Debug)]
+pub struct Document(Node<'static>);
+
+impl Document {
+    /// # Errors
+    /// For what is no JSON.
+    pub fn read(json: &[u8]) -> Result<Self, String> {
+        Node::parse(json)
+            .map(|node| Document(node.into_owned()))
+            .map_err(|error| error.to_string())
+    }
+}
+
 /// What became of an expression.
 #[derive(Debug)]
 pub enum Outcome {
@@ -59,33 +73,24 @@ impl Expressions {
         }
     }
 
-    /// The outcomes of some of the expressions over these documents (JSON; none: null).
-    ///
-    /// # Errors
-    /// For a document that is no JSON.
+    /// The outcomes of some of the expressions over these documents (none: null).
     pub fn evaluate(
         &self,
         which: &[usize],
-        documents: &[(String, Option<&[u8]>)],
+        documents: &[(String, Option<&Document>)],
         answers: &HashMap<String, Answer>,
         budget: u64,
-    ) -> Result<Done, String> {
-        let mut trees = Vec::with_capacity(documents.len());
-        for (_, data) in documents {
-            trees.push(match data {
-                Some(data) => Node::parse(data).map_err(|e| e.to_string())?,
-                None => Node::Null,
-            });
-        }
+    ) -> Done {
         let mut names: Vec<(String, Value<'_>)> = documents
             .iter()
-            .zip(&trees)
-            .map(|((name, _), tree)| (name.clone(), Value::of(tree, None)))
+            .map(|(name, document)| {
+                let value = document.map_or(Value::Null, |of| Value::of(&of.0, None));
+                (name.clone(), value)
+            })
             .collect();
-        let request = documents.iter().position(|(name, _)| name == "request");
+        let request = documents.iter().find(|(name, _)| name == "request");
         let own = request
-            .and_then(|at| trees.get(at))
-            .map(own)
+            .and_then(|(_, document)| document.map(|of| own(&of.0)))
             .unwrap_or_default();
         let question = Value::Question(Rc::new(Question::new(own.into())));
         names.push(("authorizer".to_owned(), question));
@@ -121,7 +126,7 @@ impl Expressions {
             let paid = left.checked_sub(meter.spent);
             left = paid.unwrap_or(0);
             out.push(match value {
-                Err(Failure::Asks(question)) => return Ok(Done::Asks(question)),
+                Err(Failure::Asks(question)) => return Done::Asks(question),
                 _ if paid.is_none() => Outcome::Spent(OUT_OF_BUDGET.to_owned()),
                 Err(Failure::TooCostly) => Outcome::Spent(OUT_OF_BUDGET.to_owned()),
                 Err(Failure::Error(why)) => Outcome::Error(why),
@@ -132,7 +137,7 @@ impl Expressions {
                 }
             });
         }
-        Ok(Done::All(out, left))
+        Done::All(out, left)
     }
 }
 

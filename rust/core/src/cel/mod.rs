@@ -14,7 +14,9 @@ mod types;
 mod value;
 
 pub(crate) use check::check;
-pub use documents::{Answer, Done, Expressions, Outcome, Vocabulary, Wanted, issues, wrong};
+pub use documents::{
+    Answer, Document, Done, Expressions, Outcome, Vocabulary, Wanted, issues, wrong,
+};
 pub(crate) use eval::{Failure, Meter};
 pub(crate) use types::{REQUEST_MAX, Type, least};
 pub(crate) use value::Value;

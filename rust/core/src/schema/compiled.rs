@@ -4,7 +4,7 @@ use super::model::Schema;
 use super::problem::Problem;
 use super::prune::Pruner;
 use super::{defaults, lists, parse, paths, rules, validate};
-use crate::wire::apply::tree::{Bytes, Node};
+use crate::wire::apply::tree::Node;
 use crate::wire::error::{Result, WireError};
 use crate::wire::{Decoded, Media};
 use std::collections::HashMap;
@@ -268,24 +268,7 @@ fn has_embedded(schema: &Schema) -> bool {
 
 /// A tree that borrows nothing.
 fn owned(json: &[u8]) -> Result<Node<'static>> {
-    fn keep(node: Node<'_>) -> Node<'static> {
-        match node {
-            Node::Null => Node::Null,
-            Node::Bool(value) => Node::Bool(value),
-            Node::Text(text) => Node::Text(Bytes::Owned(text.into_owned())),
-            Node::List(items) => Node::List(items.into_iter().map(keep).collect()),
-            Node::Map(entries) => Node::Map(
-                entries
-                    .into_iter()
-                    .map(|(name, value)| (Bytes::Owned(name.into_owned()), keep(value)))
-                    .collect(),
-            ),
-            Node::Number(text) => Node::Owned(text.to_vec()),
-            Node::Raw(text) => Node::Owned(text.to_vec()),
-            Node::Owned(text) => Node::Owned(text),
-        }
-    }
-    Ok(keep(Node::parse(json)?))
+    Node::parse(json).map(Node::into_owned)
 }
 
 /// What every embedded resource must say of itself.

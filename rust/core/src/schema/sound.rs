@@ -103,3 +103,71 @@ fn object(schema: &Schema, size: usize, node: &Node<'_>) -> bool {
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::plainly;
+    use crate::schema::Schema;
+    use crate::wire::apply::tree::Node;
+
+    fn sound(schema: &str, value: &str) -> bool {
+        let schema = Schema::of_json(schema.as_bytes()).unwrap();
+        plainly(&schema, &Node::parse(value.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn values_at_their_limits() {
+        for (schema, yes, no) in [
+            (r#"{"type":"string","maxLength":2}"#, r#""äö""#, r#""äöü""#),
+            (r#"{"type":"string","minLength":2}"#, r#""äö""#, r#""ä""#),
+            (r#"{"type":"string","pattern":"^a+$"}"#, r#""aa""#, r#""ab""#),
+            (r#"{"type":"string","enum":["a","b"]}"#, r#""b""#, r#""c""#),
+            (r#"{"type":"integer","minimum":2}"#, "2", "1"),
+            (r#"{"type":"integer","minimum":2,"exclusiveMinimum":true}"#, "3", "2"),
+            (r#"{"type":"integer","maximum":2}"#, "2", "3"),
+            (r#"{"type":"integer","maximum":2,"exclusiveMaximum":true}"#, "1", "2"),
+            (r#"{"type":"integer","enum":[1,2]}"#, "2", "3"),
+            (r#"{"type":"array","maxItems":1,"items":{"type":"integer"}}"#, "[1]", "[1,2]"),
+            (r#"{"type":"array","minItems":1,"items":{"type":"integer"}}"#, "[1]", "[]"),
+            (r#"{"type":"array","items":{"type":"integer"}}"#, "[1]", r#"["a"]"#),
+            (r#"{"type":"object","required":["a"]}"#, r#"{"a":1}"#, r#"{"b":1}"#),
+            (r#"{"type":"object","minProperties":1}"#, r#"{"a":1}"#, "{}"),
+            (r#"{"type":"object","maxProperties":1}"#, r#"{"a":1}"#, r#"{"a":1,"b":1}"#),
+            (
+                r#"{"type":"object","properties":{"a":{"type":"boolean"}}}"#,
+                r#"{"a":true,"unknown":1}"#,
+                r#"{"a":"true"}"#,
+            ),
+            (
+                r#"{"type":"object","additionalProperties":{"type":"string"}}"#,
+                r#"{"a":"x"}"#,
+                r#"{"a":1}"#,
+            ),
+            (r#"{"type":"boolean"}"#, "false", "0"),
+            (r#"{"type":"string"}"#, r#""""#, "null"),
+        ] {
+            assert!(sound(schema, yes), "{schema} {yes}");
+            assert!(!sound(schema, no), "{schema} {no}");
+        }
+    }
+
+    /// A no sends the value to `validate`: these may be right, but not at a glance.
+    #[test]
+    fn what_takes_more_to_decide_is_left_alone() {
+        for (schema, value) in [
+            (r#"{"type":"string","format":"date"}"#, r#""2024-01-01""#),
+            (r#"{"x-kubernetes-int-or-string":true}"#, "1"),
+            (r#"{"type":"number","minimum":0}"#, "1.5"),
+            (r#"{"type":"integer","multipleOf":2}"#, "2"),
+            (r#"{"type":"integer"}"#, "1.0"),
+            (r#"{"type":"integer"}"#, "99999999999999999999"),
+            (r#"{"type":"array","uniqueItems":true,"items":{"type":"integer"}}"#, "[1]"),
+            (r#"{"type":"string","anyOf":[{"minLength":1}]}"#, r#""a""#),
+            (r#"{"type":"string","not":{"enum":["b"]}}"#, r#""a""#),
+            (r#"{"type":"string","nullable":true}"#, "null"),
+            (r#"{"x-kubernetes-preserve-unknown-fields":true}"#, "{}"),
+        ] {
+            assert!(!sound(schema, value), "{schema} {value}");
+        }
+    }
+}

@@ -1,5 +1,6 @@
 """MutatingAdmissionPolicy (KEP-3962). As k8s.io/apiserver's pkg/admission/plugin/policy/mutating."""
 
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -8,8 +9,10 @@ from orlop import native
 from orlop.api import errors
 from orlop.api.types import admissionregistration_v1 as types
 from orlop.apiserver import jsonpatches
+from orlop.apiserver.admission import metrics
 from orlop.apiserver.admission.expressions import BUDGET, Asker, Broken, Compiled, documents
-from orlop.apiserver.admission.policies.policies import Policies, Trouble, Use, add, refusal
+from orlop.apiserver.admission.metrics import ADMIT
+from orlop.apiserver.admission.policies.policies import NO_ERROR, Policies, Trouble, Use, add, error_type, refusal
 from orlop.apiserver.admission.reinvocation import Reinvocation
 from orlop.apiserver.admission.shown import Shown
 
@@ -34,6 +37,7 @@ class MutatingPolicies(Policies[Mutator]):
 
     plural = "mutatingadmissionpolicies"
     bindings = "mutatingadmissionpolicybindings"
+    step = ADMIT
 
     def compile(self, spec: types.MutatingAdmissionPolicySpec) -> Mutator:
         return Mutator(spec)
@@ -42,7 +46,7 @@ class MutatingPolicies(Policies[Mutator]):
         """Lets each change the object. Raises what a failure comes to."""
         turn.begin(shown)
         troubles: list[Trouble] = []
-        asker = Asker(self.authorizer, shown.a.user)
+        asker = Asker(self.authorizer, shown.a.user, self.clock)
         for use in [use async for use in self.uses(shown, troubles)]:
             await self._run(use, shown, asker, troubles, turn)
         turn.end(shown)
@@ -50,11 +54,12 @@ class MutatingPolicies(Policies[Mutator]):
             raise refusal(shown, troubles[0], "policy")
 
     async def _run(self, use: Use, shown: Shown, asker: Asker, troubles: list[Trouble], turn: Reinvocation) -> None:
-        policy, namespace = use.policy, shown.own_namespace()
+        policy = use.policy
         await shown.prepare(use.version)
-        param = None if use.param is None else use.param.value
+        param = None if use.param is None else use.param.document
+        about = partial(documents, shown, use.version, param, namespace=True)
         try:
-            if not policy.conditions.hold(asker, lambda: documents(shown, use.version, param, namespace)):
+            if not policy.conditions.hold(asker, about, shown.a.operation):
                 return
         except Broken as broken:
             add(troubles, policy, use.binding, str(broken))
@@ -69,13 +74,19 @@ class MutatingPolicies(Policies[Mutator]):
             present = shown.object(use.version)
             if present is None:
                 break
-            (result,), _ = asker.evaluate(mutator, [i], documents(shown, use.version, param, namespace), BUDGET)
+            began = self.clock.monotonic()
+            (result,), _ = asker.evaluate(mutator, [i], about(), BUDGET)
+            error = NO_ERROR
             try:
                 if result.kind != "value":
                     raise Broken(result.error)
                 await shown.replace(use.version, _mutated(use, mutation.patch_type, present, result.value))
-            except (Broken, errors.ApiError) as error:
-                add(troubles, policy, use.binding, str(error))
+            except (Broken, errors.ApiError) as wrong:
+                error = error_type(str(wrong))
+                add(troubles, policy, use.binding, str(wrong))
+            labels = (policy.name, use.binding.name, error)
+            metrics.MUTATING_CHECKS.labels(*labels).inc()
+            metrics.MUTATING_SECONDS.labels(*labels).observe(self.clock.monotonic() - began)
         changed = shown.object(use.version) != before
         turn.asked(uid, changed=changed, if_needed=policy.spec.reinvocation_policy == "IfNeeded")
 

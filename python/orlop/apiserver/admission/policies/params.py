@@ -5,6 +5,7 @@ from typing import NamedTuple
 from orlop.api.types import admissionregistration_v1 as types
 from orlop.apiserver.admission.matching import selector_of
 from orlop.apiserver.admission.shown import Shown, Version, Versions
+from orlop.native import CelDocument
 
 
 class Param(NamedTuple):
@@ -12,7 +13,7 @@ class Param(NamedTuple):
 
     namespace: str
     name: str
-    value: bytes
+    document: CelDocument
 
 
 class Misconfigured(Exception):
@@ -68,4 +69,4 @@ async def _found(versions: Versions, version: Version, namespace: str, ref: type
     elif version.conversion is not None:
         values = [version.conversion.to_served(value) for value in values]
     named = ((versions.metadata(value), value) for value in values)
-    return [Param(metadata.namespace, metadata.name, value) for metadata, value in named]
+    return [Param(metadata.namespace, metadata.name, CelDocument(value)) for metadata, value in named]

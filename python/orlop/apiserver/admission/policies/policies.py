@@ -16,6 +16,16 @@ CODES = {"Forbidden": 403, "Unauthorized": 401, "RequestEntityTooLarge": 413, "I
 """HTTP's word for the reasons that a policy may give."""
 
 
+NO_ERROR, COMPILE, INVALID, BUDGET = "no_error", "compile_error", "invalid_error", "out_of_budget"
+
+
+def error_type(words: str) -> str:
+    """What kind of mistake the words tell of."""
+    if words.startswith("compilation"):
+        return COMPILE
+    return BUDGET if words.startswith("validation failed due to running out of cost budget") else INVALID
+
+
 class Binding(NamedTuple):
     """Where a policy holds."""
 
@@ -47,6 +57,8 @@ class Trouble(NamedTuple):
     binding: Binding | None
     message: str
     reason: str = "Invalid"
+    error: str = NO_ERROR
+    """What kind of mistake it is, as metrics tell it."""
 
 
 class Use(NamedTuple):
@@ -66,11 +78,14 @@ class Policies(Generic[E]):
 
     plural: str
     bindings: str
+    step: str
+    """Of admission, as metrics tell it."""
 
     def __init__(self, versions: Versions, authorizer: Authorizer) -> None:
         self.versions = versions
         self.authorizer = authorizer
         self._objects = versions.objects
+        self.clock = versions.objects.clock
         found = [scheme.by_resource(matching.GROUP, "v1", plural) for plural in (self.plural, self.bindings)]
         self._kinds = [kind for kind in found if kind is not None]
         self._seen: list[int] = []
@@ -116,7 +131,7 @@ class Policies(Generic[E]):
                 policy.metadata.name,
                 spec,
                 matching.of_resources(spec.match_constraints or types.MatchResources()),
-                Conditions(spec.match_conditions, ignore=False),
+                Conditions(spec.match_conditions, (policy.metadata.name, "policy", self.step)),
                 tuple(own),
                 self.compile(spec),
             )

@@ -5,8 +5,10 @@ from typing import Any
 import msgspec
 
 from orlop.api.types import admissionregistration_v1 as types
+from orlop.apiserver.admission import metrics
 from orlop.apiserver.admission.expressions import BUDGET, Asker, Broken, Compiled, Documents, Result, documents
-from orlop.apiserver.admission.policies.policies import Policies, Trouble, Use, add, refusal
+from orlop.apiserver.admission.metrics import VALIDATE
+from orlop.apiserver.admission.policies.policies import Policies, Trouble, Use, add, error_type, refusal
 from orlop.apiserver.admission.shown import Shown
 
 MESSAGE_MAX = 5 * 1024
@@ -36,6 +38,7 @@ class ValidatingPolicies(Policies[Validator]):
 
     plural = "validatingadmissionpolicies"
     bindings = "validatingadmissionpolicybindings"
+    step = VALIDATE
 
     def compile(self, spec: types.ValidatingAdmissionPolicySpec) -> Validator:
         return Validator(spec)
@@ -43,7 +46,7 @@ class ValidatingPolicies(Policies[Validator]):
     async def validate(self, shown: Shown) -> None:
         """Raises the first refusal."""
         denied: list[Trouble] = []
-        asker = Asker(self.authorizer, shown.a.user)
+        asker = Asker(self.authorizer, shown.a.user, self.clock)
         annotations: dict[str, list[str]] = {}
         async for use in self.uses(shown, denied):
             self._run(use, shown, asker, denied, annotations)
@@ -56,37 +59,47 @@ class ValidatingPolicies(Policies[Validator]):
         self, use: Use, shown: Shown, asker: Asker, denied: list[Trouble], annotations: dict[str, list[str]]
     ) -> None:
         policy = use.policy
-        param = None if use.param is None else use.param.value
-        about = documents(shown, use.version, param, shown.own_namespace())
+        param = None if use.param is None else use.param.document
+        about = documents(shown, use.version, param, namespace=True)
         failures: list[tuple[int, Trouble]] = []
         try:
-            if not policy.conditions.hold(asker, lambda: about):
+            if not policy.conditions.hold(asker, lambda: about, shown.a.operation):
                 return
         except Broken as broken:
             if not policy.ignores_failure:
-                failures.append((0, Trouble(policy, use.binding, str(broken))))
-            self._act(use, shown, failures, denied)
+                why = str(broken)
+                failures.append((0, Trouble(policy, use.binding, why, error=error_type(why))))
+            self._act(use, shown, failures, denied, 0.0)
             return
         validator: Validator = policy.expressions
+        began = self.clock.monotonic()
         results, left = asker.evaluate(validator, validator.validations, about, BUDGET)
+        taken = (self.clock.monotonic() - began) / max(1, len(results))
         for i, result in enumerate(results):
             if result.kind != "value":
+                error = error_type(result.error)
                 if not policy.ignores_failure:
-                    failures.append((i, Trouble(policy, use.binding, result.error)))
+                    failures.append((i, Trouble(policy, use.binding, result.error, error=error)))
+                else:
+                    _count(use, error, "allow", taken)
             elif result.value is not True:
                 message, left = _message(asker, validator, policy.spec.validations[i], i, about, left)
                 reason = policy.spec.validations[i].reason or "Invalid"
                 failures.append((i, Trouble(policy, use.binding, message, reason)))
-        self._act(use, shown, failures, denied)
+        self._act(use, shown, failures, denied, taken)
         if validator.annotations:
             noted, _ = asker.evaluate(validator, validator.annotations, about, BUDGET)
             for annotation, result in zip(policy.spec.audit_annotations, noted, strict=True):
                 _annotate(use, annotation, result, denied, annotations)
 
-    def _act(self, use: Use, shown: Shown, failures: list[tuple[int, Trouble]], denied: list[Trouble]) -> None:
+    def _act(
+        self, use: Use, shown: Shown, failures: list[tuple[int, Trouble]], denied: list[Trouble], taken: float
+    ) -> None:
+        """Does what the binding says; `taken` are the seconds that each expression took."""
         spec: types.ValidatingAdmissionPolicyBindingSpec = use.binding.spec
         for i, failure in failures:
             for action in spec.validation_actions:
+                _count(use, failure.error, action.lower(), taken)
                 if action == "Deny":
                     denied.append(failure)
                 elif action == "Warn":
@@ -105,6 +118,12 @@ class ValidatingPolicies(Policies[Validator]):
                         }
                     ]
                     shown.a.annotations.setdefault(FAILURE_ANNOTATION, msgspec.json.encode(told).decode())
+
+
+def _count(use: Use, error: str, action: str, taken: float) -> None:
+    labels = (use.policy.name, use.binding.name, error, action)
+    metrics.VALIDATING_CHECKS.labels(*labels).inc()
+    metrics.VALIDATING_SECONDS.labels(*labels).observe(taken)
 
 
 def _message(

@@ -35,11 +35,12 @@ class Hook(NamedTuple):
 class Configurations:
     """One kind of configurations: read again when one of them changes, so that each holds for all later requests."""
 
-    def __init__(self, objects: Objects, plural: str) -> None:
+    def __init__(self, objects: Objects, plural: str, step: str) -> None:
         kind = scheme.by_resource(matching.GROUP, "v1", plural)
         assert kind is not None
         self.kind = kind
         self._objects = objects
+        self._step = step
         self._revision = -1
         self._hooks: tuple[Hook, ...] = ()
 
@@ -57,7 +58,7 @@ class Configurations:
         for configuration in sorted(found, key=lambda c: str(c.metadata.name)):
             name = configuration.metadata.name
             for i, hook in enumerate(configuration.webhooks):
-                conditions = Conditions(hook.match_conditions, hook.failure_policy == "Ignore")
+                conditions = Conditions(hook.match_conditions, (hook.name, "webhook", self._step))
                 yield Hook(f"{name}/{hook.name}/{i}", name, hook, matching.of_webhook(hook), conditions)
 
     def concern(self, a: Attributes, resources: Sequence[tuple[str, str, str]]) -> bool:

@@ -1,5 +1,7 @@
 """MutatingAdmissionWebhook: one after the other, each shown what those before it have made of the object."""
 
+import msgspec
+
 from orlop.api import errors
 from orlop.api.types import admission_v1, admissionregistration_v1 as types
 from orlop.apiserver import jsonpatches
@@ -19,18 +21,22 @@ class MutatingWebhooks(Webhooks):
     async def admit(self, shown: Shown, turn: Reinvocation) -> None:
         """Lets each change the object. Raises what a refusal, or a failure that counts as one, comes to."""
         turn.begin(shown)
-        for hook in self.configurations.hooks():
+        for i, hook in enumerate(self.configurations.hooks()):
             version = await self.wanted(hook, shown)
             if version is None or turn.skips(hook.uid):
                 continue
             webhook = hook.webhook
             assert isinstance(webhook, types.MutatingWebhook)
             await self.prepare(shown, version)
-            changed = False
+            changed, at = False, f"mutation.webhook.admission.k8s.io/round_{int(turn.again)}_index_{i}"
             try:
-                changed = await _patched(hook, shown, version, await self.ask(hook, shown, version))
+                with self.counted(hook, shown.a):
+                    changed = await _patched(hook, shown, version, await self.ask(hook, shown, version))
             except review.CallFailed as failure:
-                self.failed(hook, shown, failure)
+                self.failed(hook, shown, failure, at)
+            finally:
+                told = {"configuration": hook.configuration, "webhook": hook.name, "mutated": changed}
+                shown.a.annotations.setdefault(at, msgspec.json.encode(told).decode())
             turn.asked(hook.uid, changed=changed, if_needed=webhook.reinvocation_policy == "IfNeeded")
         turn.end(shown)
 

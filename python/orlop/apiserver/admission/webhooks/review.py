@@ -18,11 +18,21 @@ GROUP = "admission.k8s.io"
 JSON_PATCH = "JSONPatch"
 
 
+NO_ANSWER = 503
+"""The status that counts where a webhook gave none, or no answer to the question."""
+
+
+class Denied(errors.ApiError):
+    """The webhook refuses the write."""
+
+
 class CallFailed(Exception):
     """The webhook could not be asked, or what it said is no answer: its failurePolicy says what follows."""
 
-    def __init__(self, hook: str, reason: str) -> None:
+    def __init__(self, hook: str, reason: str, code: int = NO_ANSWER) -> None:
         super().__init__(f'failed calling webhook "{hook}": {reason}')
+        self.code = code
+        """The HTTP status of its answer, as metrics tell it."""
 
     def error(self) -> errors.ApiError:
         """As the client is told of it."""
@@ -127,7 +137,7 @@ def denied(hook: str, given: meta_v1.Status | None) -> errors.ApiError:
     else:
         message = f"{by} without explanation"
     more: dict[str, Any] = {"code": said.code or 403, "reason": said.reason, "details": said.details}
-    error = errors.ApiError(message, **more)
+    error = Denied(message, **more)
     error.status.metadata = said.metadata
     error.status.status = said.status or "Failure"
     return error

@@ -18,24 +18,25 @@ class ValidatingWebhooks(Webhooks):
 
     async def validate(self, shown: Shown) -> None:
         """Lets each refuse the object. Raises the first refusal, when all have answered."""
-        called: list[tuple[Hook, Version]] = []
-        for hook in self.configurations.hooks():
+        called: list[tuple[int, Hook, Version]] = []
+        for i, hook in enumerate(self.configurations.hooks()):
             version = await self.wanted(hook, shown)
             if version is not None:
                 await self.prepare(shown, version)
-                called.append((hook, version))
+                called.append((i, hook, version))
         if not called:
             return
         if remaining(shown.a, self.clock) <= 0:
             raise out_of_time()
         refusals: list[errors.ApiError] = []
 
-        async def one(hook: Hook, version: Version) -> None:
+        async def one(i: int, hook: Hook, version: Version) -> None:
             try:
                 try:
-                    await self.ask(hook, shown, version)
+                    with self.counted(hook, shown.a):
+                        await self.ask(hook, shown, version)
                 except review.CallFailed as failure:
-                    self.failed(hook, shown, failure)
+                    self.failed(hook, shown, failure, f"validating.webhook.admission.k8s.io/round_0_index_{i}")
             except errors.ApiError as refusal:
                 refusals.append(refusal)
 
@@ -43,7 +44,7 @@ class ValidatingWebhooks(Webhooks):
             await one(*called[0])
         else:
             async with asyncio.TaskGroup() as group:
-                for hook, version in called:
-                    group.create_task(one(hook, version))
+                for i, hook, version in called:
+                    group.create_task(one(i, hook, version))
         if refusals:
             raise refusals[0]

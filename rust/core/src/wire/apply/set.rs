@@ -22,7 +22,7 @@ impl<'a> Scalar<'a> {
         match node {
             Node::Null => Scalar::Null,
             Node::Bool(value) => Scalar::Bool(*value),
-            Node::Number(text) => Scalar::Number(Bytes::Borrowed(text)),
+            Node::Number(text) => Scalar::Number(text.clone()),
             Node::Text(text) => Scalar::Text(text.clone()),
             other => {
                 let mut json = Vec::new();

@@ -14,7 +14,7 @@ pub(crate) enum Node<'a> {
     Null,
     Bool(bool),
     /// As it is written.
-    Number(&'a [u8]),
+    Number(Bytes<'a>),
     Text(Bytes<'a>),
     List(Vec<Node<'a>>),
     /// Sorted by key, each once.
@@ -43,6 +43,25 @@ impl<'a> Node<'a> {
         let node = read(&mut scanner, 0, skipped)?;
         scanner.end()?;
         Ok(node)
+    }
+
+    /// The same, borrowing nothing.
+    pub fn into_owned(self) -> Node<'static> {
+        match self {
+            Node::Null => Node::Null,
+            Node::Bool(value) => Node::Bool(value),
+            Node::Number(text) => Node::Number(Bytes::Owned(text.into_owned())),
+            Node::Text(text) => Node::Text(Bytes::Owned(text.into_owned())),
+            Node::List(items) => Node::List(items.into_iter().map(Node::into_owned).collect()),
+            Node::Map(entries) => Node::Map(
+                entries
+                    .into_iter()
+                    .map(|(name, value)| (Bytes::Owned(name.into_owned()), value.into_owned()))
+                    .collect(),
+            ),
+            Node::Raw(text) => Node::Owned(text.to_vec()),
+            Node::Owned(text) => Node::Owned(text),
+        }
     }
 
     /// A map's entries; nothing for any other value.
@@ -177,7 +196,7 @@ fn read<'a>(s: &mut Scanner<'a>, depth: usize, skipped: &[&str]) -> Result<Node<
         b't' => s.literal("true").map(|()| Node::Bool(true)),
         b'f' => s.literal("false").map(|()| Node::Bool(false)),
         b'n' => s.literal("null").map(|()| Node::Null),
-        b'-' | b'0'..=b'9' => Ok(Node::Number(s.number()?)),
+        b'-' | b'0'..=b'9' => Ok(Node::Number(Bytes::Borrowed(s.number()?))),
         _ => s.wrong("looking for beginning of value"),
     }
 }
