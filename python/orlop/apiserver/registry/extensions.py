@@ -7,7 +7,7 @@ import msgspec
 from orlop import native
 from orlop.api.errors import IMMUTABLE, FieldError, forbidden_field, invalid_value, required
 from orlop.api.types import apiextensions_v1, apiregistration_v1
-from orlop.apiserver.registry import meta, names, webhooks
+from orlop.apiserver.registry import meta, names, selectablefields, webhooks
 from orlop.apiserver.registry.common import duplicates, one_of, told
 from orlop.apiserver.registry.strategy import Strategy
 
@@ -16,6 +16,8 @@ COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
 COLUMN_FORMATS = ("byte", "date", "date-time", "double", "float", "int32", "int64", "password")
 APPROVED = "api-approved.kubernetes.io"
 _PROTECTED = re.compile(r"(^|\.)(k8s|kubernetes)\.io$")
+MAX_WARNING = 256
+"""Characters of what users of a deprecated version are told."""
 ONE_STORAGE = "must have exactly one version marked as storage version"
 
 
@@ -100,15 +102,15 @@ class CustomResourceDefinitions(Strategy):
         self, new: apiextensions_v1.CustomResourceDefinition, old: apiextensions_v1.CustomResourceDefinition
     ) -> list[FieldError]:
         errors = self.validate(new)
-        if any(c.type == "Established" and c.status == "True" for c in old.status.conditions):
-            for path, after, before in (
-                ("spec.group", new.spec.group, old.spec.group),
-                ("spec.scope", new.spec.scope, old.spec.scope),
-                ("spec.names.kind", new.spec.names.kind, old.spec.names.kind),
-                ("spec.names.plural", new.spec.names.plural, old.spec.names.plural),
-            ):
-                if after != before:
-                    errors.append(invalid_value(path, after, IMMUTABLE))
+        established = any(c.type == "Established" and c.status == "True" for c in old.status.conditions)
+        for fixed, path, after, before in (
+            (established, "spec.scope", new.spec.scope, old.spec.scope),
+            (established, "spec.names.kind", new.spec.names.kind, old.spec.names.kind),
+            (True, "spec.group", new.spec.group, old.spec.group),
+            (True, "spec.names.plural", new.spec.names.plural, old.spec.names.plural),
+        ):
+            if fixed and after != before:
+                errors.append(invalid_value(path, after, IMMUTABLE))
         there = {v.name for v in new.spec.versions}
         for i, version in enumerate(new.status.stored_versions):
             if version not in there:
@@ -123,26 +125,20 @@ def _spec(spec: apiextensions_v1.CustomResourceDefinitionSpec) -> list[FieldErro
     errors: list[FieldError] = []
     if not spec.group:
         errors.append(required("spec.group"))
-    else:
-        errors += [invalid_value("spec.group", spec.group, m) for m in names.subdomain(spec.group)]
-        if "." not in spec.group:
-            words = "should be a domain with at least one dot"
-            errors.append(invalid_value("spec.group", spec.group, words))
+    elif wrong := names.subdomain(spec.group):
+        errors.append(invalid_value("spec.group", spec.group, ",".join(wrong)))
+    elif "." not in spec.group:
+        errors.append(invalid_value("spec.group", spec.group, "should be a domain with at least one dot"))
     errors += one_of(spec.scope, SCOPES, "spec.scope")
-    storing = 0
+    for i, version in enumerate(spec.versions):
+        if version.schema is None or version.schema.open_apiv3_schema is None:
+            errors.append(required(f"spec.versions[{i}].schema.openAPIV3Schema", "schemas are required"))
     for i, version in enumerate(spec.versions):
         path = f"spec.versions[{i}]"
-        storing += version.storage
-        errors += [invalid_value(f"{path}.name", version.name, m) for m in names.label_1035(version.name)]
-        if version.schema is None or version.schema.open_apiv3_schema is None:
-            errors.append(required(f"{path}.schema.openAPIV3Schema", "schemas are required"))
-        else:
-            errors += _schema(version.schema.open_apiv3_schema, f"{path}.schema.openAPIV3Schema")
-        if version.deprecation_warning is not None and not version.deprecated:
-            words = "can only be set for deprecated versions"
-            errors.append(invalid_value(f"{path}.deprecationWarning", version.deprecation_warning, words))
-        for j, column in enumerate(version.additional_printer_columns):
-            errors += _column(column, f"{path}.additionalPrinterColumns[{j}]")
+        if wrong := names.label_1035(version.name):
+            errors.append(invalid_value(f"{path}.name", version.name, ",".join(wrong)))
+        errors += _version(version, path)
+    storing = sum(version.storage for version in spec.versions)
     if duplicates(v.name for v in spec.versions):
         words = "must contain unique version names"
         errors.append(invalid_value("spec.versions", [v.name for v in spec.versions], words))
@@ -157,6 +153,53 @@ def _spec(spec: apiextensions_v1.CustomResourceDefinitionSpec) -> list[FieldErro
     return errors + _conversion(spec.conversion)
 
 
+def _version(version: apiextensions_v1.CustomResourceDefinitionVersion, path: str) -> list[FieldError]:
+    errors = _deprecation(version, f"{path}.deprecationWarning")
+    schema = None if version.schema is None else version.schema.open_apiv3_schema
+    if schema is not None:
+        errors += _schema(schema, f"{path}.schema.openAPIV3Schema")
+    subresources = version.subresources
+    if subresources is not None and subresources.scale is not None:
+        errors += _scale(subresources.scale, f"{path}.subresources.scale")
+    for i, column in enumerate(version.additional_printer_columns):
+        errors += _column(column, f"{path}.additionalPrinterColumns[{i}]")
+    return errors + selectablefields.validate(version.selectable_fields, schema, f"{path}.selectableFields")
+
+
+def _deprecation(version: apiextensions_v1.CustomResourceDefinitionVersion, path: str) -> list[FieldError]:
+    text = version.deprecation_warning
+    if text is None:
+        return []
+    wrong: list[str] = []
+    if not version.deprecated:
+        wrong.append("can only be set for deprecated versions")
+    if len(text) > MAX_WARNING:
+        wrong.append(f"must be <= {MAX_WARNING} characters long")
+    if not text:
+        wrong.append("must not be an empty string")
+    if (at := next((i for i, letter in enumerate(text) if not letter.isprintable()), None)) is not None:
+        words = "must only contain printable UTF-8 characters; non-printable character found at index"
+        wrong.append(f"{words} {at}")
+    return [invalid_value(path, text, words) for words in wrong]
+
+
+def _scale(scale: apiextensions_v1.CustomResourceSubresourceScale, path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    for name, given, below, words in (
+        ("specReplicasPath", scale.spec_replicas_path, (".spec.",), ".spec"),
+        ("statusReplicasPath", scale.status_replicas_path, (".status.",), ".status"),
+        ("labelSelectorPath", scale.label_selector_path or "", (".spec.", ".status."), "either .spec or .status"),
+    ):
+        where = f"{path}.{name}"
+        if not given:
+            errors += [required(where)] if len(below) == 1 else []
+        elif not given.startswith("."):
+            errors.append(invalid_value(where, given, "must be a simple json path starting with ."))
+        elif not given.startswith(below):
+            errors.append(invalid_value(where, given, f"should be a json path under {words}"))
+    return errors
+
+
 def _schema(schema: apiextensions_v1.JSONSchemaProps, path: str) -> list[FieldError]:
     """What is wrong with a schema: Rust knows the rules."""
     try:
@@ -168,25 +211,27 @@ def _schema(schema: apiextensions_v1.JSONSchemaProps, path: str) -> list[FieldEr
 
 def _names(given: apiextensions_v1.CustomResourceDefinitionNames) -> list[FieldError]:
     errors: list[FieldError] = []
-    for name, value, lower in (
+    parts = (
         ("plural", given.plural, True),
         ("singular", given.singular, True),
         ("kind", given.kind, False),
         ("listKind", given.list_kind, False),
-    ):
-        path = f"spec.names.{name}"
-        if not value and name != "singular":
-            errors.append(required(path))
-        elif value:
-            text = value if lower else value.lower()
+    )
+    errors += [required(f"spec.names.{name}") for name, value, _ in parts if not value]
+    for name, value, lower in parts:
+        text = value if lower else value.lower()
+        if value and (wrong := names.label_1035(text)):
             words = "" if lower else "may have mixed case, but should otherwise match: "
-            errors += [invalid_value(path, value, words + m) for m in names.label_1035(text)]
-    for name, values in (("shortNames", given.short_names), ("categories", given.categories)):
-        for i, value in enumerate(values):
-            errors += [invalid_value(f"spec.names.{name}[{i}]", value, m) for m in names.label_1035(value)]
+            errors.append(invalid_value(f"spec.names.{name}", value, words + ",".join(wrong)))
+    for i, value in enumerate(given.short_names):
+        if wrong := names.label_1035(value):
+            errors.append(invalid_value(f"spec.names.shortNames[{i}]", value, ",".join(wrong)))
     if given.kind and given.kind == given.list_kind:
         words = "kind and listKind may not be the same"
         errors.append(invalid_value("spec.names.listKind", given.list_kind, words))
+    for i, value in enumerate(given.categories):
+        if wrong := names.label_1035(value):
+            errors.append(invalid_value(f"spec.names.categories[{i}]", value, ",".join(wrong)))
     return errors
 
 
@@ -218,11 +263,13 @@ def _conversion(conversion: apiextensions_v1.CustomResourceConversion | None) ->
         else:
             where = webhook.client_config
             errors += webhooks.client_config(where.url, where.service, f"{path}.webhookClientConfig")  # type: ignore[arg-type]
-        if webhook is not None and not webhook.conversion_review_versions:
-            errors.append(required(f"{path}.conversionReviewVersions"))
+        given = [] if webhook is None else webhook.conversion_review_versions
+        errors += webhooks.review_versions(given, f"{path}.conversionReviewVersions", "")
     elif webhook is not None:
         words = "should not be set when strategy is not set to Webhook"
         errors.append(forbidden_field(f"{path}.webhookClientConfig", words))
+        if webhook.conversion_review_versions:
+            errors.append(forbidden_field(f"{path}.conversionReviewVersions", words))
     return errors
 
 

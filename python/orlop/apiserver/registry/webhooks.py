@@ -102,7 +102,9 @@ def _validate(hooks: Sequence[Webhook], lenient: Leniency) -> list[FieldError]:
     for i, hook in enumerate(hooks):
         path = f"webhooks[{i}]"
         errors += _webhook(hook, path, lenient)
-        errors += _reviews(hook.admission_review_versions, f"{path}.admissionReviewVersions", lenient)
+        where = f"{path}.admissionReviewVersions"
+        words = f"must specify one of {', '.join(REVIEWS)}"
+        errors += review_versions(hook.admission_review_versions, where, words, known=not lenient.reviews)
         if hook.name in known and not lenient.names:
             errors.append(duplicate(f"{path}.name", hook.name))
         if hook.name:
@@ -150,18 +152,18 @@ def _qualified(name: str, path: str) -> list[FieldError]:
     return []
 
 
-def _reviews(versions: Sequence[str], path: str, lenient: Leniency) -> list[FieldError]:
-    known = ", ".join(REVIEWS)
+def review_versions(versions: Sequence[str], path: str, missing: str, *, known: bool = True) -> list[FieldError]:
+    """What is wrong with the versions of reviews that a webhook speaks; `known`: one must be this server's too."""
     if not versions:
-        return [required(path, f"must specify one of {known}")]
+        return [required(path, missing)]
     errors: list[FieldError] = []
     for i, version in enumerate(versions):
         if version in versions[:i]:
             errors.append(invalid_value(f"{path}[{i}]", version, "duplicate version"))
         else:
             errors += [invalid_value(f"{path}[{i}]", version, m) for m in names.label_1035(version)]
-    if not lenient.reviews and not _spoken(versions):
-        errors.append(invalid_value(path, versions, f"must include at least one of {known}"))
+    if known and not _spoken(versions):
+        errors.append(invalid_value(path, versions, f"must include at least one of {', '.join(REVIEWS)}"))
     return errors
 
 

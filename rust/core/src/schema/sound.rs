@@ -105,6 +105,7 @@ fn object(schema: &Schema, size: usize, node: &Node<'_>) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::plainly;
     use crate::schema::Schema;
