@@ -195,3 +195,22 @@ async def test_metrics_tell_what_became_of_calls(api: Api, hooks: HookServer, va
     assert counted("webhook_fail_open_count", name="metrics.example.com", type="validate") == 1
     assert counted("webhook_admission_duration_seconds_count", **labels, rejected="true") == 2
     assert b"apiserver_admission_webhook_rejection_count{" in (await api("GET", "/metrics")).raw
+
+
+async def test_reviews_are_shown_too(api: Api, hooks: HookServer, mutating: Any, validating: Any) -> None:
+    """What is only answered, and never stored, is admitted like all else that is created."""
+    path = "/apis/authorization.k8s.io/v1/namespaces/default/localsubjectaccessreviews"
+    attributes = {"namespace": "default", "verb": "get", "resource": "pods"}
+    body = {"metadata": {"namespace": "default"}, "spec": {"user": "jane", "resourceAttributes": attributes}}
+    hooks.answers["/m"] = allow()
+    await mutating("m", hooks.hook("/m", "localsubjectaccessreviews"))
+    answer = await api.made(path, body)
+    assert hooks.of("/m")[0]["object"]["spec"]["user"] == "jane"
+    assert answer["status"]["allowed"] is False
+    hooks.answers["/m"] = patch({"op": "add", "path": "/spec/groups", "value": ["system:masters"]})
+    assert (await api.made(path, body))["status"]["allowed"] is True
+    hooks.answers["/v"] = deny(message="not here")
+    await validating("v", hooks.hook("/v", "tokenreviews"))
+    refused = await api("POST", "/apis/authentication.k8s.io/v1/tokenreviews", {"spec": {"token": "x"}})
+    assert refused.status == 403
+    assert refused.message == 'admission webhook "v.example.com" denied the request: not here'

@@ -3,6 +3,7 @@
 from orlop.api import errors
 from orlop.api.scheme import Kind
 from orlop.apiserver import negotiate
+from orlop.apiserver.admission.base import Attributes
 from orlop.apiserver.core import Core
 from orlop.apiserver.handlers import body
 from orlop.apiserver.registry.objects import encode
@@ -24,5 +25,9 @@ async def review(core: Core, request: Request, kind: Kind) -> Response:
     answer = core.reviews.get(kind.type_key)
     if answer is None:
         raise errors.NotFound("the server could not find the requested resource")
-    done = await answer(request.user, asked)
+    namespace, name = request.info.namespace, asked.metadata.name
+    a = Attributes("CREATE", kind, namespace, name, asked, None, request.user, request=request, body=kind)
+    await core.admission.admit(a)
+    await core.admission.validate(a)
+    done = await answer(request.user, a.object)
     return Response(201, *encoded(accepted.media, kind.type_key, encode(done)))
