@@ -35,17 +35,25 @@ class Result(NamedTuple):
     error: str
 
 
+HOLDS = Result("value", True, "")
+"""What nearly every expression comes to."""
+
+
 def documents(
     shown: Shown, version: Version, params: native.CelDocument | None = None, *, namespace: bool = False
 ) -> Documents:
     """What expressions speak of, for a write in a version; `namespace`: of its Namespace too. Raises NotFound."""
-    return [
-        ("object", shown.document("object", version)),
-        ("oldObject", shown.document("old", version)),
-        ("request", shown.document("request", version)),
-        ("params", params),
-        ("namespaceObject", shown.own_namespace() if namespace else None),
-    ]
+    key = (version.resource, namespace)
+    known = shown.spoken_of.get(key)
+    if known is None:
+        known = shown.spoken_of[key] = [
+            ("object", shown.document("object", version)),
+            ("oldObject", shown.document("old", version)),
+            ("request", shown.document("request", version)),
+            ("params", None),
+            ("namespaceObject", shown.own_namespace() if namespace else None),
+        ]
+    return known if params is None else [(name, params if name == "params" else of) for name, of in known]
 
 
 class Asker:
@@ -68,7 +76,9 @@ class Asker:
             self._answers[question] = self._answer(msgspec.json.decode(question))
         results = []
         for at, (kind, data) in zip(which, told, strict=True):
-            if kind == "value":
+            if data == b"true":
+                results.append(HOLDS)
+            elif kind == "value":
                 results.append(Result(kind, msgspec.json.decode(data), ""))
             elif kind == "spent":
                 results.append(Result(kind, None, data.decode()))

@@ -87,6 +87,8 @@ class Shown:
         self._memo: dict[tuple[str, tuple[str, str, str]], bytes | None] = {}
         self._documents: dict[tuple[str, tuple[str, str, str]], native.CelDocument] = {}
         """Of what is remembered, what expressions have spoken of."""
+        self.spoken_of: dict[tuple[tuple[str, str, str], bool], list[tuple[str, native.CelDocument | None]]] = {}
+        """The same by what expressions call them, for a version, with the Namespace or without."""
         self._namespace: native.CelDocument | None = None
 
     @property
@@ -183,6 +185,7 @@ class Shown:
     def changed(self) -> None:
         """The object is another one now."""
         self._memo = {key: data for key, data in self._memo.items() if key[0] != "object"}
+        self.spoken_of = {}
         self._documents = {key: document for key, document in self._documents.items() if key[0] != "object"}
 
     def _owners(self, before: meta_v1.ObjectMeta, after: meta_v1.ObjectMeta) -> None:
