@@ -6,7 +6,8 @@ import pytest
 
 from orlop.native import ServicePort
 from orlop.proxy.backends import ProgramError, Unsupported, make
-from orlop.proxy.backends.nftables.flows import Flow, stale
+from orlop.proxy.backends.flows import Flow
+from orlop.proxy.backends.nftables.flows import stale
 from orlop.proxy.backends.nftables.listing import parse
 from orlop.proxy.backends.nftables.rules import duration, frame, service_port
 from orlop.proxy.backends.nftables.ruleset import Ruleset, commands, needs_rebuild

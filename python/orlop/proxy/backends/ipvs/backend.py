@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import ipaddress
 import socket
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -12,14 +11,14 @@ from orlop import logging
 from orlop.clock import Clock
 from orlop.native import ForwardChanges, Ipvs as Kernel, ServicePort
 from orlop.proxy.backends.base import ProgramError, Unsupported
+from orlop.proxy.backends.command import Conntrack, Nft
+from orlop.proxy.backends.flows import Flow, stale
 from orlop.proxy.backends.ipvs import rules
-from orlop.proxy.backends.ipvs.flows import stale
 from orlop.proxy.backends.ipvs.system import System
 from orlop.proxy.backends.nftables import listing
-from orlop.proxy.backends.nftables.command import Conntrack, Nft
-from orlop.proxy.backends.nftables.flows import Flow
 from orlop.proxy.backends.nftables.rules import FAMILIES
 from orlop.proxy.backends.nftables.ruleset import Ruleset, commands, needs_rebuild
+from orlop.proxy.backends.programmed import Id, Programmed, Step
 from orlop.proxy.config import DEFAULT_SCOPE, ProxyConfig
 from orlop.tasks import in_thread, run_all
 
@@ -29,8 +28,6 @@ DEVICE_NAME_MAX = 15
 DRAIN_INTERVAL = 5.0
 """Seconds between two looks at destinations whose connections are to end (upstream: 60): only theirs are read."""
 
-Id = tuple[str, str, str, str, int]
-Shared = tuple[int, rules.Element]
 T = TypeVar("T")
 
 _log = logging.get("proxy")
@@ -52,9 +49,7 @@ class Ipvs:
         self._kernel: Kernel | None = None
         self._families = list(FAMILIES)
         self._clears_flows: bool | None = None
-        self._programmed: dict[Id, ServicePort] = {}
-        self._shared: Counter[Shared] = Counter()
-        """How many service ports have an element of a shared set."""
+        self._programmed: Programmed[rules.Element] = Programmed(lambda port: rules.shared(port, self._addresses))
         self._addresses: list[str] = []
         """The node's own."""
         self._lock = asyncio.Lock()
@@ -99,26 +94,15 @@ class Ipvs:
     async def apply(self, changes: ForwardChanges) -> None:
         """See Backend.apply."""
         async with self._lock:
-            new = [port for port in changes.set if port.id[4] in self._families]
-            before = {id: self._programmed.get(id) for id in (*(port.id for port in new), *changes.removed)}
-            old = [port for port in before.values() if port is not None]
-            delta = Counter(element for port in new for element in self._shared_of(port))
-            delta.subtract(element for port in old for element in self._shared_of(port))
-            script = self._script(old, new, delta)
+            step = self._programmed.step(changes, self._families)
+            script = self._script(step)
             kernel = self._open()
-            await self._tell(lambda: _want(kernel, new, changes.removed, then=kernel.retire if script else None))
+            await self._tell(lambda: _want(kernel, step.new, step.removed, then=kernel.retire if script else None))
             if script:
                 await self._nft.execute("\n".join(script) + "\n")
             await self._tell(kernel.program)
-            for id in changes.removed:
-                self._programmed.pop(id, None)
-            self._programmed.update((port.id, port) for port in new)
-            for element, more in delta.items():
-                self._shared[element] += more
-                if not self._shared[element]:
-                    del self._shared[element]
-            after = {port.id: port for port in new}
-            await self._forget([flow for id, port in before.items() for flow in stale(port, after.get(id))])
+            self._programmed.take(step)
+            await self._forget([flow for before, after in step.pairs for flow in stale(before, after)])
             if kernel.draining():
                 self._drains.set()
 
@@ -142,8 +126,7 @@ class Ipvs:
                 table = self._table(family)
                 if await self._nft.list_table(table) is not None:
                     await self._nft.execute(f"delete table {table}\n")
-            self._programmed = {}
-            self._shared = Counter()
+            self._programmed.replace([])
 
     async def drain(self) -> int:
         """Removes destinations that are on their way out and have no connection left. How many still have some."""
@@ -171,9 +154,9 @@ class Ipvs:
         if script:
             await self._nft.execute("\n".join(script) + "\n")
         count += await self._tell(kernel.program)
-        flows = [flow for port in wanted for flow in stale(self._programmed.get(port.id), port)] if count else []
-        self._programmed = {port.id: port for port in wanted}
-        self._shared = Counter(element for port in wanted for element in self._shared_of(port))
+        known_ports = self._programmed.ports
+        flows = [flow for port in wanted for flow in stale(known_ports.get(port.id), port)] if count else []
+        self._programmed.replace(wanted)
         await self._forget(flows)
         if kernel.draining():
             self._drains.set()
@@ -197,12 +180,12 @@ class Ipvs:
                 with contextlib.suppress(OSError):  # more came than it holds: look in any case
                     await loop.sock_recv(told, 65536)
                 async with self._lock:
-                    if self._programmed and sorted(await self._tell(self._open().node_addresses)) != sorted(
+                    if self._programmed.ports and sorted(await self._tell(self._open().node_addresses)) != sorted(
                         self._addresses
                     ):
                         _log.info("the node's addresses have changed")
                         try:
-                            await self._sync(list(self._programmed.values()))
+                            await self._sync(list(self._programmed.ports.values()))
                         except ProgramError as error:
                             _log.error("cannot follow the node's addresses", extra={"error": str(error)})
 
@@ -237,15 +220,11 @@ class Ipvs:
         except (OSError, RuntimeError) as error:
             raise ProgramError(str(error)) from None
 
-    def _script(self, old: list[ServicePort], new: list[ServicePort], delta: "Counter[Shared]") -> list[str]:
+    def _script(self, step: Step[rules.Element]) -> list[str]:
         script: list[str] = []
         for family in self._families:
-            before, after = self._elements(family, old), self._elements(family, new)
-            for element in before.elements.keys() | after.elements.keys():
-                if element[0] in rules.SHARED:
-                    count = self._shared[family, element]
-                    _place(before, element, count > 0)
-                    _place(after, element, count + delta[family, element] > 0)
+            before, after = self._elements(family, step.old), self._elements(family, step.new)
+            self._programmed.place(step, family, before.elements, after.elements)
             script += commands(self._table(family), before, after)
         return script
 
@@ -267,9 +246,6 @@ class Ipvs:
             if port.id[4] == family:
                 found.add(rules.service_port(port, self._addresses))
         return found
-
-    def _shared_of(self, port: ServicePort) -> list[Shared]:
-        return [(port.id[4], element) for element in rules.shared(port, self._addresses)]
 
     async def _can_clear(self) -> bool:
         if self._clears_flows is None:
@@ -303,10 +279,3 @@ def _want(kernel: Kernel, new: list[ServicePort], removed: list[Id], then: Calla
     kernel.want(new, removed)
     if then:
         then()
-
-
-def _place(found: Ruleset, element: rules.Element, present: bool) -> None:
-    if present:
-        found.elements[element] = ""
-    else:
-        found.elements.pop(element, None)

@@ -12,8 +12,6 @@ IPS = "KUBE-IPVS-IPS"
 LOOP_BACK = "KUBE-LOOP-BACK"
 NEAR, NEAR_NODE_PORT = "KUBE-NEAR-IP", "KUBE-NEAR-NODE-PORT"
 SETS = {"ClusterIP": "KUBE-CLUSTER-IP", "ExternalIP": "KUBE-EXTERNAL-IP", "LoadBalancer": "KUBE-LOAD-BALANCER"}
-SHARED = (IPS, LOOP_BACK)
-"""Sets whose elements several service ports may have in common: an element goes with the last of them."""
 PROTOCOLS = {number: name for name, number in PROTOCOL_NUMBERS.items()}
 
 BEFORE_DNAT, DNAT, SNAT = -110, -100, 100

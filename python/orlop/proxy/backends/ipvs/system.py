@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from orlop import logging
 from orlop.proxy.backends.base import ProgramError, Unsupported
-from orlop.proxy.backends.nftables.command import Command
+from orlop.proxy.backends.command import Command
 
 SETTINGS = {
     # IPVS' packets pass conntrack, without which nothing could be masqueraded.

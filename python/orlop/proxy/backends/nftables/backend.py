@@ -1,6 +1,5 @@
 """The nftables backend: what is programmed, one transaction per change."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -8,18 +7,16 @@ from orlop import logging
 from orlop.clock import Clock
 from orlop.native import ForwardChanges, ServicePort
 from orlop.proxy.backends.base import ProgramError, Unsupported
+from orlop.proxy.backends.command import Conntrack, Nft
+from orlop.proxy.backends.flows import Flow
 from orlop.proxy.backends.nftables import flows, listing
-from orlop.proxy.backends.nftables.command import Conntrack, Nft
-from orlop.proxy.backends.nftables.rules import FAMILIES, SHARED, frame, service_port, shared
+from orlop.proxy.backends.nftables.rules import FAMILIES, Element, frame, service_port, shared
 from orlop.proxy.backends.nftables.ruleset import Ruleset, commands, needs_rebuild
+from orlop.proxy.backends.programmed import Programmed, Step
 from orlop.proxy.config import DEFAULT_SCOPE, ProxyConfig
 from orlop.tasks import in_thread
 
 TABLE = "orlop-proxy"
-
-Id = tuple[str, str, str, str, int]
-Shared = tuple[int, tuple[str, str]]
-"""IP family, and (set, key)."""
 
 _log = logging.get("proxy")
 
@@ -36,9 +33,7 @@ class Nftables:
         self._conntrack = Conntrack(prefix)
         self._families = list(FAMILIES)
         self._clears_flows = True
-        self._programmed: dict[Id, ServicePort] = {}
-        self._shared: Counter[Shared] = Counter()
-        """How many service ports have an element of a shared set."""
+        self._programmed: Programmed[Element] = Programmed(shared)
 
     async def check(self) -> None:
         """Asks the kernel whether it would take every kind of rule. IPv6 may be missing, IPv4 not."""
@@ -61,25 +56,14 @@ class Nftables:
         texts = {family: await self._nft.list_table(self._table(family)) for family in self._families}
         plan = await in_thread(None, self._full_plan, wanted, texts)
         await self._execute(plan)
-        self._programmed = {port.id: port for port in wanted}
-        self._shared = Counter(element for port in wanted for element in _shared(port))
+        self._programmed.replace(wanted)
         return bool(plan.script)
 
     async def apply(self, changes: ForwardChanges) -> None:
         """See Backend.apply."""
-        new = [port for port in changes.set if port.id[4] in self._families]
-        ids = [*(port.id for port in new), *changes.removed]
-        old = [port for id in ids if (port := self._programmed.get(id)) is not None]
-        delta = Counter(element for port in new for element in _shared(port))
-        delta.subtract(element for port in old for element in _shared(port))
-        await self._execute(await in_thread(None, self._plan, old, new, delta))
-        for id in changes.removed:
-            self._programmed.pop(id, None)
-        self._programmed.update((port.id, port) for port in new)
-        for element, more in delta.items():
-            self._shared[element] += more
-            if not self._shared[element]:
-                del self._shared[element]
+        step = self._programmed.step(changes, self._families)
+        await self._execute(await in_thread(None, self._plan, step))
+        self._programmed.take(step)
 
     async def tend(self, clock: Clock) -> None:
         """See Backend.tend: there is nothing to do."""
@@ -93,8 +77,7 @@ class Nftables:
             except ProgramError:
                 if await self._nft.list_table(table) is not None:
                     raise
-        self._programmed = {}
-        self._shared = Counter()
+        self._programmed.replace([])
 
     def _full_plan(self, wanted: list[ServicePort], texts: dict[int, str | None]) -> "_Plan":
         plan = _Plan()
@@ -110,15 +93,11 @@ class Nftables:
             plan.script += commands(self._table(family), before, after)
         return plan
 
-    def _plan(self, old: list[ServicePort], new: list[ServicePort], delta: "Counter[Shared]") -> "_Plan":
+    def _plan(self, step: Step[Element]) -> "_Plan":
         plan = _Plan()
         for family in self._families:
-            before, after = self._rules(family, old), self._rules(family, new)
-            for element in before.elements.keys() | after.elements.keys():
-                if element[0] in SHARED:
-                    count = self._shared[family, element]
-                    _place(before, element, count > 0)
-                    _place(after, element, count + delta[family, element] > 0)
+            before, after = self._rules(family, step.old), self._rules(family, step.new)
+            self._programmed.place(step, family, before.elements, after.elements)
             plan.script += commands(self._table(family), before, after)
             plan.stale += flows.stale(family, before, after)
         return plan
@@ -161,18 +140,7 @@ class _Plan:
     """What one step does: commands for one transaction, then flows to forget."""
 
     script: list[str] = field(default_factory=list)
-    stale: list[flows.Flow] = field(default_factory=list)
-
-
-def _place(rules: Ruleset, element: tuple[str, str], present: bool) -> None:
-    if present:
-        rules.elements[element] = ""
-    else:
-        rules.elements.pop(element, None)
-
-
-def _shared(port: ServicePort) -> list["Shared"]:
-    return [(port.id[4], element) for element in shared(port)]
+    stale: list[Flow] = field(default_factory=list)
 
 
 def _first(error: Exception) -> str:

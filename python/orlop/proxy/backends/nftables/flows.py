@@ -1,25 +1,14 @@
-"""UDP flows that must be forgotten. A flow keeps the translation of its first packet for as long as it is used, and a
-UDP client may use one for ever: without this it would talk to an endpoint that is gone, or to none."""
+"""UDP flows that must be forgotten, found in the rules: after a restart nothing else tells what was programmed."""
 
 import re
-from dataclasses import dataclass
 
+from orlop.proxy.backends.flows import Flow
 from orlop.proxy.backends.nftables.rules import NODE_PORTS, PROTOCOL_NUMBERS, SERVICE_IPS
 from orlop.proxy.backends.nftables.ruleset import Ruleset
 
 TRANSLATION = re.compile(r"([0-9a-f.:]+)(?: \. |:|]:)[0-9]+(?=,| }|$)")
 """The addresses in `to 10.0.0.1:53`, `to [fd00::1]:53`, `to numgen … map { 0 : 10.0.0.1 . 53, … }`."""
 UDP = str(PROTOCOL_NUMBERS["UDP"])
-
-
-@dataclass(frozen=True)
-class Flow:
-    """Flows to `address` (None: any address of the node) and `port`; with `backend` only those translated to it."""
-
-    family: int
-    address: str | None
-    port: int
-    backend: str | None = None
 
 
 def stale(family: int, before: Ruleset, after: Ruleset) -> list[Flow]:

@@ -10,6 +10,9 @@ from orlop.proxy.config import ProxyConfig
 Backend = tuple[str, int, int]
 """(address, port, weight), as in `ServicePort`."""
 
+Element = tuple[str, str]
+"""(set or map, key)."""
+
 FAMILIES = {4: "ip", 6: "ip6"}
 PROTOCOL_NUMBERS = {"TCP": 6, "UDP": 17, "SCTP": 132}
 """Numbers, because nft reads and prints names from /etc/protocols, which a small machine may not have."""
@@ -20,8 +23,6 @@ NO_ENDPOINT_SERVICES = "no-endpoint-services"
 NO_ENDPOINT_NODE_PORTS = "no-endpoint-nodeports"
 CLUSTER_IPS = "cluster-ips"
 HAIRPIN = "hairpin"
-SHARED = (CLUSTER_IPS, HAIRPIN)
-"""Sets whose elements several service ports may have in common: an element goes with the last of them."""
 
 BEFORE_DNAT, DNAT, AFTER_DNAT, SNAT, FILTER = -110, -100, -90, 100, 0
 
@@ -84,7 +85,7 @@ def _hook(type: str, hook: str, priority: int) -> str:
     return f"type {type} hook {hook} priority {priority}; policy accept;"
 
 
-def shared(port: ServicePort) -> set[tuple[str, str]]:
+def shared(port: ServicePort) -> set[Element]:
     """The elements of a service port that others may have too."""
     found = {(CLUSTER_IPS, address) for kind, address, *_ in port.frontends if kind == "ClusterIP"}
     return found | {(HAIRPIN, f"{address} . {address}") for address, *_ in (*port.cluster, *port.local)}

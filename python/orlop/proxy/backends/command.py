@@ -1,4 +1,4 @@
-"""Runs nft and conntrack, here or in another network namespace."""
+"""Runs the programs that backends need, here or in another network namespace."""
 
 import asyncio
 from collections.abc import Sequence

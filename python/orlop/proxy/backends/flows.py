@@ -1,7 +1,19 @@
-"""UDP flows that must be forgotten: conntrack keeps them, and IPVS would drop the next packet of each."""
+"""UDP flows that must be forgotten. A flow keeps the translation of its first packet for as long as it is used, and a
+UDP client may use one for ever: without this it would talk to an endpoint that is gone, or to none."""
+
+from dataclasses import dataclass
 
 from orlop.native import ServicePort
-from orlop.proxy.backends.nftables.flows import Flow
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Flows to `address` (None: any address of the node) and `port`; with `backend` only those translated to it."""
+
+    family: int
+    address: str | None
+    port: int
+    backend: str | None = None
 
 
 def stale(before: ServicePort | None, after: ServicePort | None) -> list[Flow]:
