@@ -12,7 +12,13 @@ def machine() -> Iterator[World]:
     """One node, three pods, an outside; shared, as making it takes longer than a test."""
     if os.geteuid() != 0:
         pytest.skip("network namespaces need root")
-    programs = {"ip": "iproute2", "nft": "nftables", "conntrack": "conntrack", "sysctl": "procps"}
+    programs = {
+        "ip": "iproute2",
+        "nft": "nftables",
+        "iptables": "iptables",
+        "conntrack": "conntrack",
+        "sysctl": "procps",
+    }
     missing = [package for program, package in programs.items() if shutil.which(program) is None]
     if missing:
         try:

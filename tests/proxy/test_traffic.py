@@ -19,8 +19,30 @@ from orlop.proxy.config import ProxyConfig
 pytestmark = [pytest.mark.network, pytest.mark.root]
 
 IP, IP6 = "10.96.0.10", "fd00:10:96::10"
-LAYOUT = {"nftables": ("orlop-proxy", "masquerading"), "ipvs": ("orlop-ipvs", "KUBE-POSTROUTING")}
-"""Each mode's table of nftables, and the chain in it that masquerades."""
+
+
+def by_nft(table: str, masquerading: str) -> tuple[str, str]:
+    meddle = (
+        f"flush chain ip {table} {masquerading}; add chain ip {table} stranger; "
+        f"add set ip {table} strangers {{ type ipv4_addr; elements = {{ 10.0.0.1, 10.0.0.2 }}; }}"
+    )
+    relay = (
+        f"delete chain ip {table} nat-postrouting; "
+        f"add chain ip {table} nat-postrouting {{ type nat hook postrouting priority 90; }}"
+    )
+    return f"nft '{meddle}'", f"nft '{relay}'"
+
+
+MEDDLE = {
+    "nftables": by_nft("orlop-proxy", "masquerading"),
+    "ipvs": by_nft("orlop-ipvs", "KUBE-POSTROUTING"),
+    "iptables": (
+        "iptables -t nat -F KUBE-POSTROUTING; iptables -t nat -N KUBE-SVC-STRANGER; "
+        "iptables -t nat -A KUBE-SERVICES -d 10.96.0.99 -j KUBE-SVC-STRANGER",
+        "iptables -t nat -F POSTROUTING; iptables -t filter -F FORWARD; iptables -t nat -A KUBE-SERVICES -j RETURN",
+    ),
+}
+"""Each mode's ways of being meddled with: a chain is emptied and others come; it is laid out otherwise."""
 AT_ONCE = 0.5
 """Seconds within which a refusal must be there: a lost packet would take TCP one to be sent again."""
 
@@ -320,10 +342,7 @@ async def test_a_restart_repairs_what_changed_meanwhile(proxy: Proxy, machine: W
     proxy.table.apply_slice(endpoint_slice("web", pod_ips(machine)[:2]))
     proxy.table.apply_slice(endpoint_slice("dns", pod_ips(machine)[1:2], "UDP"))
     proxy.table.apply_service(service("new", ["10.96.0.13"]))
-    table, masquerading = LAYOUT[proxy.backend.name]
-    meddle = f"flush chain ip {table} {masquerading}; add chain ip {table} stranger;"
-    meddle += f"add set ip {table} strangers {{ type ipv4_addr; elements = {{ 10.0.0.1, 10.0.0.2 }}; }}"
-    machine.node.output("nft", meddle)
+    machine.node.output("sh", "-c", MEDDLE[proxy.backend.name][0])
     await proxy.restarted()
     assert proxy.changed
     assert talk.ask() == name
@@ -343,9 +362,7 @@ async def test_another_layout_is_built_anew_without_breaking_connections(proxy: 
     await proxy.put(service("web", [IP]), endpoint_slice("web", pod_ips(machine)))
     talk = machine.pods[1].connect(IP, 80)
     name = talk.ask()
-    table, _ = LAYOUT[proxy.backend.name]
-    machine.node.output("nft", f"delete chain ip {table} nat-postrouting; add chain ip {table} nat-postrouting "
-                               "{ type nat hook postrouting priority 90; }")  # fmt: skip
+    machine.node.output("sh", "-c", MEDDLE[proxy.backend.name][1])
     await proxy.restarted()
     assert proxy.changed
     assert talk.ask() == name
@@ -368,14 +385,29 @@ async def test_a_cluster_ip_shared_by_ports_and_passed_between_services(proxy: P
     assert IP not in machine.node.rules()
 
 
-async def test_strangers_tables_are_left_alone(proxy: Proxy, machine: World) -> None:
-    machine.node.output("nft", "add table ip stranger; add chain ip stranger c; add rule ip stranger c accept")
+STRANGER = """
+nft add table ip stranger; nft add chain ip stranger c; nft add rule ip stranger c accept
+iptables -t nat -N KUBE-FIREWALL; iptables -t nat -A KUBE-FIREWALL -d 192.0.2.77 -j RETURN
+iptables -t nat -A PREROUTING -j KUBE-FIREWALL
+"""
+GONE = """
+nft delete table ip stranger
+iptables -t nat -F PREROUTING; iptables -t nat -F KUBE-FIREWALL
+iptables -t nat -X PREROUTING; iptables -t nat -X KUBE-FIREWALL
+"""
+
+
+async def test_strangers_rules_are_left_alone(proxy: Proxy, machine: World) -> None:
+    await proxy.backend.cleanup()
+    machine.node.output("sh", "-ec", STRANGER)
     try:
+        before = machine.node.rules()
+        await proxy.start()
         await proxy.put(service("web", [IP]), endpoint_slice("web", pod_ips(machine)))
         await proxy.restarted()
+        assert not proxy.changed
+        assert machine.pods[0].ask(IP, 80).startswith("pod")
         await proxy.backend.cleanup()
-        assert machine.node.output("nft", "list", "ruleset").split() == (
-            ["table", "ip", "stranger", "{", "chain", "c", "{", "accept", "}", "}"]
-        )
+        assert machine.node.rules() == before
     finally:
-        machine.node.output("nft", "delete table ip stranger")
+        machine.node.output("sh", "-ec", GONE)

@@ -166,6 +166,10 @@ class World:
         self._servers: list[Servers] = []
         node = self.node
         node.ip("link", "set", "lo", "up")
+        for iptables in ("iptables", "ip6tables"):
+            for table in ("nat", "filter"):
+                # Where iptables writes nftables it makes these tables and never takes them away.
+                node.output("sh", "-c", f"{iptables} -t {table} -N made; {iptables} -t {table} -X made")
         # Without snooping, or the first neighbour solicitations are lost and take a second to be sent again.
         node.ip("link", "add", "pods", "type", "bridge", "mcast_snooping", "0")
         node.ip("addr", "add", "10.244.0.1/24", "dev", "pods")

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--proxy-mode",
         default="nftables",
         metavar="MODES",
-        help="how services are programmed: nftables or ipvs; several, comma-separated, for the first that works here",
+        help="nftables, ipvs or iptables: how services are programmed; several, comma-separated: the first that works",
     )
     parser.add_argument(
         "--ipvs-scheduler",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from orlop.proxy.backends.base import Backend as Backend, ProgramError as ProgramError, Unsupported as Unsupported
 from orlop.proxy.config import ProxyConfig
 
-MODES = ("nftables", "ipvs")
+MODES = ("nftables", "ipvs", "iptables")
 
 
 def make(config: ProxyConfig, prefix: Sequence[str] = ()) -> Backend:
@@ -18,5 +18,9 @@ def make(config: ProxyConfig, prefix: Sequence[str] = ()) -> Backend:
         from orlop.proxy.backends.ipvs import Ipvs
 
         return Ipvs(config, prefix=prefix)
+    if config.proxy_mode == "iptables":
+        from orlop.proxy.backends.iptables import Iptables
+
+        return Iptables(config, prefix=prefix)
     supported = ", ".join(f'"{mode}"' for mode in MODES)
     raise ValueError(f'--proxy-mode: Unsupported value: "{config.proxy_mode}": supported values: {supported}')

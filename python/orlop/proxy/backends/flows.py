@@ -1,9 +1,15 @@
 """UDP flows that must be forgotten. A flow keeps the translation of its first packet for as long as it is used, and a
 UDP client may use one for ever: without this it would talk to an endpoint that is gone, or to none."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from orlop import logging
 from orlop.native import ServicePort
+from orlop.proxy.backends.base import ProgramError
+from orlop.proxy.backends.command import Conntrack
+
+_log = logging.get("proxy")
 
 
 @dataclass(frozen=True)
@@ -14,6 +20,15 @@ class Flow:
     address: str | None
     port: int
     backend: str | None = None
+
+
+async def forget(conntrack: Conntrack, flows: Iterable[Flow]) -> None:
+    """Has the kernel forget them, whoever translated them. A flow that cannot be forgotten is warned about."""
+    for flow in flows:
+        try:
+            await conntrack.forget("udp", flow.address, flow.port, flow.family, answered_by=flow.backend)
+        except ProgramError as error:
+            _log.warning("cannot clear UDP flows", extra={"flow": str(flow), "error": str(error)})
 
 
 def stale(before: ServicePort | None, after: ServicePort | None) -> list[Flow]:

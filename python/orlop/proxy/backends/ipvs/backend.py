@@ -12,7 +12,7 @@ from orlop.clock import Clock
 from orlop.native import ForwardChanges, Ipvs as Kernel, ServicePort
 from orlop.proxy.backends.base import ProgramError, Unsupported
 from orlop.proxy.backends.command import Conntrack, Nft
-from orlop.proxy.backends.flows import Flow, stale
+from orlop.proxy.backends.flows import Flow, forget, stale
 from orlop.proxy.backends.ipvs import rules
 from orlop.proxy.backends.ipvs.system import System
 from orlop.proxy.backends.nftables import listing
@@ -255,11 +255,7 @@ class Ipvs:
     async def _forget(self, flows: list[Flow]) -> None:
         if not flows or not await self._can_clear():
             return
-        for flow in flows:
-            try:
-                await self._conntrack.forget("udp", flow.address, flow.port, flow.family, answered_by=flow.backend)
-            except ProgramError as error:
-                _log.warning("cannot clear UDP flows", extra={"flow": str(flow), "error": str(error)})
+        await forget(self._conntrack, flows)
 
     def _table(self, family: int) -> str:
         scope = self._config.scope

@@ -8,7 +8,7 @@ from orlop.clock import Clock
 from orlop.native import ForwardChanges, ServicePort
 from orlop.proxy.backends.base import ProgramError, Unsupported
 from orlop.proxy.backends.command import Conntrack, Nft
-from orlop.proxy.backends.flows import Flow
+from orlop.proxy.backends.flows import Flow, forget
 from orlop.proxy.backends.nftables import flows, listing
 from orlop.proxy.backends.nftables.rules import FAMILIES, Element, frame, service_port, shared
 from orlop.proxy.backends.nftables.ruleset import Ruleset, commands, needs_rebuild
@@ -117,13 +117,8 @@ class Nftables:
     async def _execute(self, plan: "_Plan") -> None:
         if plan.script:
             await self._nft.execute("\n".join(plan.script) + "\n")
-        if not self._clears_flows:
-            return
-        for flow in plan.stale:
-            try:
-                await self._conntrack.forget("udp", flow.address, flow.port, flow.family, flow.backend)
-            except ProgramError as error:
-                _log.warning("cannot clear UDP flows", extra={"flow": str(flow), "error": str(error)})
+        if self._clears_flows:
+            await forget(self._conntrack, plan.stale)
 
     def _sample(self, family: int) -> str:
         """The frame and a service port that uses everything, in a table that is not ours to compare with."""
