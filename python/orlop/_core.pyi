@@ -709,8 +709,19 @@ class ServicePort:
     def any_endpoint(self) -> bool: ...
     @property
     def on_node(self) -> list[str]: ...
+    @property
+    def scheduler(self) -> str | None: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
+
+RELAY_VERSION: int
+"""Of what `relay_serve` understands: lines of JSON, see rust/core/src/forward/relay/control.rs."""
+
+def relay_serve(path: str) -> None:
+    """The userspace proxy's relay: makes a Unix socket, prints `ready`, and serves until it is told to end there.
+
+    Raises OSError where the socket cannot be made.
+    """
 
 @final
 class ForwardChanges:

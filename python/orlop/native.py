@@ -1,6 +1,7 @@
 """The one place that imports the Rust extension. Rooms import from here, never from `orlop._core`."""
 
 from orlop._core import (
+    RELAY_VERSION as RELAY_VERSION,
     CelDocument as CelDocument,
     CelExpressions as CelExpressions,
     Column as Column,
@@ -28,6 +29,7 @@ from orlop._core import (
     cel_issues as cel_issues,
     cel_wrong as cel_wrong,
     ipvs_scheduler_error as ipvs_scheduler_error,
+    relay_serve as relay_serve,
     schema_check as schema_check,
     wire_apply as wire_apply,
     wire_decode as wire_decode,

@@ -5,6 +5,7 @@ import random
 from collections.abc import AsyncIterator
 
 import pytest
+from tests.kernel import tests as kernel
 from tests.proxy.modes import PARAMETERS
 from tests.proxy.objects import endpoint_slice, service
 from tests.proxy.world import POD_CIDR, POD_CIDR6, World
@@ -13,9 +14,10 @@ from orlop.native import ForwardTable
 from orlop.proxy.backends import Backend, make
 from orlop.proxy.config import ProxyConfig
 
-pytestmark = [pytest.mark.network, pytest.mark.root, pytest.mark.campaign]
+pytestmark = [pytest.mark.network, pytest.mark.root, pytest.mark.campaign, pytest.mark.timeout(1800)]
 
-STEPS = 40 * int(os.environ.get("ORLOP_CAMPAIGN", "1"))
+STEPS = (20 if kernel.is_inside() else 40) * int(os.environ.get("ORLOP_CAMPAIGN", "1"))
+"""A step takes 10 to 25 seconds in the emulated machine."""
 SEED = int(os.environ.get("ORLOP_SEED", "20261124"))
 NAMES = ["a", "b", "c"]
 # Fewer addresses than services, so that they pass from one to another and are claimed twice.

@@ -22,7 +22,7 @@ from orlop.client.watcher import Changes, Restarted, Synced
 from orlop.clock import Clock, FakeClock, SystemClock, rfc3339_micro
 from orlop.native import ForwardChanges, ForwardTable, ServicePort
 from orlop.proxy import Proxier, ProxyConfig
-from orlop.proxy.backends import ProgramError
+from orlop.proxy.backends import ProgramError, make
 from orlop.proxy.feed import Feed
 from orlop.proxy.metrics import Metrics
 
@@ -358,3 +358,48 @@ async def test_what_was_deleted_unseen_goes_when_the_set_is_told_anew() -> None:
     assert len(table) == 0
     task.cancel()
     await asyncio.wait({task})
+
+
+@pytest.mark.network
+@pytest.mark.root
+async def test_another_mode_takes_over_and_leaves_nothing_of_the_one_before(api: ApiServer, machine: World) -> None:
+    before = machine.node.rules()
+    admin = client(api, "admin", "system:masters")
+    made = await admin.create(web_service())
+    await admin.create(web_slice([machine.pods[0].addresses[0]]))
+    for mode, mark in (("iptables", "KUBE-SVC-"), ("userspace", "orlop-userspace"), ("nftables", "orlop-proxy")):
+        config = ProxyConfig(hostname_override="here", cluster_cidr=POD_CIDR, proxy_mode=mode)
+        figures = Metrics(CollectorRegistry())
+        proxier = Proxier(client(api), SystemClock(), config, prefix=machine.node.prefix, metrics=figures)
+        async with running(proxier):
+            others = [m for m in ("KUBE-SVC-", "orlop-userspace", "orlop-proxy") if m != mark]
+
+            async def alone(mark: str = mark, others: list[str] = others) -> bool:
+                rules = machine.node.rules()
+                return mark in rules and not any(other in rules for other in others)
+
+            deadline = time.monotonic() + 10
+            while not await alone():
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.02)
+            assert machine.pods[1].ask(made.spec.cluster_ip, 80).startswith("pod0")
+    await proxier.cleanup()
+    assert machine.node.rules() == before
+
+
+@pytest.mark.network
+@pytest.mark.root
+async def test_the_chains_of_another_kube_proxy_are_left_alone(machine: World) -> None:
+    """It has chains of the same names. Only to run in mode iptables is to take them over."""
+    before = machine.node.rules()
+    machine.node.output("sh", "-ec", "iptables -t nat -N KUBE-SERVICES; iptables -t nat -N KUBE-SVC-NPX46M4PTMTKRN6Y")
+    try:
+        theirs = machine.node.rules()
+        backend = make(ProxyConfig(hostname_override="here", proxy_mode="iptables"), machine.node.prefix)
+        await backend.cleanup()
+        assert machine.node.rules() == theirs
+    finally:
+        machine.node.output(
+            "sh", "-ec", "iptables -t nat -X KUBE-SERVICES; iptables -t nat -X KUBE-SVC-NPX46M4PTMTKRN6Y"
+        )
+    assert machine.node.rules() == before

@@ -17,13 +17,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--proxy-mode",
         default="nftables",
         metavar="MODES",
-        help="nftables, ipvs or iptables: how services are programmed; several, comma-separated: the first that works",
+        help="nftables, ipvs, iptables or userspace; several, comma-separated, for the first that works here",
     )
     parser.add_argument(
         "--ipvs-scheduler",
         default="rr",
         metavar="NAME[,FLAG…]",
-        help="mode ipvs: how connections are spread, where no annotation orlop/ipvs-scheduler says otherwise",
+        help="ipvs, userspace: how connections are spread, where no annotation orlop/ipvs-scheduler says otherwise",
     )
     parser.add_argument(
         "--ipvs-strict-arp", action="store_true", help="mode ipvs: answer ARP only on the link that has the address"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from orlop.proxy.backends import MODES, make
 from orlop.proxy.config import DEFAULT_SCOPE, ProxyConfig
 
-PROGRAMS = {"nftables": "nft", "ipvs": "nft", "iptables": "iptables"}
+PROGRAMS = {"nftables": "nft", "ipvs": "nft", "iptables": "iptables", "userspace": "nft"}
 """A mode whose program is not installed has programmed nothing."""
 
 

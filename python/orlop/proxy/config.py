@@ -32,8 +32,8 @@ class ProxyConfig:
     nodeport_addresses: tuple[str, ...] = ()
     """CIDRs of the node's addresses that serve node ports; empty for all but loopback."""
     ipvs_scheduler: str = "rr"
-    """Mode ipvs: how new connections are spread, but for Services with the annotation `orlop/ipvs-scheduler`: a
-    scheduler of the kernel and, for sh and mh, its flags: `mh,mh-port,mh-fallback`."""
+    """Modes ipvs and userspace: how new connections are spread, but for Services with the annotation
+    `orlop/ipvs-scheduler`: a scheduler of the kernel and, for sh and mh, its flags: `mh,mh-port,mh-fallback`."""
     ipvs_strict_arp: bool = False
     """Mode ipvs: the node answers ARP only for addresses of the link that is asked on."""
     healthz_bind_address: str = ""

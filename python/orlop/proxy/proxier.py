@@ -7,6 +7,7 @@ only not known yet. What the kernel refuses is followed by a comparison of every
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -15,7 +16,7 @@ from orlop.client import Client
 from orlop.client.watcher import Watcher
 from orlop.clock import Clock, parse_time, timeout
 from orlop.native import ForwardTable
-from orlop.proxy.backends import Backend, ProgramError, Unsupported, make
+from orlop.proxy.backends import MODES, Backend, ProgramError, Unsupported, make
 from orlop.proxy.config import ProxyConfig
 from orlop.proxy.metrics import Metrics, process_metrics
 from orlop.proxy.server import serve_health, serve_metrics
@@ -53,6 +54,8 @@ class Proxier:
             [backend] if backend else [make(replace(config, proxy_mode=m), prefix) for m in config.proxy_modes]
         )
         self.backend = self._backends[0]
+        # Another mode may have been chosen before.
+        self._others = [] if backend else [(m, make(replace(config, proxy_mode=m), prefix)) for m in MODES]
         self.metrics = metrics or process_metrics()
         self._wake = asyncio.Event()
         self.wanted = Wanted(watch or partial(Watcher, client), config.hostname_override, self.metrics, self._note)
@@ -72,7 +75,7 @@ class Proxier:
         """Works until cancelled. Raises Unsupported where this machine cannot run the backend."""
         await self._choose()
         _log.info("using the %s proxy", self.backend.name)
-        work = [self.wanted.run(), self._program(), self.backend.tend(self._clock)]
+        work = [self.wanted.run(), self._program(), self._tidy(), self.backend.tend(self._clock)]
         if address := self.config.healthz_bind_address:
             work.append(serve_health(self, address, self._clock))
         if address := self.config.metrics_bind_address:
@@ -87,9 +90,19 @@ class Proxier:
                 return
             except Unsupported as error:
                 _log.warning("cannot use the %s proxy, trying the next", self.backend.name, extra={"error": str(error)})
-                await self.backend.cleanup()
         self.backend = last
         await last.check()
+
+    async def _tidy(self) -> None:
+        """What another mode has left goes when this one serves: two would translate the same packets."""
+        await self.synced.wait()
+        for mode, other in self._others:
+            if mode != self.backend.name:
+                with suppress(Unsupported):  # nothing that could have left anything
+                    try:
+                        await other.cleanup()
+                    except ProgramError as error:
+                        _log.warning("cannot tidy up after the %s proxy", mode, extra={"error": str(error)})
 
     async def cleanup(self) -> None:
         """Takes away everything that a proxy of this mode has programmed on this node, now or earlier."""

@@ -1,10 +1,12 @@
 //! The border of `forward`.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use orlop_core::forward::{
     Backend, Changes, Claim, Family, Frontend, Kind, PortName, Protocol, Scheduling, State, Table,
+    relay,
 };
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -17,7 +19,15 @@ use crate::error::value_error;
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyServicePort>()?;
     module.add_class::<PyForwardChanges>()?;
-    module.add_class::<PyForwardTable>()
+    module.add_class::<PyForwardTable>()?;
+    module.add("RELAY_VERSION", relay::VERSION)?;
+    module.add_function(wrap_pyfunction!(relay_serve, module)?)
+}
+
+#[pyfunction]
+fn relay_serve(py: Python<'_>, path: PathBuf) -> PyResult<()> {
+    // Whoever started this process waits for the line.
+    Ok(detached(py, || relay::run(&path, || println!("ready")))?)
 }
 
 type FrontendTuple = (&'static str, String, u16, bool);
@@ -123,6 +133,13 @@ impl PyServicePort {
     #[getter]
     fn any_endpoint(&self) -> bool {
         self.state.any_endpoint
+    }
+
+    #[getter]
+    fn scheduler(&self) -> Option<String> {
+        self.state
+            .scheduling
+            .map(|scheduling| scheduling.to_string())
     }
 
     #[getter]

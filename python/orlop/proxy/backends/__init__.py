@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from orlop.proxy.backends.base import Backend as Backend, ProgramError as ProgramError, Unsupported as Unsupported
 from orlop.proxy.config import ProxyConfig
 
-MODES = ("nftables", "ipvs", "iptables")
+MODES = ("nftables", "ipvs", "iptables", "userspace")
 
 
 def make(config: ProxyConfig, prefix: Sequence[str] = ()) -> Backend:
@@ -22,5 +22,9 @@ def make(config: ProxyConfig, prefix: Sequence[str] = ()) -> Backend:
         from orlop.proxy.backends.iptables import Iptables
 
         return Iptables(config, prefix=prefix)
+    if config.proxy_mode == "userspace":
+        from orlop.proxy.backends.userspace import Userspace
+
+        return Userspace(config, prefix=prefix)
     supported = ", ".join(f'"{mode}"' for mode in MODES)
     raise ValueError(f'--proxy-mode: Unsupported value: "{config.proxy_mode}": supported values: {supported}')

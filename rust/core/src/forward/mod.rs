@@ -8,6 +8,7 @@
 mod decode;
 pub mod ipvs;
 mod model;
+pub mod relay;
 mod scheduling;
 mod select;
 mod table;

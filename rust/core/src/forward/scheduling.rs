@@ -107,6 +107,20 @@ impl Scheduling {
     }
 }
 
+impl std::fmt::Display for Scheduling {
+    /// As [`Scheduling::parse`] reads it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = self.scheduler.name();
+        f.write_str(name)?;
+        for (set, flag) in [(self.fallback, "fallback"), (self.port, "port")] {
+            if set {
+                write!(f, ",{name}-{flag}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -125,6 +139,7 @@ mod tests {
     #[test]
     fn flags_belong_to_those_that_hash_the_source() {
         let read = Scheduling::parse("mh, mh-port").unwrap();
+        assert_eq!(read.to_string(), "mh,mh-port");
         assert_eq!(
             (read.scheduler, read.port, read.fallback),
             (Scheduler::Mh, true, false)

@@ -88,7 +88,8 @@ class Iptables:
         """See Backend.tend: there is nothing to do."""
 
     async def cleanup(self) -> None:
-        """Deletes our chains and what leads to them, and the kernel's own chains where they are empty then."""
+        """Deletes our chains and what leads to them, and the kernel's own chains where they are empty then. Chains of
+        another kube-proxy, which bear the same names, stay: there is one that only we have."""
         for family in FAMILIES:
             commands = self._iptables[family]
             try:
@@ -97,8 +98,9 @@ class Iptables:
                 if family == 4:
                     raise
                 continue  # no IPv6, so nothing of ours in it
-            if text := whole(parse(saved, self._layout), Rules()):
-                await commands.restore(text)
+            found = parse(saved, self._layout)
+            if ("filter", self._layout.cluster_ips) in found.chains:
+                await commands.restore(whole(found, Rules()))
                 await commands.drop_empty(HOOKS)
         self._programmed.replace([])
 

@@ -25,6 +25,7 @@ class Nftables:
     """Programs tables `ip orlop-proxy` and `ip6 orlop-proxy`. See the package's docstring for the layout."""
 
     name = "nftables"
+    table = TABLE
 
     def __init__(self, config: ProxyConfig, *, prefix: Sequence[str] = ()) -> None:
         """`prefix` runs nft and conntrack elsewhere, as `("ip", "netns", "exec", NAME)` does."""
@@ -45,7 +46,7 @@ class Nftables:
                     _log.warning("no service proxy for IPv6: the kernel does not take the rules: %s", _first(error))
                     self._families.remove(6)
                     continue
-                raise Unsupported(_explain(error)) from None
+                raise Unsupported(_explain(self.name, error)) from None
         if not await self._conntrack.installed():
             _log.warning("conntrack is not installed: UDP flows to an endpoint that goes will last until they time out")
             self._clears_flows = False
@@ -82,7 +83,7 @@ class Nftables:
     def _full_plan(self, wanted: list[ServicePort], texts: dict[int, str | None]) -> "_Plan":
         plan = _Plan()
         for family, text in texts.items():
-            after = frame(family, self._config)
+            after = self._frame(family)
             after.add(self._rules(family, wanted))
             before = listing.parse(text or "")
             plan.stale += flows.stale(family, before, after)
@@ -105,14 +106,20 @@ class Nftables:
     def _table(self, family: int) -> str:
         """Two clusters on one machine have two tables; the usual one needs no second name."""
         scope = self._config.scope
-        return f"{FAMILIES[family]} {TABLE if scope == DEFAULT_SCOPE else f'{TABLE}-{scope}'}"
+        return f"{FAMILIES[family]} {self.table if scope == DEFAULT_SCOPE else f'{self.table}-{scope}'}"
 
     def _rules(self, family: int, ports: Iterable[ServicePort]) -> Ruleset:
         rules = Ruleset()
         for port in ports:
             if port.id[4] == family:
-                rules.add(service_port(port, self._config))
+                rules.add(self._render(port))
         return rules
+
+    def _frame(self, family: int) -> Ruleset:
+        return frame(family, self._config)
+
+    def _render(self, port: ServicePort) -> Ruleset:
+        return service_port(port, self._config)
 
     async def _execute(self, plan: "_Plan") -> None:
         if plan.script:
@@ -122,12 +129,14 @@ class Nftables:
 
     def _sample(self, family: int) -> str:
         """The frame and a service port that uses everything, in a table that is not ours to compare with."""
+        rules = self._frame(family)
+        rules.add(self._render(self._sample_port(family)))
+        return "\n".join(commands(f"{self._table(family)}-check", Ruleset(), rules)) + "\n"
+
+    def _sample_port(self, family: int) -> ServicePort:
         ip, backend = ("192.0.2.1", "192.0.2.2") if family == 4 else ("2001:db8::1", "2001:db8::2")
         frontends = [("ClusterIP", ip, 80, False), ("NodePort", "0.0.0.0" if family == 4 else "::", 30000, True)]
-        port = ServicePort(("n", "s", "p", "TCP", family), frontends, [(backend, 80, 1)], [(backend, 80, 1)], 60, True)
-        rules = frame(family, self._config)
-        rules.add(service_port(port, self._config))
-        return "\n".join(commands(f"{self._table(family)}-check", Ruleset(), rules)) + "\n"
+        return ServicePort(("n", "s", "p", "TCP", family), frontends, [(backend, 80, 1)], [(backend, 80, 1)], 60, True)
 
 
 @dataclass
@@ -142,11 +151,11 @@ def _first(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else repr(error)
 
 
-def _explain(error: ProgramError) -> str:
+def _explain(mode: str, error: ProgramError) -> str:
     text = str(error)
     if "Operation not permitted" in text:
-        return "the nftables proxy needs root (CAP_NET_ADMIN): start it with sudo, or run without a service proxy"
+        return f"the {mode} proxy needs root (CAP_NET_ADMIN): start it with sudo, or run without a service proxy"
     return (
-        f"the kernel does not take the rules of the nftables proxy: {text}\n"
+        f"the kernel does not take the rules of the {mode} proxy: {text}\n"
         "It needs Linux 5.13 or newer with nf_tables and its ct, nat, masq, reject, fib and numgen expressions."
     )

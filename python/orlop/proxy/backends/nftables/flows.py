@@ -8,6 +8,8 @@ from orlop.proxy.backends.nftables.ruleset import Ruleset
 
 TRANSLATION = re.compile(r"([0-9a-f.:]+)(?: \. |:|]:)[0-9]+(?=,| }|$)")
 """The addresses in `to 10.0.0.1:53`, `to [fd00::1]:53`, `to numgen … map { 0 : 10.0.0.1 . 53, … }`."""
+REDIRECT = re.compile(r" redirect to (:[0-9]+)$")
+"""The relay's port of the userspace mode, taken for an endpoint: it is where a flow goes."""
 UDP = str(PROTOCOL_NUMBERS["UDP"])
 
 
@@ -24,7 +26,7 @@ def stale(family: int, before: Ruleset, after: Ruleset) -> list[Flow]:
             by_service.setdefault(verdict.partition("-")[2], []).append(frontend)
     for service, backend in sorted(_endpoints(before) - _endpoints(after)):
         for frontend in by_service.get(service, ()):
-            found[Flow(family, *frontend, backend)] = None
+            found[Flow(family, *frontend, None if backend.startswith(":") else backend)] = None
     return list(found)
 
 
@@ -49,4 +51,6 @@ def _endpoints(rules: Ruleset) -> set[tuple[str, str]]:
                 _, translates, to = line.partition(" dnat ")
                 if translates:
                     found |= {(service.partition("__")[0], address) for address in TRANSLATION.findall(to)}
+                if redirect := REDIRECT.search(line):
+                    found.add((service, redirect[1]))
     return found

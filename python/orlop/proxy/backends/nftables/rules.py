@@ -91,13 +91,34 @@ def shared(port: ServicePort) -> set[Element]:
     return found | {(HAIRPIN, f"{address} . {address}") for address, *_ in (*port.cluster, *port.local)}
 
 
+def base_of(port: ServicePort) -> str:
+    """What the names of its chains have in common."""
+    namespace, name, port_name, protocol, _ = port.id
+    return f"{namespace}/{name}/{protocol.lower()}/{port_name}"
+
+
 def service_port(port: ServicePort, config: ProxyConfig) -> Ruleset:
     """The chains, affinity sets and elements of one service port."""
-    namespace, name, port_name, protocol, family = port.id
-    base = f"{namespace}/{name}/{protocol.lower()}/{port_name}"
-    number = PROTOCOL_NUMBERS[protocol]
+    rules, cluster_ips = frontends(port, config)
+    rules.elements.update(dict.fromkeys(shared(port), ""))
+    base, family, number = base_of(port), port.id[4], PROTOCOL_NUMBERS[port.id[3]]
     cluster, local = port.cluster, port.local
-    rules = Ruleset(elements=dict.fromkeys(shared(port), ""))
+    for prefix, backends in (("service", cluster), ("local", local)):
+        if backends:
+            rules.chains[f"{prefix}-{base}"] = _balance(base, port, backends, cluster_ips, config)
+    if port.affinity_seconds:
+        for address, to, _ in {*cluster, *local}:
+            rules.add(_endpoint(base, family, number, address, to, port.affinity_seconds))
+    return rules
+
+
+def frontends(port: ServicePort, config: ProxyConfig) -> tuple[Ruleset, list[tuple[str, int]]]:
+    """The elements that lead to the chains of a service port, and those of external traffic; its cluster IPs and their
+    ports."""
+    base, family = base_of(port), port.id[4]
+    number = PROTOCOL_NUMBERS[port.id[3]]
+    cluster, local = port.cluster, port.local
+    rules = Ruleset()
     cluster_ips: list[tuple[str, int]] = []
     for kind, address, at, is_local in port.frontends:
         if kind == "ClusterIP":
@@ -117,13 +138,7 @@ def service_port(port: ServicePort, config: ProxyConfig) -> Ruleset:
         rules.elements[element] = "goto reject-chain" if reject else verdict
     if not port.any_endpoint:
         rules.chains.clear()
-    for prefix, backends in (("service", cluster), ("local", local)):
-        if backends:
-            rules.chains[f"{prefix}-{base}"] = _balance(base, port, backends, cluster_ips, config)
-    if port.affinity_seconds:
-        for address, to, _ in {*cluster, *local}:
-            rules.add(_endpoint(base, family, number, address, to, port.affinity_seconds))
-    return rules
+    return rules, cluster_ips
 
 
 def _external(base: str, family: int, is_local: bool, has_local: bool, config: ProxyConfig) -> list[str]:

@@ -209,13 +209,8 @@ impl Ipvs {
         set: impl IntoIterator<Item = (&'a PortName, &'a State)>,
         removed: &[PortName],
     ) {
-        // Those that go first, as another may take over a frontend in the same step.
-        for name in removed {
-            self.touched.extend(self.wanted.remove(name));
-        }
-        for (name, state) in set {
-            self.touched.extend(self.wanted.set(name, state));
-        }
+        let set: Vec<_> = set.into_iter().collect();
+        self.touched.extend(self.wanted.change(&set, removed));
     }
 
     /// The node's addresses for node ports are others now.
