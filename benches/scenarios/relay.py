@@ -25,7 +25,7 @@ from benches import machine
 
 GB = 1 << 30
 BULK = int(float(os.environ.get("ORLOP_BENCH_GB", "2")) * GB)
-CONNECTIONS = 2000
+CONNECTIONS = int(os.environ.get("ORLOP_BENCH_CONNECTIONS", "2000"))
 TURNS = 3
 CHUNK = 1 << 20
 TICK = os.sysconf("SC_CLK_TCK")
@@ -102,6 +102,7 @@ def bulk(port: int, streams: int) -> None:
 def many(port: int, streams: int) -> None:
     for _ in range(CONNECTIONS):
         with socket.create_connection(("127.0.0.1", port)) as connection:
+            connection.sendall(b"?")  # HAProxy gives up a client that ends before its server is reached
             connection.shutdown(socket.SHUT_WR)
             assert connection.recv(1) == b"!"
 
@@ -157,7 +158,8 @@ def inside() -> None:
             running(sys.executable, "-c", program, str(folder / "relay.sock"), log=log) as ours,
             running("haproxy", "-db", "-f", str(folder / "haproxy.cfg"), log=log) as haproxy,
             running(
-                "socat", "-b", "65536", "TCP-LISTEN:4103,fork,reuseaddr,backlog=1024", f"TCP:127.0.0.1:{BACKEND}",
+                "socat", "-t", "10", "-b", "65536",
+                "TCP-LISTEN:4103,fork,reuseaddr,backlog=1024", f"TCP:127.0.0.1:{BACKEND}",
                 log=log,
             ) as socat,
         ):  # fmt: skip
