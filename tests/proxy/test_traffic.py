@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -178,7 +178,7 @@ async def test_endpoints_that_come_and_go_under_load_fail_no_connection(
         await proxy.put(endpoint_slice("web", [ips[i] for i in sorted(endpoints)]))
         # While it is being programmed either may answer.
         served += [(began, previous | endpoints), (time.monotonic(), endpoints)]
-        await asyncio.sleep(0.01)
+        await more(asked, clients)
     done.set()
     await clients
     assert len(asked) > 100
@@ -186,6 +186,16 @@ async def test_endpoints_that_come_and_go_under_load_fail_no_connection(
         during = [endpoints for at, endpoints in served if at <= ended]
         first = max(i for i, (at, _) in enumerate(served) if at <= started)
         assert int(answer.removeprefix("pod")) in set().union(*during[first:])
+
+
+async def more(asked: Sequence[object], client: "asyncio.Future[None]") -> None:
+    """Waits until the client has asked some times more, or failed."""
+    before = len(asked)
+    for _ in range(3000):
+        if client.done() or len(asked) >= before + 5:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("the client does not go on")
 
 
 async def test_udp_flows_leave_an_endpoint_that_goes(proxy: Proxy, machine: World) -> None:
@@ -412,14 +422,13 @@ async def test_a_cluster_ip_shared_by_ports_and_passed_between_services(proxy: P
 
 async def test_a_proxier_killed_under_load_fails_no_connection(proxy: Proxy, machine: World) -> None:
     """Killed and started again, three times, while a client goes on asking; what it holds goes on too."""
-    asked = 0
+    asked: list[str] = []
     done = threading.Event()
 
     def load() -> None:
-        nonlocal asked
         while not done.is_set():
-            assert machine.pods[2].ask(IP, 80).split()[0] in ("pod0", "pod1")
-            asked += 1
+            asked.append(machine.pods[2].ask(IP, 80).split()[0])
+            assert asked[-1] in ("pod0", "pod1")
 
     command = [sys.executable, "-m", "tests.proxy.proxier", proxy.backend.name, machine.node.name]
     command += pod_ips(machine)[:2]
@@ -432,13 +441,9 @@ async def test_a_proxier_killed_under_load_fails_no_connection(proxy: Proxy, mac
             talk = machine.pods[1].connect(IP, 80)
             name = talk.ask()
             client = asyncio.ensure_future(asyncio.to_thread(load))
-        before = asked
         proxier.kill()
         await proxier.wait()
-        for _ in range(1000):
-            if client.done() or asked >= before + 5:
-                break
-            await asyncio.sleep(0.01)
+        await more(asked, client)
         assert talk.ask() == name
     done.set()
     assert client is not None
