@@ -62,7 +62,10 @@ class Namespace:
         """What proxies program: nftables, and IPVS with the addresses of services where the kernel has it."""
         found = self.output("nft", "--stateless", "list", "ruleset")
         if os.path.exists("/proc/net/ip_vs"):
-            found += self.output("ipvsadm", "-Sn") + self.output("ip", "-o", "addr", "show", "type", "dummy")
+            found += self.output("ipvsadm", "-Sn")
+            addresses = self.output("ip", "-o", "addr", "show", "type", "dummy", "scope", "global")
+            # Without the link's number, which is another each time it is made.
+            found += "".join(" ".join(line.split()[1:4]) + "\n" for line in addresses.splitlines())
         return found
 
     def delete(self) -> None:
