@@ -119,7 +119,8 @@ def service_port(port: ServicePort, own: Collection[str]) -> Ruleset:
     """The elements of one service port."""
     number = PROTOCOL_NUMBERS[port.id[3]]
     rules = Ruleset(elements=dict.fromkeys(shared(port, own), ""))
-    near = _near(port)
+    near = next((f"{address} . {at}" for kind, address, at, local in port.frontends
+                 if kind == "ClusterIP" and not local), None)  # fmt: skip
     for kind, address, at, local in port.frontends:
         node_port = kind == "NodePort"
         key = f"{number} . {at}" if node_port else f"{address} . {number} . {at}"
@@ -131,19 +132,6 @@ def service_port(port: ServicePort, own: Collection[str]) -> Ruleset:
                 rules.elements[NEAR_NODE_PORT if node_port else NEAR, key] = near
         rules.elements[name, key] = ""
     return rules
-
-
-def _near(port: ServicePort) -> str:
-    """The virtual server with all endpoints: the cluster IP's, or where that is Local too, the cluster IP with the node
-    port, which Rust makes for this (forward/ipvs/wanted.rs). Empty where there is none."""
-    internal = [(address, at, local) for kind, address, at, local in port.frontends if kind == "ClusterIP"]
-    for address, at, local in internal:
-        if not local:
-            return f"{address} . {at}"
-    node_port = next((at for kind, _, at, local in port.frontends if kind == "NodePort" and local), 0)
-    if internal and node_port and (internal[0][0], node_port) not in [(address, at) for address, at, _ in internal]:
-        return f"{internal[0][0]} . {node_port}"
-    return ""
 
 
 def _verdict(port: ServicePort, kind: str, local: bool) -> str:

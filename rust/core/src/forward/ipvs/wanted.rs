@@ -25,8 +25,6 @@ pub struct Wanted {
     node_ports: Vec<IpAddr>,
     /// The node's own, which need no device to bear them.
     own: HashSet<IpAddr>,
-    /// Those that stand for all endpoints where every other server of a service port is Local.
-    near: HashMap<PortName, Frontend>,
     /// What is wanted.
     pub servers: Servers,
     /// Addresses that the device is to bear, and how many frontends each has.
@@ -40,7 +38,6 @@ impl Wanted {
             ports: HashMap::new(),
             node_ports: Vec::new(),
             own: HashSet::new(),
-            near: HashMap::new(),
             servers: HashMap::new(),
             addresses: HashMap::new(),
         }
@@ -75,14 +72,6 @@ impl Wanted {
                 touched.push(frontend);
             }
         }
-        if let Some(claim) = near(state)
-            && !self.servers.contains_key(&claim.frontend)
-        {
-            self.near.insert(name.clone(), claim.frontend);
-            self.servers
-                .insert(claim.frontend, server(state, &claim, self.choice));
-            touched.push(claim.frontend);
-        }
         self.ports.insert(name.clone(), state.clone());
         touched
     }
@@ -93,10 +82,6 @@ impl Wanted {
             return Vec::new();
         };
         let mut touched = Vec::new();
-        if let Some(frontend) = self.near.remove(name) {
-            self.servers.remove(&frontend);
-            touched.push(frontend);
-        }
         for claim in &state.frontends {
             for frontend in frontends(claim, &self.node_ports) {
                 if claim.kind != Kind::NodePort && !self.own.contains(&frontend.address) {
@@ -112,7 +97,6 @@ impl Wanted {
     /// Forgets all.
     pub fn clear(&mut self) -> Vec<Frontend> {
         self.ports.clear();
-        self.near.clear();
         self.addresses.clear();
         self.servers.drain().map(|(frontend, _)| frontend).collect()
     }
@@ -161,27 +145,6 @@ fn frontends(claim: &Claim, node_ports: &[IpAddr]) -> Vec<Frontend> {
         .collect()
 }
 
-/// Where external traffic of policy Local has the cluster's own sent, when the cluster IP is Local too: the cluster IP
-/// with the node port, which nobody else can reach, as what is sent there is refused before anything is translated.
-fn near(state: &State) -> Option<Claim> {
-    let mut internal = state.frontends.iter().filter(|c| c.kind == Kind::ClusterIp);
-    let first = internal.clone().next()?;
-    let node_port = state.frontends.iter().find(|c| c.kind == Kind::NodePort)?;
-    if !node_port.local || internal.any(|c| !c.local) {
-        return None;
-    }
-    let frontend = Frontend {
-        port: node_port.frontend.port,
-        ..first.frontend
-    };
-    let free = !state.frontends.iter().any(|c| c.frontend == frontend);
-    free.then_some(Claim {
-        kind: Kind::ClusterIp,
-        frontend,
-        local: false,
-    })
-}
-
 fn server(state: &State, claim: &Claim, choice: Choice) -> Server {
     let backends = if claim.local {
         &state.local
@@ -212,51 +175,8 @@ fn server(state: &State, claim: &Claim, choice: Choice) -> Server {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::model::{Backend, Protocol};
+    use super::super::super::model::Protocol;
     use super::*;
-
-    #[test]
-    fn where_all_is_local_one_server_has_all_endpoints() {
-        let at = |kind, address: [u8; 4], port| Claim {
-            kind,
-            frontend: Frontend {
-                address: address.into(),
-                port,
-                protocol: Protocol::Tcp,
-            },
-            local: true,
-        };
-        let backend = |last: u8| Backend {
-            address: [10, 244, 0, last].into(),
-            port: 8080,
-            weight: 1,
-            here: false,
-        };
-        let mut state = State {
-            frontends: Box::new([
-                at(Kind::ClusterIp, [10, 96, 0, 1], 80),
-                at(Kind::NodePort, [0, 0, 0, 0], 30080),
-            ]),
-            cluster: Box::new([backend(2), backend(3)]),
-            local: Box::new([backend(2)]),
-            ..State::default()
-        };
-        let name = PortName {
-            service: "d/web".into(),
-            port: "".into(),
-            protocol: Protocol::Tcp,
-            family: Family::V4,
-        };
-        let mut wanted = Wanted::new(Choice::default());
-        wanted.change(&[(&name, &state)], &[]);
-        let near = at(Kind::ClusterIp, [10, 96, 0, 1], 30080).frontend;
-        let count = |wanted: &Wanted| wanted.servers.get(&near).map(|s| s.destinations.len());
-        assert_eq!(count(&wanted), Some(2));
-        state.frontends[0].local = false;
-        let touched = wanted.change(&[(&name, &state)], &[]);
-        assert!(touched.contains(&near));
-        assert_eq!(count(&wanted), None, "the cluster IP has them all");
-    }
 
     #[test]
     fn an_address_that_passes_from_one_to_another_in_one_step_stays() {
