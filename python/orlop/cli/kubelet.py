@@ -10,6 +10,7 @@ from orlop.client.client import Client
 from orlop.clock import Clock
 from orlop.cluster.settings import KUBELET_PORT, Settings, SettingsError, primary_address
 from orlop.kubelet.config import KubeletConfig
+from orlop.kubelet.eviction.config import EvictionConfig
 from orlop.kubelet.kubelet import Kubelet
 
 
@@ -38,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cluster-domain", default="cluster.local", metavar="DOMAIN", help="the cluster's DNS domain")
     parser.add_argument("--pod-cidr", default="", metavar="CIDR", help="used where the cluster allocates none")
     options.add_container_logs(parser)
+    options.add_eviction(parser)
     parser.add_argument(
         "--image-dir",
         type=Path,
@@ -88,6 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
         tls_private_key_file=arguments.tls_private_key_file,
         client_ca_file=arguments.client_ca_file,
         simulated=kind == "hollow",
+        eviction=options.eviction(arguments, EvictionConfig()),
     )
     if arguments.container_log_max_size is not None:
         config.container_log_max_size = arguments.container_log_max_size

@@ -1,9 +1,14 @@
 """Options that several commands share."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
+from orlop.api import durations
 from orlop.cluster.settings import DEFAULT_NAME, Settings, SettingsError, default_data_dir, load
+from orlop.kubelet.eviction.config import EvictionConfig, pairs
 
 
 def add_cluster(parser: argparse.ArgumentParser) -> None:
@@ -73,6 +78,86 @@ def add_container_logs(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="how many files are kept of it, 2 or more (default: 5)",
     )
+
+
+EVICTION_FLAGS = {
+    "hard": (
+        "--eviction-hard",
+        "SIGNAL<AMOUNT,…",
+        "pods are evicted at once when less than this is available; replaces all defaults",
+    ),
+    "soft": ("--eviction-soft", "SIGNAL<AMOUNT,…", "pods are evicted when less than this is available for some time"),
+    "soft_grace_period": ("--eviction-soft-grace-period", "SIGNAL=DURATION,…", "the time, for each soft threshold"),
+    "minimum_reclaim": (
+        "--eviction-minimum-reclaim",
+        "SIGNAL=AMOUNT,…",
+        "how much beyond the threshold is to be available again before the node is content",
+    ),
+    "kube_reserved": (
+        "--kube-reserved",
+        "RESOURCE=AMOUNT,…",
+        "kept for Kubernetes' own programs: cpu, memory, ephemeral-storage, pid",
+    ),
+    "system_reserved": ("--system-reserved", "RESOURCE=AMOUNT,…", "kept for the machine's other programs"),
+}
+"""By field of EvictionConfig."""
+
+
+def add_eviction(parser: argparse.ArgumentParser) -> None:
+    """When a kubelet evicts pods, and what of its machine it reserves."""
+    for field, (flag, metavar, text) in EVICTION_FLAGS.items():
+        parser.add_argument(
+            flag, dest=f"eviction_{field}", type=_pairs(metavar), default=None, metavar=metavar, help=text
+        )
+    parser.add_argument(
+        "--eviction-pressure-transition-period",
+        type=duration,
+        default=None,
+        metavar="DURATION",
+        help="how long a pressure is told after it was last seen (default: 5m)",
+    )
+    parser.add_argument(
+        "--eviction-max-pod-grace-period",
+        type=int,
+        default=None,
+        metavar="SECONDS",
+        help="most time that a pod has to end at a soft threshold (default: its own)",
+    )
+
+
+def eviction(arguments: argparse.Namespace, before: EvictionConfig) -> EvictionConfig:
+    """What was said before, with what the flags say now. Raises SettingsError naming what is wrong."""
+    said = {
+        field: value
+        for field in (*EVICTION_FLAGS, "pressure_transition_period", "max_pod_grace_period")
+        if (value := getattr(arguments, f"eviction_{field}")) is not None
+    }
+    result = msgspec.structs.replace(before, **said)
+    try:
+        result.check()
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+    return result
+
+
+def _pairs(form: str) -> Callable[[str], dict[str, str]]:
+    separator = "<" if "<" in form else "="
+
+    def parse(text: str) -> dict[str, str]:
+        try:
+            return pairs(text, separator)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"{error}: {form}") from None
+
+    return parse
+
+
+def duration(text: str) -> float:
+    """Seconds of a Go duration: `30s`, `5m`."""
+    try:
+        return durations.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def add_history(parser: argparse.ArgumentParser) -> None:

@@ -95,6 +95,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a KubeSchedulerConfiguration (v1) for the scheduler, but for leaderElection and clientConnection",
     )
     options.add_container_logs(parser)
+    options.add_eviction(parser)
     options.add_history(parser)
     options.add_logging(parser)
 
@@ -218,6 +219,7 @@ def settle(arguments: argparse.Namespace) -> Settings:
         value = getattr(arguments, field)
         if value is not None:
             setattr(settings, field, value)
+    settings.eviction = options.eviction(arguments, settings.eviction)
     if arguments.image_dir is not None:
         settings.image_dir = arguments.image_dir.absolute()
     if arguments.scheduler_config is not None:

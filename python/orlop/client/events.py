@@ -65,6 +65,7 @@ class Recorder:
         field_path: str = "",
         related: Any = None,
         action: str = "",
+        annotations: dict[str, str] | None = None,
     ) -> None:
         """Tells of `obj` (an API object or a core_v1.ObjectReference). Never blocks and never raises for the server."""
         if len(self._queue) >= MAX_QUEUED:
@@ -79,7 +80,9 @@ class Recorder:
         self._queue.append(
             core_v1.Event(
                 metadata=meta_v1.ObjectMeta(
-                    name=f"{regarding.name}.{nanos:x}", namespace=regarding.namespace or "default"
+                    name=f"{regarding.name}.{nanos:x}",
+                    namespace=regarding.namespace or "default",
+                    annotations=annotations or {},
                 ),
                 involved_object=regarding,
                 reason=reason,

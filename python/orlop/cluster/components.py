@@ -215,6 +215,7 @@ async def real_kubelet(settings: Settings, node: RealNode, kind: str, client: An
     """The kubelet of a real node."""
     from orlop.cluster.runtimes import make_runtime
     from orlop.kubelet.config import KubeletConfig
+    from orlop.kubelet.eviction.config import on_shared_machine
     from orlop.kubelet.kubelet import Kubelet
     from orlop.pki.folder import Folder
 
@@ -234,6 +235,7 @@ async def real_kubelet(settings: Settings, node: RealNode, kind: str, client: An
         node_lease_duration_seconds=settings.node_lease_duration_seconds,
         container_log_max_size=settings.container_log_max_size,
         container_log_max_files=settings.container_log_max_files,
+        eviction=on_shared_machine(settings.eviction),
         node_dns=True,
     )
     runtime, network = make_runtime(settings, node, kind, clock, log_limits=config.log_limits())
@@ -280,6 +282,7 @@ def hollow_config(settings: Settings, name: str) -> Any:
         capacity=HOLLOW_CAPACITY,
         simulated=True,
         node_lease_duration_seconds=settings.node_lease_duration_seconds,
+        eviction=settings.eviction,
     )
 
 

@@ -8,6 +8,8 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from orlop.kubelet.eviction.config import EvictionConfig
+
 RuntimeChoice = Literal["auto", "docker", "native", "hollow"]
 
 DEFAULT_NAME = "orlop"
@@ -52,6 +54,8 @@ class Settings(msgspec.Struct, kw_only=True):
     """When a container's log is rotated, and how many files are kept (upstream: KubeletConfiguration)."""
     scheduler_config: Path | None = None
     """A KubeSchedulerConfiguration for the scheduler; read anew at every start."""
+    eviction: EvictionConfig = msgspec.field(default_factory=EvictionConfig)
+    """When nodes evict pods, and what they reserve."""
     history: list[str] = []
     """How much of the past the store keeps: what --history said."""
 

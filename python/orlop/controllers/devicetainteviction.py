@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec.structs import replace
 
+from orlop.api.taints import tolerates
 from orlop.api.types import core_v1, resource_v1
 from orlop.clock import parse_time, rfc3339
 from orlop.control.builder import Builder
@@ -213,7 +214,7 @@ def leaves_at(
     if taint.effect != NO_EXECUTE:
         return None
     since = parse_time(taint.time_added) if taint.time_added else now
-    matching = [t for t in tolerations if evictions.tolerates(t, taint)]
+    matching = [t for t in tolerations if tolerates(t, taint)]
     if not matching:
         return since
     limits = [t.toleration_seconds for t in matching if t.toleration_seconds is not None]

@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import Any
 
 from orlop.api import errors
-from orlop.api.types import core_v1, resource_v1
+from orlop.api.types import core_v1
 from orlop.clock import rfc3339
 from orlop.control import Context
 from orlop.controllers.views import PodView
@@ -36,17 +36,3 @@ async def evict(context: Context, pod: PodView, reason: str, message: str) -> No
     with suppress(errors.NotFound, errors.Conflict):  # gone already, or another pod of that name
         await patch_status(context, pod, {"conditions": [condition]})
         await context.client.delete(core_v1.Pod, m.name, m.namespace, uid=m.uid)
-
-
-def tolerates(
-    toleration: core_v1.Toleration | resource_v1.DeviceToleration, taint: core_v1.Taint | resource_v1.DeviceTaint
-) -> bool:
-    """Of nodes and of devices alike. Upstream: k8s.io/api core/v1, Toleration.ToleratesTaint;
-    k8s.io/dynamic-resource-allocation/resourceclaim, ToleratesTaint."""
-    if toleration.effect and toleration.effect != taint.effect:
-        return False
-    if toleration.key and toleration.key != taint.key:
-        return False
-    if toleration.operator == "Exists":
-        return True
-    return toleration.operator in ("", "Equal") and toleration.value == taint.value

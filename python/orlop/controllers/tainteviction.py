@@ -5,6 +5,7 @@ Upstream: pkg/controller/tainteviction.
 
 from typing import NamedTuple
 
+from orlop.api.taints import tolerates
 from orlop.api.types import core_v1
 from orlop.clock import parse_time
 from orlop.control.builder import Builder
@@ -106,7 +107,7 @@ def tolerated_for(tolerations: list[core_v1.Toleration], taints: list[core_v1.Ta
     """
     limits = []
     for taint in taints:
-        toleration = next((t for t in tolerations if evictions.tolerates(t, taint)), None)
+        toleration = next((t for t in tolerations if tolerates(t, taint)), None)
         if toleration is None:
             return 0.0
         if toleration.toleration_seconds is not None:

@@ -5,6 +5,8 @@ from pathlib import Path
 import msgspec
 
 from orlop.api import quantity
+from orlop.kubelet.eviction.config import EvictionConfig
+from orlop.kubelet.eviction.thresholds import DEFAULT_HARD, Threshold
 from orlop.kubelet.runtime.values import LogLimits
 
 
@@ -45,6 +47,13 @@ class KubeletConfig(msgspec.Struct, kw_only=True):
     """A container's log is rotated when it has become as large as this (a quantity)."""
     container_log_max_files: int = 5
     """So many files are kept of a container's log, the current one included."""
+
+    eviction: EvictionConfig = msgspec.field(default_factory=EvictionConfig)
+    """When pods are evicted, and what is reserved. A simulated node has no thresholds of its own accord."""
+
+    def thresholds(self) -> list[Threshold]:
+        """The thresholds of eviction. Raises ValueError naming the flag that is wrong."""
+        return self.eviction.thresholds({} if self.simulated else dict(DEFAULT_HARD))
 
     def log_limits(self) -> LogLimits:
         """Both, for the runtime. Raises ValueError naming the field that is wrong."""

@@ -66,7 +66,7 @@ async def kill_all(state: PodState, running: Sequence[v.ContainerStatus]) -> Non
 
 def _grace(state: PodState, spec: core_v1.Container | None, container: v.ContainerStatus) -> float:
     """The pod's grace period; a probe that has failed may have one of its own."""
-    which = None if state.ending.is_set() else state.services.prober.failed(container.id)
+    which = None if state.stopping.is_set() else state.services.prober.failed(container.id)
     if spec is not None and which is not None:
         probe = spec.liveness_probe if which == "liveness" else spec.startup_probe
         if probe is not None and probe.termination_grace_period_seconds is not None:

@@ -10,10 +10,19 @@ from orlop.api.types import core_v1
 from orlop.client.client import Client
 from orlop.client.events import Recorder
 from orlop.client.informer import Informer
-from orlop.clock import Clock
+from orlop.clock import Clock, timeout
 from orlop.kubelet import dns, probes
+from orlop.kubelet.admission.admission import Admission
 from orlop.kubelet.backoff import Backoff
 from orlop.kubelet.config import KubeletConfig
+from orlop.kubelet.ended import Ended
+from orlop.kubelet.eviction.allocatable import pods_memory
+from orlop.kubelet.eviction.machine import MachineSignals
+from orlop.kubelet.eviction.manager import EvictionManager, Settings as EvictionSettings
+from orlop.kubelet.eviction.meter import Meter
+from orlop.kubelet.eviction.reclaim import Reclaimer
+from orlop.kubelet.eviction.signals import Signals
+from orlop.kubelet.eviction.simulated import SimulatedSignals
 from orlop.kubelet.fields import NodeFacts
 from orlop.kubelet.handlers import Handlers, Outcome
 from orlop.kubelet.images import PULL_INITIAL, PULL_MAX
@@ -35,6 +44,9 @@ log = logging.get("kubelet")
 
 RETRY_INITIAL, RETRY_MAX = 0.5, 30.0
 """Seconds between tries to set up a sandbox or volumes."""
+
+CLEANUP_SECONDS = 30.0
+"""How long a pod that the node has ended may take beyond its grace period (upstream: podCleanupTimeout)."""
 
 
 class Kubelet:
@@ -61,11 +73,72 @@ class Kubelet:
             None if config.simulated else Informer(client, core_v1.Service)
         )
         self._handlers = Handlers(runtime)
+        self._evictions = self._eviction_manager()
+        self._admission = Admission(
+            self._recorder,
+            self.node.allocatable,
+            pressed=self._evictions.refusal,
+            others=lambda: [worker.pod for worker in self._workers.values() if worker.counts],
+            node=self._node,
+            end=self._end,
+        )
         self._local_paths = LocalPaths(config.local_path_dir, config.node_name, client, clock, self._group)
         self._parts = self._services()
 
+    def _eviction_manager(self) -> EvictionManager:
+        config, runtime = self.config, self._runtime
+
+        def active() -> list[core_v1.Pod]:
+            return [worker.pod for worker in self._workers.values() if worker.counts]
+
+        reclaimer = Reclaimer(self._clock, runtime, lambda: {pod.metadata.uid for pod in active()})
+        source: Signals = (
+            SimulatedSignals(runtime, self.node.capacity)
+            if isinstance(runtime, base.SimulatedResources)
+            else MachineSignals(config.root_dir, runtime)
+        )
+        manager = EvictionManager(
+            self._clock,
+            EvictionSettings(
+                thresholds=config.thresholds(),
+                transition_period=config.eviction.pressure_transition_period,
+                max_pod_grace_period=config.eviction.max_pod_grace_period,
+                pods_memory=pods_memory(self.node.capacity, config.eviction.reserved),
+            ),
+            source,
+            Meter(self._clock, runtime, config.root_dir / "pods"),
+            reclaimer,
+            pods=active,
+            evict=self._end,
+            events=self._recorder,
+            node=self.node.reference,
+            changed=self.node.wake,
+        )
+        self.node.pressures = lambda: manager.conditions
+        self.node.images_seen = reclaimer.seen
+        return manager
+
+    async def _node(self, fresh: bool) -> core_v1.Node:
+        """This node, as the watch has told or as the API has it now."""
+        known = self._nodes.get("", self.config.node_name)
+        if known is None or fresh:
+            return await self._client.get(core_v1.Node, self.config.node_name)
+        return known
+
+    async def _end(self, pod: core_v1.Pod, how: Ended) -> None:
+        """Ends a pod; returns when nothing of it runs, or it has had time enough."""
+        worker = self._workers.get(pod.metadata.uid)
+        if worker is None:
+            return
+        worker.end(how)
+        try:
+            async with timeout(self._clock, worker.grace + CLEANUP_SECONDS):
+                await worker.done()
+        except TimeoutError:
+            log.warning("Timed out waiting for pod to be cleaned up", extra={"pod": pod.metadata.name})
+
     def _services(self) -> Services:
-        facts = NodeFacts(self.config.node_name, list(self.config.node_ips), self.node.capacity)
+        facts = NodeFacts(self.config.node_name, list(self.config.node_ips), self.node.allocatable)
         sources = Sources(self._client, self._group, lambda uid: self._wake(uid, volumes=True))
         claims = ClaimVolumes(self._client, self.config.node_name, self._node_labels, self._local_paths)
         ask = self._simulated_ask if isinstance(self._runtime, base.SimulatedProbes) else self._ask()
@@ -90,6 +163,7 @@ class Kubelet:
             cluster_dns=self._cluster_dns,
             cluster_services=self._cluster_services,
             host_ips=list(self.config.node_ips),
+            admit=self._admission.admit,
             stopped=self._stopped,
         )
 
@@ -171,7 +245,12 @@ class Kubelet:
         await self._configure(node.spec.pod_cidrs or ([self.config.pod_cidr] if self.config.pod_cidr else []))
         self.pods.on_change(self._changed)
         await tasks.run_all(
-            self.node.run(), self.node.renew_lease(), self.pods.run(), self._runtime_events(), self._orphans()
+            self.node.run(),
+            self.node.renew_lease(),
+            self.pods.run(),
+            self._runtime_events(),
+            self._orphans(),
+            self._evictions.run(),
         )
 
     async def _node_cidrs(self) -> None:

@@ -6,7 +6,7 @@ import os
 import platform
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from orlop.api.volumes import LOCAL_PATH_ROOT
 from orlop.client.client import Client
 from orlop.clock import Clock, rfc3339, rfc3339_micro
 from orlop.kubelet.config import KubeletConfig
-from orlop.kubelet.runtime import base
+from orlop.kubelet.eviction.allocatable import allocatable, reservation
+from orlop.kubelet.runtime import base, values as v
 
 log = logging.get("kubelet")
 
@@ -82,7 +83,9 @@ class NodeAgent:
         runtime: base.Runtime,
         known: Callable[[], core_v1.Node | None],
     ) -> None:
-        """`known` gives the node as the API has it, as far as this kubelet was told."""
+        """`known` gives the node as the API has it, as far as this kubelet was told.
+
+        Raises ValueError where more is reserved than the node has."""
         self._client = client
         self._known = known
         self._clock = clock
@@ -92,6 +95,12 @@ class NodeAgent:
         self._news = asyncio.Event()
         self.port = config.port
         self.capacity = machine_capacity(config)
+        held = reservation(self.capacity, config.eviction.reserved, config.thresholds())
+        self.allocatable = allocatable(self.capacity, held)
+        self.pressures: Callable[[], Collection[str]] = tuple
+        """Gives the pressures that the node is under: MemoryPressure, DiskPressure, PIDPressure."""
+        self.images_seen: Callable[[list[v.Image]], None] = lambda _: None
+        """Told of the node's images whenever they are listed."""
 
     def wake(self) -> None:
         """The node's state may have changed (network up, runtime lost): look now."""
@@ -107,6 +116,11 @@ class NodeAgent:
                     "Unable to register node with API server", extra={"node": self._config.node_name, "err": error}
                 )
                 await self._clock.sleep(RETRY_SECONDS)
+
+    @property
+    def reference(self) -> core_v1.ObjectReference:
+        """What the kubelet's events of its node are about: by name, as `kubectl describe node` looks for them."""
+        return core_v1.ObjectReference(kind="Node", name=self._config.node_name, uid=self._config.node_name)
 
     @property
     def labels(self) -> dict[str, str]:
@@ -181,6 +195,7 @@ class NodeAgent:
         version = await self._runtime.version()
         runtime = await self._runtime.status()
         images = [] if config.simulated else await self._runtime.list_images()
+        self.images_seen(images)
         ready_message = "kubelet is posting ready status"
         problems = []
         if not runtime.runtime_ready:
@@ -193,19 +208,9 @@ class NodeAgent:
                 f"message:{runtime.network_message}"
             )
         now = self._clock.now()
+        pressures = self.pressures()
         conditions = [
-            _condition(
-                old,
-                "MemoryPressure",
-                False,
-                "KubeletHasSufficientMemory",
-                "kubelet has sufficient memory available",
-                now,
-            ),
-            _condition(old, "DiskPressure", False, "KubeletHasNoDiskPressure", "kubelet has no disk pressure", now),
-            _condition(
-                old, "PIDPressure", False, "KubeletHasSufficientPID", "kubelet has sufficient PID available", now
-            ),
+            *(_condition(old, type_, *_pressure(type_, type_ in pressures), now) for type_ in PRESSURES),
             _condition(
                 old,
                 "Ready",
@@ -217,7 +222,7 @@ class NodeAgent:
         ]
         return core_v1.NodeStatus(
             capacity=self.capacity,
-            allocatable=dict(self.capacity),
+            allocatable=self.allocatable,
             conditions=conditions,
             addresses=[
                 *(core_v1.NodeAddress(type="InternalIP", address=ip) for ip in config.node_ips),
@@ -276,6 +281,34 @@ class NodeAgent:
         lease.spec.lease_duration_seconds = config.node_lease_duration_seconds
         lease.spec.renew_time = now
         return await self._client.update(lease)
+
+
+PRESSURES: Mapping[str, tuple[str, str, str, str]] = {
+    "MemoryPressure": (
+        "KubeletHasInsufficientMemory",
+        "kubelet has insufficient memory available",
+        "KubeletHasSufficientMemory",
+        "kubelet has sufficient memory available",
+    ),
+    "DiskPressure": (
+        "KubeletHasDiskPressure",
+        "kubelet has disk pressure",
+        "KubeletHasNoDiskPressure",
+        "kubelet has no disk pressure",
+    ),
+    "PIDPressure": (
+        "KubeletHasInsufficientPID",
+        "kubelet has insufficient PID available",
+        "KubeletHasSufficientPID",
+        "kubelet has sufficient PID available",
+    ),
+}
+"""By condition: reason and message while it is true, and while it is not (upstream: nodestatus/setters.go)."""
+
+
+def _pressure(type_: str, truth: bool) -> tuple[bool, str, str]:
+    words = PRESSURES[type_]
+    return (truth, *(words[:2] if truth else words[2:]))
 
 
 MAX_IMAGES = 50

@@ -7,11 +7,12 @@ from msgspec import structs
 
 from orlop.api.types import core_v1
 from orlop.kubelet import status
+from orlop.kubelet.ended import Ended
 from orlop.kubelet.observer import Observer
 from orlop.kubelet.plan import ephemeral_containers
 from orlop.kubelet.runtime import values as v
 from orlop.kubelet.services import Services
-from orlop.kubelet.status import KUBELET_CONDITIONS, TERMINAL, Facts, Waiting
+from orlop.kubelet.status import DISRUPTION_TARGET, KUBELET_CONDITIONS, TERMINAL, Facts, Waiting
 
 DEFAULT_GRACE = 30.0
 """Seconds, where a pod does not say (terminationGracePeriodSeconds' default)."""
@@ -26,12 +27,16 @@ class PodState:
         self.gone = False
         """The API has no such pod any more."""
         self.ending = asyncio.Event()
-        """The pod is to end: whatever its start still waits for is given up."""
+        """The pod is to end and to go: it is being deleted."""
+        self.stopping = asyncio.Event()
+        """The pod is to end, whether it goes or stays: whatever its start still waits for is given up."""
         self.observer = Observer(services)
         self.waiting: dict[str, Waiting] = {}
         """By container name: why it does not run."""
         self.phase = self.reason = self.message = ""
         """What the node has decided of the pod (`Failed`: its deadline has passed)."""
+        self.ended: Ended | None = None
+        """How the node has ended the pod."""
         self._told: core_v1.PodStatus | None = None
         self.update(pod)
 
@@ -54,13 +59,16 @@ class PodState:
         """Seconds that the pod's containers have to end: its deletion's, else its own."""
         given = self.pod.metadata.deletion_grace_period_seconds
         own = self.pod.spec.termination_grace_period_seconds
-        return float(given if given is not None else own if own is not None else DEFAULT_GRACE)
+        seconds = float(given if given is not None else own if own is not None else DEFAULT_GRACE)
+        most = self.ended.grace if self.ended is not None else None
+        return seconds if most is None else min(seconds, most)
 
     def update(self, pod: core_v1.Pod) -> None:
         """A newer version from the API."""
         self.pod = pod
         if pod.metadata.deletion_timestamp:
             self.ending.set()
+            self.stopping.set()
         if pod.status.phase in TERMINAL and not self.phase:
             self.phase, self.reason, self.message = pod.status.phase, pod.status.reason, pod.status.message
 
@@ -73,6 +81,15 @@ class PodState:
         """The pod is gone from the API."""
         self.gone = True
         self.ending.set()
+        self.stopping.set()
+
+    def end(self, how: Ended) -> None:
+        """The node has decided: the pod ends, and stays in the API as Failed."""
+        if not self.phase:
+            self.ended = how
+            message = f"Pod was rejected: {how.message}" if how.rejected else how.message
+            self.phase, self.reason, self.message = "Failed", how.reason, message
+            self.stopping.set()
 
     def container(self, name: str) -> core_v1.Container | None:
         """The container's spec, whichever kind it is."""
@@ -112,6 +129,8 @@ class PodState:
             phase=self.phase,
             reason=self.reason or self.pod.status.reason,
             message=self.message or self.pod.status.message,
+            disruption=self.message if self.ended is not None and self.ended.disruption else "",
+            rejected=self.ended is not None and self.ended.rejected,
             terminating=terminated,
             messages=self.observer.messages,
             runtime_name=s.runtime_name,
@@ -126,6 +145,8 @@ class PodState:
             return self.pod.status
         ours = [c for c in self._told.conditions if c.type in KUBELET_CONDITIONS]
         others = [c for c in self.pod.status.conditions if c.type not in KUBELET_CONDITIONS]
+        mine = {c.type for c in others}
+        ours += [c for c in self._told.conditions if c.type == DISRUPTION_TARGET and c.type not in mine]
         return structs.replace(
             self._told,
             conditions=[*ours, *others],

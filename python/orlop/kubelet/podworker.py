@@ -11,11 +11,12 @@ from orlop import logging, tasks
 from orlop.api.types import core_v1
 from orlop.clock import parse_time
 from orlop.kubelet import killing
+from orlop.kubelet.ended import EVICTED, Ended
 from orlop.kubelet.observer import Observation
 from orlop.kubelet.podstate import PodState
 from orlop.kubelet.runtime import values as v
 from orlop.kubelet.services import Services
-from orlop.kubelet.status import KUBELET_CONDITIONS
+from orlop.kubelet.status import KUBELET_CONDITIONS, TERMINAL
 from orlop.kubelet.syncpod import Syncer
 
 log = logging.get("kubelet")
@@ -36,6 +37,11 @@ class PodWorker:
         self._syncer = Syncer(self._state)
         self._wake = asyncio.Event()
         self._finished = False
+        self._done = asyncio.Event()
+        self.admitted = bool(pod.status.start_time)
+        """The node has taken the pod on, in this run or an earlier one."""
+        self.released = pod.status.phase in TERMINAL
+        """Nothing of the pod runs any more, or will: what it asked for is free."""
 
     @property
     def pod(self) -> core_v1.Pod:
@@ -68,10 +74,30 @@ class PodWorker:
         self._syncer.volumes_stale = self._syncer.volumes_stale or volumes
         self._wake.set()
 
+    @property
+    def counts(self) -> bool:
+        """Whether the pod has a claim on the node's resources."""
+        return self.admitted and not self.released and not self._state.gone
+
+    @property
+    def grace(self) -> float:
+        """Seconds that its containers have to end."""
+        return self._state.grace
+
+    def end(self, how: Ended) -> None:
+        """The node ends the pod; it stays in the API as Failed."""
+        self._state.end(how)
+        self._wake.set()
+
+    async def done(self) -> None:
+        """Returns when the pod has ended here."""
+        await self._done.wait()
+
     async def run(self) -> None:
         """Works until the pod is gone. Whatever goes wrong is tried again, ever more seldom."""
         pause = RETRY_FIRST
         try:
+            await self._admit()
             while True:
                 self._wake.clear()
                 try:
@@ -86,7 +112,22 @@ class PodWorker:
                     return
                 await self._sleep(delay)
         finally:
+            self.released = True
+            self._done.set()
             self._s.stopped(self._state.uid)
+
+    async def _admit(self) -> None:
+        """Asks whether the node takes the pod on, unless it has already, or the pod is to end anyway."""
+        state = self._state
+        if self.admitted or state.stopping.is_set() or state.phase:
+            return
+        refused = await self._s.admit(self.pod, self._taken)
+        if refused is not None:
+            self._s.events.event(self.pod, "Warning", refused.reason, refused.message)
+            state.end(refused)
+
+    def _taken(self) -> None:
+        self.admitted = True
 
     async def _sleep(self, seconds: float) -> None:
         """Until woken, or `seconds` have passed."""
@@ -139,6 +180,7 @@ class PodWorker:
             if not await self._end(running):
                 return 0.0
             seen = await state.observer.look(state.pod)
+        self.released = True
         self._s.prober.forget(state.uid)
         state.publish(seen.sandbox, seen.statuses)
         for sandbox in seen.sandboxes:
@@ -148,7 +190,12 @@ class PodWorker:
             await self._s.volumes.unmount(state.uid)
         seen = await state.observer.look(state.pod)
         state.publish(seen.sandbox, seen.statuses)
+        if state.reason == EVICTED:
+            # It went to give something back: not even its dead containers stay (upstream: PodIsEvicted).
+            for sandbox in seen.sandboxes:
+                await self._s.runtime.remove_pod_sandbox(sandbox.id)
         self._finished = True
+        self._done.set()
         return NEVER
 
     async def _terminate(self, seen: Observation) -> float | None:
@@ -159,6 +206,7 @@ class PodWorker:
             self._s.prober.stop_liveness(seen.statuses)
             await self._end(running)
             return 0.0
+        self.released = True
         self._s.prober.forget(state.uid)
         state.waiting.clear()
         state.publish(seen.sandbox, seen.statuses, terminated=True)

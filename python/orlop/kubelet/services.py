@@ -9,6 +9,7 @@ from orlop.api.types import core_v1
 from orlop.clock import Clock
 from orlop.kubelet.backoff import Backoff
 from orlop.kubelet.config import KubeletConfig
+from orlop.kubelet.ended import Ended
 from orlop.kubelet.fields import NodeFacts
 from orlop.kubelet.handlers import Handlers
 from orlop.kubelet.probes import Prober
@@ -21,7 +22,15 @@ from orlop.kubelet.volumes.manager import Volumes
 class Events(Protocol):
     """Where events go: `orlop.client.events.Recorder` fits."""
 
-    def event(self, obj: Any, type: Literal["Normal", "Warning"], reason: str, message: str) -> None: ...
+    def event(
+        self,
+        obj: Any,
+        type: Literal["Normal", "Warning"],
+        reason: str,
+        message: str,
+        *,
+        annotations: dict[str, str] | None = None,
+    ) -> None: ...
 
 
 class Services(msgspec.Struct, kw_only=True):
@@ -49,6 +58,8 @@ class Services(msgspec.Struct, kw_only=True):
     cluster_services: Callable[[], Coroutine[Any, Any, Iterable[core_v1.Service]]]
     """Every Service, once they have been read: what a container is told of them it is told at its start only."""
     host_ips: list[str]
+    admit: Callable[[core_v1.Pod, Callable[[], None]], Coroutine[Any, Any, Ended | None]]
+    """Takes a pod on and calls what it is given, or says why not."""
     stopped: Callable[[str], None]
     """Called with a pod's uid when its worker has nothing left to do."""
 

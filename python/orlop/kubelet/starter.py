@@ -43,7 +43,7 @@ async def start(
     except ImageProblem as problem:
         services.events.event(reference, "Warning", "Failed", f"Error: {problem.reason}")
         return Waiting(problem.reason, problem.message)
-    if state.ending.is_set():
+    if state.stopping.is_set():
         return GIVEN_UP
     try:
         containers.check_non_root(pod, container, image)
@@ -133,7 +133,7 @@ async def unless_ending(state: PodState, work: Coroutine[Any, Any, T]) -> T | No
     """The result of `work`; None when the pod is told to end before it is there."""
 
     async def told() -> None:
-        await state.ending.wait()
+        await state.stopping.wait()
 
     return await tasks.first(work, told())
 

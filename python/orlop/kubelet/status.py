@@ -19,6 +19,9 @@ CONTAINER_CREATING = "ContainerCreating"
 TERMINAL = ("Failed", "Succeeded")
 """Phases that a pod never leaves."""
 
+DISRUPTION_TARGET = "DisruptionTarget"
+"""A condition that the kubelet shares with others: it sets it with a terminal phase, and leaves theirs alone."""
+
 KUBELET_CONDITIONS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
 
 
@@ -45,6 +48,10 @@ class Facts(msgspec.Struct, kw_only=True):
     """Set where the node has decided (`Failed`: deadline passed, evicted, never admitted)."""
     reason: str = ""
     message: str = ""
+    disruption: str = ""
+    """Set where the node ended the pod for others' sake: why (condition DisruptionTarget)."""
+    rejected: bool = False
+    """The node never took the pod on."""
     terminating: bool = False
     """The pod was to end, and nothing of it runs any more."""
     messages: Mapping[str, str] = {}
@@ -55,6 +62,8 @@ class Facts(msgspec.Struct, kw_only=True):
 def generate(pod: core_v1.Pod, facts: Facts, now: float) -> core_v1.PodStatus:
     """The pod's whole status. Conditions of others (readiness gates, DisruptionTarget) are kept as they are."""
     old = pod.status
+    if facts.rejected or (old.phase in TERMINAL and not old.container_statuses and not facts.containers):
+        return _rejected(pod, facts, now)
     init = [_container(pod, c, facts, old.init_container_statuses, True) for c in pod.spec.init_containers]
     main = [_container(pod, c, facts, old.container_statuses, False) for c in pod.spec.containers]
     phase = facts.phase or _phase(pod, init, main, old.phase)
@@ -62,8 +71,9 @@ def generate(pod: core_v1.Pod, facts: Facts, now: float) -> core_v1.PodStatus:
         codes = [s.state.terminated.exit_code if s.state.terminated else -1 for s in main]
         phase = "Failed" if any(codes) else "Succeeded"
     elif phase in TERMINAL and old.phase not in TERMINAL and any(c.state == "running" for c in facts.containers):
-        # A phase that says that all has ended is told when all has ended, sidecars included.
+        # A phase that says that all has ended is told when all has ended, sidecars included; and so is the reason.
         phase = old.phase or "Pending"
+        facts = msgspec.structs.replace(facts, reason=old.reason, message=old.message, disruption="")
     ips = list(facts.sandbox.ips) if facts.sandbox and facts.sandbox.state == "ready" else []
     if pod.spec.host_network:
         ips = list(facts.host_ips)
@@ -88,6 +98,19 @@ def generate(pod: core_v1.Pod, facts: Facts, now: float) -> core_v1.PodStatus:
     )
     status.conditions = _conditions(pod, status, facts, now)
     return status
+
+
+def _rejected(pod: core_v1.Pod, facts: Facts, now: float) -> core_v1.PodStatus:
+    return core_v1.PodStatus(
+        observed_generation=pod.metadata.generation,
+        phase=facts.phase,
+        reason=facts.reason,
+        message=facts.message,
+        start_time=pod.status.start_time or rfc3339(facts.start_time or now),
+        nominated_node_name=pod.status.nominated_node_name,
+        qos_class=pod.status.qos_class or qos_class(pod),
+        conditions=pod.status.conditions,
+    )
 
 
 def _container(
@@ -349,7 +372,22 @@ def _conditions(pod: core_v1.Pod, status: core_v1.PodStatus, facts: Facts, now: 
                 last_transition_time=rfc3339(now) if changed or before is None else before.last_transition_time,
             )
         )
-    return result + [c for c in pod.status.conditions if c.type not in KUBELET_CONDITIONS]
+    others = [c for c in pod.status.conditions if c.type not in KUBELET_CONDITIONS]
+    if facts.disruption and done:
+        others = [c for c in others if c.type != DISRUPTION_TARGET]
+        before = old.get(DISRUPTION_TARGET)
+        since = before.last_transition_time if before and before.status == "True" else rfc3339(now)
+        others.append(
+            core_v1.PodCondition(
+                type=DISRUPTION_TARGET,
+                status="True",
+                reason="TerminationByKubelet",
+                message=facts.disruption,
+                observed_generation=pod.metadata.generation,
+                last_transition_time=since,
+            )
+        )
+    return result + others
 
 
 def _gates(pod: core_v1.Pod) -> str:

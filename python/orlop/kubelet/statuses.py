@@ -10,7 +10,7 @@ from orlop.api import errors
 from orlop.api.types import core_v1
 from orlop.client.client import Client
 from orlop.clock import Clock, timeout
-from orlop.kubelet.status import KUBELET_CONDITIONS
+from orlop.kubelet.status import DISRUPTION_TARGET, KUBELET_CONDITIONS
 
 log = logging.get("kubelet")
 
@@ -142,7 +142,7 @@ def difference(old: core_v1.PodStatus, new: core_v1.PodStatus) -> dict[str, Any]
         return {}
     before: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(old))
     after: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(new))
-    conditions = [c for c in after.pop("conditions", []) if c["type"] in KUBELET_CONDITIONS]
+    conditions = [c for c in after.pop("conditions", []) if c["type"] in (*KUBELET_CONDITIONS, DISRUPTION_TARGET)]
     known = {c["type"]: c for c in before.pop("conditions", [])}
     patch: dict[str, Any] = {key: value for key, value in after.items() if before.get(key) != value}
     patch |= {key: None for key in before if key not in after}

@@ -177,7 +177,7 @@ class Syncer:
         state, delay = self._state, math.inf
         config = self._sandbox_config(sandbox.metadata.attempt)
         for container in actions.start:
-            if state.ending.is_set():
+            if state.stopping.is_set():
                 return 0.0
             previous = newest.get(container.name)
             key = f"{state.uid}/{container.name}"

@@ -9,9 +9,9 @@ from msgspec.structs import replace
 
 from orlop.api import nodeselectors
 from orlop.api.nodeselectors import NODE_FIELD
+from orlop.api.taints import tolerates
 from orlop.api.types import apps_v1, core_v1
 from orlop.client import copy
-from orlop.controllers.evictions import tolerates
 from orlop.controllers.history import REVISION_HASH
 from orlop.controllers.podcontrol import pod_of
 from orlop.controllers.views import PodView

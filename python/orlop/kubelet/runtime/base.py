@@ -9,7 +9,7 @@ runtime object of the same node finds all of it again by labels. It never touche
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from orlop.kubelet.runtime import values as v
 
@@ -223,6 +223,14 @@ class RuntimeService(Protocol):
         """All running sandboxes."""
         ...
 
+    async def container_disk_stats(self, container_id: str) -> v.ContainerDiskStats:
+        """What its writable layer and logs take, running or not; as slow as looking at each file. Raises NotFound."""
+        ...
+
+    async def filesystems(self) -> v.Filesystems:
+        """Where images and writable layers are."""
+        ...
+
 
 class ImageService(Protocol):
     """CRI's ImageService."""
@@ -258,4 +266,24 @@ class SimulatedProbes(Protocol):
 
     async def probe(self, container_id: str, kind: ProbeKind) -> bool:
         """Whether this probe succeeds now."""
+        ...
+
+
+class SimulatedUse(NamedTuple):
+    """What all simulated containers of a node take together: bytes, processes."""
+
+    memory: int
+    disk: int
+    images: int
+    pids: int
+
+
+@runtime_checkable
+class SimulatedResources(Protocol):
+    """A runtime whose containers use nothing: the kubelet asks this instead of measuring the machine."""
+
+    def simulated_use(self) -> SimulatedUse: ...
+
+    def simulated_volumes(self, pod_uid: str) -> dict[str, int]:
+        """Bytes in each of the pod's volumes, by name."""
         ...

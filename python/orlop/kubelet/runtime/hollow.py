@@ -17,6 +17,7 @@ from orlop.kubelet.runtime.base import (
     ProbeKind,
     RuntimeFailure,
     Session,
+    SimulatedUse,
     StartFailure,
     Unsupported,
 )
@@ -28,7 +29,6 @@ from orlop.kubelet.runtime.reference import with_default_tag
 from orlop.kubelet.runtime.replay import ReplaySession
 
 SIGKILL_EXIT = 137
-HOLLOW_IMAGE_BYTES = 1 << 20
 
 
 class HollowRuntime:
@@ -339,6 +339,34 @@ class HollowRuntime:
             if sandbox.state == "ready"
         ]
 
+    async def container_disk_stats(self, container_id: str) -> v.ContainerDiskStats:
+        stage = self._container(container_id).stage
+        return v.ContainerDiskStats(container_id=container_id, layer_bytes=stage.layer_bytes, log_bytes=stage.log_bytes)
+
+    async def filesystems(self) -> v.Filesystems:
+        return v.Filesystems(images="/", layers="/")
+
+    def simulated_use(self) -> SimulatedUse:
+        """See `base.SimulatedResources`."""
+        memory = disk = pids = 0
+        for container in self._state.containers.values():
+            stage = container.stage
+            disk += stage.layer_bytes + stage.log_bytes
+            if container.state == "running":
+                memory += stage.memory_bytes
+                pids += stage.pids
+            if self._state.sandboxes[container.sandbox_id].state == "ready":
+                disk += sum(stage.volume_bytes.values())
+        return SimulatedUse(memory, disk, sum(image.size for image in self._state.images.values()), pids)
+
+    def simulated_volumes(self, pod_uid: str) -> dict[str, int]:
+        """See `base.SimulatedResources`."""
+        found: dict[str, int] = {}
+        for container in self._state.containers_of.of(pod_uid):
+            for name, size in container.stage.volume_bytes.items():
+                found[name] = found.get(name, 0) + size
+        return found
+
     # Images
 
     async def list_images(self) -> list[v.Image]:
@@ -356,7 +384,7 @@ class HollowRuntime:
             raise ImageFailure("ErrImagePull", stage.pull_error)
         name = with_default_tag(image)
         if name not in self._state.images:
-            self._state.keep(Image(name=name, id=f"sha256:{self._clock.token(32).hex()}"))
+            self._state.keep(Image(name=name, id=f"sha256:{self._clock.token(32).hex()}", size=stage.image_bytes))
         return self._state.images[name].id
 
     async def remove_image(self, image: str) -> None:
@@ -364,8 +392,7 @@ class HollowRuntime:
             self._state.drop(name)
 
     async def image_fs_info(self) -> v.FilesystemUsage:
-        used = len(self._state.images) * HOLLOW_IMAGE_BYTES
-        return v.FilesystemUsage(timestamp=self._now(), mountpoint="/", used_bytes=used)
+        return v.FilesystemUsage(timestamp=self._now(), mountpoint="/", used_bytes=self.simulated_use().images)
 
     # Within
 
@@ -463,7 +490,7 @@ class HollowRuntime:
             memory_usage_bytes=memory,
             memory_working_set_bytes=memory,
             memory_rss_bytes=memory,
-            pids=1,
+            pids=container.stage.pids,
         )
 
 
@@ -473,4 +500,4 @@ def _carries(labels: Mapping[str, str], wanted: Mapping[str, str] | None) -> boo
 
 def _image(image: Image) -> v.Image:
     digest = f"{image.name.rsplit('@', 1)[0].rsplit(':', 1)[0]}@{image.id}"
-    return v.Image(id=image.id, repo_tags=(image.name,), repo_digests=(digest,), size=HOLLOW_IMAGE_BYTES)
+    return v.Image(id=image.id, repo_tags=(image.name,), repo_digests=(digest,), size=image.size)

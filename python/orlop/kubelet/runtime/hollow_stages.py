@@ -79,6 +79,14 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_un
     exec: tuple[Answer, ...] = ()
     cpu_milli: int = 1
     memory_bytes: int = 1 << 20
+    pids: int = 1
+    layer_bytes: int = 0
+    log_bytes: int = 0
+    """What the container takes on disk until it is removed."""
+    volume_bytes: dict[str, int] = {}
+    """What it has written to the pod's volumes, by name."""
+    image_bytes: int = 1 << 20
+    """The image's size (only `match.image` counts)."""
 
     def answer(self, command: Sequence[str]) -> Answer:
         """What running `command` gives: the first answer that fits, else success and no output."""

@@ -51,6 +51,7 @@ class Image(msgspec.Struct, kw_only=True, tag="image"):
 
     name: str
     id: str
+    size: int = 1 << 20
 
 
 class Gone(msgspec.Struct, kw_only=True, tag="gone"):

@@ -269,6 +269,16 @@ class ContainerStats(Value, frozen=True, kw_only=True):
     pids: int = 0
 
 
+class ContainerDiskStats(Value, frozen=True, kw_only=True):
+    """What a container has on disk: CRI's `writable_layer` of ContainerStats, and its logs."""
+
+    container_id: str
+    layer_bytes: int = 0
+    layer_inodes: int = 0
+    log_bytes: int = 0
+    log_inodes: int = 0
+
+
 class InterfaceStats(Value, frozen=True, kw_only=True):
     """Traffic of one interface in the pod's network namespace."""
 
@@ -311,6 +321,8 @@ class Image(Value, frozen=True, kw_only=True):
     size: int = 0
     uid: int | None = None
     username: str = ""
+    pinned: bool = False
+    """Never to be removed for want of space: it could not be fetched again, or belongs to others too."""
 
 
 class FilesystemUsage(Value, frozen=True, kw_only=True):
@@ -320,6 +332,14 @@ class FilesystemUsage(Value, frozen=True, kw_only=True):
     mountpoint: str
     used_bytes: int = 0
     inodes_used: int = 0
+
+
+class Filesystems(Value, frozen=True, kw_only=True):
+    """Directories by which to ask the kernel of the file systems in use (CRI: ImageFsInfo, which tells both)."""
+
+    images: str
+    layers: str
+    """Of containers' writable layers."""
 
 
 class LogLimits(msgspec.Struct, frozen=True, kw_only=True):

@@ -137,4 +137,5 @@ def image(found: dict[str, Any]) -> v.Image:
         size=found["Size"],
         uid=int(user) if user.isdigit() else None,
         username="" if user.isdigit() else user,
+        pinned=True,  # the engine is the user's, and so are its images
     )

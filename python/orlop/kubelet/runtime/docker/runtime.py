@@ -17,7 +17,7 @@ from msgspec import structs
 from orlop.clock import Clock
 from orlop.kubelet.network import netns
 from orlop.kubelet.network.base import Network, NetworkError
-from orlop.kubelet.runtime import values as v
+from orlop.kubelet.runtime import diskuse, values as v
 from orlop.kubelet.runtime.base import NotFound, RuntimeFailure, Session, StartFailure, Unavailable
 from orlop.kubelet.runtime.docker import create, inspect, labels as marks, logs
 from orlop.kubelet.runtime.docker.containers import Containers
@@ -286,6 +286,24 @@ class DockerRuntime(DockerImages):
                         )
                     )
         return found
+
+    async def container_disk_stats(self, container_id: str) -> v.ContainerDiskStats:
+        found = await self._engine.call(lambda api: api.inspect_container(container_id))
+        rows = await self._engine.call(
+            lambda api: api.containers(all=True, size=True, filters={"id": found["Id"]})  # the engine measures
+        )
+        path = found.get("LogPath")
+        logs = await asyncio.to_thread(diskuse.measure_files, Path(path)) if path else diskuse.NOTHING
+        return v.ContainerDiskStats(
+            container_id=container_id,
+            layer_bytes=sum(int(row.get("SizeRw") or 0) for row in rows),
+            log_bytes=logs.bytes,
+            log_inodes=logs.inodes,
+        )
+
+    async def filesystems(self) -> v.Filesystems:
+        root = str(self._engine.info.get("DockerRootDir", "/var/lib/docker"))
+        return v.Filesystems(images=root, layers=root)
 
     # Within
 

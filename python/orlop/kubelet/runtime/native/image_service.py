@@ -43,6 +43,7 @@ def image_of(found: StoredImage) -> v.Image:
         size=found.size,
         uid=int(user) if user.isdigit() else None,
         username="" if user.isdigit() else user,
+        pinned=not found.digests,  # built or loaded here: no registry has it
     )
 
 

@@ -26,7 +26,7 @@ from orlop.kubelet.runtime.native.images import ImageStore
 from orlop.kubelet.runtime.native.records import ContainerRecord, SandboxRecord
 from orlop.kubelet.runtime.native.sandboxes import Sandbox
 from orlop.kubelet.runtime.native.shim import Program
-from orlop.kubelet.runtime.native.stats import interfaces, read as read_stats
+from orlop.kubelet.runtime.native.stats import interfaces, read as read_stats, read_disk as read_disk_stats
 
 VERSION = "0.1.0"
 
@@ -356,6 +356,13 @@ class NativeRuntime(NativeImages):
                 )
             )
         return found
+
+    async def container_disk_stats(self, container_id: str) -> v.ContainerDiskStats:
+        container = self._find(container_id)
+        return await asyncio.to_thread(read_disk_stats, container)
+
+    async def filesystems(self) -> v.Filesystems:
+        return v.Filesystems(images=str(self.images.layout.root), layers=str(self._state))
 
     # Within
 

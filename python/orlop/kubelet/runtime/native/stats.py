@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from orlop.kubelet.runtime import values as v
+from orlop.kubelet.runtime import diskuse, values as v
 from orlop.kubelet.runtime.base import NotFound
 from orlop.kubelet.runtime.cgroups import Usage
 from orlop.kubelet.runtime.native import groups
@@ -30,6 +30,20 @@ def read(container: Container, now: int) -> v.ContainerStats:
         memory_working_set_bytes=usage.working_set,
         memory_rss_bytes=usage.rss,
         pids=usage.pids,
+    )
+
+
+def read_disk(container: Container) -> v.ContainerDiskStats:
+    """Its layer above the image, and its logs. Blocks."""
+    layer = diskuse.measure(container.folder / "upper")
+    path = container.record.log_path
+    logs = diskuse.measure_files(Path(path)) if path else diskuse.NOTHING
+    return v.ContainerDiskStats(
+        container_id=container.id,
+        layer_bytes=layer.bytes,
+        layer_inodes=layer.inodes,
+        log_bytes=logs.bytes,
+        log_inodes=logs.inodes,
     )
 
 

@@ -1,0 +1,1 @@
+"""Which pods a node takes on: what the scheduler knew may no longer hold, and a pod may come without it."""
