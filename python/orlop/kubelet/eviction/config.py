@@ -46,7 +46,13 @@ class EvictionConfig(msgspec.Struct, kw_only=True, omit_defaults=True):
             raise ValueError(f"--eviction-max-pod-grace-period {self.max_pod_grace_period} must not be negative")
 
 
-SHARED_HARD: Texts = {"memory.available": "100Mi", "nodefs.available": "1Gi", "imagefs.available": "1Gi"}
+SHARED_HARD: Texts = {
+    "memory.available": "100Mi",
+    "nodefs.available": "1Gi",
+    "nodefs.inodesFree": "1%",
+    "imagefs.available": "1Gi",
+    "imagefs.inodesFree": "1%",
+}
 """--eviction-hard of a node that shares its machine with a person. A tenth of a large disk, as by default, is more than
 many have free: the cluster would take no pods at all, though it needs but a few hundred megabytes."""
 
