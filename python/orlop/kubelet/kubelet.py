@@ -27,7 +27,7 @@ from orlop.kubelet.fields import NodeFacts
 from orlop.kubelet.handlers import Handlers, Outcome
 from orlop.kubelet.images import PULL_INITIAL, PULL_MAX
 from orlop.kubelet.network.base import Network, NetworkError
-from orlop.kubelet.node import NodeAgent
+from orlop.kubelet.node import PRESSURES, NodeAgent
 from orlop.kubelet.orphans import Orphans
 from orlop.kubelet.podworker import PodWorker
 from orlop.kubelet.probes import Prober
@@ -112,11 +112,17 @@ class Kubelet:
             evict=self._end,
             events=self._recorder,
             node=self.node.reference,
-            changed=self.node.wake,
+            changed=self._pressure_changed,
         )
         self.node.pressures = lambda: manager.conditions
         self.node.images_seen = reclaimer.seen
         return manager
+
+    def _pressure_changed(self, condition: str, present: bool) -> None:
+        event = "NodeHas" + PRESSURES[condition][0 if present else 2].removeprefix("KubeletHas")
+        message = f"Node {self.config.node_name} status is now: {event}"
+        self._recorder.event(self.node.reference, "Normal", event, message)
+        self.node.wake()
 
     async def _node(self, fresh: bool) -> core_v1.Node:
         """This node, as the watch has told or as the API has it now."""

@@ -64,9 +64,9 @@ class EvictionManager:
         evict: Evict,
         events: Events,
         node: core_v1.ObjectReference,
-        changed: Callable[[], None],
+        changed: Callable[[str, bool], None],
     ) -> None:
-        """`pods` gives those that have not ended; `changed` is called when the node's conditions are others."""
+        """`pods` gives those that have not ended; `changed` is told which condition of the node has come or gone."""
         self._clock = clock
         self._settings = settings
         self._source = source
@@ -145,8 +145,8 @@ class EvictionManager:
     def _weigh(self, seen: Observations) -> list[Threshold]:
         before = set(self.conditions)
         urgent = self._pressure.observe(seen, self._clock.monotonic())
-        if set(self.conditions) != before:
-            self._changed()
+        for condition in sorted(before ^ set(self.conditions)):
+            self._changed(condition, condition in self.conditions)
         return urgent
 
     # Local storage
