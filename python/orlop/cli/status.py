@@ -8,6 +8,7 @@ import msgspec
 from orlop.cli import options
 from orlop.clock import SystemClock
 from orlop.cluster import launch
+from orlop.cluster.pressure import under_pressure
 from orlop.cluster.settings import Settings, SettingsError
 from orlop.cluster.supervisor import State
 
@@ -42,6 +43,8 @@ def tell(settings: Settings, state: State) -> None:
         print(f"{child.name:<12} {child.pid or '-':>7} {child.restarts:>8}  {memory:>9}  {text}")
     for lack in lacks(settings):
         print(f"missing: {lack}")
+    for pressure in under_pressure(settings):
+        print(f"pressure: {pressure}")
 
 
 def lacks(settings: Settings) -> list[str]:

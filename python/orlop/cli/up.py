@@ -313,12 +313,13 @@ def check_ranges(settings: Settings) -> None:
 
 
 def warn(settings: Settings) -> None:
-    """Says what in this machine's firewall is in the way of pods. It is not ours to change."""
+    """Says what of this machine is in the way of pods, and is not ours to change: its firewall, a disk that is full."""
     if choose_runtime(settings) == "hollow":
         return
+    from orlop.cluster.pressure import shortages
     from orlop.kubelet.network.obstacles import obstacles
 
-    for problem in asyncio.run(obstacles(bridge_name(settings.scope))):
+    for problem in [*shortages(settings), *asyncio.run(obstacles(bridge_name(settings.scope)))]:
         print(f"  ! {problem}", file=sys.stderr)
 
 

@@ -37,8 +37,8 @@ class MachineSignals:
         return await asyncio.to_thread(self._observe, await self.layout())
 
     def _observe(self, layout: Layout) -> Observations:
-        space, inodes = _filesystem(self._root)
-        image_space, image_inodes = _filesystem(self._images) if layout.images_apart else (space, inodes)
+        space, inodes = filesystem(self._root)
+        image_space, image_inodes = filesystem(self._images) if layout.images_apart else (space, inodes)
         with_images = layout.images_apart and layout.layers_with_images
         return {
             signals.MEMORY: memory(self._proc),
@@ -84,7 +84,7 @@ def processes(proc: Path = PROC) -> Observation:
     return Observation(max(0, min(limits) - running), min(limits))
 
 
-def _filesystem(path: Path) -> tuple[Observation, Observation]:
+def filesystem(path: Path) -> tuple[Observation, Observation]:
     """Space for processes that are not root's, and inodes; some file systems have no such limit and say 0 of 0."""
     found = os.statvfs(_existing(path))
     return (

@@ -13,7 +13,8 @@ CONTAINERFS = "containerfs.available"
 CONTAINERFS_INODES = "containerfs.inodesFree"
 PIDS = "pid.available"
 
-MEMORY_PRESSURE, DISK_PRESSURE, PID_PRESSURE = "MemoryPressure", "DiskPressure", "PIDPressure"
+PRESSURES = MEMORY_PRESSURE, DISK_PRESSURE, PID_PRESSURE = "MemoryPressure", "DiskPressure", "PIDPressure"
+"""The node's conditions."""
 
 _OF_DISKS = (NODEFS, NODEFS_INODES, IMAGEFS, IMAGEFS_INODES, CONTAINERFS, CONTAINERFS_INODES)
 
