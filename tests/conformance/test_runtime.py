@@ -214,6 +214,27 @@ async def test_stats(world: World) -> None:
         await world.runtime.container_stats(container_id)
 
 
+async def test_what_a_container_has_on_disk(world: World) -> None:
+    stage = {"layerBytes": 300_000, "logBytes": 100, "logs": ["written"]}
+    script = "head -c 300000 /dev/zero > /file; echo written; trap exit TERM; while :; do sleep 0.1; done"
+    container_id = await world.run(world.does(script, stage))
+    async with (
+        asyncio.timeout(runtimes.EVENT_SECONDS),
+        aclosing(world.runtime.logs(container_id, v.LogOptions(follow=True))) as lines,
+    ):
+        assert await anext(lines)
+    found = await world.runtime.container_disk_stats(container_id)
+    assert 300_000 <= found.layer_bytes < 3_000_000
+    assert found.log_bytes > 0
+    await world.runtime.stop_container(container_id, 0)
+    assert (await world.runtime.container_disk_stats(container_id)).layer_bytes >= 300_000
+    with pytest.raises(NotFound):
+        await world.runtime.container_disk_stats("0" * 64)
+    where = await world.runtime.filesystems()
+    assert where.images.startswith("/")
+    assert where.layers.startswith("/")
+
+
 async def test_images(world: World) -> None:
     image = await world.runtime.image_status(world.image)
     assert image is not None

@@ -12,6 +12,7 @@ from orlop.cluster.settings import KUBELET_PORT, Settings, SettingsError, primar
 from orlop.kubelet.config import KubeletConfig
 from orlop.kubelet.eviction.config import EvictionConfig
 from orlop.kubelet.kubelet import Kubelet
+from orlop.kubelet.node import check_reservations
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -98,6 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
         config.container_log_max_files = arguments.container_log_max_files
     try:
         limits = config.log_limits()
+        check_reservations(config)
     except ValueError as error:
         raise SettingsError(str(error)) from None
 

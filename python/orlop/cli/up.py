@@ -325,11 +325,16 @@ def warn(settings: Settings) -> None:
 
 def check(settings: Settings) -> None:
     """Finds out now what would fail later. Raises SettingsError with what to do."""
-    from orlop.kubelet.config import log_limits
+    from orlop.kubelet.config import KubeletConfig, log_limits
+    from orlop.kubelet.eviction.config import on_shared_machine
+    from orlop.kubelet.node import check_reservations
 
-    choose_runtime(settings)
+    kind = choose_runtime(settings)
     try:
         log_limits(settings.container_log_max_size, settings.container_log_max_files)
+        if kind != "hollow":
+            eviction = on_shared_machine(settings.eviction)
+            check_reservations(KubeletConfig(node_name="", root_dir=settings.data_dir, eviction=eviction))
     except ValueError as error:
         raise SettingsError(str(error)) from None
     if not port_is_free(settings.bind_address, settings.secure_port):

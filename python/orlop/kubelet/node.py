@@ -48,6 +48,11 @@ def machine_capacity(config: KubeletConfig) -> dict[str, str]:
     } | config.capacity
 
 
+def check_reservations(config: KubeletConfig) -> None:
+    """Raises ValueError where more is reserved than the node has."""
+    reservation(machine_capacity(config), config.eviction.reserved, config.thresholds())
+
+
 def system_info(runtime: str) -> core_v1.NodeSystemInfo:
     """What `kubectl get nodes -o wide` shows of the machine."""
 
