@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from orlop.api.types import core_v1
+from orlop.client.transport import Unreachable
 from tests.kubelet.nodes import NODE, Node, hollow, main
 
 
@@ -140,3 +141,19 @@ async def test_pods_that_a_restarted_kubelet_finds_stay(node: Node) -> None:
     await node.start()
     assert (await refused(node, "new"))[0] == "OutOfcpu"
     assert (await node.get("first")).status.phase == "Running"
+
+
+async def test_an_api_that_does_not_answer_only_delays(node: Node) -> None:
+    """The node is asked for anew where its affinity fails: the pod is looked at again when the API is back."""
+    asked = node.kubelet._client.get
+    failures = ["once", "twice"]
+
+    async def get(*what: Any, **options: Any) -> Any:
+        if failures:
+            raise Unreachable(f"cut {failures.pop()}", sent=False)
+        return await asked(*what, **options)
+
+    node.kubelet._client.get = get  # type: ignore[method-assign]
+    await node.pod(nodeSelector={"disk": "fast"})
+    assert (await refused(node))[0] == "NodeAffinity"
+    assert failures == []

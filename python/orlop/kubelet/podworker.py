@@ -97,7 +97,6 @@ class PodWorker:
         """Works until the pod is gone. Whatever goes wrong is tried again, ever more seldom."""
         pause = RETRY_FIRST
         try:
-            await self._admit()
             while True:
                 self._wake.clear()
                 try:
@@ -144,6 +143,7 @@ class PodWorker:
         state = self._state
         if self._finished and not state.ending.is_set():
             return NEVER
+        await self._admit()
         seen = await state.observer.look(state.pod)
         if state.ending.is_set():
             return await self._terminate(seen)

@@ -101,9 +101,10 @@ def generate(pod: core_v1.Pod, facts: Facts, now: float) -> core_v1.PodStatus:
 
 
 def _rejected(pod: core_v1.Pod, facts: Facts, now: float) -> core_v1.PodStatus:
+    """Of a pod that never was on the node: nothing is known of its containers."""
     return core_v1.PodStatus(
         observed_generation=pod.metadata.generation,
-        phase=facts.phase,
+        phase=facts.phase or pod.status.phase,
         reason=facts.reason,
         message=facts.message,
         start_time=pod.status.start_time or rfc3339(facts.start_time or now),

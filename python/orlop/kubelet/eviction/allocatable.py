@@ -41,7 +41,7 @@ def reservation(
         if milli > quantity.milli(capacity[name]):
             raise ValueError(
                 f'invalid Node Allocatable configuration. Resource "{name}" has a reservation of '
-                f"{quantity.format_milli(milli)}, capacity of {capacity[name]}"
+                f"{_written(milli, capacity[name])}, capacity of {capacity[name]}"
             )
     return held
 
@@ -55,9 +55,14 @@ def allocatable(capacity: Mapping[str, str], held: Mapping[str, int]) -> dict[st
     result = dict(capacity)
     for name, milli in taken.items():
         left = max(0, quantity.milli(capacity[name]) - milli)
-        whole = capacity[name].endswith("i") and left % 1000 == 0
-        result[name] = quantity.format_binary(left // 1000) if whole else quantity.format_milli(left)
+        result[name] = _written(left, capacity[name])
     return result
+
+
+def _written(milli: int, like: str) -> str:
+    """In binary units where the other amount is."""
+    binary = like.endswith("i") and milli % 1000 == 0
+    return quantity.format_binary(milli // 1000) if binary else quantity.format_milli(milli)
 
 
 def pods_memory(capacity: Mapping[str, str], reserved: Iterable[Mapping[str, str]]) -> int | None:
