@@ -50,8 +50,8 @@ def under_pressure(settings: Settings) -> list[str]:
     except (errors.ApiError, OSError, TimeoutError):
         return []
     return [
-        f"node {node.metadata.name} has {condition.type} since {condition.last_transition_time}: pods are evicted and new "
-        f"ones refused until there is room again (kubectl describe node {node.metadata.name})"
+        f"node {node.metadata.name} has {condition.type} since {condition.last_transition_time}: pods are evicted and "
+        f"new ones refused until there is room again (kubectl describe node {node.metadata.name})"
         for node in nodes
         for condition in node.status.conditions
         if condition.type in PRESSURES and condition.status == "True"
