@@ -59,8 +59,8 @@ bench: build ## the figures, with machine and versions
 bench-check: build ## whether a hot path costs more than its stored figure, and every benchmark works (UPDATE=1 stores)
 	scripts/bench-check
 
-campaign: build ## the tests that look for rare faults, at length (CAMPAIGN=10 times as long)
-	ORLOP_CAMPAIGN=$(or $(CAMPAIGN),10) $(BIN)/python -m pytest -q -m campaign
+campaign: build ## the tests that look for rare faults, at length (CAMPAIGN=10 times as long, TESTS=… of these alone)
+	ORLOP_CAMPAIGN=$(or $(CAMPAIGN),10) $(BIN)/python -m pytest -q -rP -m campaign $(TESTS)
 
 clients: build ## the tests on fabric8's Java client and kube-rs, which take minutes to build once
 	$(BIN)/python -m pytest -q -m foreign

@@ -9,5 +9,20 @@ from orlop.bench.machine import (
     scaled as scaled,
 )
 
+
+def without_engine() -> str:
+    """Why nothing is measured with a Docker Engine here; empty where one answers."""
+    import docker
+    from docker.errors import DockerException
+
+    try:
+        client = docker.from_env(timeout=10)
+        client.ping()
+        client.close()
+    except DockerException as error:
+        return f"no Docker Engine answers ({error})"
+    return ""
+
+
 if __name__ == "__main__":
     print(line())

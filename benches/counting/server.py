@@ -20,6 +20,10 @@ WORKS = REQUESTS | WATCHES
 
 SCENARIOS: dict[str, tuple[str, dict[str, Any]]] = {
     "server: a pod created": ("create", {"objects": 400, "clients": 4}),
+    "server: a pod created that differs in its values": ("create", {"objects": 400, "clients": 4, "different": True}),
+    "server: a pod's status told": ("status", {"objects": 400, "clients": 4}),
+    "server: a pod bound": ("bind", {"objects": 400, "clients": 4}),
+    "server: an event recorded": ("event", {"objects": 400, "clients": 4}),
     "server: a pod read": ("get", {"objects": 400, "clients": 4}),
     "server: a list of 400 pods": ("list", {"objects": 400, "times": 10}),
     "server: a list of 400 pods, gzip": ("list", {"objects": 400, "times": 10, "gzip": True}),
@@ -103,7 +107,7 @@ async def _warm(load: Load) -> None:
     """What is loaded and made at the first use of each kind does not count."""
     processes, load.processes = load.processes, Processes([])
     for work, sizes in SCENARIOS.values():
-        small = {size: min(value, 20) if size != "gzip" else value for size, value in sizes.items()}
+        small = {size: min(value, 20) if not isinstance(value, bool) else value for size, value in sizes.items()}
         await WORKS[work](load, **small)
     load.processes = processes
 

@@ -52,6 +52,14 @@ def wire_patched(
     way says it. With `leave_spec` a spec that the patch does not name is left out, and the second value is true then.
     """
 
+def wire_pod_shape(body: bytes, /) -> tuple[bytes, list[bytes]] | None:
+    """What a pod's canonical JSON has in common with others that differ in values no rule looks at: its shape, and the
+    JSON of each value. Equal ports are one. None: it is no object."""
+
+def wire_pod_cut(body: bytes, stored: bytes, /) -> list[tuple[bytes, int | None]] | None:
+    """The stored pod that was made of a body, cut where the body's values stand: pieces, and the index of the value
+    behind each, none behind the last. None where one does not stand in its place as the body has it."""
+
 def wire_to_json(media_name: str, body: bytes, /) -> bytes:
     """A JSON or YAML body as JSON, as it stands: not checked against a type, nothing filled in. Raises WireError."""
 
@@ -152,6 +160,9 @@ class Hub:
 
     def newest(self, resource: str, /) -> int:
         """Of a resource the newest change: what is found of it stays as it is while this does. 0: never declared."""
+
+    def newest_of(self, resources: tuple[str, ...], /) -> int:
+        """The newest change of any of these resources, as `newest` tells it."""
 
     def get(self, resource: str, namespace: str, name: str, /) -> tuple[bytes, int] | None:
         """The object's bytes and revision; namespace "" for cluster-scoped ones."""

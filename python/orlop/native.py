@@ -40,6 +40,8 @@ from orlop._core import (
     wire_managed as wire_managed,
     wire_patched as wire_patched,
     wire_peek as wire_peek,
+    wire_pod_cut as wire_pod_cut,
+    wire_pod_shape as wire_pod_shape,
     wire_strategic_merge as wire_strategic_merge,
     wire_to_json as wire_to_json,
     wire_watch_frame_protobuf as wire_watch_frame_protobuf,

@@ -147,6 +147,94 @@ def test_every_answer_is_what_a_create_by_itself_gives(
     pair.runner.run(run())
 
 
+WORDS = st.sampled_from(["a", "b", "8080", "", "-", "ü", "a\\b", "$(A)", "%(name)b", "x" * 64, "<&>"])
+NUMBERS = st.sampled_from([1, 80, 8080, 8081, 65535, 65536, 0])
+VALUES = st.tuples(WORDS, WORDS, WORDS, WORDS, NUMBERS, NUMBERS)
+WITH = st.sets(
+    st.sampled_from(
+        ["host network", "host port", "spread", "two ports", "other container", "source", "init", "applied", "mirror"]
+    ),
+    max_size=3,
+)
+
+
+def valued(name: str, parts: set[str], values: tuple[str, str, str, str, int, int]) -> dict[str, Any]:
+    """A pod whose values are these; `parts` are what may make one of them count elsewhere."""
+    label, argument, variable, note, port, probe = values
+    container: dict[str, Any] = {
+        "name": "c",
+        "image": "i:1",
+        "args": [argument, f"--port={port}"],
+        "env": [{"name": "A", "value": variable}],
+        "ports": [{"containerPort": port}],
+        "readinessProbe": {"httpGet": {"port": probe}},
+    }
+    spec: dict[str, Any] = {"containers": [container]}
+    metadata: dict[str, Any] = {"name": name, "labels": {"l": label}, "annotations": {"n": note}}
+    if "host network" in parts:
+        spec["hostNetwork"] = True
+    if "host port" in parts:
+        container["ports"][0]["hostPort"] = 8080
+    if "spread" in parts:
+        selector = {"matchLabels": {"x": "y"}}
+        one = {"maxSkew": 1, "topologyKey": "z", "whenUnsatisfiable": "DoNotSchedule", "labelSelector": selector}
+        spec["topologySpreadConstraints"] = [{**one, "matchLabelKeys": ["l"]}]
+    if "two ports" in parts:
+        container["ports"].append({"containerPort": probe})
+    if "other container" in parts:
+        spec["containers"].append({"name": "d", "image": "i:1", "ports": [{"containerPort": probe}]})
+    if "source" in parts:
+        container["env"][0]["valueFrom"] = {"fieldRef": {"fieldPath": "metadata.name"}}
+    if "init" in parts:
+        spec["initContainers"] = [{"name": "e", "image": "i:1", "command": [argument]}]
+    if "applied" in parts:
+        metadata["annotations"]["kubectl.kubernetes.io/last-applied-configuration"] = '{"containerPort":80,"a":"b"}'
+    if "mirror" in parts:
+        metadata["annotations"]["kubernetes.io/config.mirror"] = note
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(parts=WITH, some=st.lists(VALUES, min_size=4, max_size=8))
+def test_values_stand_where_they_would_stand(
+    pair: Pair, parts: set[str], some: list[tuple[str, str, str, str, int, int]]
+) -> None:
+    async def run() -> None:
+        for i, values in enumerate(some):
+            await pair.both("POST", PODS, valued(f"p-{i}", parts, values))
+        await pair.both("DELETE", f"{PODS}?gracePeriodSeconds=0")
+
+    pair.runner.run(run())
+
+
+def test_pods_of_one_shape_are_alike_when_two_have_shown_it(pair: Pair) -> None:
+    async def run() -> list[int]:
+        counts = []
+        for i in range(6):
+            before = CREATES.alike
+            values = (f"l-{i}", f"a-{i}", f"e-{i}", f"n-{i}", 1000 + i, 2000 + i)
+            assert (await pair.both("POST", PODS, valued(f"v-{i}", {"init"}, values))).status == 201
+            counts.append(CREATES.alike - before)
+        before = CREATES.alike
+        values = ("l", "a", "e", "n", 7, 7)
+        assert (await pair.both("POST", PODS, valued("v-equal", {"init"}, values))).status == 201
+        return [*counts, CREATES.alike - before]
+
+    # The first is remembered, the second makes a mould of its values, the third shows that others may stand there. One
+    # whose ports are equal is of another shape.
+    assert pair.runner.run(run()) == [0, 0, 0, 1, 1, 1, 0]
+
+
+def test_a_value_that_counts_elsewhere_is_none(pair: Pair) -> None:
+    async def run() -> None:
+        for i in range(6):
+            values = (f"l-{i // 2}", "a", "e", "n", 80, 80)
+            assert (await pair.both("POST", PODS, valued(f"s-{i}", {"spread"}, values))).status == 201
+
+    pair.runner.run(run())
+    assert pair.servers[0].core.alike._rigid
+
+
 def test_moulds_are_what_is_compared(pair: Pair) -> None:
     async def run() -> None:
         for name in ("w", "x", "y", "z"):

@@ -63,6 +63,13 @@ def _noted(managed: Raw, old: Any) -> bool:
     return all(e.operation in OPERATIONS and e.fields_type in ("", FIELDS_TYPE) for e in entries)
 
 
+def _encoded(request: Request, strategy: Strategy, new: Any, by: FieldWriter) -> bytes:
+    """What the writer can own of an object: a spec that its endpoint leaves alone need not be written out for that."""
+    if "spec" in by[4] and strategy.has_spec and request.conversion is None and isinstance(new, msgspec.Struct):
+        new = msgspec.structs.replace(new, spec=type(new.spec)())  # type: ignore[attr-defined]
+    return encode(new)
+
+
 def note(core: Core, request: Request, strategy: Strategy, old: Any, new: Any, stored: bytes | None = None) -> None:
     """Writes into `new` who owns its fields after this create (`old` is None) or update.
 
@@ -71,13 +78,14 @@ def note(core: Core, request: Request, strategy: Strategy, old: Any, new: Any, s
     """
     kind, key = strategy.kind, strategy.kind.type_key
     metadata = new.metadata
-    live, data = stored, encode(new)
+    by = writer(core, request, strategy)
+    live, data = stored, _encoded(request, strategy, new, by)
     if bytes(metadata.managed_fields) == RESET and old is None:
         metadata.managed_fields = NOTHING
         return
     if metadata.managed_fields is not NOTHING and not _noted(metadata.managed_fields, old):
         metadata.managed_fields = NOTHING if old is None else old.metadata.managed_fields
-        data = encode(new)
+        data = _encoded(request, strategy, new, by)
     if old is not None and live is None and kind.converter is not None:
         live = encode(old)
     elif old is not None and live is None:
@@ -86,7 +94,7 @@ def note(core: Core, request: Request, strategy: Strategy, old: Any, new: Any, s
         key = request.conversion.served.type_key
         live = None if live is None else request.conversion.to_served(live)
         data = request.conversion.to_served(data)
-    managed = native.wire_managed(key, live, data, writer(core, request, strategy))
+    managed = native.wire_managed(key, live, data, by)
     if managed is not None:
         metadata.managed_fields = NOTHING if managed == b"[]" else Raw(managed)
     elif old is not None:

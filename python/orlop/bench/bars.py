@@ -14,5 +14,5 @@ def lines(runs: Runs, scenarios: dict[str, Any]) -> list[str]:
             for figure, bar in scenarios[name].get(word, {}).items():
                 value = float(best(result[figure] for result in results))
                 verdict = "reached" if met(value, float(bar)) else "MISSED"
-                text.append(f"{name:<16} {figure} at {word} {bar:,g}: {verdict} with {value:,.2f}")
+                text.append(f"{name:<17} {figure} at {word} {bar:,g}: {verdict} with {value:,.2f}")
     return text

@@ -21,6 +21,9 @@ LOOK = 0.002
 """Seconds between two questions whether it is ready."""
 
 
+LISTS = ("", "", "Accept-Encoding: gzip\r\n", "Accept-Encoding: gzip\r\n")
+
+
 class Server:
     """`orlop apiserver` in a folder."""
 
@@ -66,7 +69,7 @@ class Server:
 
 
 async def start(objects: int = 0) -> Result:
-    """Starts in an empty folder, or with so many pods in the store."""
+    """Starts in an empty folder, or with so many pods in the store, which are then listed."""
     folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="orlop-bench-"))
     server = Server(folder)
     try:
@@ -86,6 +89,9 @@ async def start(objects: int = 0) -> Result:
             raise RuntimeError(f"{len(found['items'])} pods were found, not {objects}")
         if objects:
             more["resident MiB after a start"] = load.processes.resident()
+            for fields in LISTS:
+                await load.one.request("GET", PODS, more=fields)
+            more["resident MiB after lists"] = load.processes.resident()
         return Result(1, took, cpu, more=more)
     finally:
         await server.stop()

@@ -30,6 +30,7 @@ class Streams(asyncio.Protocol):
         self._next = 1
         self._taken: dict[int, Taken] = {}
         self._heads: dict[int, asyncio.Future[None]] = {}
+        self._ends: dict[int, asyncio.Future[None]] = {}
         self._unacknowledged = 0
         self._transport: asyncio.Transport
 
@@ -56,14 +57,26 @@ class Streams(asyncio.Protocol):
 
     async def get(self, path: str, taken: Taken) -> None:
         """Returns when the answer has begun. Raises RuntimeError where it is another than 200."""
+        await self._heads[self._ask(path, taken)]
+
+    async def whole(self, path: str) -> bytes:
+        """The whole body. Raises as `get`."""
+        parts: list[bytes] = []
+        number = self._ask(path, parts.append)
+        ended = self._ends[number] = asyncio.get_running_loop().create_future()
+        await self._heads[number]
+        await ended
+        return b"".join(parts)
+
+    def _ask(self, path: str, taken: Taken) -> int:
         number, self._next = self._next, self._next + 2
         self._taken[number] = taken
-        began = self._heads[number] = asyncio.get_running_loop().create_future()
+        self._heads[number] = asyncio.get_running_loop().create_future()
         fields = b"\x82\x87" + _field(4, path) + _field(1, self._target.host) + _field(19, "application/json")
         if self._target.token:
             fields += _field(23, f"Bearer {self._target.token}")
         self._transport.write(_frame(HEADERS, END_STREAM | END_HEADERS, number, fields))
-        await began
+        return number
 
     def data_received(self, data: bytes) -> None:
         data = self._rest + data
@@ -84,6 +97,9 @@ class Streams(asyncio.Protocol):
                 self._transport.write(_grant(self._unacknowledged))
                 self._unacknowledged = 0
             self._taken[number](payload)
+            if flags & END_STREAM and number in self._ends:
+                del self._taken[number]
+                self._ends.pop(number).set_result(None)
         elif kind == HEADERS and number in self._heads:
             began = self._heads.pop(number)
             if payload[:1] == bytes([OK]):
@@ -99,10 +115,11 @@ class Streams(asyncio.Protocol):
         self._fail(ConnectionResetError("the server ended the connection"))
 
     def _fail(self, error: Exception) -> None:
-        for began in self._heads.values():
-            if not began.done():
-                began.set_exception(error)
-        self._heads.clear()
+        for waiting in (self._heads, self._ends):
+            for one in waiting.values():
+                if not one.done():
+                    one.set_exception(error)
+            waiting.clear()
 
     def close(self) -> None:
         """Ends it at once."""

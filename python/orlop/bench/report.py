@@ -18,6 +18,23 @@ def summary(values: Sequence[float]) -> str:
     return f"{statistics.median(values):,.1f} ({min(values):,.1f} … {max(values):,.1f})"
 
 
+NO_SIZES = ("about", "work", "unit", "bar", "most", "least")
+"""What of a scenario says no size of its work."""
+
+
+def listed(scenarios: dict[str, Any]) -> list[str]:
+    """A line for each scenario there is: what it is, its sizes, what is to be reached."""
+    text = []
+    for name, scenario in scenarios.items():
+        sizes = ", ".join(f"{k} {v}" if v is not True else k for k, v in scenario.items() if k not in NO_SIZES)
+        bars = [f"{scenario['bar']:g} × the peer"] if "bar" in scenario else []
+        for word in ("most", "least"):
+            bars += [f"{figure} at {word} {bar:,g}" for figure, bar in scenario.get(word, {}).items()]
+        told = f"{name:<17} {scenario['about']}" + (f" ({sizes})" if sizes else "")
+        text.append(told + (f"; to reach: {', '.join(bars)}" if bars else ""))
+    return text
+
+
 def lines(runs: Runs, scenarios: dict[str, Any]) -> list[str]:
     """A line for each scenario and server, and the factor between the first server and the others."""
     text = []
@@ -28,14 +45,18 @@ def lines(runs: Runs, scenarios: dict[str, Any]) -> list[str]:
             rates = [r["per_cpu_second"] for r in results]
             more = {k: [r[k] for r in results] for k in results[0] if k not in ("per_cpu_second", "count")}
             told = "; ".join(f"{k} {summary(v)}" for k, v in more.items())
-            text.append(f"{name:<14} {server:<12} {summary(rates)} {unit} a CPU second; {told}")
+            text.append(f"{name:<17} {server:<7} {summary(rates)} {unit} a CPU second; {told}")
             median = statistics.median(rates)
             if first is None:
                 first = median
             else:
-                bar = f" (to reach: {scenarios[name]['bar']})" if "bar" in scenarios[name] else ""
-                text.append(f"{name:<14} {'':<12} {first / median:.2f} times {server}{bar}")
+                verdict = _verdict(first / median, scenarios[name].get("bar"))
+                text.append(f"{name:<17} {'':<7} {first / median:.2f} times {server}{verdict}")
     return text
+
+
+def _verdict(factor: float, bar: float | None) -> str:
+    return "" if bar is None else f" (to reach: {bar:g}, {'reached' if factor >= bar else 'MISSED'})"
 
 
 def plot(runs: Runs, scenarios: dict[str, Any], title: str) -> str:

@@ -10,13 +10,19 @@ from typing import Any
 import msgspec
 
 from orlop.bench.http import Connection, Target
+from orlop.bench.http2 import Streams
 from orlop.bench.process import Processes
 
 NAMESPACE = "orlop-bench"
+LISTED = "orlop-bench-list"
+"""What is listed has a namespace of its own: so many objects, whatever ran before."""
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
+LISTED_PODS = f"/api/v1/namespaces/{LISTED}/pods"
 MAPS = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
 LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
 EVENTS = f"/api/v1/namespaces/{NAMESPACE}/events"
+CONNECTIONS = 4
+"""Connections of HTTP/2, whose streams are the clients."""
 LIMIT = 180.0
 """Seconds that a work may take: a load ends by itself."""
 
@@ -46,6 +52,8 @@ class Load:
         self.processes = processes
         self.one = Connection(target)
         self.made = 0
+        self.listed = 0
+        """Pods there are to be listed."""
         self.told = 0
         """How often the pods' statuses have been told."""
         self.events = 0
@@ -56,11 +64,12 @@ class Load:
         """MiB resident before the first watchers were held."""
 
     async def prepare(self) -> None:
-        """The namespace that everything is made in."""
-        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
-        await self._ensure("/api/v1/namespaces", body)
-        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
-        await self._ensure(f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts", account)
+        """The namespaces that everything is made in."""
+        for namespace in (NAMESPACE, LISTED):
+            body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+            await self._ensure("/api/v1/namespaces", body)
+            account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
+            await self._ensure(f"/api/v1/namespaces/{namespace}/serviceaccounts", account)
 
     async def _ensure(self, path: str, body: Any) -> None:
         status = await self.one.ask("POST", path, msgspec.json.encode(body))
@@ -111,19 +120,31 @@ async def _pods(load: Load, objects: int) -> None:
         await create(load, objects - load.made, 16)
 
 
-async def get(load: Load, objects: int, clients: int) -> Result:
-    """One pod at a time."""
+async def get(load: Load, objects: int, clients: int, http2: bool = False) -> Result:
+    """One pod at a time; with `http2` on so many streams of a few connections."""
     await _pods(load, objects)
-    return await load.measured(objects, clients, lambda c, i: c.request("GET", f"{PODS}/p-{i % load.made:06}"))
+    if not http2:
+        return await load.measured(objects, clients, lambda c, i: c.request("GET", f"{PODS}/p-{i % load.made:06}"))
+    connections = [await Streams.connect(load.target) for _ in range(CONNECTIONS)]
+    try:
+        return await load.measured(
+            objects, clients, lambda _, i: connections[i % CONNECTIONS].whole(f"{PODS}/p-{i % load.made:06}")
+        )
+    finally:
+        for connection in connections:
+            connection.close()
 
 
 async def list_(load: Load, objects: int, times: int, gzip: bool = False) -> Result:
-    """All pods, one list after another."""
-    await _pods(load, objects)
+    """So many pods, one list after another."""
+    if load.listed < objects:
+        first, load.listed = load.listed, objects
+        bodies = [pod(number) for number in range(first, objects)]
+        await load.spread(objects - first, 16, lambda c, i: c.request("POST", LISTED_PODS, bodies[i]))
     more = "Accept-Encoding: gzip\r\n" if gzip else ""
-    size = len(await load.one.request("GET", PODS, more=more))
-    result = await load.measured(times, 1, lambda c, i: c.request("GET", PODS, more=more))
-    result.more = {"MiB": size / 2**20, "resident MiB": load.processes.resident()}
+    size = len(await load.one.request("GET", LISTED_PODS, more=more))
+    result = await load.measured(times, 1, lambda c, i: c.request("GET", LISTED_PODS, more=more))
+    result.more = {"CPU ms each": 1000 * result.cpu / times, "MiB": size / 2**20}
     return result
 
 

@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from orlop.bench import bars, report
     from orlop.bench.machine import line as machine
+    from orlop.client.kubeconfig import KubeconfigError
 
     scenarios: dict[str, Any] = yaml.safe_load(
         resources.files("orlop.bench").joinpath("scenarios.yaml").read_text(encoding="utf-8")
@@ -48,8 +50,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"orlop bench: no such scenario: {', '.join(unknown)}", file=sys.stderr)
         return 2
     if not names:
-        for name, sizes in scenarios.items():
-            print(f"{name:<14} {', '.join(f'{k} {v}' for k, v in sizes.items())}")
+        print("\n".join(report.listed(scenarios)))
+        print("\nRun some: orlop bench NAME…; all, which takes a quarter of an hour and more: orlop bench --all")
         return 0
     wrong = [
         f"{config} needs {pids}"
@@ -60,17 +62,34 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"orlop bench: {'; '.join(wrong)}: CPU is what is measured", file=sys.stderr)
         return 2
     print(machine())
-    runs = asyncio.run(_all(arguments, {name: scenarios[name] for name in names}))
-    print("\n".join(report.lines(runs, scenarios) + bars.lines(runs, scenarios)))
+    runs: dict[str, Any] = {}
+    failed: dict[str, str] = {}
+
+    def told(name: str) -> None:
+        done = {name: runs[name]}
+        print("\n".join(report.lines(done, scenarios) + bars.lines(done, scenarios)), flush=True)
+
+    try:
+        asyncio.run(_all(arguments, {name: scenarios[name] for name in names}, runs, failed, told))
+    except (KubeconfigError, OSError, RuntimeError) as error:
+        print(f"orlop bench: {error}", file=sys.stderr)
+        return 1
     if arguments.json is not None:
-        told = {"machine": machine(), "scale": arguments.scale, "scenarios": scenarios, "runs": runs}
-        arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(told), indent=2) + b"\n")
+        figures = {"machine": machine(), "scale": arguments.scale, "scenarios": scenarios, "runs": runs}
+        arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=2) + b"\n")
     if arguments.plot is not None:
         arguments.plot.write_text(report.plot(runs, scenarios, machine()))
-    return 0
+    return 1 if failed else 0
 
 
-async def _all(arguments: argparse.Namespace, scenarios: dict[str, Any]) -> dict[str, Any]:
+async def _all(
+    arguments: argparse.Namespace,
+    scenarios: dict[str, Any],
+    runs: dict[str, Any],
+    failed: dict[str, str],
+    told: Callable[[str], None],
+) -> None:
+    """Runs them one after the other; `told` is called after each. One that fails ends none of the others."""
     from orlop.bench import fresh
     from orlop.bench.http import Target
     from orlop.bench.process import Processes
@@ -89,15 +108,19 @@ async def _all(arguments: argparse.Namespace, scenarios: dict[str, Any]) -> dict
             loads["peer"] = Load(Target.of(arguments.peer_kubeconfig), Processes(arguments.peer_pids))
         for load in loads.values():
             await load.prepare()
-        runs: dict[str, Any] = {}
         for name, sizes in scenarios.items():
-            runs[name] = {server: [] for server in loads}
-            for _ in range(arguments.runs):
-                for server, load in loads.items():
-                    if server == "orlop" or sizes["work"] not in fresh.WORKS:
-                        runs[name][server].append(await _one(load, sizes, arguments.scale))
-            runs[name] = {server: results for server, results in runs[name].items() if results}
-        return runs
+            servers = ["orlop"] if sizes["work"] in fresh.WORKS else list(loads)
+            results: dict[str, list[dict[str, float]]] = {server: [] for server in servers}
+            try:
+                for _ in range(arguments.runs):
+                    for server in servers:
+                        results[server].append(await _one(loads[server], sizes, arguments.scale))
+            except Exception as error:
+                failed[name] = _why(error)
+                print(f"{name:<17} failed: {failed[name]}", flush=True)
+                continue
+            runs[name] = results
+            told(name)
     finally:
         if process is not None:
             process.send_signal(signal.SIGTERM)
@@ -105,10 +128,17 @@ async def _all(arguments: argparse.Namespace, scenarios: dict[str, Any]) -> dict
         await asyncio.to_thread(shutil.rmtree, folder)
 
 
-async def _one(load: Any, sizes: dict[str, Any], scale: float) -> dict[str, float]:
-    from orlop.bench import fresh, watches, work
+def _why(error: BaseException) -> str:
+    """What went wrong, where several tasks of a load ended by it."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error) or type(error).__name__
 
-    given = {k: v for k, v in sizes.items() if k not in ("work", "unit", "bar", "most", "least")}
+
+async def _one(load: Any, sizes: dict[str, Any], scale: float) -> dict[str, float]:
+    from orlop.bench import fresh, report, watches, work
+
+    given = {k: v for k, v in sizes.items() if k not in report.NO_SIZES}
     for size in ("objects", "watchers", "events", "leases"):
         if size in given:
             given[size] = max(1, round(given[size] * scale))

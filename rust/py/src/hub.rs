@@ -7,7 +7,7 @@ use orlop_core::hub::{self, Change, Frame, Handle, Packs, State, Watch};
 use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyString, PyTuple};
 use std::sync::Arc;
 
 /// Copies, batches and searches below these take a few microseconds: giving the GIL away would cost more.
@@ -152,6 +152,16 @@ impl Hub {
     #[pyo3(signature = (resource, /))]
     fn newest(&self, resource: &str) -> u64 {
         self.hub.newest(resource)
+    }
+
+    #[pyo3(signature = (resources, /))]
+    fn newest_of(&self, resources: &Bound<'_, PyTuple>) -> PyResult<u64> {
+        let mut newest = 0;
+        for resource in resources {
+            let resource = resource.cast::<PyString>()?;
+            newest = newest.max(self.hub.newest(resource.to_str()?));
+        }
+        Ok(newest)
     }
 
     #[pyo3(signature = (resource, namespace, name, /))]

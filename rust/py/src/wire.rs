@@ -141,6 +141,31 @@ fn wire_patched<'py>(
     Some((PyBytes::new(py, &got.json), got.without_spec))
 }
 
+/// A shape, and what stands in its holes.
+type ShapeParts<'py> = (Bound<'py, PyBytes>, Vec<Bound<'py, PyBytes>>);
+
+#[pyfunction]
+#[pyo3(signature = (body, /))]
+fn wire_pod_shape<'py>(py: Python<'py>, body: &[u8]) -> Option<ShapeParts<'py>> {
+    let (shape, values) = wire::pod_shape(body)?;
+    let values = values.into_iter().map(|value| PyBytes::new(py, value));
+    Some((PyBytes::new(py, &shape), values.collect()))
+}
+
+/// Pieces, and the number of the hole behind each.
+type CutParts<'py> = Vec<(Bound<'py, PyBytes>, Option<usize>)>;
+
+#[pyfunction]
+#[pyo3(signature = (body, stored, /))]
+fn wire_pod_cut<'py>(py: Python<'py>, body: &[u8], stored: &[u8]) -> Option<CutParts<'py>> {
+    let pieces = wire::pod_cut(body, stored)?.into_iter();
+    Some(
+        pieces
+            .map(|(piece, hole)| (PyBytes::new(py, piece), hole))
+            .collect(),
+    )
+}
+
 #[pyfunction]
 #[pyo3(signature = (type_key, /))]
 fn wire_describe<'py>(py: Python<'py>, type_key: &str) -> Option<Bound<'py, PyBytes>> {
@@ -237,6 +262,8 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(wire_strategic_merge, module)?)?;
     module.add_function(wrap_pyfunction!(wire_json_merge, module)?)?;
     module.add_function(wrap_pyfunction!(wire_patched, module)?)?;
+    module.add_function(wrap_pyfunction!(wire_pod_shape, module)?)?;
+    module.add_function(wrap_pyfunction!(wire_pod_cut, module)?)?;
     module.add_function(wrap_pyfunction!(wire_describe, module)?)?;
     module.add_function(wrap_pyfunction!(wire_to_json, module)?)?;
     module.add_function(wrap_pyfunction!(wire_managed, module)?)?;

@@ -130,6 +130,26 @@ class Validating(Configured, Protocol):
     async def validate(self, shown: Shown) -> None: ...
 
 
+class _There:
+    """Those of which anything is configured: asked anew only when something that configures them has changed, since
+    most servers have nothing."""
+
+    def __init__(self, configured: Sequence[Configured], objects: Objects) -> None:
+        self._configured = configured
+        self._objects = objects
+        self._newest = -1
+        self._now: list[Configured] = []
+        self.resources = tuple({resource for one in configured for resource in one.resources})
+
+    def now(self) -> list[Configured]:
+        """Those there are now."""
+        newest = self._objects.hub.newest_of(self.resources)
+        if newest != self._newest:
+            self._now = [one for one in self._configured if one.any()]
+            self._newest = newest
+        return self._now
+
+
 class Chain:
     """The plug-ins over one server's objects, looked up by what they handle; after them those that are configured by
     objects: policies and webhooks."""
@@ -157,8 +177,8 @@ class Chain:
             "ValidatingAdmissionPolicy": ValidatingPolicies(versions, authorizer),
             "ValidatingAdmissionWebhook": ValidatingWebhooks(objects, clock, client, authorizer),
         }
-        self._mutating = [one for name, one in mutating.items() if name not in without]
-        self._validating = [one for name, one in validating.items() if name not in without]
+        self._mutating = _There([one for name, one in mutating.items() if name not in without], objects)
+        self._validating = _There([one for name, one in validating.items() if name not in without], objects)
 
     def _steps(self, memo: dict[tuple[str, str, str], list[Step]], a: Attributes, method: str) -> list[Step]:
         key = (a.kind.resource, a.subresource, a.operation)
@@ -182,15 +202,14 @@ class Chain:
             found.update(resources)
         if self._concerned(self._mutating, a) or self._concerned(self._validating, a):
             return None
-        for one in (*self._mutating, *self._validating):
-            found.update(one.resources)
+        found.update(self._mutating.resources, self._validating.resources)
         return tuple(sorted(found))
 
-    def _concerned(self, configured: Sequence[Configured], a: Attributes) -> list[Any]:
+    def _concerned(self, configured: "_There", a: Attributes) -> Sequence[Any]:
         """Those of which anything may be for writes like this."""
-        there = [one for one in configured if one.any()]
+        there = configured.now()
         if not there or a.kind.resource in NEVER_SHOWN:
-            return []
+            return ()
         resources = [version.resource for version in self._versions.of(a.kind)]
         return [one for one in there if one.concern(a, resources)]
 

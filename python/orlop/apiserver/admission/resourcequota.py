@@ -59,11 +59,21 @@ class ResourceQuotas(Hooks):
         assert row is not None
         self._row: Kind = row
         self._evaluators: dict[type[Any], quota.Evaluator | None] = {}
+        self._newest = -1
+        self._there = False
 
     def concern(self, kind: Kind, namespace: str) -> bool:
         if kind.resource == RESOURCE:
             return True
-        return bool(namespace) and len(self._objects.hub.list(RESOURCE, namespace, "", "", 1, None)) > 0
+        return self._any(namespace)
+
+    def _any(self, namespace: str) -> bool:
+        """Whether the namespace has quotas. Most clusters have none at all, which is looked at once."""
+        newest = self._objects.hub.newest(RESOURCE)
+        if newest != self._newest:
+            self._there = len(self._objects.hub.list(RESOURCE, None, "", "", 1, None)) > 0
+            self._newest = newest
+        return self._there and bool(namespace) and len(self._objects.hub.list(RESOURCE, namespace, "", "", 1, None)) > 0
 
     async def create(self, new: Any, dry_run: bool) -> Charge | None:
         return await self._charge(new, None, dry_run)
@@ -84,7 +94,7 @@ class ResourceQuotas(Hooks):
         by = self._evaluator(type(new))
         if by is None or (old is not None and not by.grows):
             return None
-        if not self._objects.hub.list(RESOURCE, namespace, "", "", 1, None).items:
+        if not self._any(namespace):
             return None
         write = _Asked(scheme.of(type(new)), by, new, old, self._objects.clock.now())
         if not write.concerns:

@@ -28,7 +28,7 @@ const END: [u8; 2] = [3, 0];
 
 #[derive(Debug)]
 struct Block {
-    packed: Vec<u8>,
+    packed: Box<[u8]>,
     crc: u32,
     size: u32,
 }
@@ -62,10 +62,11 @@ impl Packs {
             size: 0,
         };
         out.plain(before);
+        let mut packer = Packer::default();
         let mut rest = objects;
         while !rest.is_empty() {
             let (run, behind) = rest.split_at(self.run(rest));
-            out.block(&self.block(run, head));
+            out.block(&self.block(run, head, &mut packer));
             if !behind.is_empty() {
                 out.plain(b",");
             }
@@ -99,7 +100,7 @@ impl Packs {
         u128::from(hashers.0.finish()) << 64 | u128::from(hashers.1.finish())
     }
 
-    fn block(&self, run: &[Arc<Object>], head: &[u8]) -> Arc<Block> {
+    fn block(&self, run: &[Arc<Object>], head: &[u8], packer: &mut Packer) -> Arc<Block> {
         let key = self.key(run, head);
         let mut kept = lock(&self.kept);
         if let Some(block) = kept.young.get(&key) {
@@ -107,7 +108,7 @@ impl Packs {
         }
         let found = kept.old.remove(&key);
         drop(kept);
-        let block = found.unwrap_or_else(|| Arc::new(pack(run, head)));
+        let block = found.unwrap_or_else(|| Arc::new(packer.pack(run, head)));
         let mut kept = lock(&self.kept);
         kept.size += block.packed.len();
         kept.young.insert(key, Arc::clone(&block));
@@ -119,34 +120,50 @@ impl Packs {
     }
 }
 
-fn pack(run: &[Arc<Object>], head: &[u8]) -> Block {
-    let size = run.iter().map(|object| object.value.len() + 1).sum();
-    let mut bytes = Vec::with_capacity(size);
-    for (index, object) in run.iter().enumerate() {
-        let (open, rest) = shown(index == 0, &object.value, head);
-        bytes.extend_from_slice(open);
-        bytes.extend_from_slice(rest);
-    }
-    Block {
-        packed: deflated(&bytes),
-        crc: crc32fast::hash(&bytes),
-        size: bytes.len() as u32,
-    }
+/// What one list's blocks are made with. What is kept of a block has its own size: were room for each made anew, the
+/// blocks would stand far apart in memory.
+#[derive(Default)]
+struct Packer {
+    engine: Option<Compress>,
+    bytes: Vec<u8>,
+    packed: Vec<u8>,
 }
 
-/// A deflate stream without its end, cut at a byte's border.
-fn deflated(bytes: &[u8]) -> Vec<u8> {
-    let mut packer = Compress::new(Compression::new(LEVEL), false);
-    let mut out = Vec::with_capacity(bytes.len() / 4 + 64);
-    loop {
-        let from = packer.total_in() as usize;
-        // Compression cannot fail but for want of room.
-        let status = packer.compress_vec(&bytes[from..], &mut out, FlushCompress::Sync);
-        let whole = packer.total_in() as usize == bytes.len() && out.len() < out.capacity();
-        if whole && !matches!(status, Ok(Status::StreamEnd)) {
-            return out;
+impl Packer {
+    fn pack(&mut self, run: &[Arc<Object>], head: &[u8]) -> Block {
+        self.bytes.clear();
+        for (index, object) in run.iter().enumerate() {
+            let (open, rest) = shown(index == 0, &object.value, head);
+            self.bytes.extend_from_slice(open);
+            self.bytes.extend_from_slice(rest);
         }
-        out.reserve(out.capacity().max(64));
+        self.deflate();
+        Block {
+            packed: self.packed.as_slice().into(),
+            crc: crc32fast::hash(&self.bytes),
+            size: self.bytes.len() as u32,
+        }
+    }
+
+    /// A deflate stream without its end, cut at a byte's border.
+    fn deflate(&mut self) {
+        let engine = self
+            .engine
+            .get_or_insert_with(|| Compress::new(Compression::new(LEVEL), false));
+        engine.reset();
+        let (bytes, out) = (&self.bytes, &mut self.packed);
+        out.clear();
+        out.reserve(bytes.len() / 4 + 64);
+        loop {
+            let from = engine.total_in() as usize;
+            // Compression cannot fail but for want of room.
+            let status = engine.compress_vec(&bytes[from..], out, FlushCompress::Sync);
+            let whole = engine.total_in() as usize == bytes.len() && out.len() < out.capacity();
+            if whole && !matches!(status, Ok(Status::StreamEnd)) {
+                return;
+            }
+            out.reserve(out.capacity().max(64));
+        }
     }
 }
 

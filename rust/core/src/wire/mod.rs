@@ -13,6 +13,7 @@ mod peek;
 mod proto;
 mod quantity;
 pub(crate) mod scan;
+mod shape;
 mod strategic;
 pub mod table;
 mod text;
@@ -27,6 +28,7 @@ pub use error::{Result, WireError};
 pub use merge::json_merge;
 pub use patched::{Merge, Patched, patched};
 pub use peek::{metadata_of, peek_json};
+pub use shape::{pod_cut, pod_shape};
 
 /// How a body is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

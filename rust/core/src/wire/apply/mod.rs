@@ -190,8 +190,13 @@ pub fn update<'a>(
 ) -> Result<Option<Vec<u8>>> {
     let typed = Typed::of(key)?;
     let kind = typed.kind();
-    let old = Node::parse_without(live.unwrap_or_else(|| zero(key)), writer.ignored)?;
-    let new = Node::parse_without(new, writer.ignored)?;
+    let (old, new) = match live {
+        Some(live) => Node::parse_pair(live, new, writer.ignored)?,
+        None => (
+            Node::parse(zero(key))?,
+            Node::parse_without(new, writer.ignored)?,
+        ),
+    };
     let (given, kept) = (managed_of(&new), managed_of(&old));
     let foreign = writer.subresource.is_empty() && given.is_some() && given != kept;
     if foreign && live.is_some() && managed::is_reset(given) {

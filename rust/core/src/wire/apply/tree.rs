@@ -28,6 +28,7 @@ pub(crate) enum Node<'a> {
 /// Where managedFields stand: in the object's metadata.
 const MANAGED_DEPTH: usize = 1;
 const MANAGED: &[u8] = b"managedFields";
+const METADATA: &[u8] = b"metadata";
 /// Entries that most maps have room for at once.
 const ROOM: usize = 8;
 
@@ -62,6 +63,21 @@ impl<'a> Node<'a> {
             Node::Raw(text) => Node::Owned(text.to_vec()),
             Node::Owned(text) => Node::Owned(text),
         }
+    }
+
+    /// Reads two states of one object without what is equal in both, and without the fields named here: what differs
+    /// is the same, and most of an update is equal. Owners of fields always stay.
+    pub fn parse_pair(old: &'a [u8], new: &'a [u8], skipped: &[&str]) -> Result<(Self, Self)> {
+        let (Some(left), Some(right)) = (members(old), members(new)) else {
+            return Ok((
+                Self::parse_without(old, skipped)?,
+                Self::parse_without(new, skipped)?,
+            ));
+        };
+        let left = left.iter().filter(|(n, _)| !named(skipped, n));
+        let right = right.iter().filter(|(n, _)| !named(skipped, n));
+        let (left, right): (Vec<_>, Vec<_>) = (left.collect(), right.collect());
+        Ok((differing(&left, &right, 0)?, differing(&right, &left, 0)?))
     }
 
     /// A map's entries; nothing for any other value.
@@ -199,6 +215,69 @@ fn read<'a>(s: &mut Scanner<'a>, depth: usize, skipped: &[&str]) -> Result<Node<
         b'-' | b'0'..=b'9' => Ok(Node::Number(Bytes::Borrowed(s.number()?))),
         _ => s.wrong("looking for beginning of value"),
     }
+}
+
+fn named(names: &[&str], name: &[u8]) -> bool {
+    names.iter().any(|one| one.as_bytes() == name)
+}
+
+type Member<'a> = (&'a [u8], &'a [u8]);
+
+/// The members of an object that is known to be well formed; `None` where a name needs reading.
+fn members(object: &[u8]) -> Option<Vec<Member<'_>>> {
+    let mut s = Scanner::new(object);
+    if s.peek() != b'{' {
+        return None;
+    }
+    s.at += 1;
+    let mut out = Vec::with_capacity(16);
+    let mut key = s.first_key().ok()?;
+    while let Some(name) = key {
+        if !name.plain {
+            return None;
+        }
+        s.peek();
+        let start = s.at;
+        s.jump();
+        out.push((name.raw, &s.data[start..s.at]));
+        key = s.next_key().ok()?;
+    }
+    Some(out)
+}
+
+/// An object of those members that the other has not, or not so.
+fn differing<'a>(these: &[&Member<'a>], others: &[&Member<'a>], depth: usize) -> Result<Node<'a>> {
+    let mut entries = Vec::with_capacity(ROOM);
+    for (name, value) in these {
+        let other = others.iter().find(|(n, _)| n == name).map(|(_, v)| *v);
+        let node = match other {
+            _ if depth == MANAGED_DEPTH && *name == MANAGED && *value != b"null" => {
+                Node::Raw(value)
+            }
+            Some(other) if depth < MANAGED_DEPTH && *name == METADATA => {
+                match (members(value), members(other)) {
+                    (Some(these), Some(others)) => differing(
+                        &these.iter().collect::<Vec<_>>(),
+                        &others.iter().collect::<Vec<_>>(),
+                        depth + 1,
+                    )?,
+                    _ => read_member(value, depth)?,
+                }
+            }
+            Some(other) if other == *value => continue,
+            _ => read_member(value, depth)?,
+        };
+        entries.push((Bytes::Borrowed(*name), node));
+    }
+    sort(&mut entries);
+    Ok(Node::Map(entries))
+}
+
+fn read_member(value: &[u8], depth: usize) -> Result<Node<'_>> {
+    let mut s = Scanner::new(value);
+    let node = read(&mut s, depth + 1, &[])?;
+    s.end()?;
+    Ok(node)
 }
 
 /// Sorts by key; of a repeated key the last one stays.
