@@ -90,6 +90,7 @@ async def count(scenarios: dict[str, tuple[str, dict[str, Any]]] = SCENARIOS) ->
             await asyncio.to_thread(_control, "--instr=on", process.pid)
             found = {}
             for figure, (work, sizes) in scenarios.items():
+                load.one.close()  # the server may have ended it while others worked, which takes long here
                 result = await WORKS[work](load, **sizes)
                 found[figure] = callgrind.Count(round(result.cpu), result.count)
             return found
@@ -108,6 +109,7 @@ async def _warm(load: Load) -> None:
     processes, load.processes = load.processes, Processes([])
     for work, sizes in SCENARIOS.values():
         small = {size: min(value, 20) if not isinstance(value, bool) else value for size, value in sizes.items()}
+        load.one.close()
         await WORKS[work](load, **small)
     load.processes = processes
 

@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
         print("\nRun some: orlop bench NAME…; all, which takes a quarter of an hour and more: orlop bench --all")
         return 0
     wrong = [
-        f"{config} needs {pids}"
+        f"--{config} needs --{pids}".replace("_", "-")
         for config, pids in (("kubeconfig", "pids"), ("peer_kubeconfig", "peer_pids"))
         if getattr(arguments, config) and not getattr(arguments, pids)
     ]

@@ -132,7 +132,7 @@ fn member(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(value);
 }
 
-/// An object's members: plain names, and where their values stand.
+/// The members of an object that is known to be well formed: plain names, and where their values stand.
 fn members(object: &[u8]) -> Option<Vec<(&[u8], Range<usize>)>> {
     let mut s = Scanner::new(object);
     if s.peek() != b'{' {
@@ -147,7 +147,7 @@ fn members(object: &[u8]) -> Option<Vec<(&[u8], Range<usize>)>> {
         }
         s.peek();
         let start = s.at;
-        s.skip(1).ok()?;
+        s.jump();
         out.push((name.raw, start..s.at));
         key = s.next_key().ok()?;
     }

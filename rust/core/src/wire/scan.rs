@@ -26,6 +26,40 @@ const STOP: [bool; 256] = {
     table
 };
 
+/// What a byte outside of strings is to who looks for a value's end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    None,
+    Quote,
+    Open,
+    Close,
+    Comma,
+}
+
+const MARK: [Mark; 256] = {
+    let mut table = [Mark::None; 256];
+    table[b'"' as usize] = Mark::Quote;
+    table[b'{' as usize] = Mark::Open;
+    table[b'[' as usize] = Mark::Open;
+    table[b'}' as usize] = Mark::Close;
+    table[b']' as usize] = Mark::Close;
+    table[b',' as usize] = Mark::Comma;
+    table
+};
+
+/// Behind the quote that ends a string; `at` is where its text begins.
+#[inline]
+fn string_end(data: &[u8], mut at: usize) -> usize {
+    while let Some(&c) = data.get(at) {
+        at += 1;
+        if c == b'"' {
+            return at;
+        }
+        at += usize::from(c == b'\\');
+    }
+    at
+}
+
 impl<'a> Scanner<'a> {
     pub fn new(data: &'a [u8]) -> Self {
         Scanner { data, at: 0 }
@@ -257,37 +291,36 @@ impl<'a> Scanner<'a> {
 
     /// Steps over a value of a document that has been checked before: only its end is looked for.
     pub fn jump(&mut self) {
-        let mut depth = 0_usize;
         self.peek();
-        while let Some(&c) = self.data.get(self.at) {
-            match c {
-                b'"' => {
-                    self.at += 1;
-                    while let Some(&c) = self.data.get(self.at) {
-                        self.at += 1;
-                        match c {
-                            b'"' => break,
-                            b'\\' => self.at += 1,
-                            _ => {}
-                        }
-                    }
+        let data = self.data;
+        let mut at = self.at;
+        let mut depth = 0_usize;
+        while let Some(&c) = data.get(at) {
+            match MARK[usize::from(c)] {
+                Mark::None => at += 1,
+                Mark::Quote => {
+                    at = string_end(data, at + 1);
                     if depth == 0 {
-                        return;
+                        break;
                     }
-                    continue;
                 }
-                b'{' | b'[' => depth += 1,
-                b'}' | b']' if depth <= 1 => {
-                    self.at += usize::from(depth == 1);
-                    return;
+                Mark::Open => {
+                    depth += 1;
+                    at += 1;
                 }
-                b'}' | b']' => depth -= 1,
-                b',' if depth == 0 => return,
-                _ => {}
+                Mark::Close if depth <= 1 => {
+                    at += depth;
+                    break;
+                }
+                Mark::Close => {
+                    depth -= 1;
+                    at += 1;
+                }
+                Mark::Comma if depth == 0 => break,
+                Mark::Comma => at += 1,
             }
-            self.at += 1;
         }
-        self.at = self.data.len();
+        self.at = at.min(data.len());
     }
 
     /// Steps over a value, checking it. `depth` is how deep it stands.

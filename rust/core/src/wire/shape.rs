@@ -83,8 +83,10 @@ impl Place {
     fn fits(self, value: &[u8]) -> bool {
         match self {
             // What has no escape is written as it is read; what is empty is not written.
-            Place::Text => inside(value)
-                .is_some_and(|text| text.iter().all(|c| (b' '..=b'~').contains(c) && *c != b'\\')),
+            Place::Text => inside(value).is_some_and(|text| {
+                text.iter()
+                    .all(|c| (b' '..=b'~').contains(c) && *c != b'\\')
+            }),
             Place::Label => inside(value).is_some_and(|text| {
                 text.len() <= LABEL_MAX
                     && text

@@ -68,16 +68,19 @@ impl<'a> Node<'a> {
     /// Reads two states of one object without what is equal in both, and without the fields named here: what differs
     /// is the same, and most of an update is equal. Owners of fields always stay.
     pub fn parse_pair(old: &'a [u8], new: &'a [u8], skipped: &[&str]) -> Result<(Self, Self)> {
-        let (Some(left), Some(right)) = (members(old), members(new)) else {
-            return Ok((
+        let parts = Parts::of(old, None).and_then(|left| {
+            let same = common(old, new);
+            Some((Parts::of(new, Some((&left, same)))?, left))
+        });
+        match parts {
+            Some((right, left)) => {
+                Ok((left.beside(&right, skipped)?, right.beside(&left, skipped)?))
+            }
+            None => Ok((
                 Self::parse_without(old, skipped)?,
                 Self::parse_without(new, skipped)?,
-            ));
-        };
-        let left = left.iter().filter(|(n, _)| !named(skipped, n));
-        let right = right.iter().filter(|(n, _)| !named(skipped, n));
-        let (left, right): (Vec<_>, Vec<_>) = (left.collect(), right.collect());
-        Ok((differing(&left, &right, 0)?, differing(&right, &left, 0)?))
+            )),
+        }
     }
 
     /// A map's entries; nothing for any other value.
@@ -217,18 +220,98 @@ fn read<'a>(s: &mut Scanner<'a>, depth: usize, skipped: &[&str]) -> Result<Node<
     }
 }
 
-fn named(names: &[&str], name: &[u8]) -> bool {
-    names.iter().any(|one| one.as_bytes() == name)
+/// A member of an object, and where it ends.
+#[derive(Clone, Copy)]
+struct Member<'a> {
+    name: &'a [u8],
+    value: &'a [u8],
+    end: usize,
 }
 
-type Member<'a> = (&'a [u8], &'a [u8]);
+/// An object that is known to be well formed, cut into its members and those of its metadata.
+struct Parts<'a> {
+    members: Vec<Member<'a>>,
+    metadata: Option<Vec<Member<'a>>>,
+}
 
-/// The members of an object that is known to be well formed; `None` where a name needs reading.
-fn members(object: &[u8]) -> Option<Vec<Member<'_>>> {
-    let mut s = Scanner::new(object);
-    if s.peek() != b'{' {
-        return None;
+impl<'a> Parts<'a> {
+    /// `before`: another object's, and how many bytes both have in common at their beginning. `None` where a name needs
+    /// reading.
+    fn of(object: &'a [u8], before: Option<(&Parts<'a>, usize)>) -> Option<Self> {
+        let mut s = Scanner::new(object);
+        if s.peek() != b'{' {
+            return None;
+        }
+        s.at += 1;
+        let mut out = Parts {
+            members: Vec::with_capacity(ROOM),
+            metadata: None,
+        };
+        if let Some((before, same)) = before {
+            let known = before.members.iter().take_while(|m| m.end < same);
+            out.members.extend(known);
+            if out.members.iter().any(|m| m.name == METADATA) {
+                out.metadata.clone_from(&before.metadata);
+            }
+        }
+        let mut key = match out.members.last() {
+            None => s.first_key(),
+            Some(last) => {
+                s.at = last.end;
+                s.next_key()
+            }
+        }
+        .ok()?;
+        while let Some(name) = key {
+            if !name.plain {
+                return None;
+            }
+            let (first, start) = (s.peek(), s.at);
+            if name.raw == METADATA && first == b'{' {
+                out.metadata = Some(members(&mut s)?);
+            } else {
+                s.jump();
+            }
+            out.members.push(Member {
+                name: name.raw,
+                value: &object[start..s.at],
+                end: s.at,
+            });
+            key = s.next_key().ok()?;
+        }
+        Some(out)
     }
+
+    /// The object of those members that the other has not, or not so.
+    fn beside(&self, other: &Self, skipped: &[&str]) -> Result<Node<'a>> {
+        let mut entries = Vec::with_capacity(ROOM);
+        for member in &self.members {
+            if skipped.iter().any(|one| one.as_bytes() == member.name) {
+                continue;
+            }
+            let node = match (&self.metadata, &other.metadata) {
+                (Some(ours), Some(theirs)) if member.name == METADATA => metadata(ours, theirs)?,
+                _ if equal(member, &other.members) => continue,
+                _ => read_member(member.value, 0)?,
+            };
+            entries.push((Bytes::Borrowed(member.name), node));
+        }
+        sort(&mut entries);
+        Ok(Node::Map(entries))
+    }
+}
+
+/// How many bytes two texts have in common at their beginning.
+fn common(a: &[u8], b: &[u8]) -> usize {
+    const PART: usize = 64;
+    let whole = a.chunks_exact(PART).zip(b.chunks_exact(PART));
+    let at = PART * whole.take_while(|(a, b)| a == b).count();
+    let rest = a[at..].iter().zip(&b[at..]);
+    at + rest.take_while(|(a, b)| a == b).count()
+}
+
+/// The members of the object that begins here.
+fn members<'a>(s: &mut Scanner<'a>) -> Option<Vec<Member<'a>>> {
     s.at += 1;
     let mut out = Vec::with_capacity(16);
     let mut key = s.first_key().ok()?;
@@ -239,35 +322,32 @@ fn members(object: &[u8]) -> Option<Vec<Member<'_>>> {
         s.peek();
         let start = s.at;
         s.jump();
-        out.push((name.raw, &s.data[start..s.at]));
+        out.push(Member {
+            name: name.raw,
+            value: &s.data[start..s.at],
+            end: s.at,
+        });
         key = s.next_key().ok()?;
     }
     Some(out)
 }
 
-/// An object of those members that the other has not, or not so.
-fn differing<'a>(these: &[&Member<'a>], others: &[&Member<'a>], depth: usize) -> Result<Node<'a>> {
+fn equal(member: &Member<'_>, others: &[Member<'_>]) -> bool {
+    let other = others.iter().find(|m| m.name == member.name);
+    other.is_some_and(|other| other.value == member.value)
+}
+
+fn metadata<'a>(ours: &[Member<'a>], theirs: &[Member<'a>]) -> Result<Node<'a>> {
     let mut entries = Vec::with_capacity(ROOM);
-    for (name, value) in these {
-        let other = others.iter().find(|(n, _)| n == name).map(|(_, v)| *v);
-        let node = match other {
-            _ if depth == MANAGED_DEPTH && *name == MANAGED && *value != b"null" => {
-                Node::Raw(value)
-            }
-            Some(other) if depth < MANAGED_DEPTH && *name == METADATA => {
-                match (members(value), members(other)) {
-                    (Some(these), Some(others)) => differing(
-                        &these.iter().collect::<Vec<_>>(),
-                        &others.iter().collect::<Vec<_>>(),
-                        depth + 1,
-                    )?,
-                    _ => read_member(value, depth)?,
-                }
-            }
-            Some(other) if other == *value => continue,
-            _ => read_member(value, depth)?,
+    for member in ours {
+        let node = if member.name == MANAGED && member.value != b"null" {
+            Node::Raw(member.value)
+        } else if equal(member, theirs) {
+            continue;
+        } else {
+            read_member(member.value, MANAGED_DEPTH)?
         };
-        entries.push((Bytes::Borrowed(*name), node));
+        entries.push((Bytes::Borrowed(member.name), node));
     }
     sort(&mut entries);
     Ok(Node::Map(entries))
@@ -321,6 +401,53 @@ pub(super) fn join<'x, K: Ord, A, B>(
                 i += 1;
                 j += 1;
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn pair(old: &str, new: &str, skipped: &[&str]) -> (String, String) {
+        let (left, right) = Node::parse_pair(old.as_bytes(), new.as_bytes(), skipped).unwrap();
+        let text = |node: &Node<'_>| {
+            let mut out = Vec::new();
+            node.write(&mut out);
+            String::from_utf8(out).unwrap()
+        };
+        (text(&left), text(&right))
+    }
+
+    #[test]
+    fn of_a_pair_only_what_differs_is_read() {
+        let old = r#"{"a":1,"metadata":{"labels":{"x":"y"},"managedFields":[{}],"name":"n"},"spec":{"s":1},"status":{"p":1}}"#;
+        for (new, left, right) in [
+            (
+                old.replace(r#""p":1"#, r#""p":2"#),
+                r#"{"metadata":{"managedFields":[{}]},"status":{"p":1}}"#,
+                r#"{"metadata":{"managedFields":[{}]},"status":{"p":2}}"#,
+            ),
+            (
+                old.replace(r#""x":"y""#, r#""x":"z""#),
+                r#"{"metadata":{"labels":{"x":"y"},"managedFields":[{}]}}"#,
+                r#"{"metadata":{"labels":{"x":"z"},"managedFields":[{}]}}"#,
+            ),
+            (
+                r#"{"a":1,"b":[{}]}"#.to_owned(),
+                r#"{"metadata":{"labels":{"x":"y"},"managedFields":[{}],"name":"n"},"status":{"p":1}}"#,
+                r#"{"b":[{}]}"#,
+            ),
+            (
+                r#"{"a":12,"metadata":null,"status":{"p":1}}"#.to_owned(),
+                r#"{"a":1,"metadata":{"labels":{"x":"y"},"managedFields":[{}],"name":"n"}}"#,
+                r#"{"a":12,"metadata":null}"#,
+            ),
+        ] {
+            let (left, right) = (left.to_owned(), right.to_owned());
+            assert_eq!(pair(old, &new, &["spec"]), (left.clone(), right.clone()));
+            assert_eq!(pair(&new, old, &["spec"]), (right, left));
         }
     }
 }
