@@ -167,7 +167,7 @@ async def run(server: Server, least: int, kills: bool) -> None:
     )
 
 
-@campaign(240)
+@campaign(600)
 async def test_a_history_with_kills_is_linearizable(server: Server) -> None:
     await run(server, times(1000, 5000), kills=True)
 
