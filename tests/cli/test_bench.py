@@ -43,7 +43,7 @@ def test_a_scenario_that_fails_ends_no_other(
     monkeypatch.setitem(work.WORKS, "bind", broken)
     figures = tmp_path / "figures.json"
     assert orlop.main(["bench", "bind", "get", "--scale=0.001", "--runs=1", f"--json={figures}"]) == 1
-    assert "bind              failed: no such thing" in capsys.readouterr().out
+    assert "bind              orlop   failed: no such thing" in capsys.readouterr().out
     assert list(json.loads(figures.read_text())["runs"]) == ["get"]
 
 

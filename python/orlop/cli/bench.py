@@ -111,16 +111,17 @@ async def _all(
         for name, sizes in scenarios.items():
             servers = ["orlop"] if sizes["work"] in fresh.WORKS else list(loads)
             results: dict[str, list[dict[str, float]]] = {server: [] for server in servers}
-            try:
-                for _ in range(arguments.runs):
-                    for server in servers:
+            for _ in range(arguments.runs):
+                for server in [one for one in servers if one in results]:
+                    try:
                         results[server].append(await _one(loads[server], sizes, arguments.scale))
-            except Exception as error:
-                failed[name] = _why(error)
-                print(f"{name:<17} failed: {failed[name]}", flush=True)
-                continue
-            runs[name] = results
-            told(name)
+                    except Exception as error:
+                        failed[f"{name} {server}"] = why = _why(error)
+                        del results[server]  # the other's figures stand by themselves
+                        print(f"{name:<17} {server:<7} failed: {why}", flush=True)
+            if results:
+                runs[name] = results
+                told(name)
     finally:
         if process is not None:
             process.send_signal(signal.SIGTERM)
@@ -132,7 +133,7 @@ def _why(error: BaseException) -> str:
     """What went wrong, where several tasks of a load ended by it."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return str(error) or type(error).__name__
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 async def _one(load: Any, sizes: dict[str, Any], scale: float) -> dict[str, float]:
