@@ -330,7 +330,7 @@ mod tests {
         );
         assert_eq!(
             text.replace(|c: char| c < ' ', "?"),
-            r##"{"metadata":{"name":"n","labels":{"a":#?,"c":""},"annotations":{"x":#?,"a.kubernetes.io/b":"z"}},"spec":{"containers":[{"name":"c","command":[#?,"","ü"],"env":[{"name":"A","value":#?}],"ports":[{"containerPort":#?}],"readinessProbe":{"httpGet":{"port":#?}},"livenessProbe":{"tcpSocket":{"port":#?}}}]}}"##
+            r##"{"metadata":{"name":"n","labels":{"a":##,"c":""},"annotations":{"x":#?,"a.kubernetes.io/b":"z"}},"spec":{"containers":[{"name":"c","command":[#?,"","ü"],"env":[{"name":"A","value":#?}],"ports":[{"containerPort":#?}],"readinessProbe":{"httpGet":{"port":#?}},"livenessProbe":{"tcpSocket":{"port":#?}}}]}}"##
         );
         assert_eq!(values, ["\"b\"", "\"y\"", "\"a\"", "\"1\"", "80", "81"]);
     }
