@@ -678,6 +678,26 @@ class SchedulerCore:
         The pod need not be known. Changes nothing, draws no lot. Releases the GIL.
         """
 
+    def why(
+        self, value: bytes, /
+    ) -> builtins.list[
+        tuple[
+            str,
+            builtins.list[tuple[str, builtins.list[str], bool]],
+            builtins.list[tuple[str, int, int, int]],
+            builtins.list[tuple[str, int, int, int]],
+            int,
+        ]
+    ]:
+        """As `explain`, in full: of each node its name; every filter that refuses it, with its reasons and whether no
+        eviction could change it; each resource of which it has too little, with what the pod requests, what is free
+        and what there is (thousandths of cpu, whole units of all else); each score raw, normalized, and its weight; and
+        the total."""
+
+    def preview(self, value: bytes, /) -> Decision:
+        """What would be decided for a Pod, were it waiting. It need not be known; nothing is changed and no lot drawn:
+        of equally good nodes the same one is named each time. Releases the GIL."""
+
     def stats(self) -> tuple[int, int, int]:
         """Number of nodes, of pods, and of distinct things that pods ask for."""
 

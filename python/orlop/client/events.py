@@ -67,7 +67,10 @@ class Recorder:
         action: str = "",
         annotations: dict[str, str] | None = None,
     ) -> None:
-        """Tells of `obj` (an API object or a core_v1.ObjectReference). Never blocks and never raises for the server."""
+        """Tells of `obj` (an API object or a core_v1.ObjectReference). Never blocks and never raises for the server.
+
+        An event that is told again has the annotations of the last time.
+        """
         if len(self._queue) >= MAX_QUEUED:
             if self._dropped == 0:
                 _log.warning("event queue is full, dropping events", extra={"reason": reason})
@@ -132,7 +135,13 @@ class Recorder:
                 await self._clock.sleep(RETRY_INTERVAL * (self._clock.random.random() if attempt == 1 else 1.0))
             try:
                 if known:
-                    patch = {"count": event.count, "lastTimestamp": event.last_timestamp, "message": event.message}
+                    patch: dict[str, Any] = {
+                        "count": event.count,
+                        "lastTimestamp": event.last_timestamp,
+                        "message": event.message,
+                    }
+                    if event.metadata.annotations:
+                        patch["metadata"] = {"annotations": event.metadata.annotations}
                     try:
                         await self._client.patch(
                             core_v1.Event, event.metadata.name, event.metadata.namespace, patch, type="strategic"

@@ -5,7 +5,7 @@ import tempfile
 from contextlib import AsyncExitStack
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orlop import logging, tasks
 from orlop.client.asgi import ASGITransport
@@ -14,6 +14,9 @@ from orlop.clock import Clock, SystemClock
 from orlop.cluster import manifests, waiting
 from orlop.cluster.components import hollow_config
 from orlop.cluster.settings import Settings
+
+if TYPE_CHECKING:
+    from orlop.scheduler.explain.results import Plan, Why, WhyHere, WhyNode
 
 log = logging.get("cluster")
 
@@ -127,3 +130,27 @@ class AsyncCluster:
     ) -> dict[str, Any] | None:
         """kubectl's wait: `await cluster.wait("deployment/web", "condition=Available")`. Raises WaitTimeout."""
         return await waiting.wait(self.client, target, until, namespace, timeout)
+
+    async def why(self, pod: str, namespace: str = "default", *, now: bool = False) -> "Why":
+        """Why a pod waits, and the smallest changes that would place it (`orlop why`). Raises NotFound."""
+        from orlop.scheduler.explain.why import why
+
+        return await why(self.client, namespace, pod, now=now)
+
+    async def why_here(self, pod: str, namespace: str = "default") -> "WhyHere":
+        """Why a placed pod is on its node (`orlop why-here`). Raises NotPlaced, NotFound."""
+        from orlop.scheduler.explain.why import why_here
+
+        return await why_here(self.client, namespace, pod)
+
+    async def why_node(self, pod: str, node: str, namespace: str = "default") -> "WhyNode":
+        """What speaks for and against one node (`orlop why POD --node NODE`). Raises NoSuchNode, NotFound."""
+        from orlop.scheduler.explain.why import why_node
+
+        return await why_node(self.client, namespace, pod, node)
+
+    async def plan(self, source: manifests.Manifest, namespace: str = "default") -> "Plan":
+        """Where the pods of a manifest would go; nothing is written (`orlop plan`). Raises ManifestError, ApiError."""
+        from orlop.scheduler.explain.plan import plan
+
+        return await plan(self.client, manifests.documents(source), namespace)

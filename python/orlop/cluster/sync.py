@@ -4,12 +4,15 @@ import asyncio
 import inspect
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from orlop.client.client import Client
 from orlop.clock import Clock
 from orlop.cluster.inprocess import AsyncCluster
 from orlop.cluster.manifests import Manifest
+
+if TYPE_CHECKING:
+    from orlop.scheduler.explain.results import Plan, Why, WhyHere, WhyNode
 
 T = TypeVar("T")
 
@@ -97,3 +100,19 @@ class Cluster:
     def wait(self, target: str, until: str, timeout: float = 30.0, namespace: str = "default") -> dict[str, Any] | None:
         """kubectl's wait: `c.wait("deployment/web", "condition=Available", timeout=20)`. Raises WaitTimeout."""
         return self._run(self._cluster.wait(target, until, timeout, namespace))
+
+    def why(self, pod: str, namespace: str = "default", *, now: bool = False) -> "Why":
+        """Why a pod waits: `c.why("web-0").changes[0].text` is the smallest change that would place it."""
+        return self._run(self._cluster.why(pod, namespace, now=now))
+
+    def why_here(self, pod: str, namespace: str = "default") -> "WhyHere":
+        """Why a placed pod is on its node: the scores of all nodes at the decision."""
+        return self._run(self._cluster.why_here(pod, namespace))
+
+    def why_node(self, pod: str, node: str, namespace: str = "default") -> "WhyNode":
+        """What speaks for and against one node."""
+        return self._run(self._cluster.why_node(pod, node, namespace))
+
+    def plan(self, source: Manifest, namespace: str = "default") -> "Plan":
+        """Where the pods of a manifest would go; nothing is written."""
+        return self._run(self._cluster.plan(source, namespace))

@@ -78,6 +78,8 @@ class Item:
     """When it came into the queue first (monotonic), for the time until it is scheduled."""
     nominated: str = ""
     """status.nominatedNodeName, as far as known."""
+    decided: str = ""
+    """What it was decided on last (`explain.stamp`)."""
     place: Place = Place.GATED
     since: float = 0.0
     """When it came to its place."""

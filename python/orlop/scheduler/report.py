@@ -7,6 +7,7 @@ from orlop.api import errors
 from orlop.api.types import core_v1
 from orlop.client import Client, Head, Recorder
 from orlop.clock import Clock, rfc3339
+from orlop.scheduler.explain.stamp import ANNOTATION
 from orlop.scheduler.queue import Item
 from orlop.tasks import Group, run_all
 
@@ -84,7 +85,9 @@ class Reporter:
         self._start()
 
     def _event(self, item: Item, type: Literal["Normal", "Warning"], reason: str, message: str, action: str) -> None:
-        self._recorders[item.scheduler_name].event(_reference(item), type, reason, message, action=action)
+        annotations = {ANNOTATION: item.decided} if item.decided else None
+        recorder = self._recorders[item.scheduler_name]
+        recorder.event(_reference(item), type, reason, message, action=action, annotations=annotations)
 
     def _start(self) -> None:
         while len(self._patching) < MAX_PATCHES:

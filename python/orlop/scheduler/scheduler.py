@@ -15,6 +15,7 @@ from orlop.scheduler import metrics
 from orlop.scheduler.config import LeaderElection, Profile, Settings, standard
 from orlop.scheduler.cycle import Changed, Cycle, Others, Outcome, outcome_of
 from orlop.scheduler.events import ClusterEvent
+from orlop.scheduler.explain.stamp import Stamper
 from orlop.scheduler.extenders import Extender, ExtenderError
 from orlop.scheduler.feed import Feed, Objects
 from orlop.scheduler.gangs import GANG, Gang, Gangs
@@ -111,6 +112,7 @@ class Scheduler:
             self._objects.get_node,
         )
         self._cycle = Cycle(self.core, others)
+        self._stamper = Stamper("", [])
         self._gangs = Gangs(client, self._group_changed)
         self._feed = Feed(
             self.core,
@@ -181,6 +183,7 @@ class Scheduler:
                 informers: list[Informer[Any]] = [nodes, namespaces, pods, budgets, *self._volumes.informers]
                 optional = [*self._volumes.optional_informers, *self._gangs.optional_informers]
                 informers += await self._served(optional)
+                self._stamper = Stamper(self._clock.uuid()[:8], informers)
                 await run_all(
                     *(informer.run() for informer in informers),
                     self.queue.run(),
@@ -296,9 +299,12 @@ class Scheduler:
         outcomes: list[Outcome | Exception] = []
         for with_others, items in groupby(batch, self._cycle.concerns):
             if not with_others:
-                outcomes += map(outcome_of, await self._decide_plain([item.key for item in items]))
+                group = list(items)
+                self._stamper.stamp(group)
+                outcomes += map(outcome_of, await self._decide_plain([item.key for item in group]))
                 continue
             for item in items:
+                self._stamper.stamp([item])
                 try:
                     outcomes.append(await self._cycle.decide(item))
                 except (PluginFailed, ExtenderError, Changed) as error:

@@ -4,6 +4,7 @@ use std::ffi::{CStr, c_int};
 use std::ptr::null_mut;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use orlop_core::sched::explain::NodeExplanation;
 use orlop_core::sched::numbers::Numbers;
 use orlop_core::sched::open::Say;
 use orlop_core::sched::preempt::{Answer, PodName, Preemption};
@@ -129,6 +130,11 @@ impl From<sched::Decision> for Decision {
         }
     }
 }
+
+type Refused = (&'static str, Vec<String>, bool);
+type Lack = (String, i64, i64, i64);
+type Scored = (&'static str, i32, i32, i32);
+type Why = (String, Vec<Refused>, Vec<Lack>, Vec<Scored>, i32);
 
 type Explanation = (
     String,
@@ -262,6 +268,35 @@ impl Column {
     }
 }
 
+fn why(node: NodeExplanation) -> Why {
+    let refusals = node.refusals.into_iter();
+    let lacks = node.lacks.into_iter();
+    let scores = node.scores.into_iter();
+    (
+        node.node,
+        refusals
+            .map(|of| (of.plugin, of.reasons, of.unresolvable))
+            .collect(),
+        lacks
+            .map(|of| (of.resource, of.wanted, of.free, of.allocatable))
+            .collect(),
+        scores
+            .map(|of| (of.plugin, of.raw, of.score, of.weight))
+            .collect(),
+        node.total,
+    )
+}
+
+fn explanation(node: NodeExplanation) -> Explanation {
+    let (plugin, reasons) = match node.refusals.into_iter().next() {
+        Some(first) => (Some(first.plugin), first.reasons),
+        None => (None, Vec::new()),
+    };
+    let scores = node.scores.into_iter();
+    let scores = scores.map(|of| (of.plugin, of.score, of.weight)).collect();
+    (node.node, plugin, reasons, scores, node.total)
+}
+
 /// The scheduler's table and its decisions. See `_core.pyi`.
 #[pyclass(module = "orlop.native", frozen)]
 struct SchedulerCore(Mutex<Core>);
@@ -277,6 +312,14 @@ impl SchedulerCore {
                 self.0.lock().unwrap_or_else(PoisonError::into_inner)
             }
         }
+    }
+
+    fn explained(&self, py: Python<'_>, value: &[u8]) -> PyResult<Vec<NodeExplanation>> {
+        let explained = detached(py, || {
+            let mut core = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            core.explain(value)
+        });
+        explained.map_err(value_error)
     }
 }
 
@@ -501,22 +544,23 @@ impl SchedulerCore {
 
     #[pyo3(signature = (value, /))]
     fn explain(&self, py: Python<'_>, value: &[u8]) -> PyResult<Vec<Explanation>> {
-        let explained = detached(py, || {
+        let explained = self.explained(py, value)?;
+        Ok(explained.into_iter().map(explanation).collect())
+    }
+
+    #[pyo3(signature = (value, /))]
+    fn why(&self, py: Python<'_>, value: &[u8]) -> PyResult<Vec<Why>> {
+        let explained = self.explained(py, value)?;
+        Ok(explained.into_iter().map(why).collect())
+    }
+
+    #[pyo3(signature = (value, /))]
+    fn preview(&self, py: Python<'_>, value: &[u8]) -> PyResult<Decision> {
+        let decision = detached(py, || {
             let mut core = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            core.explain(value)
+            core.preview(value)
         });
-        let tuples = explained.map_err(value_error)?.into_iter();
-        Ok(tuples
-            .map(|node| {
-                (
-                    node.node,
-                    node.plugin,
-                    node.reasons,
-                    node.scores,
-                    node.total,
-                )
-            })
-            .collect())
+        decision.map(Decision::from).map_err(value_error)
     }
 
     fn stats(&self, py: Python<'_>) -> (usize, usize, usize) {

@@ -6,10 +6,11 @@ use std::sync::{Arc, Weak};
 use hashbrown::HashMap;
 
 use super::filter::{self, ABSENT, FEASIBLE, HELD, OUTSIDE, Verdict};
-use super::nominated::Held;
+use super::nominated::{self, Held};
 use super::open::{Say, say};
 use super::pods::Subject;
 use super::profile::ProfileId;
+use super::refusal::Refusal;
 use super::score::Score;
 use super::spec::Spec;
 use super::table::Table;
@@ -252,6 +253,39 @@ impl Decider {
         }
         evaluation.sequence = table.sequence();
         evaluation
+    }
+}
+
+/// What was found for a pod that waits; nothing is changed by it.
+pub enum Considered {
+    /// The slot to place it on, and how many are feasible.
+    Placed(usize, usize),
+    /// No node is feasible.
+    Refused(Refusal),
+}
+
+/// Considers every node for `subject`, whose spec is `spec`, and preemption where none is feasible.
+pub fn consider(
+    table: &mut Table,
+    decider: &mut Decider,
+    spec: &Arc<Spec>,
+    subject: &Subject,
+    said: Say,
+) -> Considered {
+    if filter::prefilter(subject).is_some() {
+        return Considered::Refused(Refusal::of_pod(table, subject));
+    }
+    let held = nominated::held(table, subject);
+    let choice = decider.choose(table, spec, subject, &held, said);
+    match choice.slot {
+        Some(slot) => Considered::Placed(slot, choice.feasible),
+        None => Considered::Refused(Refusal::gather(
+            table,
+            subject,
+            &decider.verdicts,
+            &held,
+            said,
+        )),
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod budgets;
 pub mod decide;
 pub mod disks;
+pub mod explain;
 pub mod features;
 pub mod filter;
 pub mod groups;
@@ -33,8 +34,7 @@ pub mod taints;
 use std::fmt;
 use std::sync::Arc;
 
-use decide::Decider;
-use filter::{ABSENT, HELD};
+use decide::{Considered, Decider, consider};
 use nodes::Slot;
 use open::Say;
 use pods::Subject;
@@ -80,21 +80,6 @@ pub enum Decision {
     Refused(Refusal),
     /// The pod does not wait for a node (any more): it is gone, or has one.
     NotWaiting,
-}
-
-/// What is said of one node for one pod.
-#[derive(Debug, PartialEq)]
-pub struct NodeExplanation {
-    /// The node's name.
-    pub node: String,
-    /// The plug-in that refused it, where one did.
-    pub plugin: Option<&'static str>,
-    /// Why it did.
-    pub reasons: Vec<String>,
-    /// The normalized score and the weight of each plug-in, where none refused it.
-    pub scores: Vec<(&'static str, i32, i32)>,
-    /// The sum of score × weight.
-    pub total: i32,
 }
 
 /// The scheduler core.
@@ -198,29 +183,21 @@ impl Core {
         subject: &Subject,
         said: Say,
     ) -> Decision {
-        if filter::prefilter(subject).is_some() {
-            return self.refused(id, Refusal::of_pod(&self.table, subject));
-        }
-        let held = nominated::held(&mut self.table, subject);
-        let choice = self.decider.choose(&self.table, spec, subject, &held, said);
-        match choice.slot {
-            Some(slot) => {
+        match consider(&mut self.table, &mut self.decider, spec, subject, said) {
+            Considered::Placed(slot, feasible) => {
                 self.table.assume(id, slot as Slot);
-                Decision::Placed {
-                    node: self
-                        .table
-                        .symbols
-                        .text(self.table.nodes.name[slot])
-                        .to_owned(),
-                    feasible: choice.feasible,
-                    nodes: self.table.nodes.len(),
-                }
+                self.placed(slot, feasible)
             }
-            None => {
-                let verdicts = self.decider.verdicts();
-                let refusal = Refusal::gather(&mut self.table, subject, verdicts, &held, said);
-                self.refused(id, refusal)
-            }
+            Considered::Refused(refusal) => self.refused(id, refusal),
+        }
+    }
+
+    fn placed(&self, slot: usize, feasible: usize) -> Decision {
+        let table = &self.table;
+        Decision::Placed {
+            node: table.symbols.text(table.nodes.name[slot]).to_owned(),
+            feasible,
+            nodes: table.nodes.len(),
         }
     }
 
@@ -235,82 +212,6 @@ impl Core {
             Some(Answer::Ineligible(_)) | None => {}
         }
         Decision::Refused(refusal)
-    }
-
-    /// What is said of every node for a pod as the API would serve it, in the order of their slots. The pod need not
-    /// be in the table; where it is on a node there, it counts on that node too.
-    pub fn explain(&mut self, json: &[u8]) -> Result<Vec<NodeExplanation>, Malformed> {
-        let (pod, node_name) = self.table.read_pod(json)?;
-        let profile = Arc::clone(self.table.profile(pod.profile));
-        let subject = Subject {
-            node_name,
-            ..pod.subject(&profile)
-        };
-        Ok(self.explain_subject(&subject))
-    }
-
-    fn explain_subject(&mut self, subject: &Subject) -> Vec<NodeExplanation> {
-        let held = nominated::held(&mut self.table, subject);
-        let table = &self.table;
-        let all = table.nodes.all();
-        let mut verdicts = vec![ABSENT; all.len()];
-        let checks = filter::prepare(table, subject);
-        filter::run_node(table, subject, all.clone(), &mut verdicts);
-        filter::run_cluster(&checks, all.clone(), &mut verdicts);
-        for node in &held {
-            verdicts[node.slot as usize] = HELD;
-        }
-        let scores = subject.profile.scores.iter();
-        let scored: Vec<(&str, i32, Vec<i32>)> = scores
-            .filter(|(score, _)| !score.skips(table, subject))
-            .map(|(score, weight)| {
-                let mut scores = vec![0; all.len()];
-                score.score(table, subject, all.clone(), &verdicts, &mut scores);
-                score.normalize(&verdicts, &mut scores);
-                (score.name(), *weight, scores)
-            })
-            .collect();
-        let prefilter = filter::prefilter(subject);
-        let explain = |slot: usize| {
-            let node = table.symbols.text(table.nodes.name[slot]).to_owned();
-            let refused = |plugin, reasons| NodeExplanation {
-                node: node.clone(),
-                plugin: Some(plugin),
-                reasons,
-                scores: Vec::new(),
-                total: 0,
-            };
-            if let Some((plugin, reason)) = prefilter {
-                return refused(plugin, vec![reason.to_owned()]);
-            }
-            let words = |refusal: &filter::Refusal| {
-                let words = refusal.reasons.iter();
-                words.map(|reason| reason.clone().into_owned()).collect()
-            };
-            if let Some(node) = held.iter().find(|node| node.slot as usize == slot) {
-                return refused(node.plugin, words(&node.refusal));
-            }
-            if let Some((plugin, refusal)) =
-                filter::explain(table, subject, &checks, slot, verdicts[slot])
-            {
-                return refused(plugin, words(&refusal));
-            }
-            let scores: Vec<_> = scored
-                .iter()
-                .map(|(name, weight, of)| (*name, of[slot], *weight))
-                .collect();
-            let total = scores.iter().map(|(_, score, weight)| score * weight).sum();
-            NodeExplanation {
-                node: node.clone(),
-                plugin: None,
-                reasons: Vec::new(),
-                scores,
-                total,
-            }
-        };
-        all.filter(|&slot| verdicts[slot] != ABSENT)
-            .map(explain)
-            .collect()
     }
 }
 

@@ -214,6 +214,43 @@ pub fn explain(
     }
 }
 
+/// Why the node in `slot` is refused, by every plug-in of the chain that does, in their order.
+pub fn refusals(
+    table: &Table,
+    subject: &Subject,
+    checks: &Checks,
+    slot: usize,
+) -> Vec<(&'static str, Refusal)> {
+    let range = slot..slot + 1;
+    let mut named = [FEASIBLE];
+    if subject.profile.names_nodes {
+        node_affinity::keep_named(table, subject, range.clone(), &mut named);
+    }
+    let codes = subject
+        .profile
+        .filters
+        .iter()
+        .zip(1..)
+        .map(|(step, code)| match step {
+            Step::Node(filter) if !filter.skips(table, subject) => {
+                let mut verdict = [FEASIBLE];
+                filter.filter(table, subject, range.clone(), code, &mut verdict);
+                verdict[0]
+            }
+            Step::Node(_) => FEASIBLE,
+            Step::Cluster(_) => code,
+        });
+    let mut found: Vec<(&'static str, Refusal)> = Vec::new();
+    for code in named.into_iter().chain(codes) {
+        if let Some((plugin, refusal)) = explain(table, subject, checks, slot, code)
+            && found.iter().all(|(known, _)| *known != plugin)
+        {
+            found.push((plugin, refusal));
+        }
+    }
+    found
+}
+
 /// A reason that concerns the pod alone, found before any node is looked at (upstream's PreFilter).
 pub fn prefilter(subject: &Subject) -> Option<(&'static str, &'static str)> {
     if !subject.profile.names_nodes {

@@ -173,11 +173,11 @@ mod tests {
     /// The score of each of the nodes a, b and c; None where the plug-in has nothing to say.
     fn scores(core: &mut Core, pod: &str) -> Option<Vec<i32>> {
         let explained = core.explain(pod.as_bytes()).unwrap();
-        let score = |node: &crate::sched::NodeExplanation| {
+        let score = |node: &crate::sched::explain::NodeExplanation| {
             node.scores
                 .iter()
-                .find(|(name, _, _)| *name == "InterPodAffinity")
-                .map(|(_, score, _)| *score)
+                .find(|scored| scored.plugin == "InterPodAffinity")
+                .map(|scored| scored.score)
         };
         explained.iter().map(score).collect()
     }
