@@ -1,6 +1,6 @@
 """Claims, volumes and classes as they were listed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from orlop.api import volumes as rules
 from orlop.api.types import storage_v1
@@ -48,6 +48,10 @@ class ListedStorage(Storage):
 
     def storage_class(self, claim: Claim) -> storage_v1.StorageClass | None:
         return self._classes.get(rules.claim_class(claim))
+
+    def has_room(self, claim: Claim, storage_class: storage_v1.StorageClass, labels: Mapping[str, str]) -> bool:
+        """What drivers tell of their capacity is not looked at."""
+        return True
 
     def candidates(self, claim: Claim) -> Iterable[Volume]:
         meta, wanted = claim.metadata, rules.claim_class(claim)

@@ -14,7 +14,7 @@ from orlop.api import errors
 from orlop.client import Client
 from orlop.client.decode import RawList, decode, error_of
 from orlop.native import Decision, SchedulerCore
-from orlop.scheduler.decide import LATER_FILTERS
+from orlop.scheduler.explain.narrow import narrow
 from orlop.scheduler.explain.results import Lack, NodeReport, Reason, Refusal, Score
 from orlop.scheduler.explain.storage import ListedStorage
 from orlop.scheduler.podvolumes import (
@@ -25,7 +25,6 @@ from orlop.scheduler.podvolumes import (
     Claim,
     Nodes,
     Unfit,
-    narrow,
     read,
 )
 
@@ -43,6 +42,8 @@ HELPFUL = {
     "priorityclasses": "/apis/scheduling.k8s.io/v1/priorityclasses",
 }
 """What a user may not be allowed to list: then it is said that it was not looked at."""
+LATER_FILTERS = frozenset({"PodTopologySpread", "InterPodAffinity"})
+"""Filters of the core that upstream runs after those of volumes."""
 FIELDS = {"pods": "status.phase!=Succeeded,status.phase!=Failed"}
 """Pods that have ended hold nothing."""
 
@@ -223,7 +224,7 @@ class World:
         reports = [self._report(told, plugin, allowed) for told in self.core.why(value)]
         if allowed is not None and allowed.names:
             # Scores are relative to the feasible nodes, which the claims made fewer.
-            told = self.core.why(narrow(value, allowed.names, None))
+            told = self.core.why(narrow(value, allowed.names))
             narrowed = {of[0]: self._report(of, plugin, allowed) for of in told}
             reports = [narrowed[of.node] if of.feasible else of for of in reports]
         return reports
@@ -256,7 +257,7 @@ class World:
                 message(self.explain(pod)) if unfit is None else f"0/{len(self.nodes)} nodes are available: {unfit}."
             )
             return Outcome(None, 0, words, None, [])
-        outcome = _outcome(self.core.preview(narrow(value, allowed.names, None)))
+        outcome = _outcome(self.core.preview(narrow(value, allowed.names)))
         if outcome.node is not None or outcome.nominated:
             return outcome
         return outcome._replace(message=message(self.explain(pod)))
