@@ -21,7 +21,10 @@ pub struct Budget {
 
 /// All PodDisruptionBudgets.
 #[derive(Default)]
-pub struct Budgets(HashMap<Box<str>, Budget>);
+pub struct Budgets {
+    by_key: HashMap<Box<str>, Budget>,
+    version: u64,
+}
 
 impl Budgets {
     /// Takes over a policy/v1 PodDisruptionBudget as the API serves it.
@@ -38,19 +41,26 @@ impl Budgets {
             allowed: budget.status.disruptions_allowed,
             disrupted: disrupted.map(|(name, _)| (**name).into()).collect(),
         };
-        self.0.insert(key.into(), read);
+        self.by_key.insert(key.into(), read);
+        self.version += 1;
         Ok(())
+    }
+
+    /// Grows with each change.
+    pub fn version(&self) -> u64 {
+        self.version
     }
 
     /// Forgets a budget.
     pub fn delete(&mut self, namespace: &str, name: &str) {
-        self.0.remove(&*key_of(namespace, name));
+        self.by_key.remove(&*key_of(namespace, name));
+        self.version += 1;
     }
 
     /// For each pod (name and identity) whether its eviction, after those of the pods before it, would break a budget.
     pub fn violated<'p>(&self, pods: impl Iterator<Item = (&'p str, &'p Identity)>) -> Vec<bool> {
         let mut left: Vec<(&Budget, i64)> = self
-            .0
+            .by_key
             .values()
             .map(|budget| (budget, i64::from(budget.allowed)))
             .collect();

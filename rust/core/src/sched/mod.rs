@@ -6,6 +6,7 @@
 pub mod budgets;
 pub mod decide;
 pub mod disks;
+pub mod dryruns;
 pub mod explain;
 pub mod features;
 pub mod filter;

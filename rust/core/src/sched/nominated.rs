@@ -33,7 +33,8 @@ impl Nominated {
         self.0.get(&node).map_or(&[], Vec::as_slice)
     }
 
-    fn nodes(&self) -> impl Iterator<Item = Symbol> {
+    /// The nodes that some pod is nominated for.
+    pub fn nodes(&self) -> impl Iterator<Item = Symbol> {
         self.0.keys().copied()
     }
 }

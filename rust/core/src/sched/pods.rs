@@ -193,6 +193,11 @@ impl Pods {
         spec
     }
 
+    /// The shared copy of `spec`, where some pod asks for the same.
+    pub fn shared(&self, spec: &Spec) -> Option<Arc<Spec>> {
+        self.specs.get(spec).cloned()
+    }
+
     /// To be called with the spec of a pod that goes: the last one takes the shared copy with it.
     pub fn unshare(&mut self, spec: &Arc<Spec>) {
         const THE_SET_AND_THE_POD: usize = 2;

@@ -4,6 +4,10 @@ use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use hashbrown::HashSet;
+
+use super::dryruns::{Candidate, Found, Rank};
+use super::filter;
 use super::nodes::Slot;
 use super::nominated::refused;
 use super::pods::{Pod, PodId, Subject};
@@ -53,13 +57,6 @@ impl Answer {
     }
 }
 
-/// Pods that would have to go from one node, by importance.
-struct Candidate {
-    slot: Slot,
-    violations: usize,
-    victims: Vec<PodId>,
-}
-
 /// Looks for the node with the least victims among `resolvable`, those that refused the pod for something that
 /// evictions may change. The pod is nominated by the caller.
 pub fn preempt(table: &mut Table, subject: &Subject, resolvable: &[Slot]) -> Answer {
@@ -82,21 +79,36 @@ pub fn preempt(table: &mut Table, subject: &Subject, resolvable: &[Slot]) -> Ans
         }
         return Answer::Helpless(reasons);
     }
-    let (mut best, mut least) = (None, None);
+    let mut best: Option<(Rank, Candidate)> = None;
+    let mut weigh = |found: &Found| match found {
+        // Of equals the first one, in the order of their slots.
+        Ok((rank, candidate)) if best.as_ref().is_none_or(|(least, _)| rank < least) => {
+            best = Some((*rank, candidate.clone()));
+        }
+        Ok(_) => {}
+        Err(words) => words.iter().for_each(|reason| count(reason.clone(), 1)),
+    };
+    // Where other pods matter, or pods that are nominated, a node is not to be told by its own changes.
+    let alone = filter::prepare(table, subject).is_empty();
+    let held: HashSet<Slot> = table
+        .nominated
+        .nodes()
+        .filter_map(|name| table.nodes.find(name))
+        .collect();
+    let mut kept = std::mem::take(&mut table.dry_runs);
+    if alone {
+        kept.refresh(table, subject);
+    }
     for &slot in resolvable {
-        match dry_run(table, subject, slot) {
-            Ok(candidate) => {
-                let rank = rank(table, &candidate);
-                // Of equals the first one, in the order of their slots.
-                if least.as_ref().is_none_or(|least| rank < *least) {
-                    (best, least) = (Some(candidate), Some(rank));
-                }
-            }
-            Err(words) => words.into_iter().for_each(|reason| count(reason, 1)),
+        if alone && !held.contains(&slot) {
+            weigh(kept.of(slot, || dry_run(table, subject, slot)));
+        } else {
+            weigh(&dry_run(table, subject, slot));
         }
     }
+    table.dry_runs = kept;
     match best {
-        Some(candidate) => Answer::Helps(told(table, subject, &candidate)),
+        Some((_, candidate)) => Answer::Helps(told(table, subject, &candidate)),
         None => Answer::Helpless(reasons),
     }
 }
@@ -109,8 +121,8 @@ pub fn candidates(
 ) -> Vec<(Preemption, usize)> {
     let mut found = Vec::new();
     for &slot in resolvable {
-        if let Ok(candidate) = dry_run(table, subject, slot) {
-            found.push((rank(table, &candidate), candidate));
+        if let Ok(ranked) = dry_run(table, subject, slot) {
+            found.push(ranked);
         }
     }
     // Stable, so that equals stay in the order of their slots.
@@ -134,11 +146,7 @@ fn victims_are_ending(table: &Table, subject: &Subject, resolvable: &[Slot]) -> 
 
 /// Who would have to go from a node, or why that would not help: without all pods of lower priority the pod must fit;
 /// then each is taken back in turn, the most important first, if the pod still fits.
-fn dry_run(
-    table: &mut Table,
-    subject: &Subject,
-    slot: Slot,
-) -> Result<Candidate, Vec<Cow<'static, str>>> {
+fn dry_run(table: &mut Table, subject: &Subject, slot: Slot) -> Found {
     let lower = |id: &PodId| {
         table
             .pods
@@ -181,11 +189,12 @@ fn dry_run(
         table.count_at(id, slot, 1);
     }
     by_importance(table, &mut victims);
-    Ok(Candidate {
+    let candidate = Candidate {
         slot,
         violations,
         victims,
-    })
+    };
+    Ok((rank(table, &candidate), candidate))
 }
 
 /// The most important pods first: by priority, then those that have run longest.
@@ -199,7 +208,7 @@ fn by_importance(table: &Table, pods: &mut [PodId]) {
 
 /// The least is the best: fewest broken budgets, the lowest highest priority, the lowest sum of priorities, the fewest
 /// pods, the latest start of those with the highest priority.
-fn rank(table: &Table, candidate: &Candidate) -> (usize, i32, i64, usize, Reverse<u64>) {
+fn rank(table: &Table, candidate: &Candidate) -> Rank {
     let pods = || {
         candidate
             .victims

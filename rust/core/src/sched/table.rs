@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 
 use super::Malformed;
 use super::budgets::Budgets;
+use super::dryruns::DryRuns;
 use super::groups::{GroupId, Groups, spreading_owner};
 use super::identity::Identity;
 use super::labels::{Labels, labels_of};
@@ -107,6 +108,8 @@ pub struct Table {
     pub changed: [Option<Arc<Identity>>; 2],
     /// What pods are decided by, according to their spec.schedulerName; there is at least one.
     profiles: Vec<Arc<Profile>>,
+    /// What preemption found last.
+    pub dry_runs: DryRuns,
     /// Slots in the order in which they changed; `log_start` is the number of the first one.
     log: Vec<Slot>,
     log_start: u64,
@@ -135,6 +138,7 @@ impl Default for Table {
             nominated: Nominated::default(),
             changed: [None, None],
             profiles: vec![Arc::new(Profile::standard())],
+            dry_runs: DryRuns::default(),
             log: Vec::new(),
             log_start: 0,
             priorities: BTreeMap::new(),
@@ -383,7 +387,12 @@ impl Table {
         self.peers.leave(after.peers);
         self.list(id, false);
         if let Some(row) = self.pods.get_mut(id) {
+            let older = (row.started != after.started).then_some(row.node).flatten();
             *row = after;
+            if let Some(slot) = older {
+                // Who goes first from the node may be another one now.
+                self.touch(slot);
+            }
         }
         self.list(id, true);
     }
