@@ -8,7 +8,7 @@ from typing import Any
 from orlop import logging
 from orlop.api import errors
 from orlop.api.types import core_v1, policy_v1
-from orlop.client import Client, Head, Informer, LeaderElector, Recorder
+from orlop.client import Client, Head, Informer, LeaderElector, Recorder, Unreachable
 from orlop.clock import Clock
 from orlop.native import Decision, SchedulerCore
 from orlop.scheduler import metrics
@@ -36,6 +36,9 @@ MAX_BINDINGS = 128
 INLINE_EVALUATIONS = 20_000
 """Pods × nodes up to which the core is called on the event loop: it takes less time (0.4 ms) than a busy thread's
 turn."""
+ASK_AGAIN = 1.0
+"""Seconds until a server that did not answer is asked again whether it has a kind."""
+
 NOT_ENDED = "status.phase!=Succeeded,status.phase!=Failed"
 """Pods that have ended hold nothing on their nodes: they are not watched, as upstream."""
 
@@ -197,17 +200,20 @@ class Scheduler:
 
     async def _served(self, optional: Sequence[Informer[Any]]) -> list[Informer[Any]]:
         """Those of the informers whose kind the server has and shows: the others would wait for it for ever."""
-        served = []
-        for informer in optional:
+        return [informer for informer in optional if await self._serves(informer)]
+
+    async def _serves(self, informer: Informer[Any]) -> bool:
+        while True:
             try:
                 await self._client.list(informer.kind, limit=1)
             except (errors.NotFound, errors.Forbidden) as error:
-                _log.warning("goes on without", extra={"resource": informer.resource, "error": str(error)})
-                continue
-            except errors.ApiError:
-                pass  # the informer tries again
-            served.append(informer)
-        return served
+                _log.info("goes on without", extra={"resource": informer.resource, "error": str(error)})
+                return False
+            except (errors.ApiError, Unreachable) as error:
+                _log.warning("asks again", extra={"resource": informer.resource, "error": str(error)})
+                await self._clock.sleep(ASK_AGAIN)
+            else:
+                return True
 
     async def _schedule(self, informers: Sequence[Informer[Any]]) -> None:
         # A choice made before all nodes and pods are known would be a wrong one.

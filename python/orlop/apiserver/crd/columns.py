@@ -35,6 +35,9 @@ _metadata = msgspec.json.Decoder(_Metadata).decode
 class CustomPrinter:
     """How a version of a custom resource is shown."""
 
+    order = None
+    """As the store has them."""
+
     def __init__(self, columns: Sequence[apiextensions_v1.CustomResourceColumnDefinition]) -> None:
         given = list(columns) or [AGE]
         self._columns: list[tuple[str, tuple[jsonpath.Step, ...] | None]] = []
