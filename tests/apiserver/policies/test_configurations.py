@@ -173,15 +173,15 @@ async def test_a_bindings_findings(api: Api) -> None:
         "validationActions": ["Deny", "Warn", "Deny"],
     }
     assert [field for field, _ in await refused(api, VALIDATING_BINDINGS, {"spec": spec})] == [
-        "spec.policyName",
         "spec.paramRef.name",
         "spec.paramRef.name",
         "spec.paramRef.selector",
         "spec.paramRef.parameterNotFoundAction",
-        "spec.matchResouces.resourceRules[0].resourceNames[1]",
-        "spec.matchResouces.resourceRules[0].resourceNames[2]",
+        "spec.matchResources.resourceRules[0].resourceNames[1]",
+        "spec.matchResources.resourceRules[0].resourceNames[2]",
         "spec.validationActions[2]",
         "spec.validationActions",
+        "spec.policyName",
     ]
 
 

@@ -260,7 +260,7 @@ class _Bindings(Strategy):
         if spec.param_ref is not None:
             errors += _param_ref(spec.param_ref, "spec.paramRef")
         if spec.match_resources is not None:
-            errors += _match(spec.match_resources, "spec.matchResouces")  # as upstream spells it
+            errors += _match(spec.match_resources, "spec.matchResources")
         return errors
 
 
