@@ -170,6 +170,7 @@ class World:
         self.outside = Namespace("outside")
         self.pods = [Namespace(f"pod{i}") for i in range(pods)]
         self._servers: list[Servers] = []
+        self._served: set[tuple[str, int]] = set()
         node = self.node
         node.ip("link", "set", "lo", "up")
         for iptables in ("iptables", "ip6tables"):
@@ -221,7 +222,10 @@ class World:
             namespace.ip("route", "add", "default", "via", gateway)
 
     def serve(self, namespace: Namespace, name: str, port: int) -> None:
-        self._servers.append(Servers(namespace, name, port))
+        """Answers there from now on; again is no more than once."""
+        if (namespace.name, port) not in self._served:
+            self._served.add((namespace.name, port))
+            self._servers.append(Servers(namespace, name, port))
 
     def close(self) -> None:
         for server in self._servers:
