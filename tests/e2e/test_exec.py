@@ -38,9 +38,9 @@ def test_exit_codes_and_both_outputs(box: Box, way: Way) -> None:
 def test_errors_before_the_streams(box: Box, way: Way) -> None:
     """A Status with its code, whichever protocol was asked for."""
     assert b'pods "nobody" not found' in box.run("exec", "nobody", "--", "ls", **way).stderr
-    wrong = f"/api/v1/namespaces/{box.namespace}/pods/box/exec?command=ls&stdout=1&container=x"
-    refused = box.run("get", "--raw", wrong, **way).stderr
-    assert b"Upgrade request required" in refused
+    where = f"/api/v1/namespaces/{box.namespace}/pods/box/exec?command=ls&stdout=1&container="
+    assert b"Upgrade request required" in box.run("get", "--raw", where + "box", **way).stderr
+    assert b"container x is not valid for pod box" in box.run("get", "--raw", where + "x", **way).stderr
     box.kubectl("run", "done", f"--image={IMAGE}", "--restart=Never", "--command", "--", "true")
     box.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/done", "--timeout=30s")
     ended = box.run("exec", "done", "--", "ls", **way)
