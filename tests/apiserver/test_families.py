@@ -73,7 +73,7 @@ async def test_what_is_wrong_is_named(dual: Api, api: Api) -> None:
             {"clusterIP": "10.96.0.9", "clusterIPs": ["10.96.0.9", "fd00:10:96::9"]},
             "when multiple cluster IPs are specified",
         ),
-        (dual, {"clusterIP": "fd00:11::9"}, "is not in the valid range. The range of valid IPs is fd00:10:96::/112"),
+        (dual, {"clusterIP": "fd00:11::9"}, "the provided network does not match the current range"),
         (api, {"ipFamilyPolicy": "RequireDualStack"}, "this cluster is not configured for dual-stack services"),
         (api, {"ipFamilies": ["IPv6"]}, 'spec.ipFamilies[0]: Invalid value: "IPv6": not configured on this cluster'),
         (api, {"clusterIP": "fd00:10:96::9"}, "IPv6 is not configured on this cluster"),

@@ -6,33 +6,15 @@ that: `status`, `resize`, …. `pod` and `was` are short for the `spec` of a pod
 where none is said.
 """
 
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-import yaml
+from tests.support.rules import cases, kind_of, tree
 
 from orlop import native
 from orlop.api import scheme
-from orlop.api.scheme import Kind
 from orlop.apiserver.registry import strategy_of
-
-RULES = Path(__file__).parent / "rules"
-
-
-def cases() -> list[Any]:
-    found = []
-    for path in sorted(RULES.glob("*.yaml")):
-        for case in yaml.safe_load(path.read_text()):
-            found.append(pytest.param(case, id=f"{path.stem}: {case['about']}"))
-    return found
-
-
-def kind_of(tree: dict[str, Any]) -> Kind:
-    """The kind of an object, served or not."""
-    named = (tree["apiVersion"], tree["kind"])
-    return next(k for k in (*scheme.KINDS, *scheme.OPTIONAL) if (k.api_version, k.kind) == named)
 
 
 def load(tree: dict[str, Any]) -> Any:
@@ -45,15 +27,6 @@ def load(tree: dict[str, Any]) -> Any:
     assert not unknown, unknown
     assert not duplicate
     return msgspec.json.decode(value, type=kind.struct)
-
-
-def tree(case: dict[str, Any], whole: str, spec: str) -> dict[str, Any] | None:
-    """A case's new or old object as written out."""
-    if spec in case:
-        said = {"containers": [{"name": "c", "image": "i"}], **case[spec]}
-        return {"apiVersion": "v1", "kind": "Pod", "spec": said}
-    found: dict[str, Any] | None = case.get(whole)
-    return found
 
 
 def prepared(case: dict[str, Any]) -> tuple[Any, Any, list[str]]:

@@ -43,7 +43,9 @@ async def test_an_address_is_given_and_given_back(api: Api) -> None:
 
 async def test_an_address_out_of_range_is_refused(api: Api) -> None:
     answer = await api("POST", SERVICES, service("a", clusterIP="1.2.3.4"))
-    assert "the provided IP (1.2.3.4) is not in the valid range" in answer.message
+    assert "IP 1.2.3.4: the provided network does not match the current range" in answer.message
+    edge = await api("POST", SERVICES, service("a", clusterIP="10.96.0.0"))
+    assert "the provided IP (10.96.0.0) is not in the valid range" in edge.message
     assert (await api("GET", f"{SERVICES}/a")).status == 404
 
 
@@ -147,7 +149,7 @@ async def test_more_ranges_are_used_while_they_are_ready(tmp_path: Path) -> None
         asked = "10.97.0.2" if taken != "10.97.0.2" else "10.97.0.3"
         await api.made(SERVICES, service("asked", clusterIP=asked))
         assert "already allocated" in (await api("POST", SERVICES, service("again", clusterIP=asked))).message
-        assert "valid range" in (await api("POST", SERVICES, service("no", clusterIP="10.98.0.2"))).message
+        assert "does not match" in (await api("POST", SERVICES, service("no", clusterIP="10.98.0.2"))).message
         await api("PATCH", f"{CIDRS}/more", {"metadata": {"finalizers": ["example.com/wait"]}}, media)
         await api("DELETE", f"{CIDRS}/more")
         assert "range is full" in (await api("POST", SERVICES, service("late"))).message

@@ -162,9 +162,7 @@ class App:
         if page is None:
             page = next((p for prefix, p in PREFIXES if path.startswith(prefix)), None)
         if page is None:
-            if path.startswith(("/api/", "/apis/")):
-                raise NoSuchPage
-            return await health.index(self.core, request, 404)
+            raise NoSuchPage
         if request.method not in PAGE_METHODS:
             raise errors.MethodNotSupported(METHOD, details=meta_v1.StatusDetails())
         return await page(self.core, request)
@@ -255,7 +253,8 @@ def _answered(kind: Kind, verb: str) -> Handler:
 def _unknown(request: Request, core: Core) -> Exception:
     info = request.info
     asked = (info.group, info.version)
-    if asked in core.custom.group_versions() or any(gv == asked for gv in scheme.group_versions()):
+    # A version that a group does not have is told of as a resource that it does not have.
+    if asked in core.custom.group_versions() or any(group == info.group for group, _ in scheme.group_versions()):
         return errors.NotFound(UNKNOWN, details=meta_v1.StatusDetails())
     return NoSuchPage()
 

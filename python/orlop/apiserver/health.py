@@ -101,8 +101,8 @@ async def metrics_page(core: Core, request: Request) -> Response:
     return Response(200, metrics.render(), metrics.CONTENT_TYPE.encode())
 
 
-async def index(core: Core, request: Request, status: int = 200) -> Response:
-    """GET /: the paths there are. Upstream answers so, with 404, for unknown paths too."""
+async def index(core: Core, request: Request) -> Response:
+    """GET /: the paths there are."""
     from orlop.api import scheme
 
     paths = {"/api", "/api/v1", "/apis", "/apis/", "/metrics", "/openapi/v2", "/openapi/v3", "/openapi/v3/", "/version"}
@@ -112,7 +112,7 @@ async def index(core: Core, request: Request, status: int = 200) -> Response:
     for base, names in PATH_CHECKS.items():
         paths.add(base)
         paths |= {f"{base}/{name}" for name in names}
-    return Response(status, msgspec.json.format(msgspec.json.encode({"paths": sorted(paths)}), indent=2), JSON)
+    return Response(200, msgspec.json.format(msgspec.json.encode({"paths": sorted(paths)}), indent=2), JSON)
 
 
 Page = Callable[[Core, Request], Awaitable[Response | None]]

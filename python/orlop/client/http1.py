@@ -100,7 +100,7 @@ class Answer:
         self._error: OSError | None = None
         self.status = 0
         self.headers: dict[str, str] = {}
-        """Names in lower case; of several fields of a name the last."""
+        """Names in lower case; several fields of a name are one, joined by commas (RFC 9110, 5.3)."""
         self.started = False
         self.ended = False
 
@@ -253,7 +253,8 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._answer is not None:
-            self._answer.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+            headers, key, text = self._answer.headers, name.decode("latin-1").lower(), value.decode("latin-1")
+            headers[key] = f"{headers[key]}, {text}" if key in headers else text
 
     def on_headers_complete(self) -> None:
         answer, status = self._answer, self._parser.get_status_code()

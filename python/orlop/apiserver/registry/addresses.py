@@ -175,9 +175,9 @@ class ServiceAddresses(Hooks):
 
     def _problem(self, network: Network, text: str) -> str:
         ip = ip_address(text)
-        if ip.version != network.version:
+        if ip not in network:
             return "the provided network does not match the current range"
-        if ip not in network or ip in (network.network_address, network.broadcast_address):
+        if ip in (network.network_address, network.broadcast_address):
             return f"the provided IP ({text}) is not in the valid range. The range of valid IPs is {network}"
         return ALLOCATED if self._taken(text) else ""
 

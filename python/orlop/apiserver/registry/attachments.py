@@ -14,6 +14,8 @@ MAX_ERROR_BYTES = 1024
 class VolumeAttachments(Strategy):
     """A volume that shall be at a node."""
 
+    unconditional_update = False
+
     def validate(self, obj: storage_v1.VolumeAttachment) -> list[FieldError]:
         errors = self._validate(obj)
         # What v1 asks besides comes after.

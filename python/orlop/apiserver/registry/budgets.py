@@ -15,6 +15,7 @@ EVICTIONS = ("AlwaysAllow", "IfHealthyBudget")
 class PodDisruptionBudgets(Strategy):
     """How many pods must stay, or may go, at once."""
 
+    unconditional_update = False
     generation = True
 
     def validate(self, obj: policy_v1.PodDisruptionBudget) -> list[FieldError]:

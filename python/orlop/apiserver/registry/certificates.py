@@ -16,7 +16,7 @@ from orlop.api.errors import (
 from orlop.api.types import certificates_v1
 from orlop.apiserver.auth.user import User
 from orlop.apiserver.registry import conditions, meta, names, pem
-from orlop.apiserver.registry.common import duplicates, immutable
+from orlop.apiserver.registry.common import duplicates, immutable, without_value
 from orlop.apiserver.registry.strategy import Strategy
 
 LEGACY_UNKNOWN = "kubernetes.io/legacy-unknown"
@@ -98,7 +98,7 @@ class CertificateSigningRequests(Strategy):
         spec = obj.spec
         errors: list[FieldError] = []
         if wrong := pem.request(spec.request):
-            errors.append(invalid_value("spec.request", spec.request, wrong))
+            errors.append(invalid_value("spec.request", spec.request or None, wrong))
         if not spec.usages:
             errors.append(required("spec.usages"))
         for i, usage in enumerate(spec.usages):
@@ -244,6 +244,9 @@ def _bundle(text: str) -> list[FieldError]:
     return [invalid_value(path, "<value omitted>", wrong) for wrong in pem.trust_anchors(text)]
 
 
+ONE_KEY = "exactly one of (stubPKCS10Request) or (pkixPublicKey, proofOfPossession) must be set"
+
+
 class PodCertificateRequests(Strategy):
     """A pod's key that wants a certificate; its kubelet asks."""
 
@@ -275,7 +278,9 @@ class PodCertificateRequests(Strategy):
             words = f"must be in the range [{MIN_POD_SECONDS}, {most}]"
             errors.append(invalid_value("spec.maxExpirationSeconds", seconds, words))
         if not spec.stub_pkcs10_request:
-            errors.append(required("spec.stubPKCS10Request"))
+            errors.append(without_value("spec", ONE_KEY))
+        elif not pem.is_request(spec.stub_pkcs10_request):
+            errors.append(without_value("spec.stubPKCS10Request", "must be a valid PKCS#10 CSR"))
         return errors
 
     def validate_update(

@@ -8,6 +8,7 @@ from orlop.api.types import core_v1, meta_v1
 from orlop.apiserver.registry import names, podtemplate, podwarnings
 from orlop.apiserver.registry.common import POSITIVE_QUANTITY, immutable, quantity, subdomain
 from orlop.apiserver.registry.resources import unsupported
+from orlop.apiserver.registry.specdiff import diff
 from orlop.apiserver.registry.strategy import Strategy
 
 ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
@@ -29,10 +30,16 @@ def default_spec(spec: core_v1.PersistentVolumeClaimSpec) -> None:
         spec.volume_mode = "Filesystem"
 
 
+def drop(spec: core_v1.PersistentVolumeClaimSpec) -> None:
+    """Takes out what sources in other namespaces need: their gate, CrossNamespaceVolumeDataSource, is closed."""
+    if spec.data_source_ref is not None:
+        spec.data_source_ref.namespace = None
+
+
 def validate_access_modes(modes: list[str], path: str) -> list[FieldError]:
     """What is wrong with access modes, besides having none."""
     errors = [unsupported(path, mode, ACCESS_MODES) for mode in modes if mode not in ACCESS_MODES]
-    if "ReadWriteOncePod" in modes and len(modes) > 1:
+    if "ReadWriteOncePod" in modes and any(mode in ACCESS_MODES[:-1] for mode in modes):
         errors.append(forbidden_field(path, "may not use ReadWriteOncePod with other access modes"))
     return errors
 
@@ -50,6 +57,7 @@ class PersistentVolumeClaims(Strategy):
 
     def default(self, obj: core_v1.PersistentVolumeClaim) -> None:
         default(obj)
+        drop(obj.spec)
         _data_sources(obj.spec)
 
     def prepare_create(self, obj: core_v1.PersistentVolumeClaim) -> None:
@@ -72,7 +80,7 @@ class PersistentVolumeClaims(Strategy):
             kept.resources = replace(kept.resources, requests=before.resources.requests)
             kept.volume_attributes_class_name = before.volume_attributes_class_name
         if kept != before:
-            errors.append(forbidden_field("spec", ONLY))
+            errors.append(forbidden_field("spec", f"{ONLY}\n{diff(before, kept)}"))
         if bound:
             after, earlier = spec.resources.requests.get("storage"), before.resources.requests.get("storage")
             granted = old.status.capacity.get("storage")
@@ -84,8 +92,6 @@ class PersistentVolumeClaims(Strategy):
         path, earlier_class = "spec.volumeAttributesClassName", before.volume_attributes_class_name
         if earlier_class is not None and spec.volume_attributes_class_name is None:
             errors.append(forbidden_field(path, "update from non-nil value to nil is forbidden"))
-        elif earlier_class is not None and not spec.volume_attributes_class_name:
-            errors.append(forbidden_field(path, "update from non-nil value to an empty string is forbidden"))
         return errors
 
     def warnings(

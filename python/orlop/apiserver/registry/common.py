@@ -49,7 +49,14 @@ def at_most_100(value: int | str | None, path: str) -> list[FieldError]:
 def is_zero(value: int | str | None) -> bool:
     """Whether a count or percentage is nothing."""
     percent = percentage(value)
-    return percent == 0 if percent is not None else value in (0, "", None)
+    if percent is not None:
+        return percent == 0
+    return not value or (isinstance(value, str) and not _number(value))
+
+
+def _number(text: str) -> int:
+    """What Go reads from a text where it expects a number: nothing from one that is none."""
+    return int(text) if text.removeprefix("-").removeprefix("+").isdecimal() else 0
 
 
 def one_of(value: str | None, allowed: Sequence[str], path: str, detail: str = "") -> list[FieldError]:

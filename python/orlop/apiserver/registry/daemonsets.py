@@ -40,6 +40,10 @@ class DaemonSets(Strategy):
         if not annotations.get(TEMPLATE_GENERATION, "").isdecimal() or annotations[TEMPLATE_GENERATION] == "0":
             annotations[TEMPLATE_GENERATION] = "1"
 
+    def prepare_status(self, new: apps_v1.DaemonSet, old: apps_v1.DaemonSet) -> None:
+        if number := old.metadata.annotations.get(TEMPLATE_GENERATION):
+            new.metadata.annotations[TEMPLATE_GENERATION] = number
+
     def prepare_update(self, new: apps_v1.DaemonSet, old: apps_v1.DaemonSet) -> None:
         podfields.drop(new.spec.template.spec, old.spec.template.spec)
         number = old.metadata.annotations.get(TEMPLATE_GENERATION, "0")

@@ -193,10 +193,12 @@ SAME = {
 
 
 def merged(errors: list[FieldError], found: list[FieldError]) -> list[FieldError]:
-    """What is told: the findings of code but for those that are declared too, and those that are declared."""
-    if not found:
+    """What is told, each thing once: the findings of code but for those that are declared too, and those that are."""
+    if found:
+        errors = [e for e in errors if not any(_same(e, declared) for declared in found)] + found
+    if len(errors) < 2:
         return errors
-    return [e for e in errors if not any(_same(e, declared) for declared in found)] + found
+    return list({(error.field, error.message): error for error in errors}.values())
 
 
 def _same(error: FieldError, declared: FieldError) -> bool:

@@ -141,8 +141,12 @@ def _device(device: resource_v1.AllocatedDeviceStatus, path: str, known: bool) -
     errors = driver_name(device.driver, f"{path}.driver") + rules.pool(device.pool, f"{path}.pool")
     errors += rules.label(device.device, f"{path}.device")
     if not known:
-        shown = f"{device.driver}/{device.pool}/{device.device}"
-        shown += f"/{device.share_id}" if device.share_id is not None else ""
+        shown = {
+            "Driver": device.driver,
+            "Pool": device.pool,
+            "Device": device.device,
+            "ShareID": device.share_id or "",
+        }
         errors.append(invalid_value(path, shown, "must be an allocated device in the claim"))
     if len(device.conditions) > MAX_DEVICE_CONDITIONS:
         errors.append(too_many(f"{path}.conditions", len(device.conditions), MAX_DEVICE_CONDITIONS))

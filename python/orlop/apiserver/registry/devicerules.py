@@ -11,7 +11,7 @@ import msgspec
 
 from orlop.api.errors import FieldError, duplicate, invalid_value, required, too_long
 from orlop.api.types import core_v1, resource_v1
-from orlop.apiserver.registry import declaredrules, meta, names, scheduling
+from orlop.apiserver.registry import declaredrules, expressions, meta, names, scheduling
 from orlop.apiserver.registry.common import duplicates
 from orlop.apiserver.registry.drivers import driver_name
 
@@ -60,8 +60,8 @@ def selectors(given: Iterable[resource_v1.DeviceSelector], path: str) -> list[Fi
             errors.append(required(f"{path}[{i}].cel"))
         elif len(selector.cel.expression.encode()) > MAX_EXPRESSION:
             errors.append(too_long(f"{path}[{i}].cel.expression", MAX_EXPRESSION))
-        elif not selector.cel.expression.strip():
-            errors.append(required(f"{path}[{i}].cel.expression"))
+        else:
+            errors += expressions.check_device(selector.cel.expression, f"{path}[{i}].cel.expression")
     return errors
 
 

@@ -115,11 +115,11 @@ def _device(
         words = f"the total number of attributes and capacities must not exceed {MAX_ATTRIBUTES}"
         errors.append(invalid_value(path, count, words))
     for name, attribute in device.attributes.items():
-        where = f"{path}.attributes[{name}]"
-        errors += rules.qualified(name, where) + _attribute(attribute, where)
+        errors += rules.qualified(name, f"{path}.attributes")
+        errors += _attribute(attribute, f"{path}.attributes[{name}]")
     for name, capacity in device.capacity.items():
         where = f"{path}.capacity[{name}]"
-        errors += rules.qualified(name, where)
+        errors += rules.qualified(name, f"{path}.capacity")
         if capacity.request_policy is not None:
             errors += _policy(capacity, f"{where}.requestPolicy", bool(device.allow_multiple_allocations))
     if before is None or before.taints != device.taints:
@@ -220,7 +220,7 @@ def _range(default: str, most: str, given: resource_v1.CapacityRequestPolicyRang
         if parse(high) > parse(most):
             yield invalid_value(f"{path}.max", high, f"max is larger than capacity value: {most}")
         if parse(default) > parse(high):
-            yield invalid_value(f"{path}.max", default, f"default is more than max: {high}")
+            yield invalid_value(f"{path}.default", default, f"default is more than max: {high}")
     if step is None:
         return
     if parse(low) + parse(step) > parse(most):

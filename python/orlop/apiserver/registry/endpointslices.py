@@ -40,17 +40,20 @@ class EndpointSlices(Strategy):
                 port.protocol = "TCP"
 
     def validate(self, obj: discovery_v1.EndpointSlice) -> list[FieldError]:
+        return self._wrong(obj, frozenset())
+
+    def _wrong(self, obj: discovery_v1.EndpointSlice, had: frozenset[str]) -> list[FieldError]:
         errors: list[FieldError] = []
         if not obj.address_type:
             errors.append(required("addressType"))
         elif obj.address_type not in ADDRESS_TYPES:
             errors.append(resources.unsupported("addressType", obj.address_type, ADDRESS_TYPES))
-        errors += _endpoints(obj)
+        errors += _endpoints(obj, had)
         errors += _ports(obj.ports)
         return errors
 
     def validate_update(self, new: discovery_v1.EndpointSlice, old: discovery_v1.EndpointSlice) -> list[FieldError]:
-        errors = self.validate(new)
+        errors = self._wrong(new, frozenset(a for endpoint in old.endpoints for a in endpoint.addresses))
         if new.address_type != old.address_type:
             errors.append(invalid_value("addressType", new.address_type, IMMUTABLE))
         return errors
@@ -65,7 +68,8 @@ class EndpointSlices(Strategy):
         return found
 
 
-def _endpoints(obj: discovery_v1.EndpointSlice) -> list[FieldError]:
+def _endpoints(obj: discovery_v1.EndpointSlice, had: frozenset[str]) -> list[FieldError]:
+    """What is wrong with endpoints; `had` are addresses that may stay as they are written."""
     errors: list[FieldError] = []
     if len(obj.endpoints) > MAX_ENDPOINTS:
         return [too_many("endpoints", len(obj.endpoints), MAX_ENDPOINTS)]
@@ -80,7 +84,7 @@ def _endpoints(obj: discovery_v1.EndpointSlice) -> list[FieldError]:
             if obj.address_type == "FQDN":
                 errors += names.full_domain(address, where)
             elif obj.address_type in ADDRESS_TYPES:
-                errors += _address(address, obj.address_type, where)
+                errors += _address(address, obj.address_type, f"{path}.addresses", j, address in had)
         if endpoint.node_name is not None:
             errors += [
                 invalid_value(f"{path}.nodeName", endpoint.node_name, m) for m in names.subdomain(endpoint.node_name)
@@ -96,12 +100,13 @@ def _endpoints(obj: discovery_v1.EndpointSlice) -> list[FieldError]:
     return errors
 
 
-def _address(address: str, family: str, path: str) -> list[FieldError]:
+def _address(address: str, family: str, path: str, index: int, had: bool) -> list[FieldError]:
     """An address of the slice's family that others can reach."""
-    errors = [invalid_value(path, address, m) for m in names.ip(address)]
+    where = f"{path}[{index}]"
+    errors = [invalid_value(where, address, m) for m in (names.ip if had else names.canonical_ip)(address)]
     if not errors and family_of(address) != family:
-        errors.append(invalid_value(path, address, f"must be a valid {family} address"))
-    return errors + not_special(address, path)
+        errors.append(invalid_value(path, address, f"must be an {family} address"))
+    return errors + not_special(address, where)
 
 
 def _zones(zones: list[discovery_v1.ForZone], path: str) -> list[FieldError]:
@@ -130,8 +135,6 @@ def _ports(ports: list[discovery_v1.EndpointPort]) -> list[FieldError]:
         seen.add(port.name)
         if port.protocol not in ("TCP", "UDP", "SCTP"):
             errors.append(resources.unsupported(f"{path}.protocol", port.protocol, ("SCTP", "TCP", "UDP")))
-        if port.port is not None:
-            errors += [invalid_value(f"{path}.port", port.port, m) for m in names.port_number(port.port)]
         if port.app_protocol is not None:
             wrong = selectors.key_errors(port.app_protocol)
             errors += [invalid_value(f"{path}.appProtocol", port.app_protocol, m) for m in wrong]

@@ -50,9 +50,9 @@ def _timed(event: core_v1.Event) -> list[FieldError]:
     """What an event with a time of its own, the newer kind, must say."""
     errors: list[FieldError] = []
     if not event.reporting_component:
-        errors.append(required("reportingController"))
+        errors.append(required("reportingComponent"))
     wrong = selectors.key_errors(event.reporting_component)
-    errors += [invalid_value("reportingController", event.reporting_component, m) for m in wrong]
+    errors += [invalid_value("reportingComponent", event.reporting_component, m) for m in wrong]
     for path, value in (
         ("reportingInstance", event.reporting_instance),
         ("action", event.action),

@@ -12,6 +12,16 @@ _WRITE: list[tuple[str, bytes | None]] = [
 ]
 """What every expression about a write may speak of."""
 
+_TOKENS = (
+    "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}"
+)
+"""What upstream's parser calls the beginning of an expression."""
+NOTHING = "compilation failed: ERROR: <input>:1:0: Syntax error: mismatched input '<EOF>' expecting an expression"
+"""What is wrong with no text at all."""
+
+NOTHING = "compilation failed: ERROR: <input>:1:0: Syntax error: mismatched input '<EOF>' expecting an expression"
+"""What is wrong with no text at all."""
+
 Wanted = Literal["bool", "string", "object", "patches", "any"]
 
 
@@ -31,3 +41,12 @@ def check(
     known = None if variables is None else [(v.name, v.expression) for v in variables]
     wrong = native.cel_wrong(text, wanted, documents, authorizer, known)
     return [] if wrong is None else [invalid_value(path, text, wrong)]
+
+
+def check_device(text: str, path: str) -> list[FieldError]:
+    """What is wrong with an expression that chooses devices."""
+    wrong = native.cel_wrong(text, "bool", [("device", None)], False, None) if text else NOTHING
+    if wrong is None:
+        return []
+    wrong = wrong.replace("expecting an expression", f"expecting {_TOKENS}")
+    return [invalid_value(path, text, wrong.replace("bool but got", "bool or the unknown type, not"))]

@@ -76,7 +76,7 @@ class CustomResourceDefinitions(Strategy):
         stored = obj.status.stored_versions
         if not stored:
             words = "must have at least one stored version"
-            errors.append(invalid_value("status.storedVersions", stored, words))
+            errors.append(invalid_value("status.storedVersions", None, words))
         if _PROTECTED.search(spec.group) and APPROVED not in obj.metadata.annotations:
             words = (
                 f'protected groups must have approval annotation "{APPROVED}", see '

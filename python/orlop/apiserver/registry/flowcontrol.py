@@ -80,7 +80,7 @@ def _conditions(
             errors.append(duplicate(path, condition.type))
         seen.add(condition.type)
         if not condition.type:
-            errors.append(required(path, "must not be empty"))
+            errors.append(required(path))
     return errors
 
 
@@ -242,7 +242,7 @@ class PriorityLevels(Strategy):
             fixed = next(level for level in flowdefaults.levels() if level.metadata.name == obj.metadata.name)
             # How much of the rest an exempt level may take is free.
             if replace(spec, exempt=None) != replace(fixed.spec, exempt=None):
-                more = " except the 'exempt' field" if obj.metadata.name == EXEMPT else ""
+                more = " except the 'spec.exempt' field" if obj.metadata.name == EXEMPT else ""
                 words = f"spec of '{obj.metadata.name}'{more} must equal the fixed value"
                 errors.append(invalid_value("spec", go_form(spec), words))
         return errors + _conditions(obj.status.conditions)

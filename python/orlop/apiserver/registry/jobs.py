@@ -1,5 +1,6 @@
 """Rules of Jobs: pkg/apis/batch/v1/defaults.go, pkg/apis/batch/validation, pkg/registry/batch/job."""
 
+import msgspec
 from msgspec.structs import replace
 
 from orlop.api import selectors
@@ -7,6 +8,7 @@ from orlop.api.errors import IMMUTABLE, FieldError, invalid_value, required
 from orlop.api.types import batch_v1, core_v1, meta_v1
 from orlop.apiserver.registry import jobpolicies, jobstatus, names, poddefaults, podfields, podtemplate, podwarnings
 from orlop.apiserver.registry.common import immutable, not_negative
+from orlop.apiserver.registry.goforms import go_form
 from orlop.apiserver.registry.resources import unsupported
 from orlop.apiserver.registry.strategy import Strategy
 
@@ -40,8 +42,7 @@ class Jobs(Strategy):
             spec.parallelism = 1
         if spec.backoff_limit is None:
             spec.backoff_limit = BACKOFF_LIMIT if spec.backoff_limit_per_index is None else INT32_MAX
-        if not obj.metadata.labels and spec.template.metadata.labels:
-            obj.metadata.labels = dict(spec.template.metadata.labels)
+        _label(obj)
         if spec.completion_mode is None:
             spec.completion_mode = "NonIndexed"
         if spec.suspend is None:
@@ -65,11 +66,13 @@ class Jobs(Strategy):
         if spec.selector is None:
             spec.selector = meta_v1.LabelSelector()
         spec.selector.match_labels.setdefault(UID_LABELS[0], obj.metadata.uid)
-        if not obj.metadata.labels:
-            obj.metadata.labels = dict(labels)
+        _label(obj)
 
     def prepare_update(self, new: batch_v1.Job, old: batch_v1.Job) -> None:
         podfields.drop(new.spec.template.spec, old.spec.template.spec)
+
+    def prepare_status(self, new: batch_v1.Job, old: batch_v1.Job) -> None:
+        _label(new)
 
     def validate(self, obj: batch_v1.Job) -> list[FieldError]:
         return _generated(obj) + validate_spec(obj.spec, "spec", selected=True) + _indexed_name(obj)
@@ -93,6 +96,12 @@ class Jobs(Strategy):
         if podwarnings.seen(new, old):
             return []
         return (podwarnings.owner_name(new.metadata) if old is None else []) + spec_warnings(new.spec, "spec.")
+
+
+def _label(job: batch_v1.Job) -> None:
+    """A Job without labels has those of its pods."""
+    if not job.metadata.labels:
+        job.metadata.labels = dict(job.spec.template.metadata.labels)
 
 
 def spec_warnings(spec: batch_v1.JobSpec, prefix: str) -> list[str]:
@@ -262,7 +271,10 @@ def _template_change(new: batch_v1.Job, old: batch_v1.Job) -> list[FieldError]:
         )
         metadata = replace(template.metadata, labels=before.metadata.labels, annotations=before.metadata.annotations)
         template = replace(template, spec=spec, metadata=metadata)
-    return immutable(template, before, "spec.template")
+    if template == before:
+        return []
+    shown = {**msgspec.to_builtins(template.metadata), "Spec": go_form(template.spec)}
+    return [invalid_value("spec.template", shown, IMMUTABLE)]
 
 
 def _same_resources(new: list[core_v1.Container], old: list[core_v1.Container]) -> list[core_v1.Container]:

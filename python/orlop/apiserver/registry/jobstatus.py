@@ -96,7 +96,7 @@ def _ends(new: batch_v1.Job, old: batch_v1.Job, true: set[str], was: set[str]) -
         if time is None and complete:
             errors.append(required(path, "completionTime is required for Complete jobs"))
     if (started or timed) and status.start_time is not None and time is not None and time < status.start_time:
-        errors.append(invalid_value(path, time, "completionTime cannot be set before startTime"))
+        errors.append(invalid_value(path, time, "must be equal to or after `startTime`"))
     if (changed("Failed") or status.failed_indexes != before.failed_indexes) and failed and "FailureTarget" not in true:
         wrong("cannot set Failed=True condition without the FailureTarget=true condition")
     if changed("Complete", "SuccessCriteriaMet") and complete and "SuccessCriteriaMet" not in true:
@@ -111,7 +111,7 @@ def _ends(new: batch_v1.Job, old: batch_v1.Job, true: set[str], was: set[str]) -
     uncounted = status.uncounted_terminated_pods
     counted = uncounted is None or not (uncounted.failed or uncounted.succeeded)
     if (ending or uncounted != before.uncounted_terminated_pods) and not counted:
-        words = "uncountedTerminatedPods needs to be empty for finished job"
+        words = "must be empty for finished job"
         errors.append(invalid_value("status.uncountedTerminatedPods", go_form(uncounted), words))
     return errors
 
@@ -165,7 +165,8 @@ def _undone(new: batch_v1.Job, old: batch_v1.Job, true: set[str], was: set[str])
     if before.start_time is not None and status.start_time != before.start_time and not spec.suspend:
         resumes = _suspended(old) and not _suspended(new)
         if not resumes:
-            errors.append(required("status.startTime", "startTime cannot be removed for unsuspended job"))
+            words = "field is immutable for unsuspended job once set"
+            errors.append(invalid_value("status.startTime", status.start_time, words))
     met, had = "SuccessCriteriaMet" in true, "SuccessCriteriaMet" in was
     if had and not met:
         errors.append(without_value(CONDITIONS, "cannot disable the SuccessCriteriaMet=True condition"))

@@ -18,6 +18,14 @@ class Leases(Strategy):
     create_on_update = True
     unconditional_update = False
 
+    def prepare_create(self, obj: coordination_v1.Lease) -> None:
+        # Coordinated leader election is off.
+        obj.spec.strategy = obj.spec.preferred_holder = None
+
+    def prepare_update(self, new: coordination_v1.Lease, old: coordination_v1.Lease) -> None:
+        if old.spec.strategy is None and old.spec.preferred_holder is None:
+            self.prepare_create(new)
+
     def validate(self, obj: coordination_v1.Lease) -> list[FieldError]:
         spec = obj.spec
         errors: list[FieldError] = []
@@ -116,6 +124,8 @@ def validate_label_value(value: str, path: str) -> list[FieldError]:
 
 class StorageVersionMigrations(Strategy):
     """A wish to have all objects of a resource stored anew."""
+
+    unconditional_update = False
 
     def validate(self, obj: storagemigration_v1.StorageVersionMigration) -> list[FieldError]:
         resource, path = obj.spec.resource, "spec.resource"

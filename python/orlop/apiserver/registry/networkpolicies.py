@@ -91,7 +91,7 @@ def _ports(ports: list[networking_v1.NetworkPolicyPort], path: str) -> list[Fiel
             if port.end_port is not None:
                 if port.end_port < port.port:
                     words = "must be greater than or equal to `port`"
-                    errors.append(invalid_value(f"{where}.endPort", port.port, words))
+                    errors.append(invalid_value(f"{where}.endPort", port.end_port, words))
                 wrong = names.port_number(port.end_port)
                 errors += [invalid_value(f"{where}.endPort", port.end_port, m) for m in wrong]
         elif isinstance(port.port, str):

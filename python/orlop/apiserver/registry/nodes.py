@@ -4,7 +4,6 @@ from orlop.api import selectors
 from orlop.api.errors import FieldError, duplicate, forbidden_field, invalid_value, required
 from orlop.api.types import core_v1
 from orlop.apiserver.registry import names, resources
-from orlop.apiserver.registry.common import duplicates
 from orlop.apiserver.registry.families import family_of
 from orlop.apiserver.registry.strategy import Strategy
 
@@ -21,6 +20,7 @@ class Nodes(Strategy):
     def default(self, obj: core_v1.Node) -> None:
         if obj.status.capacity and not obj.status.allocatable:
             obj.status.allocatable = dict(obj.status.capacity)
+        obj.spec.config_source = None  # there is no such thing any more
         # podCIDR is the first of podCIDRs: whichever is given makes the other.
         if obj.spec.pod_cidr and not obj.spec.pod_cidrs:
             obj.spec.pod_cidrs = [obj.spec.pod_cidr]
@@ -36,7 +36,7 @@ class Nodes(Strategy):
         if len(cidrs) > 1 and (len(cidrs) > 2 or len({family_of(c) for c in cidrs}) < 2):
             why = "may specify no more than one CIDR for each IP family"
             errors.append(invalid_value("spec.podCIDRs", cidrs, why))
-        return errors + [duplicate(f"spec.podCIDRs[{i}]", cidrs[i]) for i in duplicates(cidrs)]
+        return errors
 
     def validate_update(self, new: core_v1.Node, old: core_v1.Node) -> list[FieldError]:
         errors = _amounts(new) + _addresses(new)
@@ -52,8 +52,6 @@ class Nodes(Strategy):
 
     def warnings(self, new: core_v1.Node, old: core_v1.Node | None = None) -> list[str]:
         found = []
-        if new.spec.config_source is not None:
-            found.append("spec.configSource: the feature is removed")
         if new.spec.external_id:
             found.append("spec.externalID: this field is deprecated, and is unused by Kubernetes")
         return found

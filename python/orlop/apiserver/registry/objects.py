@@ -342,7 +342,7 @@ class Objects:
         if new.resource_version in ("", "0"):
             if whole and not strategy.unconditional_update:
                 raise errors.invalid(
-                    kind.kind,
+                    kind.plural,
                     kind.group,
                     key.name,
                     [invalid_value("metadata.resourceVersion", 0, "must be specified for an update")],

@@ -37,6 +37,17 @@ def request(data: bytes) -> str:
         return str(error)
 
 
+def is_request(data: bytes) -> bool:
+    """Whether it is a certificate request in DER, signed by anybody."""
+    from cryptography import x509
+
+    try:
+        x509.load_der_x509_csr(data)
+    except ValueError:
+        return False
+    return True
+
+
 def certificates(data: bytes) -> str:
     """What is wrong with an issued certificate and its chain; nothing when it is right or not there."""
     if not data:

@@ -11,7 +11,9 @@ from orlop.apiserver.registry import names, nodelabels, scheduling, volumes
 from orlop.apiserver.registry.claims import VOLUME_MODES, class_annotation, validate_access_modes
 from orlop.apiserver.registry.common import POSITIVE_QUANTITY, immutable, quantity, subdomain
 from orlop.apiserver.registry.drivers import driver_name
+from orlop.apiserver.registry.goforms import go_form
 from orlop.apiserver.registry.resources import unsupported
+from orlop.apiserver.registry.specdiff import diff
 from orlop.apiserver.registry.strategy import Strategy
 
 NOT_SOURCES = frozenset(
@@ -33,6 +35,56 @@ SOURCES = {
     if field.name not in NOT_SOURCES
 }
 """Attributes that are a volume's source, with their JSON names."""
+_GO_SOURCES = (
+    "GCEPersistentDisk",
+    "AWSElasticBlockStore",
+    "HostPath",
+    "Glusterfs",
+    "NFS",
+    "RBD",
+    "Quobyte",
+    "ISCSI",
+    "FlexVolume",
+    "Cinder",
+    "CephFS",
+    "FC",
+    "Flocker",
+    "AzureFile",
+    "VsphereVolume",
+    "AzureDisk",
+    "PhotonPersistentDisk",
+    "PortworxVolume",
+    "ScaleIO",
+    "Local",
+    "StorageOS",
+    "CSI",
+)
+"""Their names in Go, in the order of upstream's inner type."""
+_TURNS = (
+    "host_path",
+    "gce_persistent_disk",
+    "aws_elastic_block_store",
+    "glusterfs",
+    "flocker",
+    "nfs",
+    "rbd",
+    "quobyte",
+    "cephfs",
+    "iscsi",
+    "cinder",
+    "fc",
+    "flex_volume",
+    "azure_file",
+    "vsphere_volume",
+    "photon_persistent_disk",
+    "portworx_volume",
+    "azure_disk",
+    "scale_io",
+    "local",
+    "storageos",
+    "csi",
+)
+"""The order in which sources are looked at."""
 RECLAIM_POLICIES = ("Delete", "Recycle", "Retain")
 RECYCLED = "The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning."
 OLD_SOURCES = (
@@ -75,6 +127,7 @@ class PersistentVolumes(Strategy):
 
     def prepare_create(self, obj: core_v1.PersistentVolume) -> None:
         obj.status.phase = "Pending"
+        obj.status.last_phase_transition_time = obj.metadata.creation_timestamp
 
     def validate(self, obj: core_v1.PersistentVolume) -> list[FieldError]:
         spec = obj.spec
@@ -110,8 +163,9 @@ class PersistentVolumes(Strategy):
     def validate_update(self, new: core_v1.PersistentVolume, old: core_v1.PersistentVolume) -> list[FieldError]:
         errors = self.validate(new)
         if any(_frozen(getattr(new.spec, s), getattr(old.spec, s)) for s in SOURCES):
-            path = "spec.persistentvolumesource"
-            errors.append(forbidden_field(path, "spec.persistentvolumesource is immutable after creation"))
+            shown = diff(_go_source(old.spec), _go_source(new.spec))
+            words = f"spec.persistentvolumesource is immutable after creation\n{shown}"
+            errors.append(forbidden_field("spec.persistentvolumesource", words))
         errors += immutable(new.spec.volume_mode, old.spec.volume_mode, "volumeMode")
         if old.spec.node_affinity is not None and new.spec.node_affinity != old.spec.node_affinity:
             words = "field is immutable, except for updating from beta label to GA"
@@ -132,6 +186,12 @@ class PersistentVolumes(Strategy):
             for i, term in enumerate(spec.node_affinity.required.node_selector_terms):
                 found += nodelabels.term(term, f"spec.nodeAffinity.required.nodeSelectorTerms[{i}]")
         return found + [f"spec.{json}: {why}" for name, json, why in OLD_SOURCES if getattr(spec, name) is not None]
+
+
+def _go_source(spec: core_v1.PersistentVolumeSpec) -> dict[str, Any]:
+    """The source as upstream keeps it, apart from the rest."""
+    shown = go_form(spec)
+    return {name: shown[name] for name in _GO_SOURCES}
 
 
 def _frozen(new: Any, old: Any) -> bool:
@@ -162,9 +222,12 @@ def _source(spec: core_v1.PersistentVolumeSpec, path: str) -> list[FieldError]:
     errors: list[FieldError] = []
     if not given:
         errors.append(required(path, "must specify a volume type"))
+    given.sort(key=_TURNS.index)
     for source in given[1:]:
         errors.append(forbidden_field(f"{path}.{SOURCES[source]}", "may not specify more than 1 volume type"))
-    if spec.host_path is not None:
+    # Of several the first alone is looked at.
+    first = given[0] if given else ""
+    if first == "host_path" and spec.host_path is not None:
         if not spec.host_path.path:
             errors.append(required(f"{path}.hostPath.path"))
         else:
@@ -172,21 +235,21 @@ def _source(spec: core_v1.PersistentVolumeSpec, path: str) -> list[FieldError]:
         kind = spec.host_path.type
         if kind is not None and kind not in volumes.HOST_PATH_TYPES:
             errors.append(unsupported(f"{path}.hostPath.type", kind, volumes.HOST_PATH_TYPES))
-    if spec.local is not None:
+    if first == "local" and spec.local is not None:
         if not spec.local.path:
             errors.append(required(f"{path}.local.path"))
         else:
             errors += volumes.no_back_steps(spec.local.path, f"{path}.local.path")
         if spec.node_affinity is None:
             errors.append(required(f"{path}.nodeAffinity", "Local volume requires node affinity"))
-    if spec.nfs is not None:
+    if first == "nfs" and spec.nfs is not None:
         if not spec.nfs.server:
             errors.append(required(f"{path}.nfs.server"))
         if not spec.nfs.path:
             errors.append(required(f"{path}.nfs.path"))
         if not spec.nfs.path.startswith("/"):
             errors.append(invalid_value(f"{path}.nfs.path", spec.nfs.path, "must be an absolute path"))
-    if spec.csi is not None:
+    if first == "csi" and spec.csi is not None:
         errors += _csi(spec.csi, f"{path}.csi")
     root = spec.host_path is not None and normpath(spec.host_path.path or ".") in ("/", "//")
     if root and spec.persistent_volume_reclaim_policy == "Recycle":

@@ -38,10 +38,12 @@ def _all(spec: core_v1.PodSpec) -> Iterable[AnyContainer]:
 def _container(container: AnyContainer) -> None:
     lifecycle = container.lifecycle
     if lifecycle is not None:
-        lifecycle.stop_signal = None
+        stopped, lifecycle.stop_signal = lifecycle.stop_signal, None
         for hook in (lifecycle.post_start, lifecycle.pre_stop):
             if hook is not None and hook.http_get is not None:
                 hook.http_get.protocol = None
+        if stopped is not None and lifecycle == core_v1.Lifecycle():
+            container.lifecycle = None
     for probe in (container.liveness_probe, container.readiness_probe, container.startup_probe):
         if probe is not None:
             if probe.http_get is not None:
@@ -112,15 +114,3 @@ def _volume_in_use(volume: core_v1.Volume) -> bool:
                 if one is not None and one.user is not None:
                     return True
     return any(file.user is not None for file in _owned(volume))
-
-
-def drop_status(status: core_v1.PodStatus, old: core_v1.PodStatus) -> None:
-    """The same for what a kubelet says."""
-    for listed, before in (
-        (status.container_statuses, old.container_statuses),
-        (status.init_container_statuses, old.init_container_statuses),
-        (status.ephemeral_container_statuses, old.ephemeral_container_statuses),
-    ):
-        for one in listed:
-            if one.stop_signal is not None and all(s.stop_signal is None for s in before):
-                one.stop_signal = None

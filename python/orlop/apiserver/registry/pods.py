@@ -42,14 +42,13 @@ class Pods(Strategy):
 
     def default(self, obj: core_v1.Pod) -> None:
         poddefaults.pod(obj)
-        if not obj.status.phase:
-            obj.status.phase = "Pending"
 
     def prepare_create(self, obj: core_v1.Pod) -> None:
         obj.metadata.generation = 1
         spec = obj.spec
         obj.status = core_v1.PodStatus(phase="Pending", qos_class=poddefaults.qos_class(spec))
         podfields.drop(spec)
+        _end_in_time(spec)
         if spec.scheduling_gates:
             obj.status.conditions = [
                 core_v1.PodCondition(
@@ -57,6 +56,7 @@ class Pods(Strategy):
                     status="False",
                     reason="SchedulingGated",
                     message="Scheduling is blocked due to non-empty scheduling gates",
+                    last_transition_time=obj.metadata.creation_timestamp,
                 )
             ]
         if spec.affinity is not None or spec.topology_spread_constraints:
@@ -68,6 +68,7 @@ class Pods(Strategy):
         return podvalidation.validate_pod(obj)
 
     def prepare_update(self, new: core_v1.Pod, old: core_v1.Pod) -> None:
+        _end_in_time(new.spec)
         if new.spec != old.spec:
             podfields.drop(new.spec, old.spec)
             if new.spec != old.spec:
@@ -94,7 +95,6 @@ class Pods(Strategy):
                     condition.observed_generation = condition.observed_generation or generation
                     del before[i]
                     break
-        podfields.drop_status(status, old.status)
 
     def before_resize(self, new: core_v1.Pod, old: core_v1.Pod) -> list[FieldError]:
         """What the resize subresource may change: its containers' resources."""
@@ -120,3 +120,9 @@ class Pods(Strategy):
         if not pod.spec.node_name or pod.status.phase in ("Failed", "Succeeded"):
             period = 0
         return 1 if period < 0 else period
+
+
+def _end_in_time(spec: core_v1.PodSpec) -> None:
+    """A negative time to end is one second."""
+    if (spec.termination_grace_period_seconds or 0) < 0:
+        spec.termination_grace_period_seconds = 1

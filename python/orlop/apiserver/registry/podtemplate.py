@@ -54,7 +54,7 @@ def validate_selected(
             return []
         if selectors.from_struct(selector).matches(labels):
             return []
-    shown = dict(sorted(labels.items()))
+    shown = dict(sorted(labels.items())) or None
     return [invalid_value(f"{path}.metadata.labels", shown, "`selector` does not match template `labels`")]
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from orlop.api.errors import FieldError, invalid_value, not_supported, required
+from orlop.api.errors import IMMUTABLE, FieldError, invalid_value, not_supported, required
 from orlop.api.types import rbac_v1
 from orlop.apiserver.registry import names, podtemplate
 from orlop.apiserver.registry.strategy import Strategy
@@ -105,9 +105,6 @@ def _subject(subject: rbac_v1.Subject, path: str, namespaced: bool) -> list[Fiel
         if not namespaced and not subject.namespace:
             errors.append(required(f"{path}.namespace"))
     elif subject.kind in ("User", "Group"):
-        if not subject.name:
-            words = f"{subject.kind.lower()} name cannot be empty"
-            errors.append(invalid_value(f"{path}.name", subject.name, words))
         if subject.api_group != GROUP:
             errors.append(not_supported(f"{path}.apiGroup", subject.api_group, [GROUP]))
     else:
@@ -129,7 +126,7 @@ class _Bindings(_Rbac):
         if new.role_ref != old.role_ref:
             ref = new.role_ref
             shown = {"APIGroup": ref.api_group, "Kind": ref.kind, "Name": ref.name}
-            errors.append(invalid_value("roleRef", shown, "cannot change roleRef"))
+            errors.append(invalid_value("roleRef", shown, IMMUTABLE))
         return errors
 
 

@@ -10,6 +10,8 @@ from orlop.apiserver.registry.strategy import Strategy
 class RuntimeClasses(Strategy):
     """Which handler of a node's runtime runs a pod."""
 
+    unconditional_update = False
+
     def validate(self, obj: node_v1.RuntimeClass) -> list[FieldError]:
         errors = [invalid_value("handler", obj.handler, m) for m in names.label(obj.handler)]
         if obj.overhead is not None:

@@ -104,7 +104,7 @@ def validate_pod(context: core_v1.PodSecurityContext, spec: core_v1.PodSpec, pat
     errors += _id(context.run_as_group, f"{path}.runAsGroup")
     for i, group in enumerate(context.supplemental_groups):
         errors += _id(group, f"{path}.supplementalGroups[{i}]")
-    errors += shared_processes(spec, path)
+    errors += shared_processes(spec, path.removesuffix(".securityContext"))
     errors += _sysctls(context.sysctls, spec, f"{path}.sysctls")
     policy = context.fs_group_change_policy
     if policy is not None and policy not in ("Always", "OnRootMismatch"):
@@ -123,7 +123,7 @@ def validate_pod(context: core_v1.PodSecurityContext, spec: core_v1.PodSpec, pat
 
 
 def shared_processes(spec: core_v1.PodSpec, path: str) -> list[FieldError]:
-    """One process namespace of the pod, or the host's. `path` is the security context's, where upstream keeps both."""
+    """One process namespace of the pod, or the host's. `path` is the spec's."""
     if not spec.share_process_namespace or not spec.host_pid:
         return []
     words = "ShareProcessNamespace and HostPID cannot both be enabled"

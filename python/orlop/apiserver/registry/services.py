@@ -18,7 +18,7 @@ FAMILIES = ("IPv4", "IPv6")
 KUBELET_PORT = 10250
 FAMILY_POLICIES = ("PreferDualStack", "RequireDualStack", "SingleStack")
 TRAFFIC_POLICIES = ("Cluster", "Local")
-DISTRIBUTIONS = ("PreferClose", "PreferSameNode", "PreferSameZone")
+DISTRIBUTIONS = ("PreferClose", "PreferSameZone", "PreferSameNode")
 ONCE = "may not change once set"
 BALANCED = "may only be used when `type` is 'LoadBalancer'"
 SOURCE_RANGES = "service.beta.kubernetes.io/load-balancer-source-ranges"
@@ -43,7 +43,7 @@ class Services(Strategy):
     fields = (("spec.clusterIP", "spec.clusterIP"), ("spec.type", "spec.type"))
 
     def name_rule(self, name: str) -> list[str]:
-        return names.label_1035(name)
+        return names.label(name)
 
     def default(self, obj: core_v1.Service) -> None:
         spec = obj.spec
@@ -118,6 +118,11 @@ class Services(Strategy):
             errors.append(forbidden_field("spec.allocateLoadBalancerNodePorts", BALANCED))
         errors += _class(spec)
         return errors + _policies(obj)
+
+    def before_create(self, obj: core_v1.Service) -> list[FieldError]:
+        errors = super().before_create(obj)
+        # Where the addresses are wrong, upstream never comes to the rest.
+        return (_cluster_ips(obj.spec) if errors and obj.spec.type != "ExternalName" else []) or errors
 
     def validate_update(self, new: core_v1.Service, old: core_v1.Service) -> list[FieldError]:
         errors = _changed_addresses(new.spec, old.spec)

@@ -11,10 +11,12 @@ CONTEXT = 3
 
 
 def diff(old: Any, new: Any) -> str:
-    """The difference from `old` to `new`."""
+    """The difference from `old` to `new`: objects, or their Go forms."""
 
     def lines(value: Any) -> list[str]:
-        return json.dumps(go_form(value), indent=1, ensure_ascii=False).splitlines()
+        return json.dumps(
+            value if isinstance(value, dict) else go_form(value), indent=1, ensure_ascii=False
+        ).splitlines()
 
     shown = list(difflib.unified_diff(lines(old), lines(new), lineterm="", n=CONTEXT))
     return "".join(f"{line}\n" for line in shown[2:])

@@ -4,8 +4,8 @@ from msgspec.structs import replace
 
 from orlop.api.errors import FieldError, forbidden_field, invalid_value, required
 from orlop.api.types import apps_v1, core_v1
-from orlop.apiserver.registry import claims, meta, names, poddefaults, podfields, podtemplate, podwarnings
-from orlop.apiserver.registry.common import at_most_100, int_or_percent, is_zero, not_negative, subdomain
+from orlop.apiserver.registry import claims, names, poddefaults, podfields, podtemplate, podwarnings
+from orlop.apiserver.registry.common import at_most_100, immutable, int_or_percent, is_zero, not_negative
 from orlop.apiserver.registry.goforms import go_form
 from orlop.apiserver.registry.resources import unsupported
 from orlop.apiserver.registry.strategy import Strategy
@@ -72,13 +72,14 @@ class StatefulSets(Strategy):
 
     def validate(self, obj: apps_v1.StatefulSet) -> list[FieldError]:
         errors = _spec(obj.spec)
-        if obj.spec.service_name:
-            errors += subdomain(obj.spec.service_name, "spec.serviceName")
+        if name := obj.spec.service_name:
+            errors += [invalid_value("spec.serviceName", name, m) for m in names.label(name)]
         return errors
 
     def validate_update(self, new: apps_v1.StatefulSet, old: apps_v1.StatefulSet) -> list[FieldError]:
         errors = _spec(new.spec)
-        kept = replace(new.spec, **{name: getattr(old.spec, name) for name in MUTABLE})
+        errors += immutable(new.spec.service_name, old.spec.service_name, "spec.serviceName")
+        kept = replace(new.spec, **{name: getattr(old.spec, name) for name in (*MUTABLE, "service_name")})
         if kept != old.spec:
             errors.append(forbidden_field("spec", ONLY))
         return errors
@@ -157,8 +158,6 @@ def _template(spec: apps_v1.StatefulSetSpec) -> list[FieldError]:
     errors += podtemplate.validate_running(template, path, "StatefulSet")
     for i, claim in enumerate(spec.volume_claim_templates):
         where = f"spec.volumeClaimTemplates[{i}]"
-        errors += meta.validate_labels(claim.metadata.labels, f"{where}.metadata.labels")
-        errors += meta.validate_annotations(claim.metadata.annotations, f"{where}.metadata.annotations")
         errors += claims.validate_spec(claim.spec, f"{where}.spec")
     return errors
 

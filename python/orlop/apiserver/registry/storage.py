@@ -127,8 +127,12 @@ class VolumeAttributesClasses(Strategy):
 class CSIDrivers(Strategy):
     """What a CSI driver can and wants."""
 
+    unconditional_update = False
+
     def default(self, obj: storage_v1.CSIDriver) -> None:
         spec = obj.spec
+        if spec.prevent_pod_scheduling_if_missing is None:
+            spec.prevent_pod_scheduling_if_missing = False
         if spec.attach_required is None:
             spec.attach_required = True
         if spec.pod_info_on_mount is None:
@@ -194,6 +198,8 @@ class CSIDrivers(Strategy):
 class CSINodes(Strategy):
     """The CSI drivers of a node."""
 
+    unconditional_update = False
+
     def validate(self, obj: storage_v1.CSINode) -> list[FieldError]:
         errors: list[FieldError] = []
         seen: set[str] = set()
@@ -234,21 +240,27 @@ class CSINodes(Strategy):
 class CSIStorageCapacities(Strategy):
     """How much a class has left at a place."""
 
+    unconditional_update = False
+
     def validate(self, obj: storage_v1.CSIStorageCapacity) -> list[FieldError]:
         errors: list[FieldError] = []
         if obj.node_topology is not None:
             errors += podtemplate.validate_selector(obj.node_topology, "nodeTopology")
         name = obj.storage_class_name
         errors += [invalid_value("storageClassName", name, m) for m in names.subdomain(name)]
-        return errors + (quantity(obj.capacity, "capacity") if obj.capacity is not None else [])
+        return errors + _capacity(obj)
 
     def validate_update(
         self, new: storage_v1.CSIStorageCapacity, old: storage_v1.CSIStorageCapacity
     ) -> list[FieldError]:
-        errors = immutable(new.node_topology, old.node_topology, "nodeTopology")
+        errors = _capacity(new) + immutable(new.node_topology, old.node_topology, "nodeTopology")
         return errors + immutable(new.storage_class_name, old.storage_class_name, "storageClassName")
 
     def warnings(
         self, new: storage_v1.CSIStorageCapacity, old: storage_v1.CSIStorageCapacity | None = None
     ) -> list[str]:
         return nodelabels.selector(new.node_topology, "nodeTopology")
+
+
+def _capacity(obj: storage_v1.CSIStorageCapacity) -> list[FieldError]:
+    return quantity(obj.capacity, "capacity") if obj.capacity is not None else []
