@@ -27,6 +27,9 @@ async def test_beta_kinds_are_served_where_asked_for(beta: Api) -> None:
     group = {"metadata": {"name": "g"}, "spec": {"schedulingPolicy": {"gang": {"minCount": 2}}}}
     made = await beta.made(GROUPS, group)
     assert (made["apiVersion"], made["kind"]) == ("scheduling.k8s.io/v1beta1", "PodGroup")
+    assert (made["spec"]["priority"], made["spec"]["disruptionMode"]) == (0, {"single": {}})
+    odd = {"metadata": {"name": "odd"}, "spec": {**group["spec"], "priority": 5}}
+    assert "must match the priority computed (0)" in (await beta("POST", GROUPS, odd)).message
     refused = await beta("PUT", f"{GROUPS}/g", {**made, "spec": {"schedulingPolicy": {"basic": {}}}})
     assert "field is immutable" in refused.message
     wrong = await beta("POST", GROUPS, {"metadata": {"name": "h"}, "spec": {"schedulingPolicy": {}}})

@@ -41,6 +41,13 @@ ADDED = [
 ]
 """What admission would give new pods, so that it does not go in their updates."""
 
+ACCEPTED = {
+    '.metadata.finalizers: theirs ["scheduling.k8s.io/podgroup-protection"]': (
+        "a group goes at once: nothing here would take the finalizer away"
+    ),
+}
+"""Differences that stay, by how their line begins, and why."""
+
 
 @pytest.fixture
 async def servers(tmp_path: Path) -> AsyncIterator[Both]:
@@ -55,6 +62,7 @@ async def test_every_fixture_is_answered_alike(servers: Both) -> None:
     wrong = []
     for number, (about, case) in enumerate(rules.told()):
         for step, found in await compared(servers, case, f"x{number}"):
+            found = [line for line in found if not line.strip().startswith(tuple(ACCEPTED))]
             if found and not (about in EARLIER and found[-1].startswith(CANNOT)):
                 wrong.append("\n  ".join([f"{about} ({step})", *found]))
     assert not wrong, "\n".join([f"{len(wrong)} differ", *wrong])

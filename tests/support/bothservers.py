@@ -39,7 +39,7 @@ _WARNING = re.compile(r'299 - "((?:[^"\\]|\\.)*)"')
 
 OPTIONAL = ("coordination.k8s.io/v1beta1", "scheduling.k8s.io/v1beta1")
 """What is served besides, so that its kinds can be compared too."""
-GATES = "GenericWorkload=true"
+GATES = "GenericWorkload=true,DRAWorkloadResourceClaims=true"
 """What upstream serves some of them by."""
 
 

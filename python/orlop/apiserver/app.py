@@ -51,7 +51,15 @@ COLLECTION = frozenset({"create", "list", "watch", "deletecollection"})
 PAGES: dict[str, Page] = {**discovery.PAGES, **health.PAGES, **documents.PAGES}
 PREFIXES: list[tuple[str, Page]] = [*discovery.PREFIXES, *health.PREFIXES, *documents.PREFIXES]
 
-DEPRECATED = {"core/v1.Endpoints": "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"}
+_COORDINATION, _SCHEDULING = "coordination.k8s.io/v1beta1", "scheduling.k8s.io/v1beta1"
+DEPRECATED = {
+    "core/v1.Endpoints": "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+    "coordination/v1beta1.LeaseCandidate": (
+        f"{_COORDINATION} LeaseCandidate is deprecated in v1.36+, unavailable in v1.39+"
+    ),
+    "scheduling/v1beta1.PodGroup": f"{_SCHEDULING} PodGroup is deprecated in v1.40+, unavailable in v1.43+",
+    "scheduling/v1beta1.Workload": f"{_SCHEDULING} Workload is deprecated in v1.40+, unavailable in v1.43+",
+}
 """What every request for a kind is told, by its type key."""
 
 PAGE_METHODS = frozenset({"GET", "HEAD"})

@@ -12,12 +12,14 @@ DEFAULT_PRIORITY = 0
 class Priority(Admission):
     """Resolves spec.priorityClassName, and refuses numbers that do not match it."""
 
-    resources = ("pods", "scheduling.k8s.io/priorityclasses")
+    resources = ("pods", "scheduling.k8s.io/podgroups", "scheduling.k8s.io/priorityclasses")
 
     def looks_at(self, a: Attributes) -> tuple[str, ...] | None:
         return ("scheduling.k8s.io/priorityclasses",)
 
     async def admit(self, a: Attributes) -> None:
+        if a.kind.plural == "podgroups":
+            self._group(a)
         if a.kind.plural != "pods":
             return
         pod: core_v1.Pod = a.object
@@ -61,6 +63,26 @@ class Priority(Admission):
                 f"priority admission controller computed {policy} from the given PriorityClass name",
             )
         spec.preemption_policy = policy
+
+    def _group(self, a: Attributes) -> None:
+        """The same of a new group of pods, whose number may be written if it is right."""
+        spec = a.object.spec
+        if a.operation != "CREATE":
+            return
+        found = self._class(spec.priority_class_name) if spec.priority_class_name else self._default()
+        if found is None and spec.priority_class_name:
+            why = f"no PriorityClass with name {spec.priority_class_name} was found"
+            raise errors.forbidden(a.kind.plural, a.kind.group, a.name, why)
+        value = found.value if found is not None else DEFAULT_PRIORITY
+        if spec.priority is not None and spec.priority != value:
+            why = (
+                f"priority set in the pod group ({spec.priority}) must match the priority computed ({value}) based on "
+                "the priority class set in the spec"
+            )
+            raise errors.forbidden(a.kind.plural, a.kind.group, a.name, why)
+        if found is not None:
+            spec.priority_class_name = found.metadata.name or spec.priority_class_name
+        spec.priority = value
 
     def _class(self, name: str) -> scheduling_v1.PriorityClass | None:
         if _CLASS is None:

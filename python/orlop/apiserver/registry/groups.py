@@ -6,6 +6,8 @@ Upstream has them as marks on the types' fields; findings come in the order of t
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from orlop.api.errors import IMMUTABLE, FieldError, duplicate, forbidden_field, invalid_value, required, too_many
 from orlop.api.types import scheduling_v1beta1 as types
 from orlop.apiserver.registry import names
@@ -24,7 +26,8 @@ def _one(of: Any, fields: Sequence[str], path: str) -> list[FieldError]:
     if not given:
         return [invalid_value(path, "", f"must specify one of: {listed}")]
     if len(given) > 1:
-        return [invalid_value(path, f"{{{', '.join(given)}}}", f"must specify exactly one of: {listed}")]
+        shown = ", ".join(given).replace("`", "")
+        return [invalid_value(path, f"{{{shown}}}", f"must specify exactly one of: {listed}")]
     return []
 
 
@@ -42,7 +45,9 @@ def _label(name: str, path: str) -> list[FieldError]:
 
 def _policy(policy: types.PodGroupSchedulingPolicy, path: str) -> list[FieldError]:
     errors = _one(policy, ("basic", "gang"), path)
-    if policy.gang is not None and policy.gang.min_count < 1:
+    if policy.gang is not None and not policy.gang.min_count:
+        errors.append(required(f"{path}.gang.minCount"))
+    elif policy.gang is not None and policy.gang.min_count < 1:
         words = "must be greater than or equal to 1"
         errors.append(invalid_value(f"{path}.gang.minCount", policy.gang.min_count, words))
     return errors
@@ -51,7 +56,8 @@ def _policy(policy: types.PodGroupSchedulingPolicy, path: str) -> list[FieldErro
 def _claims(claims: list[types.PodGroupResourceClaim], path: str) -> list[FieldError]:
     if len(claims) > MAX_CLAIMS:
         return [too_many(path, len(claims), MAX_CLAIMS)]
-    errors = [duplicate(f"{path}[{i}]", claims[i].name) for i in duplicates(c.name for c in claims)]
+    again = duplicates(c.name for c in claims)
+    errors = [duplicate(f"{path}[{i}]", msgspec.to_builtins(claims[i])) for i in again]
     for i, claim in enumerate(claims):
         where = f"{path}[{i}]"
         errors += _one(claim, ("resourceClaimName", "resourceClaimTemplateName"), where)
@@ -109,7 +115,11 @@ def _kept(
 class PodGroups(Strategy):
     """Pods that are scheduled as one."""
 
-    generation = True
+    unconditional_update = False
+
+    def default(self, obj: types.PodGroup) -> None:
+        if obj.spec.disruption_mode is None:
+            obj.spec.disruption_mode = types.DisruptionMode(single={})
 
     def validate(self, obj: types.PodGroup) -> list[FieldError]:
         errors: list[FieldError] = []
@@ -132,7 +142,7 @@ class PodGroups(Strategy):
 class Workloads(Strategy):
     """Templates of the pod groups that a controller makes."""
 
-    generation = True
+    unconditional_update = False
 
     def validate(self, obj: types.Workload) -> list[FieldError]:
         spec, path = obj.spec, "spec.podGroupTemplates"
@@ -147,7 +157,8 @@ class Workloads(Strategy):
             errors += segment(ref.kind, f"{where}.kind") + segment(ref.name, f"{where}.name")
         if len(templates) > MAX_TEMPLATES:
             return [*errors, too_many(path, len(templates), MAX_TEMPLATES)]
-        errors += [duplicate(f"{path}[{i}]", templates[i].name) for i in duplicates(t.name for t in templates)]
+        again = duplicates(t.name for t in templates)
+        errors += [duplicate(f"{path}[{i}]", msgspec.to_builtins(templates[i])) for i in again]
         for i, template in enumerate(templates):
             errors += _label(template.name, f"{path}[{i}].name")
             errors += _placed(template, f"{path}[{i}]")
