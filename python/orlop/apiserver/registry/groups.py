@@ -162,6 +162,8 @@ class Workloads(Strategy):
         for i, template in enumerate(templates):
             errors += _label(template.name, f"{path}[{i}].name")
             errors += _placed(template, f"{path}[{i}]")
+        if len({(t.priority_class_name, t.priority) for t in templates}) > 1:
+            errors.append(invalid_value("spec", None, "detected multiple priority configurations"))
         return errors
 
     def validate_update(self, new: types.Workload, old: types.Workload) -> list[FieldError]:

@@ -38,7 +38,7 @@ class ServiceCIDRs(Strategy):
         if not cidrs:
             return [required(path, "at least one CIDR required")]
         if len(cidrs) > 2:
-            return [invalid_value(path, cidrs, "may only hold up to 2 values")]
+            return [invalid_value(path, {"CIDRs": cidrs}, "may only hold up to 2 values")]
         errors: list[FieldError] = []
         if len(cidrs) == 2 and (any(names.network(c) is None for c in cidrs) or len({family_of(c) for c in cidrs}) < 2):
             words = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64"
