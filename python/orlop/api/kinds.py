@@ -212,7 +212,7 @@ KINDS: list[Kind] = [
     *_rows(
         "storage",
         _cluster("CSIDriver", "csidrivers"),
-        _cluster("CSINode", "csinodes"),
+        _cluster("CSINode", "csinodes", sub=_STATUS),
         _in("CSIStorageCapacity", "csistoragecapacities"),
         _cluster("StorageClass", "storageclasses", "sc"),
         _cluster("VolumeAttachment", "volumeattachments", sub=_STATUS),

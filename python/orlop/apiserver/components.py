@@ -43,7 +43,7 @@ async def show(core: Core, request: Request, kind: Kind) -> Response:
     request.warn(DEPRECATED)
     if info.verb == "get":
         if info.name not in NAMES:
-            raise errors.not_found(kind.plural, kind.group, info.name)
+            raise errors.not_found(kind.singular, kind.group, info.name)
         return output.one(core, request, kind, encode(_status(core, info.name)), accepted)
     items = [encode(_status(core, name)) for name in NAMES]
     return output.many(core, request, kind, items, output.list_meta(core.hub.revision, "", None), accepted)

@@ -34,6 +34,10 @@ class Conversion(NamedTuple):
     def selector(self, text: str) -> str:
         """A field selector of the served kind in the stored one's words. Raises ValueError."""
         terms = selectors.parse_fields(text).terms
+        hidden = set(self.fields.values()) - set(self.fields)
+        for field, _, _ in terms:
+            if field in hidden:
+                raise ValueError(f"field label not supported: {field}")
         return str(selectors.FieldSelector(tuple((self.fields.get(f, f), equal, v) for f, equal, v in terms)))
 
 

@@ -166,13 +166,14 @@ def resource_list(group: str, version: str, rows: Iterable[Kind]) -> bytes:
             if sub not in SUBRESOURCE_VERBS:
                 continue
             of = PROXY_KINDS.get(kind.plural) if sub == "proxy" else SUBRESOURCE_KINDS.get(sub)
+            foreign = of is not None and of[:2] != (kind.group, kind.version)
             listed.append(
                 meta_v1.APIResource(
                     name=f"{kind.plural}/{sub}",
                     singular_name="",
                     namespaced=kind.namespaced,
-                    group=of[0] if of else "",
-                    version=of[1] if of else "",
+                    group=of[0] if of and foreign else "",
+                    version=of[1] if of and foreign else "",
                     kind=of[2] if of else kind.kind,
                     verbs=SUBRESOURCE_VERBS[sub],
                 )
@@ -180,6 +181,13 @@ def resource_list(group: str, version: str, rows: Iterable[Kind]) -> bytes:
     gv = f"{group}/{version}" if group else version
     document = meta_v1.APIResourceList(group_version=gv, resources=listed)
     return msgspec.json.encode(document) if group else _unversioned(document)
+
+
+def _response_kind(kind: Kind, group: str, version: str, name: str) -> meta_v1.GroupVersionKind:
+    """What a built-in resource answers with: the group and version are named where they are others than its own."""
+    if (group, version) == (kind.group, kind.version) and scheme.by_resource(group, version, kind.plural) is not None:
+        group = version = ""
+    return meta_v1.GroupVersionKind(group=group, version=version, kind=name)
 
 
 def _discovered(kind: Kind) -> apidiscovery_v2.APIResourceDiscovery:
@@ -192,13 +200,13 @@ def _discovered(kind: Kind) -> apidiscovery_v2.APIResourceDiscovery:
         subs.append(
             apidiscovery_v2.APISubresourceDiscovery(
                 subresource=sub,
-                response_kind=meta_v1.GroupVersionKind(group=group, version=version, kind=name),
+                response_kind=_response_kind(kind, group, version, name),
                 verbs=SUBRESOURCE_VERBS[sub],
             )
         )
     return apidiscovery_v2.APIResourceDiscovery(
         resource=kind.plural,
-        response_kind=meta_v1.GroupVersionKind(group=kind.group, version=kind.version, kind=kind.kind),
+        response_kind=_response_kind(kind, kind.group, kind.version, kind.kind),
         scope="Namespaced" if kind.namespaced else "Cluster",
         singular_resource=kind.singular,
         verbs=list(kind.verbs),
@@ -239,7 +247,10 @@ def group_discoveries(
         )
         for name, versions in groups.items()
     ]
-    return msgspec.json.encode(apidiscovery_v2.APIGroupDiscoveryList(items=items))
+    tree = msgspec.to_builtins(apidiscovery_v2.APIGroupDiscoveryList(items=items))
+    for item in tree["items"]:
+        del item["apiVersion"], item["kind"]
+    return msgspec.json.encode(tree)
 
 
 @scheme.on_change

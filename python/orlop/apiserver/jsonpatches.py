@@ -70,6 +70,14 @@ def operations(patch: bytes) -> list[dict[str, Any]]:
     if wrong:
         what = gojson.type_of(found)
         raise errors.BadRequest(f"error decoding patch: json: cannot unmarshal {what} into Go value of type {wrong}")
+    for operation in found:
+        for field in ("op", "path", "from"):
+            value = (operation or {}).get(field)
+            if value is not None and not isinstance(value, str):
+                raise errors.BadRequest(
+                    f"error decoding patch: json: cannot unmarshal {gojson.type_of(value)} into Go struct field "
+                    f"jsonPatchOp.{field} of type string"
+                )
     if len(found) > MAX_OPERATIONS:
         raise errors.RequestEntityTooLarge(
             f"Request entity too large: The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got "

@@ -39,6 +39,8 @@ def apply(kind: Kind, type_: str, current: bytes, patch: bytes) -> bytes:
         return native.wire_strategic_merge(kind.type_key, current, patch)
     except native.WireError as error:
         message = str(error)
+        if type_ == STRATEGIC_PATCH and any(words in message for words in _UNFORESEEN):
+            raise errors.ApiError(message, code=500, reason="") from None
         raise errors.BadRequest(jsonpatches.MALFORMED if message in _MALFORMED else message) from None
 
 
@@ -58,6 +60,13 @@ def shown(type_: str, patch: bytes, patched: bytes) -> str:
     return gojson.text(msgspec.json.decode(patch)) if type_ == STRATEGIC_PATCH else patched.decode(errors="replace")
 
 
+_UNFORESEEN = (
+    "does not contain declared merge key",
+    "unknown patch type: ",
+    "list element types are not identical",
+    "but received a ",
+)
+"""What upstream's strategic merge finds and its server has no reason for: 500."""
 _MALFORMED = ("Invalid JSON Patch", "invalid JSON document")
 
 

@@ -462,17 +462,32 @@ def test_events(show, document, last, source, first, count):
             ["x", "<none>", "*", "1.1.1.1,9.9.9.9", "80", "60m"],
         ),
         (
-            {"apiVersion": "storage.k8s.io/v1", "kind": "CSIStorageCapacity", "storageClassName": "s"},
-            ["x", "s", "<unset>"],
+            {
+                "apiVersion": "apiextensions.k8s.io/v1",
+                "kind": "CustomResourceDefinition",
+                "spec": {
+                    "group": "e.io",
+                    "scope": "Namespaced",
+                    "names": {"kind": "Foo", "shortNames": ["f", "fo"]},
+                    "versions": [
+                        {"name": "v1", "served": True, "storage": True},
+                        {"name": "v1beta1", "served": True, "deprecated": True},
+                        {"name": "v1alpha1", "served": False},
+                    ],
+                },
+                "status": {"conditions": [{"type": "Established", "status": "True"}]},
+            },
+            ["x", "Namespaced", "v1(storage),v1beta1(deprecated)", "2025-12-31T23:00:00Z", "e.io", "Foo", "f,fo", True],
         ),
         (
             {
-                "apiVersion": "storage.k8s.io/v1",
-                "kind": "CSIStorageCapacity",
-                "storageClassName": "s",
-                "capacity": "5Gi",
+                "apiVersion": "resource.k8s.io/v1",
+                "kind": "DeviceTaintRule",
+                "spec": {
+                    "taint": {"key": "k", "value": "v", "effect": "NoSchedule", "timeAdded": "2025-12-31T23:00:00Z"}
+                },
             },
-            ["x", "s", "5Gi"],
+            ["x", "k", "v", "NoSchedule", "60m", "60m"],
         ),
         (
             {
@@ -480,7 +495,16 @@ def test_events(show, document, last, source, first, count):
                 "kind": "StorageVersionMigration",
                 "spec": {"resource": {"group": "apps", "resource": "deployments"}},
             },
-            ["x", "deployments.apps"],
+            ["x", "deployments.apps", "Unknown"],
+        ),
+        (
+            {
+                "apiVersion": "storagemigration.k8s.io/v1",
+                "kind": "StorageVersionMigration",
+                "spec": {"resource": {"resource": "pods"}},
+                "status": {"conditions": [{"type": "Succeeded", "status": "True"}]},
+            },
+            ["x", "pods", "Succeeded"],
         ),
         (
             {

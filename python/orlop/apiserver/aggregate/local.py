@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 APIService = apiregistration_v1.APIService
 MANAGED = "kube-aggregator.kubernetes.io/automanaged"
 RESOURCE = "apiregistration.k8s.io/apiservices"
+OWN = ("apiregistration.k8s.io", "v1")
 BY = Attribution("system:apiserver", "kube-apiserver")
 
 
 def wanted(core: "Core") -> dict[str, APIService]:
-    """By name, for every group-version of this server: built in and custom."""
+    """By name, for every group-version of this server, built in and custom, but their own."""
     built_in = {*scheme.group_versions(), (kinds.GROUP, kinds.VERSION)}
     made = {}
-    for group, version in sorted(built_in | core.custom.group_versions()):
+    for group, version in sorted((built_in | core.custom.group_versions()) - {OWN}):
         priority = priorities.of(group, version)
         name = f"{version}.{group}"
         made[name] = APIService(

@@ -11,6 +11,7 @@ class Priority(NamedTuple):
 
 
 GROUPS = {
+    "apiregistration.k8s.io": 20000,
     "": 18000,
     "apps": 17800,
     "events.k8s.io": 17750,
@@ -31,9 +32,16 @@ GROUPS = {
     "discovery.k8s.io": 16200,
     "resource.k8s.io": 16200,
     "flowcontrol.apiserver.k8s.io": 16100,
+    "storagemigration.k8s.io": 15800,
     "metrics.k8s.io": 100,
 }
-VERSIONS = {("autoscaling", "v2"): 30, ("flowcontrol.apiserver.k8s.io", "v1"): 21, ("", "v1"): 1}
+"""The first has no APIService of its own: it is what these are read from, and comes before all they name."""
+VERSIONS = {
+    ("autoscaling", "v2"): 30,
+    ("flowcontrol.apiserver.k8s.io", "v1"): 21,
+    ("resource.k8s.io", "v1"): 21,
+    ("", "v1"): 1,
+}
 CUSTOM = Priority(1000, 100)
 """Custom resources come behind what is built in; their versions in the order of versions."""
 

@@ -86,17 +86,47 @@ def _read_selectors(core: Core, kind: Kind, options: Options) -> Options:
         fields = selectors.parse_fields(options.fields)
     except ValueError as error:
         raise errors.BadRequest(str(error)) from None
-    known = {"metadata.name", "metadata.namespace", *(n for n, _ in core.strategies[kind.type_key].fields)}
-    for field in fields.fields:
+    known = {*_always(kind), *(n for n, _ in core.strategies[kind.type_key].fields)}
+    terms = []
+    for field, equal, value in fields.terms:
         if field not in known:
             raise errors.BadRequest(_unknown_field(kind, field))
-    return options._replace(labels=labels, fields=str(fields))
+        if field not in UNSET and (kind.namespaced or field != "metadata.namespace"):
+            terms.append((field, equal, value))
+        elif equal == bool(value):
+            # Such a field is the empty text in every object. So is no object's name.
+            terms.append(("metadata.name", True, ""))
+    return options._replace(labels=labels, fields=str(selectors.FieldSelector(tuple(terms))))
+
+
+UNSET = frozenset({"status.podIPs"})
+"""Fields that may be asked for, though no object is ever listed by them."""
+
+_OWN_WORDS = frozenset({"events", "namespaces", "nodes", "pods", "replicationcontrollers", "secrets", "services"})
+"""Resources of the core group that have field labels of their own; so have all of certificates.k8s.io."""
+
+
+def _always(kind: Kind) -> set[str]:
+    """What every object of the kind may be selected by, whatever its strategy adds."""
+    known = {"metadata.name"}
+    if kind.resource not in ("namespaces", "nodes", "resource.k8s.io/resourceslices") and kind.group != CERTIFICATES:
+        known.add("metadata.namespace")
+    if kind.resource == "pods":
+        known |= UNSET
+    return known
+
+
+CERTIFICATES = "certificates.k8s.io"
 
 
 def _unknown_field(kind: Kind, field: str) -> str:
-    if kind.group or kind.kind not in ("Pod", "Node", "Event", "Namespace", "Secret", "Service"):
-        return f'"{field}" is not a known field selector: only "metadata.name", "metadata.namespace"'
-    return f"field label not supported: {field}"
+    if kind.resource == "batch/jobs":
+        return f'field label "{field}" not supported for Job'
+    if kind.resource == "resource.k8s.io/resourceslices":
+        return f"field label not supported for {kind.api_version}, Kind={kind.kind}: {field}"
+    if kind.group == CERTIFICATES or (not kind.group and kind.resource in _OWN_WORDS):
+        return f"field label not supported: {field}"
+    return f'"{field}" is not a known field selector: only "metadata.name", "metadata.namespace"'
 
 
 def _list_errors(options: Options, initial: list[str] | None) -> list[FieldError]:
@@ -135,19 +165,21 @@ def _watch_errors(options: Options, initial: list[str] | None) -> list[FieldErro
     return wrong
 
 
+REVISION = "invalid resource version: "
+
+
 def parse_revision(text: str) -> int:
     """A resourceVersion's number; 0 for none. Raises BadRequest."""
     if not text:
         return 0
     if not (text.isascii() and text.isdecimal()):
         raise errors.BadRequest(
-            f'invalid resource version: resourceVersion: Invalid value: "{text}": '
-            f'strconv.ParseUint: parsing "{text}": invalid syntax'
+            f'{REVISION}resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
         )
     revision = int(text)
     if revision > UINT64_MAX:
         raise errors.BadRequest(
-            f'invalid resource version: resourceVersion: Invalid value: "{text}": '
+            f'{REVISION}resourceVersion: Invalid value: "{text}": '
             f'strconv.ParseUint: parsing "{text}": value out of range'
         )
     return revision

@@ -76,10 +76,12 @@ async def update(core: Core, request: Request, kind: Kind) -> Response:
     media = negotiate.body_media(request.header(b"content-type"))
     data = await request.body()
     value = body.to_json(request, kind, media, data)
+    check_identity(request, kind, core.objects.decode(kind, value))
 
     async def change(old: Any) -> Any:
         new = core.objects.decode(kind, value)
-        check_identity(request, kind, new)
+        if kind.namespaced:
+            new.metadata.namespace = info.namespace
         if media == "json":
             ownership.forget(new, data)
         strategy.default(new)

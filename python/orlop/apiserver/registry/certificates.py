@@ -250,7 +250,11 @@ ONE_KEY = "exactly one of (stubPKCS10Request) or (pkixPublicKey, proofOfPossessi
 class PodCertificateRequests(Strategy):
     """A pod's key that wants a certificate; its kubelet asks."""
 
-    fields = (("spec.signerName", "spec.signerName"), ("spec.nodeName", "spec.nodeName"))
+    fields = (
+        ("spec.signerName", "spec.signerName"),
+        ("spec.podName", "spec.podName"),
+        ("spec.nodeName", "spec.nodeName"),
+    )
 
     def default(self, obj: certificates_v1.PodCertificateRequest) -> None:
         if obj.spec.max_expiration_seconds is None:

@@ -66,6 +66,17 @@ def check_preconditions(kind: Kind, metadata: meta_v1.ObjectMeta, wanted: meta_v
     """Raises Conflict where the object is not the one that is meant."""
     if wanted is None:
         return
+    if kind.resource == "namespaces":
+        # Upstream's namespaces are looked at by their storage, which has words of its own.
+        if wanted.uid is not None and wanted.uid != metadata.uid:
+            why = f"Precondition failed: UID in precondition: {wanted.uid}, UID in object meta: {metadata.uid}"
+            raise errors.conflict(kind.plural, kind.group, metadata.name, why)
+        if wanted.resource_version is not None and wanted.resource_version != metadata.resource_version:
+            why = (
+                f"Precondition failed: ResourceVersion in precondition: {wanted.resource_version}, ResourceVersion in "
+                f"object meta: {metadata.resource_version}"
+            )
+            raise errors.conflict(kind.plural, kind.group, metadata.name, why)
     if wanted.uid is not None and wanted.uid != metadata.uid:
         why = (
             f"the UID in the precondition ({wanted.uid}) does not match the UID in record ({metadata.uid}). "

@@ -349,12 +349,7 @@ class Objects:
                 )
         elif new.resource_version != str(revision):
             if not (new.resource_version.isascii() and new.resource_version.isdecimal()):
-                raise errors.invalid(
-                    kind.kind,
-                    kind.group,
-                    key.name,
-                    [invalid_value("resourceVersion", new.resource_version, _not_a_number(new.resource_version))],
-                )
+                raise errors.ApiError(_not_a_number(new.resource_version), code=500, reason="")
             raise errors.conflict(kind.plural, kind.group, key.name, errors.MODIFIED)
 
     # --- delete -----------------------------------------------------------------------------------

@@ -147,6 +147,8 @@ class CSIDrivers(Strategy):
             spec.requires_republish = False
         if spec.se_linux_mount is None:
             spec.se_linux_mount = False
+        if spec.prevent_pod_scheduling_if_missing is None:
+            spec.prevent_pod_scheduling_if_missing = False
 
     def validate(self, obj: storage_v1.CSIDriver) -> list[FieldError]:
         spec = obj.spec

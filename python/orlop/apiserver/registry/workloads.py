@@ -164,7 +164,6 @@ class ReplicaSets(Strategy):
     """A count of pods, and a selector that stays."""
 
     generation = True
-    fields = (("status.replicas", "status.replicas=0"),)
 
     def default(self, obj: apps_v1.ReplicaSet) -> None:
         poddefaults.pod_spec(obj.spec.template.spec)

@@ -40,7 +40,7 @@ async def bind(core: Core, request: Request, kind: Kind) -> Response:
     dry_run = body.options(request, "CreateOptions")
     binding: core_v1.Binding = await body.decode(core, request, BINDING)
     info = request.info
-    if binding.metadata.name and binding.metadata.name != info.name:
+    if binding.metadata.name != info.name:
         raise errors.BadRequest("name in URL does not match name in Binding object")
     _validate(binding)
 

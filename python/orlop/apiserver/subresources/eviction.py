@@ -33,7 +33,7 @@ async def evict(core: Core, request: Request, kind: Kind) -> Response:
     dry_run = body.options(request, "CreateOptions")
     eviction: policy_v1.Eviction = await body.decode(core, request, EVICTION)
     info = request.info
-    if eviction.metadata.name and eviction.metadata.name != info.name:
+    if eviction.metadata.name != info.name:
         raise errors.BadRequest("name in URL does not match name in Eviction object")
     options = eviction.delete_options or meta_v1.DeleteOptions()
     if dry_run and options.dry_run not in ([], ["All"]):

@@ -14,7 +14,7 @@ from orlop.apiserver.core import Core
 from orlop.apiserver.crd import scale as custom
 from orlop.apiserver.crd.objects import CustomObject
 from orlop.apiserver.handlers import apply, body
-from orlop.apiserver.handlers.update import attributes
+from orlop.apiserver.handlers.update import attributes, check_identity
 from orlop.apiserver.registry.objects import encode
 from orlop.apiserver.request import Request
 from orlop.apiserver.response import Response
@@ -61,6 +61,7 @@ async def update_scale(core: Core, request: Request, kind: Kind) -> Response:
     media = negotiate.body_media(request.header(b"content-type"))
     value = body.to_json(request, SCALE, media, await request.body())
     scale = msgspec.json.decode(value, type=autoscaling_v1.Scale)
+    check_identity(request, kind, scale)
 
     async def change(_: autoscaling_v1.Scale) -> autoscaling_v1.Scale:
         return scale

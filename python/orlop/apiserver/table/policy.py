@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from orlop.apiserver.table.duration import human
+from orlop.apiserver.table.duration import human, since
 from orlop.apiserver.table.printer import (
     AGE,
     NAME,
@@ -17,6 +17,7 @@ from orlop.apiserver.table.printer import (
     Object,
     Printer,
     age,
+    labels,
 )
 
 
@@ -221,6 +222,7 @@ def _pod_certificate(obj: Loose, metadata: Metadata, now: float) -> list[Any]:
         spec.get("nodeName", ""),
         spec.get("signerName", ""),
         state,
+        labels(spec.get("unverifiedUserAnnotations") or {}),
     ]
 
 
@@ -233,6 +235,32 @@ POD_CERTIFICATE = Printer(
     Column("NodeName", description="The pod's node."),
     Column("SignerName", description="Who shall sign."),
     Column("State", description="Whether it is signed."),
+    Column("UnverifiedUserAnnotations", description="What the pod's author tells the signer."),
+)
+
+
+def _taint_rule(obj: Loose, metadata: Metadata, now: float) -> list[Any]:
+    taint = obj.spec.get("taint") or {}
+    added = since(taint.get("timeAdded"), now)
+    return [
+        metadata.name,
+        taint.get("key", ""),
+        taint.get("value", ""),
+        taint.get("effect", ""),
+        added,
+        age(metadata, now),
+    ]
+
+
+DEVICE_TAINT_RULE = Printer(
+    Loose,
+    _taint_rule,
+    NAME,
+    Column("Key", description="The taint's key."),
+    Column("Value", description="The taint's value."),
+    Column("Effect", description="What it does to claims that do not tolerate it."),
+    Column("TimeAdded", description="Time since the taint was added."),
+    AGE,
 )
 
 

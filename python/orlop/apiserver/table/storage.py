@@ -244,27 +244,11 @@ CSI_NODE = Printer(
 )
 
 
-class _Capacity(Object):
-    storage_class_name: str = ""
-    capacity: str | None = None
-
-
-def _capacity(obj: _Capacity, metadata: Metadata, now: float) -> list[Any]:
-    return [metadata.name, obj.storage_class_name, UNSET if obj.capacity is None else obj.capacity]
-
-
-CSI_STORAGE_CAPACITY = Printer(
-    _Capacity,
-    _capacity,
-    NAME,
-    Column("StorageClassName", description="The class that it is said of."),
-    Column("Capacity", description="How much can still be had."),
-)
-
-
 def _migration(obj: Loose, metadata: Metadata, now: float) -> list[Any]:
     resource = obj.spec.get("resource") or {}
-    return [metadata.name, ".".join(filter(None, (resource.get("resource"), resource.get("group"))))]
+    true = [c.get("type", "") for c in obj.status.get("conditions") or () if c.get("status") == "True"]
+    state = next((t for t in ("Running", "Succeeded", "Failed") if t in true), "Unknown")
+    return [metadata.name, ".".join(filter(None, (resource.get("resource"), resource.get("group")))), state]
 
 
 MIGRATION = Printer(
@@ -272,4 +256,5 @@ MIGRATION = Printer(
     _migration,
     Column("Name", description="Name of the object, unique of its kind in a namespace."),
     Column("Resource", description="Whose objects are written anew."),
+    Column("Status", description="How far that is."),
 )

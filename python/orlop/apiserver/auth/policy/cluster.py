@@ -41,7 +41,7 @@ def node_rules() -> list[PolicyRule]:
         allow(f"create {READ}", "core", "nodes"),
         allow("patch update", "core", "nodes/status"),
         allow("patch update", "core", "nodes"),
-        allow("create patch update", "core", "events"),
+        EVENTS,
         allow(READ, "core", "pods"),
         allow("create delete", "core", "pods"),
         allow("patch update", "core", "pods/status"),
@@ -91,6 +91,7 @@ def _for_people() -> list[ClusterRole]:
                 "serviceaccounts services services/proxy",
             ),
             allow("create", "core", "serviceaccounts/token"),
+            allow(WRITE, "events.k8s.io", "events"),
             allow(WRITE, "apps", f"{workloads} deployments/rollback"),
             allow(WRITE, "autoscaling", "horizontalpodautoscalers"),
             allow(WRITE, "batch", "cronjobs jobs"),
@@ -116,6 +117,7 @@ def _for_people() -> list[ClusterRole]:
                 "bindings events limitranges namespaces/status pods/log pods/status replicationcontrollers/status "
                 "resourcequotas resourcequotas/status",
             ),
+            allow(READ, "events.k8s.io", "events"),
             # within a namespace this means that one namespace
             allow(READ, "core", "namespaces"),
             allow(READ, DISCOVERY, "endpointslices"),
@@ -160,11 +162,15 @@ def _for_people() -> list[ClusterRole]:
         cluster_role("system:public-info-viewer", urls("get", "/healthz /livez /readyz /version /version/")),
         cluster_role(
             "system:monitoring",
-            urls("get", "/healthz /healthz/* /livez /livez/* /metrics /metrics/slis /readyz /readyz/*"),
+            urls("get", "/flagz /healthz /healthz/* /livez /livez/* /metrics /metrics/slis /readyz /readyz/* /statusz"),
+            allow("get", "core", "nodes/metrics"),
         ),
         cluster_role(
             "system:service-account-issuer-discovery",
-            urls("get", "/.well-known/openid-configuration /openid/v1/jwks"),
+            urls(
+                "get",
+                "/.well-known/openid-configuration /.well-known/openid-configuration/ /openid/v1/jwks /openid/v1/jwks/",
+            ),
         ),
         cluster_role("system:cluster-trust-bundle-discovery", allow(READ, CERTIFICATES, "clustertrustbundles")),
     ]
@@ -228,7 +234,8 @@ def _for_components() -> list[ClusterRole]:
             "system:kube-scheduler",
             EVENTS,
             allow("create", COORDINATION, "leases"),
-            allow("get update", COORDINATION, "leases", names="kube-scheduler"),
+            allow(f"{READ} update", COORDINATION, "leases", names="kube-scheduler"),
+            allow(f"create delete deletecollection {READ} patch update", COORDINATION, "leasecandidates"),
             allow(READ, "core", "nodes"),
             allow(f"delete {READ}", "core", "pods"),
             allow("create", "core", "bindings pods/binding"),
@@ -244,7 +251,8 @@ def _for_components() -> list[ClusterRole]:
             allow(READ, STORAGE, "csidrivers"),
             allow(READ, STORAGE, "csistoragecapacities"),
             allow(READ, STORAGE, "volumeattachments"),
-            allow(READ, RESOURCE, "deviceclasses"),
+            allow(READ, RESOURCE, "deviceclasses devicetaintrules"),
+            allow("patch update", RESOURCE, "resourceclaims/binding"),
             allow(f"create delete {READ} patch update", RESOURCE, "resourceclaims"),
             allow(f"{READ} patch update", RESOURCE, "resourceclaims/status"),
             allow("update", "core", "pods/finalizers"),

@@ -9,6 +9,7 @@ from orlop.apiserver.auth.policy.build import EVENTS, READ, account, allow, clus
 from orlop.apiserver.auth.policy.cluster import (
     AUTHZ,
     CERTIFICATES,
+    COORDINATION,
     DISCOVERY,
     NETWORKING,
     RBAC,
@@ -130,7 +131,6 @@ def _rules() -> dict[str, list[PolicyRule]]:
             allow("patch update", "core", "persistentvolumeclaims/status"),
             allow(READ, "core", "persistentvolumeclaims"),
             EVENTS,
-            allow("get", "core", "services"),
         ],
         "generic-garbage-collector": [allow(f"delete {READ} patch update", "*", "*"), EVENTS],
         "horizontal-pod-autoscaler": [
@@ -171,6 +171,7 @@ def _rules() -> dict[str, list[PolicyRule]]:
             allow("patch update", "core", "nodes/status"),
             allow("patch update", "core", "pods/status"),
             allow(f"delete {READ}", "core", "pods"),
+            allow(READ, COORDINATION, "leases"),
             EVENTS,
         ],
         "persistent-volume-binder": [
@@ -183,7 +184,6 @@ def _rules() -> dict[str, list[PolicyRule]]:
             allow("list watch", "core", "nodes"),
             EVENTS,
             allow("watch", "core", "events"),
-            allow("get", "core", "services"),
         ],
         "pod-garbage-collector": [
             allow("delete list watch", "core", "pods"),
@@ -193,6 +193,7 @@ def _rules() -> dict[str, list[PolicyRule]]:
         "pv-protection-controller": [allow(f"{READ} update", "core", "persistentvolumes"), EVENTS],
         "pvc-protection-controller": [
             allow(f"{READ} update", "core", "persistentvolumeclaims"),
+            allow("update", "core", "persistentvolumeclaims/status"),
             allow(READ, "core", "pods"),
             EVENTS,
         ],
@@ -214,7 +215,7 @@ def _rules() -> dict[str, list[PolicyRule]]:
             allow(READ, "core", "pods"),
             allow("update", "core", "pods/finalizers"),
             allow(f"create delete {READ}", RESOURCE, "resourceclaims"),
-            allow("patch update", RESOURCE, "resourceclaims resourceclaims/status"),
+            allow("patch update", RESOURCE, "resourceclaims resourceclaims/binding resourceclaims/status"),
             allow("patch update", "core", "pods/status"),
             EVENTS,
         ],
@@ -265,6 +266,8 @@ def _rules() -> dict[str, list[PolicyRule]]:
         ],
         "storage-version-migrator-controller": [
             allow("list patch", "*", "*"),
+            allow("get", "apiextensions.k8s.io", "customresourcedefinitions"),
+            allow("patch", "apiextensions.k8s.io", "customresourcedefinitions/status"),
             allow(READ, "storagemigration.k8s.io", "storageversionmigrations"),
             allow("update", "storagemigration.k8s.io", "storageversionmigrations/status"),
         ],

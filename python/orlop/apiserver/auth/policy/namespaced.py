@@ -22,9 +22,8 @@ def roles() -> list[Role]:
             role(
                 _SYSTEM,
                 _LEADER + component,
-                allow("watch", "core", "configmaps"),
-                allow("get update", "core", "configmaps", names=component),
                 leases,
+                allow(f"create {READ} update", COORDINATION, "leasecandidates"),
             )
             for component in ("kube-controller-manager", "kube-scheduler")
         ),
