@@ -54,6 +54,14 @@ class Api:
         sent = {"user-agent": "tests/1", **{k.replace("_", "-"): v for k, v in headers.items()}}
         return self.transport.stream("GET", path, sent, b"")
 
+    async def put(self, path: str, body: dict[str, Any]) -> Answer:
+        """Replaces the object as it is now, whatever became of it since it was read."""
+        there = await self("GET", path)
+        if there.status != 200:
+            return there
+        revision = there.body["metadata"]["resourceVersion"]
+        return await self("PUT", path, body | {"metadata": body["metadata"] | {"resourceVersion": revision}})
+
     async def made(self, path: str, body: Any) -> Any:
         answer = await self("POST", path, body)
         assert answer.status == 201, answer.body

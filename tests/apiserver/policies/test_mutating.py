@@ -109,5 +109,5 @@ async def test_a_failure_is_told(api: Api) -> None:
     assert answer.status == 422
     assert "policy 'p' with binding 'p-b' denied request: JSON Patch: " in answer.message
     ignoring = {"metadata": {"name": "p"}, "spec": {**spec, "failurePolicy": "Ignore", "reinvocationPolicy": "Never"}}
-    assert (await api("PUT", f"{MUTATING}/p", ignoring)).status == 200
+    assert (await api.put(f"{MUTATING}/p", ignoring)).status == 200
     assert (await api("POST", MAPS, config_map("m"))).status == 201

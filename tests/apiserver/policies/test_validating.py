@@ -181,7 +181,7 @@ async def test_the_authorizer_is_asked(server: ApiServer, api: Api) -> None:
     assert answer.message.endswith("!authorizer.path('/healthz').check('get').allowed() || has(object.data)")
     assert (await jane("POST", MAPS, config_map("m", data={"a": "b"}))).status == 201
     spec["validations"] = [{"expression": "authorizer.group('apps').resource('deployments').check('get').allowed()"}]
-    await api("PUT", f"{VALIDATING}/p", {"metadata": {"name": "p"}, "spec": spec})
+    await api.put(f"{VALIDATING}/p", {"metadata": {"name": "p"}, "spec": spec})
     assert (await jane("POST", MAPS, config_map("n"))).status == 422
     await jane.transport.close()
 

@@ -80,7 +80,7 @@ async def test_a_condition_without_a_value_counts_as_the_policy_says(
     # One that is false decides, whatever the others come to.
     assert (await api("POST", MAPS, config_map("other"))).status == 201
     path = f"/apis/admissionregistration.k8s.io/v1/{kind}webhookconfigurations/v"
-    await api("PUT", path, configuration("v", hook | {"failurePolicy": "Ignore"}))
+    await api.put(path, configuration("v", hook | {"failurePolicy": "Ignore"}))
     assert (await api("POST", MAPS, config_map("m"))).status == 201
     assert not hooks.asked
 
@@ -174,7 +174,7 @@ async def test_metrics_tell_what_became_of_calls(api: Api, hooks: HookServer, va
     async def said(**of: Any) -> int:
         hook = hooks.hook("/v", "configmaps", name="metrics.example.com", **of)
         path, body = f"{VALIDATING}/v", configuration("v", hook)
-        if (await api("PUT", path, body)).status == 404:
+        if (await api.put(path, body)).status == 404:
             await api.made(VALIDATING, body)
         return (await api("POST", f"{MAPS}?dryRun=All", config_map("m"))).status
 

@@ -75,7 +75,7 @@ async def test_a_dead_webhook_counts_as_its_policy_says(api: Api, hooks: HookSer
     words = 'Post "https://127.0.0.1:1/v?timeout=10s": dial tcp 127.0.0.1:1: connect: connection refused'
     assert (answer.status, answer.message) == (500, CALLED + words)
     assert answer.body["details"]["causes"] == [{"message": answer.message.removeprefix("Internal error occurred: ")}]
-    await api("PUT", f"{VALIDATING}/v", configuration("v", hook | {"failurePolicy": "Ignore"}))
+    await api.put(f"{VALIDATING}/v", configuration("v", hook | {"failurePolicy": "Ignore"}))
     assert (await api("POST", MAPS, config_map("m"))).status == 201
 
 
@@ -92,7 +92,7 @@ async def test_certificates_are_checked(api: Api, hooks: HookServer, validating:
     runner = await serve(misnamed, tmp_path / "other")
     url = f"https://127.0.0.1:{misnamed.port}/v"
     where = {"url": url, "caBundle": misnamed.ca}
-    await api("PUT", f"{VALIDATING}/v", configuration("v", misnamed.hook("/v", "configmaps", clientConfig=where)))
+    await api.put(f"{VALIDATING}/v", configuration("v", misnamed.hook("/v", "configmaps", clientConfig=where)))
     answer = await api("POST", MAPS, config_map("m"))
     assert "x509: certificate is not valid for any names, but wanted to match 127.0.0.1" in answer.message
     assert not hooks.asked
@@ -230,7 +230,7 @@ async def test_a_webhook_may_use_the_api_itself(api: Api, hooks: HookServer, val
     outer = {"metadata": {"name": "outer", "labels": {"outer": "yes"}}}
     assert (await api("POST", MAPS, outer)).status == 201
     # One that asks itself without end is ended by its own time.
-    await api("PUT", f"{VALIDATING}/v", configuration("v", hooks.hook("/v", "configmaps", timeoutSeconds=1)))
+    await api.put(f"{VALIDATING}/v", configuration("v", hooks.hook("/v", "configmaps", timeoutSeconds=1)))
     assert (await api("POST", MAPS, config_map("endless"))).status in (403, 500)
 
 

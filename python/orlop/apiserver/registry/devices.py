@@ -78,6 +78,7 @@ class ResourceSlices(Strategy):
 class DeviceTaintRules(Strategy):
     """Taints of devices that somebody other than their driver sets."""
 
+    unconditional_update = False
     generation = True
 
     def validate(self, obj: resource_v1.DeviceTaintRule) -> list[FieldError]:

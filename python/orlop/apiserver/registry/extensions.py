@@ -276,6 +276,7 @@ def _conversion(conversion: apiextensions_v1.CustomResourceConversion | None) ->
 class APIServices(Strategy):
     """Who serves a group's version."""
 
+    unconditional_update = False
     keeps_new_status = True
 
     def prepare_create(self, obj: apiregistration_v1.APIService) -> None:

@@ -176,7 +176,7 @@ class PersistentVolumes(Strategy):
         return errors
 
     def validate_status(self, new: core_v1.PersistentVolume, old: core_v1.PersistentVolume) -> list[FieldError]:
-        return [] if new.metadata.resource_version else [required("resourceVersion")]
+        return []
 
     def warnings(self, new: core_v1.PersistentVolume, old: core_v1.PersistentVolume | None = None) -> list[str]:
         spec, found = new.spec, class_annotation(new.metadata)

@@ -96,6 +96,7 @@ def _variables(variables: Sequence[types.Variable], path: str, params: bool) -> 
 
 
 class _Policies(Strategy):
+    unconditional_update = False
     generation = True
 
     def default(self, obj: Any) -> None:
@@ -245,6 +246,7 @@ class MutatingAdmissionPolicies(_Policies):
 
 
 class _Bindings(Strategy):
+    unconditional_update = False
     generation = True
 
     def default(self, obj: Any) -> None:

@@ -64,8 +64,7 @@ class ResourceQuotas(Strategy):
         return errors
 
     def validate_status(self, new: core_v1.ResourceQuota, old: core_v1.ResourceQuota) -> list[FieldError]:
-        errors = [] if new.metadata.resource_version else [required("resourceVersion")]
-        return errors + _amounts(new.status.hard, "status.hard") + _amounts(new.status.used, "status.used")
+        return _amounts(new.status.hard, "status.hard") + _amounts(new.status.used, "status.used")
 
 
 def _amounts(amounts: dict[str, str], path: str) -> list[FieldError]:
@@ -136,6 +135,8 @@ def _unfit(scope: str, hard: dict[str, str]) -> int:
 
 class LimitRanges(Strategy):
     """What a container, pod or claim gets where it does not say, and how far it may go."""
+
+    create_on_update = True
 
     def default(self, obj: core_v1.LimitRange) -> None:
         for item in obj.spec.limits:

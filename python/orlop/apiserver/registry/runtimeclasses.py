@@ -10,6 +10,7 @@ from orlop.apiserver.registry.strategy import Strategy
 class RuntimeClasses(Strategy):
     """Which handler of a node's runtime runs a pod."""
 
+    create_on_update = True
     unconditional_update = False
 
     def validate(self, obj: node_v1.RuntimeClass) -> list[FieldError]:

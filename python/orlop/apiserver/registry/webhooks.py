@@ -30,6 +30,7 @@ Webhook = types.MutatingWebhook | types.ValidatingWebhook
 class WebhookConfigurations(Strategy):
     """Which requests are shown to which servers before they are carried out."""
 
+    unconditional_update = False
     generation = True
 
     def changes_generation(
