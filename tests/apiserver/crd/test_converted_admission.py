@@ -66,7 +66,7 @@ async def test_who_is_asked_about_the_version_that_came_converts_nothing(
     await api.made(V1, link(address="a:80"))
     assert not hook.reviews
     exact = admission.hook("/v", "links", matchPolicy="Exact", **FIRST)
-    await api("PUT", f"{VALIDATING}/v", configuration("v", exact))
+    await api.put(f"{VALIDATING}/v", configuration("v", exact))
     await api.made(V2, link("v2", "two", host="b", port="80"))
     assert len(admission.of("/v")) == 1
 
