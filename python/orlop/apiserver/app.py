@@ -15,6 +15,7 @@ from orlop.apiserver.auth import impersonate
 from orlop.apiserver.conversion import conversion_of
 from orlop.apiserver.core import Core
 from orlop.apiserver.crd import requests as custom
+from orlop.apiserver.discovery import NoSuchPage
 from orlop.apiserver.handlers.create import create
 from orlop.apiserver.handlers.delete import delete
 from orlop.apiserver.handlers.deletecollection import deletecollection
@@ -170,6 +171,8 @@ class App:
         if page is None:
             page = next((p for prefix, p in PREFIXES if path.startswith(prefix)), None)
         if page is None:
+            if path.startswith("/api/"):
+                raise errors.NotFound(UNKNOWN, details=meta_v1.StatusDetails())
             raise NoSuchPage
         if request.method not in PAGE_METHODS:
             raise errors.MethodNotSupported(METHOD, details=meta_v1.StatusDetails())
@@ -207,10 +210,6 @@ UNKNOWN = "the server could not find the requested resource"
 UNUSABLE = frozenset({".", ".."})
 """Names that no object has and that a path would be led astray by."""
 IMPERSONATE = b"impersonate-"
-
-
-class NoSuchPage(Exception):
-    """A path that nothing answers: `404 page not found` as text, no Status."""
 
 
 def handler_of(kind: Kind, request: Request) -> Handler:

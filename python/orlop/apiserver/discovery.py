@@ -283,15 +283,10 @@ def _with_etag(request: Request, body: bytes, content_type: bytes) -> Response:
 
 
 def _plain(request: Request, type_key: str, body: bytes) -> Response:
-    accepted = negotiate.accept(_without_as(request.header(b"accept")), tables=False)
+    accepted = negotiate.accept(request.header(b"accept"), tables=False)
     if accepted.media == "protobuf" and not body.startswith(b'{"apiVersion"'):
         body = b'{"apiVersion":"v1",' + body[1:]
     return Response(200, *encoded(accepted.media, type_key, body))
-
-
-def _without_as(accept: str) -> str:
-    """The Accept header's clauses that ask for no other kind."""
-    return ",".join(c for c in accept.split(",") if ";as=" not in c.replace(" ", "")) or negotiate.JSON
 
 
 async def api(core: Core, request: Request) -> Response:
@@ -324,12 +319,18 @@ async def group_or_version(core: Core, request: Request) -> Response | None:
     if len(parts) == 2 and (remote := core.aggregator.remote.get((parts[0], parts[1]))) is not None:
         return await proxy(core, request, remote)
     groups = custom.groups(core.custom)
-    if parts and parts[0] in groups and parts[0]:
+    if parts and parts[0] not in groups:
+        raise NoSuchPage
+    if parts and parts[0]:
         if len(parts) == 1:
             return _plain(request, "meta/v1.APIGroup", msgspec.json.encode(group_of(parts[0], groups[parts[0]])))
         if len(parts) == 2 and parts[1] in groups[parts[0]]:
             return _plain(request, "meta/v1.APIResourceList", custom.resources(core.custom, parts[0], parts[1]))
     raise errors.NotFound("the server could not find the requested resource", details=meta_v1.StatusDetails())
+
+
+class NoSuchPage(Exception):
+    """A path that nothing answers: `404 page not found` as text, no Status."""
 
 
 PAGES: dict[str, Callable[[Core, Request], Awaitable[Response | None]]] = {

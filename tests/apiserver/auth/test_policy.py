@@ -108,3 +108,40 @@ def test_aggregated_roles_hold_what_joins_them(there):
         assert isinstance(there["ClusterRole", "", whole], ClusterRole)
         (selector,) = there["ClusterRole", "", whole].aggregation_rule.cluster_role_selectors
         assert selector.match_labels == {f"rbac.authorization.k8s.io/aggregate-to-{whole}": "true"}
+
+
+UPSTREAM = {
+    ("ClusterRole", "", "system:aggregate-to-edit"): [("create", "events.k8s.io", "events")],
+    ("ClusterRole", "", "system:aggregate-to-view"): [("get", "events.k8s.io", "events")],
+    ("ClusterRole", "", "system:node"): [("patch", "events.k8s.io", "events")],
+    ("ClusterRole", "", "system:monitoring"): [("get", "", "nodes/metrics")],
+    ("ClusterRole", "", "system:kube-scheduler"): [
+        ("watch", "coordination.k8s.io", "leases"),
+        ("deletecollection", "coordination.k8s.io", "leasecandidates"),
+        ("watch", "resource.k8s.io", "devicetaintrules"),
+        ("update", "resource.k8s.io", "resourceclaims/binding"),
+    ],
+    ("ClusterRole", "", "system:controller:node-controller"): [("watch", "coordination.k8s.io", "leases")],
+    ("ClusterRole", "", "system:controller:pvc-protection-controller"): [
+        ("update", "", "persistentvolumeclaims/status")
+    ],
+    ("ClusterRole", "", "system:controller:resource-claim-controller"): [
+        ("patch", "resource.k8s.io", "resourceclaims/binding")
+    ],
+    ("Role", "kube-system", "system::leader-locking-kube-scheduler"): [
+        ("update", "coordination.k8s.io", "leasecandidates")
+    ],
+}
+
+
+@pytest.mark.parametrize("name", UPSTREAM, ids=lambda name: name[2])
+def test_roles_allow_what_upstream_s_do(there, name):
+    rules = there[name].rules
+    for verb, group, resource in UPSTREAM[name]:
+        assert any(verb in r.verbs and group in r.api_groups and resource in r.resources for r in rules), resource
+
+
+def test_who_leads_is_not_kept_in_config_maps(there):
+    for component in ("kube-controller-manager", "kube-scheduler"):
+        rules = there["Role", "kube-system", f"system::leader-locking-{component}"].rules
+        assert not any("configmaps" in rule.resources for rule in rules)
