@@ -1,4 +1,4 @@
-"""Odd requests get odd answers, but never a 5xx: bodies, patches and queries changed at random.
+"""Odd requests get odd answers, but no 5xx that upstream would not give: bodies, patches and queries changed at random.
 
 ORLOP_FUZZ_ROUNDS makes the search longer; a failure names its seed.
 """
@@ -157,7 +157,9 @@ async def test_no_request_makes_the_server_fail(api: Api) -> None:
     async def send(method: str, path: str, body: Any = None, media: str = "application/json") -> None:
         answer = await api(method, path, body, media)
         counts[answer.status] = counts.get(answer.status, 0) + 1
-        assert answer.status < 500, (SEED, method, path, body, answer.raw)
+        # A strategic patch that cannot be merged is a 500 without a reason in upstream; a fault of ours names one.
+        unmerged = media.startswith("application/strategic") and b'"reason"' not in answer.raw
+        assert answer.status < 500 or unmerged, (SEED, method, path, body, answer.raw)
 
     for path, tree in OBJECTS:
         assert (await api("POST", path, tree)).status == 201, path
