@@ -146,7 +146,8 @@ async def test_many_definitions(api: Api) -> None:
     await asyncio.gather(*(one(i) for i in range(50)))
 
     async def all_served() -> bool:
-        return len((await api("GET", "/apis/example.com/v1")).body.get("resources", ())) == 50 * 3
+        answer = await api("GET", "/apis/example.com/v1")
+        return answer.status == 200 and len(answer.body["resources"]) == 50 * 3
 
     await until(all_served)
     document = (await api("GET", "/openapi/v3/apis/example.com/v1")).body
