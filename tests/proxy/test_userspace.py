@@ -35,6 +35,8 @@ async def proxy(machine: World) -> AsyncIterator[Proxy]:
     yield made
     await made.backend.cleanup()
     assert machine.node.rules() == before
+    node = os.stat(f"/run/netns/{machine.node.name}").st_ino
+    assert not list(relay.FOLDER.glob(f"*-{node}.*")), "socket or log"
     machine.node.output("conntrack", "-F")
 
 

@@ -136,13 +136,14 @@ class Relay:
         return answer.shown
 
     async def stop(self) -> None:
-        """Ends it, with all its connections; nothing where there is none."""
+        """Ends it, with all its connections, and takes its log away; nothing where there is none."""
         for _ in range(2):  # the conversation may be one with a relay that has ended
             if await self.running():
                 with contextlib.suppress(ProgramError):
                     await self._call("stop")
                 self._close()
         await in_thread(None, self._reap)
+        await in_thread(None, self._clear)
 
     async def ended(self) -> None:
         """Waits until it has."""
@@ -192,6 +193,11 @@ class Relay:
         if self._process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(END_SECONDS)
+
+    def _clear(self) -> None:
+        """Takes away what it leaves in the folder."""
+        self.path.unlink(missing_ok=True)  # a relay that was killed leaves its socket
+        self.path.with_suffix(".log").unlink(missing_ok=True)
 
     def _start(self) -> None:
         """In a session of its own, so that no signal to the proxier's reaches it."""
