@@ -139,12 +139,16 @@ async def test_its_objects_are_like_any_others(wardle: Wardle, kubectl: Kubectl)
 
 
 async def test_its_watches_and_protobuf(wardle: Wardle, kubectl: Kubectl) -> None:
+    """A finalizer keeps the object until kubectl waits for its end: it says nothing of what was gone before it came."""
     waiting = asyncio.ensure_future(kubectl("wait", "--for=create", "flunder/f", "--timeout=20s"))
-    await kubectl("create", "-f", "-", stdin=FLUNDER)
+    await kubectl("create", "-f", "-", stdin=FLUNDER.replace("name: f", "name: f\n  finalizers: [example.com/held]"))
     assert "condition met" in await waiting
-    gone = asyncio.ensure_future(kubectl("wait", "--for=delete", "flunder/f", "--timeout=20s"))
-    await kubectl("delete", "flunder", "f", "--wait=false")
-    assert "condition met" in await gone
+    ending = asyncio.ensure_future(kubectl("delete", "flunder", "f", "--timeout=25s"))
+    await kubectl("wait", "--for=jsonpath={.metadata.deletionTimestamp}", "flunder/f", "--timeout=20s")
+    assert not ending.done(), "kubectl waits as long as the finalizer holds the object"
+    await kubectl("patch", "flunder", "f", "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+    assert '"f" deleted' in await ending
+    assert "not found" in await kubectl("get", "flunder", "f", fails=True)
 
 
 async def test_access_is_asked_for_here(wardle: Wardle, kubectl: Kubectl) -> None:
