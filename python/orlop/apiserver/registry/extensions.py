@@ -133,11 +133,12 @@ def _spec(spec: apiextensions_v1.CustomResourceDefinitionSpec) -> list[FieldErro
     for i, version in enumerate(spec.versions):
         if version.schema is None or version.schema.open_apiv3_schema is None:
             errors.append(required(f"spec.versions[{i}].schema.openAPIV3Schema", "schemas are required"))
+    shared = _Shared.of(spec.versions)
     for i, version in enumerate(spec.versions):
         path = f"spec.versions[{i}]"
         if wrong := names.label_1035(version.name):
             errors.append(invalid_value(f"{path}.name", version.name, ",".join(wrong)))
-        errors += _version(version, path)
+        errors += _version(version, path, shared)
     storing = sum(version.storage for version in spec.versions)
     if duplicates(v.name for v in spec.versions):
         words = "must contain unique version names"
@@ -145,6 +146,8 @@ def _spec(spec: apiextensions_v1.CustomResourceDefinitionSpec) -> list[FieldErro
     if storing != 1:
         errors.append(invalid_value("spec.versions", [v.name for v in spec.versions], ONE_STORAGE))
     errors += _names(spec.names)
+    if spec.versions:
+        errors += shared.wrong(spec.versions[0])
     if spec.preserve_unknown_fields:
         words = (
             "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
@@ -153,17 +156,51 @@ def _spec(spec: apiextensions_v1.CustomResourceDefinitionSpec) -> list[FieldErro
     return errors + _conversion(spec.conversion)
 
 
-def _version(version: apiextensions_v1.CustomResourceDefinitionVersion, path: str) -> list[FieldError]:
+class _Shared(msgspec.Struct):
+    """What all versions have alike: upstream keeps it once, in the specification, and tells of it there."""
+
+    schema: bool
+    subresources: bool
+    columns: bool
+    fields: bool
+
+    @classmethod
+    def of(cls, versions: list[apiextensions_v1.CustomResourceDefinitionVersion]) -> "_Shared":
+        first = versions[0] if versions else apiextensions_v1.CustomResourceDefinitionVersion()
+        schema = all(v.schema == first.schema for v in versions)
+        return cls(
+            schema=schema,
+            subresources=all(v.subresources == first.subresources for v in versions),
+            columns=all(v.additional_printer_columns == first.additional_printer_columns for v in versions),
+            fields=schema and all(v.selectable_fields == first.selectable_fields for v in versions),
+        )
+
+    def wrong(self, version: apiextensions_v1.CustomResourceDefinitionVersion) -> list[FieldError]:
+        """What is wrong with it."""
+        errors = _schema(version, "spec.validation") if self.schema else []
+        errors += _scale(version, "spec") if self.subresources else []
+        errors += _columns(version, "spec") if self.columns else []
+        return errors + (_fields(version, "spec") if self.fields else [])
+
+
+def _version(
+    version: apiextensions_v1.CustomResourceDefinitionVersion, path: str, shared: _Shared
+) -> list[FieldError]:
     errors = _deprecation(version, f"{path}.deprecationWarning")
+    errors += [] if shared.schema else _schema(version, f"{path}.schema")
+    errors += [] if shared.subresources else _scale(version, path)
+    errors += [] if shared.columns else _columns(version, path)
+    return errors + ([] if shared.fields else _fields(version, path))
+
+
+def _columns(version: apiextensions_v1.CustomResourceDefinitionVersion, path: str) -> list[FieldError]:
+    columns = enumerate(version.additional_printer_columns)
+    return [wrong for i, column in columns for wrong in _column(column, f"{path}.additionalPrinterColumns[{i}]")]
+
+
+def _fields(version: apiextensions_v1.CustomResourceDefinitionVersion, path: str) -> list[FieldError]:
     schema = None if version.schema is None else version.schema.open_apiv3_schema
-    if schema is not None:
-        errors += _schema(schema, f"{path}.schema.openAPIV3Schema")
-    subresources = version.subresources
-    if subresources is not None and subresources.scale is not None:
-        errors += _scale(subresources.scale, f"{path}.subresources.scale")
-    for i, column in enumerate(version.additional_printer_columns):
-        errors += _column(column, f"{path}.additionalPrinterColumns[{i}]")
-    return errors + selectablefields.validate(version.selectable_fields, schema, f"{path}.selectableFields")
+    return selectablefields.validate(version.selectable_fields, schema, f"{path}.selectableFields")
 
 
 def _deprecation(version: apiextensions_v1.CustomResourceDefinitionVersion, path: str) -> list[FieldError]:
@@ -183,8 +220,12 @@ def _deprecation(version: apiextensions_v1.CustomResourceDefinitionVersion, path
     return [invalid_value(path, text, words) for words in wrong]
 
 
-def _scale(scale: apiextensions_v1.CustomResourceSubresourceScale, path: str) -> list[FieldError]:
+def _scale(version: apiextensions_v1.CustomResourceDefinitionVersion, path: str) -> list[FieldError]:
     errors: list[FieldError] = []
+    scale = None if version.subresources is None else version.subresources.scale
+    if scale is None:
+        return errors
+    path = f"{path}.subresources.scale"
     for name, given, below, words in (
         ("specReplicasPath", scale.spec_replicas_path, (".spec.",), ".spec"),
         ("statusReplicasPath", scale.status_replicas_path, (".status.",), ".status"),
@@ -200,8 +241,12 @@ def _scale(scale: apiextensions_v1.CustomResourceSubresourceScale, path: str) ->
     return errors
 
 
-def _schema(schema: apiextensions_v1.JSONSchemaProps, path: str) -> list[FieldError]:
+def _schema(version: apiextensions_v1.CustomResourceDefinitionVersion, path: str) -> list[FieldError]:
     """What is wrong with a schema: Rust knows the rules."""
+    schema = None if version.schema is None else version.schema.open_apiv3_schema
+    if schema is None:
+        return []
+    path = f"{path}.openAPIV3Schema"
     try:
         problems, _ = native.schema_check(msgspec.json.encode(schema), path)
     except native.WireError as error:

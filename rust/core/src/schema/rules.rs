@@ -399,12 +399,13 @@ pub(super) fn check(
                 format!("compilation failed: {error}"),
             )),
             Ok(checked) => {
-                if !matches!(checked.kind, cel::Type::Bool | cel::Type::Dyn) {
+                if !matches!(checked.kind, cel::Type::Bool) {
                     out.push(Problem::invalid(
                         at("rule"),
                         shown(),
                         "cel expression must evaluate to a bool",
                     ));
+                    continue;
                 }
                 let cost = checked.cost.saturating_mul(times);
                 if cost > cel::EXPRESSION_LIMIT {
@@ -507,11 +508,20 @@ pub(super) fn check(
     }
 }
 
+/// A rule as upstream's own struct shows it.
 fn rule_json(rule: &Rule) -> Vec<u8> {
-    let mut out = b"{\"Rule\":".to_vec();
-    out.extend(quoted(&rule.rule));
-    out.extend_from_slice(b",\"Message\":");
-    out.extend(quoted(&rule.message));
-    out.push(b'}');
-    out
+    let text = |value: &str| String::from_utf8_lossy(&quoted(value)).into_owned();
+    let reason = rule.reason.as_deref().map_or("null".into(), text);
+    let optional = rule
+        .optional_old_self
+        .map_or("null".into(), |given| given.to_string());
+    format!(
+        "{{\"Rule\":{},\"Message\":{},\"MessageExpression\":{},\"Reason\":{reason},\"FieldPath\":{},\
+         \"OptionalOldSelf\":{optional}}}",
+        text(&rule.rule),
+        text(&rule.message),
+        text(&rule.message_expression),
+        text(&rule.field_path),
+    )
+    .into_bytes()
 }

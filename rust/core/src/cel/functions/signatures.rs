@@ -225,8 +225,8 @@ pub(in crate::cel) fn signature<'s>(name: &str, method: bool, args: &[Type<'s>])
         ("sets.contains" | "sets.intersects" | "sets.equivalent", [List(a, x), List(b, y)]) => {
             when(a.fits(b), Bool, x.saturating_mul(*y).max(1))
         }
-        ("math.greatest" | "math.least", _) => when(
-            !args.is_empty() && args.iter().all(|a| numeric(a) || matches!(a, List(..))),
+        ("math.greatest" | "math.least", [_, ..]) => when(
+            args.iter().all(|a| numeric(a) || matches!(a, List(..))),
             match &args[0] {
                 List(of, _) => (**of).clone(),
                 other => other.clone(),
