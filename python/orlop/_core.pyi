@@ -830,7 +830,7 @@ def cel_issues(
 
 def cel_wrong(
     expression: str,
-    wanted: Literal["bool", "string", "object", "patches", "any"],
+    wanted: Literal["bool", "string", "message", "object", "patches", "any"],
     documents: list[tuple[str, bytes | None]],
     authorizer: bool,
     variables: list[tuple[str, str]] | None,

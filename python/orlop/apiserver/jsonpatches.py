@@ -6,6 +6,8 @@ the text before a path's first slash is not looked at. No library does that, so 
 """
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -25,8 +27,17 @@ Node = Any
 """A JSON value; where a path leads it is a dict or a list."""
 
 
+MISSING = "missing value"
+
+
 class DoesNotApply(Exception):
-    """An operation cannot be done on this document."""
+    """An operation cannot be done on this document: why, in the library's words."""
+
+
+class TestFailed(DoesNotApply):
+    """The document is not as a `test` would have it."""
+
+    __test__ = False
 
 
 def apply(current: bytes, patch: bytes) -> bytes:
@@ -89,6 +100,8 @@ def operations(patch: bytes) -> list[dict[str, Any]]:
 def _done(document: Node, operation: dict[str, Any]) -> Node:
     """The document after one operation."""
     op = operation.get("op")
+    if op not in _OPERATIONS:
+        raise DoesNotApply(f"Unexpected kind: {op or ''}")
     path = _path(operation, "path")
     value = operation.get("value")
     if op == "replace" and path == "":
@@ -96,26 +109,53 @@ def _done(document: Node, operation: dict[str, Any]) -> Node:
             raise DoesNotApply
         return value
     if op in ("move", "copy"):
-        source, from_ = _place(document, _path(operation, "from"))
-        value = _get(source, from_)
-        if op == "move":
-            _remove(source, from_)
-        else:
-            value = copy.deepcopy(value)
-    place, key = _place(document, path)
-    if op in ("add", "move", "copy"):
-        _add(place, key, value)
-    elif op == "remove":
-        _remove(place, key)
+        from_path = _path(operation, "from")
+        with _told(f"{op} operation does not apply: doc is missing from path: {from_path}: {MISSING}"):
+            source, from_ = _place(document, from_path)
+        with _told(f"error in {op} for path: '{from_path}'", more=True):
+            value = _get(source, from_)
+            if op == "move":
+                _remove(source, from_)
+            else:
+                value = copy.deepcopy(value)
+    with _told(_NO_PLACE[op].format(path)):
+        place, key = _place(document, path)
+    if op == "test":
+        with _told(f"error in test for path: '{path}'", more=True):
+            found = _get(place, key)
+        if not _equal(found, value):
+            raise TestFailed(f"testing value {path} failed: test failed")
     elif op == "replace":
-        _get(place, key)
-        _set(place, key, value)
-    elif op == "test":
-        if not _equal(_get(place, key), value):
-            raise DoesNotApply
+        with _told(f"replace operation does not apply: doc is missing key: {path}: {MISSING}"):
+            _get(place, key)
+            _set(place, key, value)
     else:
-        raise DoesNotApply
+        with _told(f"error in {op} for path: '{path}'", more=True):
+            if op == "remove":
+                _remove(place, key)
+            else:
+                _add(place, key, value)
     return document
+
+
+_OPERATIONS = ("add", "remove", "replace", "move", "copy", "test")
+_NO_PLACE = {
+    "add": f'add operation does not apply: doc is missing path: "{{}}": {MISSING}',
+    "remove": f'remove operation does not apply: doc is missing path: "{{}}": {MISSING}',
+    "replace": f"replace operation does not apply: doc is missing path: {{}}: {MISSING}",
+    "move": f"move operation does not apply: doc is missing destination path: {{}}: {MISSING}",
+    "copy": f"copy operation does not apply: doc is missing destination path: {{}}: {MISSING}",
+    "test": f"error in test for path: '{{}}': {MISSING}",
+}
+
+
+@contextmanager
+def _told(words: str, *, more: bool = False) -> Iterator[None]:
+    """Says of what does not apply within `words`; with `more`, and why behind them."""
+    try:
+        yield
+    except DoesNotApply as error:
+        raise DoesNotApply(f"{words}: {error}" if more else words) from None
 
 
 def _path(operation: dict[str, Any], name: str) -> str:
@@ -144,7 +184,7 @@ def _index(key: str, length: int) -> int:
     except ValueError:
         index = None
     if index is None or not -length <= index < length:
-        raise DoesNotApply
+        raise DoesNotApply(f"Unable to access invalid index: {key}: invalid index referenced")
     return index + length if index < 0 else index
 
 
@@ -171,7 +211,7 @@ def _add(place: Node, key: str, value: Node) -> None:
 def _remove(place: Node, key: str) -> None:
     if isinstance(place, dict):
         if key not in place:
-            raise DoesNotApply
+            raise DoesNotApply(f"Unable to remove nonexistent key: {key}: {MISSING}")
         del place[key]
     else:
         del place[_index(key, len(place))]

@@ -83,6 +83,7 @@ fn cel_wrong(
     let wanted = match wanted {
         "bool" => Wanted::Bool,
         "string" => Wanted::Text,
+        "message" => Wanted::Message,
         "object" => Wanted::Object,
         "patches" => Wanted::Patches,
         "any" => Wanted::Any,

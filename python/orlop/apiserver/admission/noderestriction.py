@@ -37,7 +37,15 @@ OWN_PREFIXES = ("kubelet.kubernetes.io", "node.kubernetes.io")
 RESERVED_PREFIXES = ("kubernetes.io", "k8s.io")
 REQUEST_AUDIENCE = "request-serviceaccounts-token-audience"
 """The verb by which a rule lets kubelets ask for tokens for an audience (the rule's resource) that no pod mounts."""
-_RESOURCES = ("pods", "nodes", "serviceaccounts", "persistentvolumes", "coordination.k8s.io/leases")
+_RESOURCES = (
+    "pods",
+    "nodes",
+    "serviceaccounts",
+    "persistentvolumes",
+    "coordination.k8s.io/leases",
+    "storage.k8s.io/csinodes",
+    "resource.k8s.io/resourceslices",
+)
 _POD = scheme.by_resource("", "v1", "pods")
 _NODE = scheme.by_resource("", "v1", "nodes")
 
@@ -56,7 +64,7 @@ class NodeRestriction(Admission):
     def looks_at(self, a: Attributes) -> tuple[str, ...] | None:
         return None if node_of(a.user) else ()
 
-    async def validate(self, a: Attributes) -> None:
+    async def admit(self, a: Attributes) -> None:
         node = node_of(a.user)
         if not node:
             return
@@ -78,6 +86,11 @@ class NodeRestriction(Admission):
                 self._token(node, a, a.object)
             case "leases", _:
                 _own_lease(node, a)
+            case "csinodes", _:
+                if a.name != node:
+                    _refuse(a, "can only access CSINode with the same name as the requesting node")
+            case "resourceslices", _:
+                _own_slice(node, a)
             case "persistentvolumes", _:
                 _own_directory(node, a)
 
@@ -162,7 +175,7 @@ class NodeRestriction(Admission):
         assert _POD is not None
         pod: core_v1.Pod | None = self.objects.get(_POD, a.namespace, name)
         if pod is None:
-            raise errors.not_found("pods", "", name)
+            raise errors.not_found("pod", "", name)  # the word of upstream's listers
         return pod
 
 
@@ -228,6 +241,14 @@ def _forbidden(label: str) -> bool:
 
 def _within(prefix: str, domain: str) -> bool:
     return prefix == domain or prefix.endswith(f".{domain}")
+
+
+def _own_slice(node: str, a: Attributes) -> None:
+    """A kubelet tells of its own node's devices."""
+    written = {"CREATE": "create", "UPDATE": "update", "DELETE": "delete"}
+    if any(slice is not None and slice.spec.node_name != node for slice in (a.object, a.old)):
+        words = f"can only {written[a.operation]} ResourceSlice with the same NodeName as the requesting node"
+        _refuse(a, words)
 
 
 def _own_lease(node: str, a: Attributes) -> None:

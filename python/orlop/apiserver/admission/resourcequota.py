@@ -120,10 +120,12 @@ class ResourceQuotas(Hooks):
     def _counting(self, write: "_Asked") -> list[tuple[core_v1.ResourceQuota, Amounts]]:
         """The quotas that the object costs something, and what is used of each then. Raises Forbidden."""
         namespace = write.new.metadata.namespace
-        every = (
+        every: list[core_v1.ResourceQuota] = [
             self._objects.decode(self._row, value)
             for value in self._objects.hub.list(RESOURCE, namespace, "", "", 0, None).items
-        )
+        ]
+        for found in every:  # before any of them counts
+            write.require(found)
         return [(found, used) for found in every if (used := write.charge(found)) is not None]
 
     def _write(self, found: core_v1.ResourceQuota, used: Amounts) -> Write:
@@ -163,6 +165,17 @@ class _Asked:
         """Whether it can cost any quota anything."""
         return bool(self._grown) or (self._by.scoped and self.refusable)
 
+    def require(self, found: core_v1.ResourceQuota) -> None:
+        """What a quota counts of containers they must say. Raises Forbidden."""
+        if self.kind.resource != "pods" or self._old is not None:
+            return
+        hard = amounts.parsed(found.status.hard)
+        if not quota.matches(found, hard, self._by, self.new):
+            return
+        limited = {n: hard[n] for n in hard if self._by.names(n)}
+        if missing := quota.unset(self.new, limited):
+            raise self._refused(f"failed quota: {found.metadata.name}: must specify {missing}")
+
     def charge(self, found: core_v1.ResourceQuota) -> Amounts | None:
         """What is used of the quota after the write; None if it costs this quota nothing. Raises Forbidden."""
         hard = amounts.parsed(found.status.hard)
@@ -170,8 +183,6 @@ class _Asked:
             return None
         named = found.metadata.name
         limited = {n: hard[n] for n in hard if self._by.names(n)}
-        if self.kind.resource == "pods" and self._old is None and (missing := quota.unset(self.new, limited)):
-            raise self._refused(f"failed quota: {named}: must specify {missing}")
         counted = amounts.parsed(found.status.used)
         if self.refusable and (unknown := sorted(limited.keys() - counted.keys())):
             raise self._refused(f"status unknown for quota: {named}, resources: {','.join(unknown)}")

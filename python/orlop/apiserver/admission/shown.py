@@ -165,7 +165,8 @@ class Shown:
             own = await self._returned(clean) if self._foreign(version) else clean
             new = self._versions.objects.decode(a.body or a.kind, own)
         except (native.WireError, msgspec.DecodeError) as error:
-            raise errors.InternalError(f"Internal error occurred: {error}") from None
+            details = meta_v1.StatusDetails(causes=[meta_v1.StatusCause(message=str(error))])
+            raise errors.InternalError(f"Internal error occurred: {error}", details=details) from None
         if a.body is None:
             self._versions.strategies[a.kind.type_key].default(new)
             self._owners(a.object.metadata, new.metadata)
@@ -204,7 +205,7 @@ class Shown:
 
     def warn(self, text: str) -> None:
         """Tells the client."""
-        if self.a.request is not None:
+        if self.a.request is not None and text and all(letter.isprintable() or letter.isspace() for letter in text):
             self.a.request.warn(text)
 
     def request(self, version: Version) -> bytes:

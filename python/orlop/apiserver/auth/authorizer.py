@@ -26,7 +26,8 @@ class Authorizer:
         by_role = self.rbac.authorize(user, asked)
         if by_role.allowed or not decision.reason:
             return by_role
-        return Decision(False, f"{decision.reason}, {by_role.reason}" if by_role.reason else decision.reason)
+        reason = f"node: {decision.reason}"
+        return Decision(False, f"{reason}, {by_role.reason}" if by_role.reason else reason)
 
     def require(self, user: User, asked: Attributes, field_selector: str = "") -> None:
         """Raises Forbidden in upstream's words unless `user` may do `asked`."""

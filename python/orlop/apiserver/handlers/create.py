@@ -49,7 +49,9 @@ async def create(core: Core, request: Request, kind: Kind) -> Response:
     if like is not None:
         core.alike.looks(like, a)
     await core.admission.admit(a)
-    obj = a.object  # which admission may have made anew
+    obj = a.object  # which admission may have made anew, in its place
+    if obj.metadata.namespace != (info.namespace if kind.namespaced else ""):
+        raise errors.BadRequest(NAMESPACE_MISMATCH)
 
     async def check(new: object, _: object) -> None:
         a.name = obj.metadata.name

@@ -22,7 +22,7 @@ NOTHING = "compilation failed: ERROR: <input>:1:0: Syntax error: mismatched inpu
 NOTHING = "compilation failed: ERROR: <input>:1:0: Syntax error: mismatched input '<EOF>' expecting an expression"
 """What is wrong with no text at all."""
 
-Wanted = Literal["bool", "string", "object", "patches", "any"]
+Wanted = Literal["bool", "string", "message", "object", "patches", "any"]
 
 
 def check(

@@ -183,9 +183,7 @@ class _Shared(msgspec.Struct):
         return errors + (_fields(version, "spec") if self.fields else [])
 
 
-def _version(
-    version: apiextensions_v1.CustomResourceDefinitionVersion, path: str, shared: _Shared
-) -> list[FieldError]:
+def _version(version: apiextensions_v1.CustomResourceDefinitionVersion, path: str, shared: _Shared) -> list[FieldError]:
     errors = _deprecation(version, f"{path}.deprecationWarning")
     errors += [] if shared.schema else _schema(version, f"{path}.schema")
     errors += [] if shared.subresources else _scale(version, path)

@@ -87,12 +87,11 @@ def _variables(variables: Sequence[types.Variable], path: str, params: bool) -> 
         if not variable.name.strip():
             errors.append(required(name, "name is not specified"))
         elif not _IDENTIFIER.match(variable.name) or _RESERVED.match(variable.name):
-            errors.append(invalid_value(name, variable.name, "name is not a valid CEL identifier"))
+            errors.append(invalid_value(name, variable.name, "must be a valid CEL identifier"))
         if not variable.expression.strip():
             errors.append(required(expression, "expression is not specified"))
         errors += expressions.check(variable.expression, expression, "any", params=params, variables=variables[:i])
-    again = duplicates(v.name for v in variables)
-    return errors + [duplicate(f"{path}[{i}].name", variables[i].name) for i in again]
+    return errors
 
 
 class _Policies(Strategy):
@@ -180,12 +179,12 @@ def _validation(validation: types.Validation, spec: types.ValidatingAdmissionPol
     place, text = f"{path}.messageExpression", validation.message_expression
     if text and not text.strip():
         errors.append(invalid_value(place, text, "must be non-empty if specified"))
-    errors += expressions.check(text, place, "string", params=params, authorizer=False, variables=variables)
+    errors += expressions.check(text, place, "message", params=params, authorizer=False, variables=variables)
     message = validation.message
     if message and not message.strip():
         errors.append(invalid_value(f"{path}.message", message, "message must be non-empty if specified"))
     elif _LINES.search(message.strip()):
-        errors.append(invalid_value(f"{path}.message", message, "message must not contain line breaks"))
+        errors.append(invalid_value(f"{path}.message", message, "must not contain line breaks"))
     if validation.reason is not None and validation.reason not in REASONS:
         errors.append(unsupported(f"{path}.reason", validation.reason, REASONS))
     return errors
@@ -213,10 +212,6 @@ def _annotation(
 class MutatingAdmissionPolicies(_Policies):
     """What requests become, in CEL."""
 
-    def default(self, obj: types.MutatingAdmissionPolicy) -> None:
-        super().default(obj)
-        obj.spec.reinvocation_policy = obj.spec.reinvocation_policy or "Never"
-
     def _validate(self, obj: types.MutatingAdmissionPolicy, *, conditions: bool) -> list[FieldError]:
         spec = obj.spec
         errors = self._common(spec, conditions)
@@ -228,8 +223,13 @@ class MutatingAdmissionPolicies(_Policies):
             errors += one_of(mutation.patch_type, tuple(parts), f"{path}.patchType")
             part = parts.get(mutation.patch_type)
             name = "jsonPatch" if mutation.patch_type == "JSONPatch" else "applyConfiguration"
+            other = "applyConfiguration" if name == "jsonPatch" else "jsonPatch"
+            given: object = mutation.apply_configuration if name == "jsonPatch" else mutation.json_patch
+            if mutation.patch_type in parts and given is not None:
+                words = f"must not be specified when patchType is {mutation.patch_type}"
+                errors.append(invalid_value(f"{path}.{other}", f"{{{other}}}", words))
             if mutation.patch_type in parts and part is None:
-                errors.append(required(f"{path}.{name}"))
+                errors.append(required(f"{path}.{name}", f"must be specified when patchType is {mutation.patch_type}"))
             elif part is not None and not part.expression.strip():
                 errors.append(required(f"{path}.{name}.expression"))
             elif part is not None:

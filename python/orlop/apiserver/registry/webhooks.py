@@ -296,7 +296,9 @@ def _url(url: str, path: str) -> list[FieldError]:
     if not parts.netloc:
         errors.append(invalid_value(path, parts.netloc, f"host must be specified{form}"))
     if parts.username is not None:
-        errors.append(invalid_value(path, parts.username, "user information is not permitted in the URL"))
+        errors.append(
+            invalid_value(path, parts.netloc.rpartition("@")[0], "user information is not permitted in the URL")
+        )
     if parts.fragment:
         errors.append(invalid_value(path, parts.fragment, "fragments are not permitted in the URL"))
     if parts.query:

@@ -13,7 +13,13 @@ from urllib.parse import urlsplit
 from orlop.api import errors
 from orlop.apiserver.webhooks import services
 from orlop.apiserver.webhooks.connections import Connections
-from orlop.apiserver.webhooks.failures import CallFailed, explain, rejected
+from orlop.apiserver.webhooks.failures import (
+    CallFailed,
+    certificate_refused,
+    explain,
+    rejected,
+    wrong_certificate,
+)
 
 if TYPE_CHECKING:
     # Imported at the first call: a server without webhooks starts a tenth of a second sooner.
@@ -79,7 +85,7 @@ class Endpoint(NamedTuple):
         """The URL as messages name it."""
         if self.url:
             return self.url
-        path = self.path if self.path.startswith("/") or not self.path else f"/{self.path}"
+        path = self.path if self.path.startswith("/") else f"/{self.path}"
         return f"https://{self.name}.{self.namespace}.svc:{self.port}{path}"
 
 
@@ -130,7 +136,27 @@ class WebhookClient:
         except (aiohttp.ClientError, OSError) as error:
             if isinstance(error, TimeoutError):
                 raise
-            raise CallFailed(f'Post "{shown}": {explain(error)}') from error
+            words = await self._untrusted(error, target, server_name) or explain(error)
+            raise CallFailed(f'Post "{shown}": {words}') from error
+
+    async def _untrusted(self, error: Exception, target: str, server_name: str) -> str:
+        """What is wrong with a certificate that was not taken: it is asked for once more, to be looked at."""
+        if not certificate_refused(error):
+            return ""
+        parts = urlsplit(target)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        try:
+            _, writer = await asyncio.open_connection(
+                parts.hostname, parts.port or HTTPS, ssl=context, server_hostname=server_name
+            )
+        except (OSError, ssl.SSLError):
+            return ""
+        try:
+            shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        finally:
+            writer.close()
+        return wrong_certificate(shown, server_name, self._objects.clock.now()) if shown else ""
 
     async def _ask(
         self, target: str, body: bytes, headers: dict[str, str], context: ssl.SSLContext, server_name: str
@@ -146,8 +172,12 @@ class WebhookClient:
             allow_redirects=False,
         ) as answer:
             data = await _limited(answer)
+            kind = answer.headers.get("content-type", "")
             if answer.status != 200:
-                raise rejected(answer.status, data)
+                raise rejected(answer.status, data, text=kind.startswith("text/") or not kind)
+            if not data:
+                told = f"0-length response with status code: {answer.status} and content type: {kind.partition(';')[0]}"
+                raise CallFailed(told, status=answer.status)
             return data
 
     def _target(self, to: Endpoint, shown: str) -> tuple[str, str]:

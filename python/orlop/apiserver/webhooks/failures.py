@@ -2,7 +2,9 @@
 
 import os
 import ssl
+from datetime import UTC, datetime
 from http import HTTPStatus
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -25,6 +27,7 @@ REASONS = {
     504: "the server was unable to return a response in the time allotted, but may still be processing the request",
 }
 """What client-go makes of a status without a Status."""
+_RFC3339 = "%Y-%m-%dT%H:%M:%SZ"
 SHOWN = 2048
 """Bytes of a wrong answer that a message carries."""
 
@@ -40,22 +43,22 @@ class CallFailed(Exception):
         """The HTTP status of a refusal; 0 where there was no answer."""
 
 
-def rejected(status: int, body: bytes) -> CallFailed:
-    """An answer that is not 200."""
+def rejected(status: int, body: bytes, *, text: bool = True) -> CallFailed:
+    """An answer that is not 200; its body is told if it is `text`."""
     try:
         said = msgspec.json.decode(body, type=meta_v1.Status)
         if said.message:
             return CallFailed(said.message, status=status)
     except msgspec.MsgspecError:
         pass
-    text = body[:SHOWN].decode(errors="replace").strip() or "unknown"
+    told = (body[:SHOWN].decode(errors="replace").strip() if text else "") or "unknown"
     if status == HTTPStatus.FORBIDDEN:
-        return CallFailed(text, status=status)
+        return CallFailed(told, status=status)
     words = REASONS.get(status)
     if words is None:
-        told = f"the server responded with the status code {status} but did not return more information"
-        words = REASONS[500] if status >= 500 else told
-    return CallFailed(words.format(body=f'"{_escaped(text)}"' if text != "unknown" else text), status=status)
+        other = f"the server responded with the status code {status} but did not return more information"
+        words = REASONS[500] if status >= 500 else other
+    return CallFailed(words.format(body=f'"{_escaped(told)}"'), status=status)
 
 
 def _escaped(text: str) -> str:
@@ -82,6 +85,53 @@ def explain(error: "aiohttp.ClientError | OSError") -> str:
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "EOF"
     return str(error) or type(error).__name__
+
+
+def certificate_refused(error: BaseException) -> bool:
+    """Whether it is the server's certificate that was not taken."""
+    inner = getattr(error, "certificate_error", None) or getattr(error, "os_error", None)
+    return isinstance(inner, ssl.SSLCertVerificationError)
+
+
+def wrong_certificate(der: bytes, host: str, now: float) -> str:
+    """What Go's crypto/x509 says first of a server's certificate that was not taken; "" where it is its issuer."""
+    from cryptography import x509
+
+    certificate = x509.load_der_x509_certificate(der)
+    time = datetime.fromtimestamp(now, UTC)
+    start = "tls: failed to verify certificate: x509: "
+    for wrong, word, limit in (
+        (time < certificate.not_valid_before_utc, "before", certificate.not_valid_before_utc),
+        (time > certificate.not_valid_after_utc, "after", certificate.not_valid_after_utc),
+    ):
+        if wrong:
+            told = f"current time {time:{_RFC3339}} is {word} {limit:{_RFC3339}}"
+            return f"{start}certificate has expired or is not yet valid: {told}"
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        names = x509.SubjectAlternativeName([])
+    try:
+        address = ip_address(host)
+    except ValueError:
+        valid = names.get_values_for_type(x509.DNSName)
+        if any(_named(host.lower(), name.lower()) for name in valid):
+            return ""
+    else:
+        addresses = names.get_values_for_type(x509.IPAddress)
+        if address in addresses:
+            return ""
+        if not addresses:
+            return f"{start}cannot validate certificate for {host} because it doesn't contain any IP SANs"
+        valid = [str(one) for one in addresses]
+    if not valid:
+        return f"{start}certificate is not valid for any names, but wanted to match {host}"
+    return f"{start}certificate is valid for {', '.join(valid)}, not {host}"
+
+
+def _named(host: str, name: str) -> bool:
+    """Whether a name of a certificate is the host's; `*` stands for its first part."""
+    return host == name or (name.startswith("*.") and host.partition(".")[2] == name[2:])
 
 
 def _untrusted(error: Exception) -> str:

@@ -63,4 +63,12 @@ pub(super) enum Each {
     ExistsOne,
     Map,
     Filter,
+    /// A list of what the body makes of each item or entry.
+    TransformList,
+    /// A map of them, by the first variable.
+    TransformMap,
+    /// A map of the single entries that the body makes.
+    TransformMapEntry,
+    /// The items in the order of what the body makes of them.
+    SortBy,
 }

@@ -2,8 +2,9 @@
 
 use super::ast::{Each, Expr, Node};
 use super::authorizer::{AUTHORIZER, RESOURCE_CHECK};
-use super::functions::{Shape, signature};
+use super::functions::{Shape, run, signature};
 use super::types::{REQUEST_MAX, Type, unescape};
+use super::value::Value;
 use super::{Program, Wrong};
 
 /// What is known of an expression.
@@ -15,6 +16,8 @@ pub(crate) struct Checked<'s> {
     pub cost: u64,
     /// It speaks of `oldSelf`.
     pub old_self: bool,
+    /// Why a part of it that is constant can never be worked out.
+    pub fails: Option<String>,
 }
 
 struct Info<'s> {
@@ -25,6 +28,9 @@ struct Info<'s> {
 struct Checker<'s> {
     names: Vec<(String, Type<'s>)>,
     old_self: bool,
+    fails: Option<String>,
+    /// Inside of what is handed to `format`.
+    mixed: bool,
     /// Objects and patches may be made.
     structs: bool,
     /// What is wrong so far.
@@ -55,6 +61,8 @@ pub(crate) fn check_with<'s>(
     let mut checker = Checker {
         names,
         old_self: false,
+        fails: None,
+        mixed: false,
         structs,
         found: Vec::new(),
     };
@@ -65,6 +73,7 @@ pub(crate) fn check_with<'s>(
             kind: info.kind,
             cost: info.cost,
             old_self: checker.old_self,
+            fails: checker.fails,
         });
     }
     found.sort_by_key(|wrong| wrong.at);
@@ -115,7 +124,10 @@ impl<'s> Checker<'s> {
                     cost = cost.saturating_add(info.cost);
                     kind = Some(match kind {
                         None => info.kind,
-                        Some(known) => join(known, info.kind),
+                        Some(known) => {
+                            self.alike(item.at, &known, &info.kind);
+                            join(known, info.kind)
+                        }
                     });
                 }
                 let of = kind.unwrap_or(Type::Dyn);
@@ -152,11 +164,16 @@ impl<'s> Checker<'s> {
                 let mut cost: u64 = 30;
                 let mut kinds: Option<(Type<'s>, Type<'s>)> = None;
                 for (key, value) in entries {
+                    let (key_at, value_at) = (key.at, value.at);
                     let (key, value) = (self.expr(key), self.expr(value));
                     cost = cost.saturating_add(key.cost).saturating_add(value.cost);
                     kinds = Some(match kinds {
                         None => (key.kind, value.kind),
-                        Some((k, v)) => (join(k, key.kind), join(v, value.kind)),
+                        Some((k, v)) => {
+                            self.alike(key_at, &k, &key.kind);
+                            self.alike(value_at, &v, &value.kind);
+                            (join(k, key.kind), join(v, value.kind))
+                        }
                     });
                 }
                 let (key, value) = kinds.unwrap_or((Type::Dyn, Type::Dyn));
@@ -198,12 +215,28 @@ impl<'s> Checker<'s> {
                 self.names.push((name.clone(), inner));
                 let body = self.expr(body);
                 self.names.pop();
-                let kind = match optional {
-                    Some(true) => Type::Optional(Box::new(body.kind)),
-                    _ => body.kind,
+                let (kind, own) = match optional {
+                    Some(true) => (Type::Optional(Box::new(body.kind)), 14),
+                    Some(false) => (body.kind, 13),
+                    None => (body.kind, 1),
                 };
-                leaf(kind, value.cost.saturating_add(body.cost).saturating_add(1))
+                leaf(
+                    kind,
+                    value.cost.saturating_add(body.cost).saturating_add(own),
+                )
             }
+        }
+    }
+
+    /// What a list or map holds is of one type, unless it is handed to `format`.
+    fn alike(&mut self, at: usize, known: &Type<'_>, kind: &Type<'_>) {
+        if !self.mixed && !known.fits(kind) {
+            let why = format!(
+                "expected type '{}' but found '{}'",
+                known.name(),
+                kind.name()
+            );
+            self.found.push(Wrong::new(at, why));
         }
     }
 
@@ -229,10 +262,12 @@ impl<'s> Checker<'s> {
                 | "map"
                 | "null_type"
                 | "type"
+                | "google.protobuf.Timestamp"
+                | "google.protobuf.Duration"
         ) {
             return Ok(Info {
                 kind: Type::Kind,
-                cost: 1,
+                cost: 0,
             });
         }
         Err(Wrong::new(
@@ -243,7 +278,7 @@ impl<'s> Checker<'s> {
 
     fn select(&mut self, at: usize, of: &Expr, field: &str, optional: bool, test: bool) -> Out<'s> {
         let of = self.expr(of);
-        let cost = of.cost.saturating_add(1);
+        let cost = of.cost.saturating_add(u64::from(!test));
         let (mut inner, mut optional) = (of.kind, optional);
         if let Type::Optional(of) = inner {
             inner = *of;
@@ -344,14 +379,25 @@ impl<'s> Checker<'s> {
         if let (Some(info), Some(f)) = (&filtered, filter) {
             boolean(f.at, &info.kind)?;
         }
-        if what != Each::Map {
+        if matches!(
+            what,
+            Each::All | Each::Exists | Each::ExistsOne | Each::Filter
+        ) {
             boolean(body.at, &body_info.kind)?;
         }
         // What goes round besides the body: the condition, the step, the result.
         let around: u64 = match what {
-            Each::All | Each::Exists => 3,
-            Each::ExistsOne => 4,
-            Each::Map | Each::Filter => 13,
+            Each::All | Each::TransformMap | Each::TransformMapEntry => 3,
+            Each::Exists => 4,
+            Each::ExistsOne => 2,
+            Each::Map | Each::TransformList | Each::SortBy => 14,
+            Each::Filter => 15,
+        };
+        // And once: the result of the count, the map that is filled.
+        let once: u64 = match what {
+            Each::ExistsOne => 2,
+            Each::TransformMap | Each::TransformMapEntry => 31,
+            _ => 1,
         };
         let step = body_info
             .cost
@@ -360,23 +406,64 @@ impl<'s> Checker<'s> {
         let cost = range
             .cost
             .saturating_add(step.saturating_mul(most))
-            .saturating_add(1);
+            .saturating_add(once);
         let kind = match what {
-            Each::Map => Type::List(Box::new(body_info.kind), most),
-            Each::Filter => Type::List(Box::new(first), most),
+            Each::Map | Each::TransformList => Type::List(Box::new(body_info.kind), most),
+            Each::TransformMap => Type::Map(Box::new(first), Box::new(body_info.kind), most),
+            Each::TransformMapEntry => match body_info.kind {
+                Type::Map(key, value, _) => Type::Map(key, value, most),
+                Type::Dyn => Type::Dyn,
+                other => {
+                    return Err(no_overload(
+                        body.at,
+                        "cel.@mapInsert",
+                        &[Type::Dyn, other],
+                        false,
+                    ));
+                }
+            },
+            Each::SortBy | Each::Filter => Type::List(Box::new(first), most),
             _ => Type::Bool,
         };
         Ok(Info { kind, cost })
     }
 
+    /// Conversions of literals are made at once: those that cannot be are wrong.
+    fn literal(&mut self, name: &str, given: &Expr) -> Result<(), Wrong> {
+        let value = match &given.node {
+            Node::Text(text) => Value::text(text.as_str()),
+            Node::Bytes(data) => Value::Bytes(data.as_slice().into()),
+            Node::Int(value) => Value::Int(*value),
+            Node::Double(value) => Value::Double(*value),
+            _ => return Ok(()),
+        };
+        match (name, &value) {
+            ("duration" | "timestamp", Value::Text(_)) if run(name, &[value.clone()]).is_err() => {
+                Err(Wrong::new(given.at, format!("invalid {name} argument")))
+            }
+            ("int" | "uint" | "double" | "bool" | "string", _) => {
+                if let Err(why) = run(name, &[value])
+                    && why != "no such overload"
+                {
+                    self.fails.get_or_insert(why);
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn call(&mut self, at: usize, name: &str, target: Option<&Expr>, args: &[Expr]) -> Out<'s> {
         let mut kinds = Vec::with_capacity(args.len() + 1);
         let mut cost: u64 = 0;
+        let mixed = self.mixed;
+        self.mixed |= name == "format";
         for arg in target.into_iter().chain(args) {
             let info = self.expr(arg);
             cost = cost.saturating_add(info.cost);
             kinds.push(info.kind);
         }
+        self.mixed = mixed;
         if let (
             "matches",
             Some(Expr {
@@ -385,11 +472,23 @@ impl<'s> Checker<'s> {
                 ..
             }),
         ) = (name, args.last())
-            && let Err(error) = regex::Regex::new(pattern)
+            && regex::Regex::new(pattern).is_err()
         {
-            let why = error.to_string();
-            let why = why.lines().last().unwrap_or_default().to_owned();
-            return Err(Wrong::new(*at, format!("invalid matches argument: {why}")));
+            return Err(Wrong::new(*at, "invalid matches argument"));
+        }
+        if let ([given], None) = (args, target) {
+            self.literal(name, given)?;
+        }
+        if matches!(name, "_==_" | "_!=_")
+            && args
+                .iter()
+                .zip(&kinds)
+                .any(|(arg, kind)| unsized_(arg, kind))
+        {
+            let shape = signature(name, false, &kinds);
+            if let Shape::Of(kind, _) = shape {
+                return Ok(Info { kind, cost });
+            }
         }
         match signature(name, target.is_some(), &kinds) {
             Shape::Unknown => Err(Wrong::new(
@@ -403,6 +502,15 @@ impl<'s> Checker<'s> {
             }),
         }
     }
+}
+
+/// Whether a value is one of the document's that has no size to compare: numbers, booleans, objects.
+fn unsized_(of: &Expr, kind: &Type<'_>) -> bool {
+    matches!(of.node, Node::Name(_) | Node::Select { test: false, .. })
+        && matches!(
+            kind,
+            Type::Int | Type::Uint | Type::Double | Type::Bool | Type::Object(..)
+        )
 }
 
 /// `method`: the first is what the function is called of.

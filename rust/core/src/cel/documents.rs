@@ -205,6 +205,8 @@ pub enum Wanted {
     Bool,
     /// Text, or null.
     Text,
+    /// A text, and nothing else.
+    Message,
     /// An `Object{…}`.
     Object,
     /// A list of `JSONPatch{…}`.
@@ -227,7 +229,7 @@ pub struct Vocabulary {
 /// What is wrong with an expression, in upstream's words; nothing if it is right.
 pub fn wrong(text: &str, wanted: Wanted, vocabulary: &Vocabulary) -> Option<String> {
     let names = vocabulary.names();
-    let structs = !matches!(wanted, Wanted::Bool | Wanted::Text);
+    let structs = !matches!(wanted, Wanted::Bool | Wanted::Text | Wanted::Message);
     let checked = Program::parse(text)
         .and_then(|program| check::check_with(&program, text, names, structs).map(|c| c.kind));
     let kind = match checked {
@@ -236,11 +238,9 @@ pub fn wrong(text: &str, wanted: Wanted, vocabulary: &Vocabulary) -> Option<Stri
     };
     let got = kind.declared();
     let fits = match wanted {
-        Wanted::Bool => matches!(kind, Type::Bool | Type::Dyn),
-        Wanted::Text => matches!(
-            kind,
-            Type::Text(_) | Type::Null | Type::Dyn | Type::Optional(_)
-        ),
+        Wanted::Bool => matches!(kind, Type::Bool),
+        Wanted::Text => matches!(kind, Type::Text(_) | Type::Null),
+        Wanted::Message => matches!(kind, Type::Text(_)),
         Wanted::Object => matches!(kind, Type::Dyn),
         Wanted::Patches => matches!(kind, Type::List(..) | Type::Dyn),
         Wanted::Any => true,
@@ -251,6 +251,7 @@ pub fn wrong(text: &str, wanted: Wanted, vocabulary: &Vocabulary) -> Option<Stri
             match wanted {
                 Wanted::Bool => "bool",
                 Wanted::Text => "one of [string null_type]",
+                Wanted::Message => "string",
                 Wanted::Object => "Object",
                 Wanted::Patches => "list(JSONPatch)",
                 Wanted::Any => "dyn",

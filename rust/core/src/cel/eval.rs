@@ -2,7 +2,7 @@
 
 use super::ast::{Each, Expr, Node};
 use super::authorizer::{CHECK_COST, Decision};
-use super::functions::{price, run};
+use super::functions::{price, run, shown};
 use super::types::unescape;
 use super::value::Value;
 use super::{CALL_LIMIT, Program};
@@ -103,8 +103,8 @@ impl<'v> Runner<'v, '_> {
             Node::Text(text) => Ok(Value::text(text.as_str())),
             Node::Bytes(data) => Ok(Value::Bytes(data.as_slice().into())),
             Node::Name(name) => {
-                self.meter.pay(1)?;
                 if let Some((_, value)) = self.names.iter().rev().find(|(known, _)| known == name) {
+                    self.meter.pay(1)?;
                     return Ok(value.clone());
                 }
                 const KINDS: &[&str] = &[
@@ -118,6 +118,8 @@ impl<'v> Runner<'v, '_> {
                     "map",
                     "null_type",
                     "type",
+                    "google.protobuf.Timestamp",
+                    "google.protobuf.Duration",
                 ];
                 match KINDS.iter().find(|kind| *kind == name) {
                     Some(kind) => Ok(Value::Kind(kind)),
@@ -142,7 +144,7 @@ impl<'v> Runner<'v, '_> {
                     return Ok(if *test { Value::Bool(true) } else { value });
                 }
                 let of = self.expr(of)?;
-                self.meter.pay(1)?;
+                self.meter.pay(u64::from(!*test))?;
                 if let Value::Question(question) = &of {
                     return question.field(field);
                 }
@@ -351,9 +353,11 @@ impl<'v> Runner<'v, '_> {
         let mut out = Vec::new();
         let around = match what {
             Each::All | Each::Exists => 3,
-            Each::ExistsOne => 4,
-            Each::Map | Each::Filter => 13,
+            Each::ExistsOne => 2,
+            Each::TransformMap | Each::TransformMapEntry => 3,
+            _ => 13,
         };
+        let mut entries: Vec<(Value<'v>, Value<'v>)> = Vec::new();
         for (first, other) in items {
             self.meter.pay(around)?;
             let depth = self.names.len();
@@ -365,6 +369,7 @@ impl<'v> Runner<'v, '_> {
                 Some(filter) => self.expr(filter),
                 None => Ok(Value::Bool(true)),
             };
+            let dropped = matches!(kept, Ok(Value::Bool(false)));
             let value = match kept {
                 Ok(Value::Bool(true)) => self.expr(body),
                 other => other,
@@ -382,8 +387,21 @@ impl<'v> Runner<'v, '_> {
                 (Each::ExistsOne, Ok(_)) => {}
                 (Each::Filter, Ok(Value::Bool(true))) => out.push(first),
                 (Each::Filter, Ok(_)) => {}
-                (Each::Map, Ok(Value::Bool(false))) if filter.is_some() => {}
-                (Each::Map, Ok(value)) => out.push(value),
+                (_, Ok(_)) if dropped => {}
+                (Each::Map | Each::TransformList, Ok(value)) => out.push(value),
+                (Each::TransformMap, Ok(value)) => entries.push((first, value)),
+                (Each::SortBy, Ok(value)) => entries.push((value, first)),
+                (Each::TransformMapEntry, Ok(value)) => {
+                    for (key, value) in value.entries().unwrap_or_default() {
+                        if entries.iter().any(|(known, _)| known.same(&key)) {
+                            return error(format!(
+                                "insert failed: key {} already exists",
+                                shown(&key)
+                            ));
+                        }
+                        entries.push((key, value));
+                    }
+                }
             }
         }
         if let Some(why) = failed {
@@ -393,7 +411,12 @@ impl<'v> Runner<'v, '_> {
             Each::All => Value::Bool(true),
             Each::Exists => Value::Bool(false),
             Each::ExistsOne => Value::Bool(count == 1),
-            Each::Map | Each::Filter => Value::list(out),
+            Each::TransformMap | Each::TransformMapEntry => Value::Map(Rc::new(entries)),
+            Each::SortBy => {
+                entries.sort_by(|(a, _), (b, _)| a.order(b).unwrap_or(std::cmp::Ordering::Equal));
+                Value::list(entries.into_iter().map(|(_, item)| item).collect())
+            }
+            Each::Map | Each::Filter | Each::TransformList => Value::list(out),
         })
     }
 }
@@ -415,11 +438,12 @@ fn select<'v>(of: Value<'v>, field: &str, optional: bool, test: bool) -> Out<'v>
     if !of.keyed() {
         return error("no such overload");
     }
-    let found = of.get(&Value::text(name));
+    // A property that is null is not there.
+    let found = of
+        .get(&Value::text(name))
+        .filter(|v| !structured || !matches!(v, Value::Null));
     if test {
-        return Ok(Value::Bool(
-            found.is_some_and(|v| !structured || !matches!(v, Value::Null)),
-        ));
+        return Ok(Value::Bool(found.is_some()));
     }
     match found {
         Some(value) if optional => Ok(Value::Optional(Some(Rc::new(value)))),

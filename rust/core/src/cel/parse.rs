@@ -333,7 +333,10 @@ impl Parser {
         };
         Err(Wrong::new(
             self.place(),
-            format!("Syntax error: mismatched input '{shown}' expecting an expression"),
+            format!(
+                "Syntax error: mismatched input '{shown}' expecting {{'[', '{{', '(', '.', '-', '!', 'true', 'false', 'null', \
+                 NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}}"
+            ),
         ))
     }
 
@@ -432,19 +435,23 @@ impl Parser {
                     self.at = self.at.saturating_sub(1);
                     return self.unexpected();
                 };
+                let paren = self.place();
                 if !optional && self.take("(") {
                     let args = self.arguments(")")?;
-                    of = method(at, of, name, args)?;
+                    of = method(paren, of, name, args)?;
                 } else {
-                    of = expr(
-                        at,
-                        Node::Select {
-                            of: Box::new(of),
-                            field: name,
-                            optional,
-                            test: false,
-                        },
-                    );
+                    of = match well_known(&of, &name) {
+                        Some(kind) => expr(of.at, Node::Name(kind)),
+                        None => expr(
+                            at,
+                            Node::Select {
+                                of: Box::new(of),
+                                field: name,
+                                optional,
+                                test: false,
+                            },
+                        ),
+                    };
                 }
             } else if self.take("[") {
                 let optional = self.take("?");
@@ -516,9 +523,10 @@ impl Parser {
                     "null" => return Ok(expr(at, Node::Null)),
                     _ => {}
                 }
+                let paren = self.place();
                 if self.take("(") {
                     let args = self.arguments(")")?;
-                    return function(at, name, args);
+                    return function(paren, name, args);
                 }
                 Ok(expr(at, Node::Name(name)))
             }
@@ -580,6 +588,12 @@ impl Expr {
     }
 }
 
+/// The types that have long names.
+fn well_known(of: &Expr, name: &str) -> Option<String> {
+    (matches!(name, "Timestamp" | "Duration") && dotted(of)? == "google.protobuf")
+        .then(|| format!("google.protobuf.{name}"))
+}
+
 /// `a.b.c` of an expression that is nothing but that.
 fn dotted(of: &Expr) -> Option<String> {
     match &of.node {
@@ -598,8 +612,8 @@ fn function(at: usize, name: String, mut args: Vec<Expr>) -> Out<Expr> {
     if name == "has" {
         return match args.pop() {
             Some(Expr {
-                at,
                 node: Node::Select { of, field, .. },
+                ..
             }) if args.is_empty() => Ok(expr(
                 at,
                 Node::Select {
@@ -609,7 +623,10 @@ fn function(at: usize, name: String, mut args: Vec<Expr>) -> Out<Expr> {
                     test: true,
                 },
             )),
-            _ => Err(Wrong::new(at, "invalid argument to has() macro")),
+            other => Err(Wrong::new(
+                other.map_or(at, |of| of.at),
+                "invalid argument to has() macro",
+            )),
         };
     }
     Ok(expr(
@@ -636,6 +653,10 @@ fn method(at: usize, of: Expr, name: String, mut args: Vec<Expr>) -> Out<Expr> {
         ("exists_one" | "existsOne", 2 | 3) => Some(Each::ExistsOne),
         ("map", 2 | 3) => Some(Each::Map),
         ("filter", 2) => Some(Each::Filter),
+        ("transformList", 3 | 4) => Some(Each::TransformList),
+        ("transformMap", 3 | 4) => Some(Each::TransformMap),
+        ("transformMapEntry", 3 | 4) => Some(Each::TransformMapEntry),
+        ("sortBy", 2) => Some(Each::SortBy),
         _ => None,
     };
     if let Some(what) = each
@@ -655,6 +676,7 @@ fn method(at: usize, of: Expr, name: String, mut args: Vec<Expr>) -> Out<Expr> {
                 second = Some(variable(more)?);
             }
         }
+        filter = filter.or(rest.next().map(Box::new));
         return Ok(expr(
             at,
             Node::Each {
@@ -702,7 +724,6 @@ fn method(at: usize, of: Expr, name: String, mut args: Vec<Expr>) -> Out<Expr> {
         if matches!(
             space.as_str(),
             "optional"
-                | "math"
                 | "sets"
                 | "strings"
                 | "lists"

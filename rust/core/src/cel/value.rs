@@ -239,11 +239,7 @@ impl<'v> Value<'v> {
             (Timestamp(a), Timestamp(b)) => Some(a.cmp(b)),
             (Quantity(a), Quantity(b)) => Some(a.cmp(b)),
             (Semver(a, p), Semver(b, q)) => {
-                Some(a.cmp(b).then_with(|| match (p.is_empty(), q.is_empty()) {
-                    (true, false) => Ordering::Greater,
-                    (false, true) => Ordering::Less,
-                    _ => p.cmp(q),
-                }))
+                Some(a.cmp(b).then_with(|| super::functions::semver_order(p, q)))
             }
             _ => None,
         }

@@ -377,8 +377,8 @@ pub(super) fn check(
     let times = count.unwrap_or_else(|| cel::REQUEST_MAX / (cel::least(schema) + 1));
     for (i, rule) in schema.rules.iter().enumerate() {
         let at = |name: &str| paths::child(&paths::index(&list, i), name);
-        let text = rule.rule.trim();
-        if text.is_empty() {
+        let text = &*rule.rule;
+        if text.trim().is_empty() {
             continue;
         }
         let optional = rule.optional_old_self == Some(true);
@@ -393,17 +393,28 @@ pub(super) fn check(
         };
         let compiled = Program::parse(text).and_then(|p| cel::check(&p, text, known.clone()));
         match compiled {
-            Err(error) => out.push(Problem::invalid(
-                at("rule"),
-                shown(),
-                format!("compilation failed: {error}"),
-            )),
+            Err(error) => {
+                out.push(Problem::invalid(
+                    at("rule"),
+                    shown(),
+                    format!("compilation failed: {error}"),
+                ));
+                continue;
+            }
             Ok(checked) => {
                 if !matches!(checked.kind, cel::Type::Bool) {
                     out.push(Problem::invalid(
                         at("rule"),
                         shown(),
                         "cel expression must evaluate to a bool",
+                    ));
+                    continue;
+                }
+                if let Some(why) = checked.fails {
+                    out.push(Problem::invalid(
+                        at("rule"),
+                        shown(),
+                        format!("program instantiation failed: {why}"),
                     ));
                     continue;
                 }

@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 
 from orlop import native
-from orlop.api import errors
 from orlop.api.types import admissionregistration_v1 as types
 from orlop.apiserver import jsonpatches
 from orlop.apiserver.admission import metrics
@@ -81,7 +80,7 @@ class MutatingPolicies(Policies[Mutator]):
                 if result.kind != "value":
                     raise Broken(result.error)
                 await shown.replace(use.version, _mutated(use, mutation.patch_type, present, result.value))
-            except (Broken, errors.ApiError) as wrong:
+            except Broken as wrong:
                 error = error_type(str(wrong))
                 add(troubles, policy, use.binding, str(wrong))
             labels = (policy.name, use.binding.name, error)
@@ -91,6 +90,20 @@ class MutatingPolicies(Policies[Mutator]):
         turn.asked(uid, changed=changed, if_needed=policy.spec.reinvocation_policy == "IfNeeded")
 
 
+UNTYPED = "error applying patch: failed to convert patch object to typed object: "
+
+
+def _typed(type_key: str, configuration: dict[str, Any]) -> None:
+    """What is applied has the fields of its kind. Raises Broken."""
+    try:
+        _, unknown, _ = native.wire_decode(type_key, "json", msgspec.json.encode(configuration))
+    except native.WireError as error:
+        raise Broken(f"{UNTYPED}{error}") from None
+    if unknown:
+        field = unknown[0].partition('"')[2].rstrip('"')
+        raise Broken(f"{UNTYPED}.{field}: field not declared in schema")
+
+
 def _mutated(use: Use, how: str, present: bytes, value: Any) -> bytes:
     """The object after one mutation. Raises Broken."""
     if how == "JSONPatch":
@@ -98,12 +111,15 @@ def _mutated(use: Use, how: str, present: bytes, value: Any) -> bytes:
             raise Broken("type mismatch: JSONPatchType.expression should evaluate to array")
         try:
             return jsonpatches.done(present, value)
-        except (jsonpatches.DoesNotApply, RecursionError):
-            raise Broken("JSON Patch: the patch does not apply to the object") from None
+        except jsonpatches.TestFailed:
+            return present  # as upstream: the patch is for another object
+        except (jsonpatches.DoesNotApply, RecursionError) as error:
+            raise Broken(f"JSON Patch: {error}") from None
     if not isinstance(value, dict):
         raise Broken("must evaluate to Object")
     kind = use.version.served
     configuration = {"apiVersion": kind.api_version, "kind": kind.kind, **value}
+    _typed(kind.type_key, configuration)
     tree = msgspec.json.decode(present)
     owners = tree["metadata"].pop("managedFields", None)
     try:

@@ -193,6 +193,8 @@ def refusal(shown: Shown, trouble: Trouble, what: str) -> errors.ApiError:
     error = errors.forbidden(kind.plural, kind.group, a.name, message)
     reason = trouble.reason or "Invalid"
     error.status.reason, error.status.code = reason, CODES.get(reason, 422)
+    if what == "policy":  # one that was to change the object
+        error.status.message, error.status.code = message, 403
     assert error.status.details is not None
     error.status.details.causes.append(meta_v1.StatusCause(message=message))
     return error

@@ -129,6 +129,8 @@ class Webhooks:
             raise review.CallFailed(hook.name, f"failed to call webhook: {failed}", code) from None
         try:
             response = review.answer(data, uid, spoken, self.mutating)
+        except review.Unreadable as error:
+            raise review.CallFailed(hook.name, f"failed to call webhook: {error}") from None
         except ValueError as error:
             raise review.CallFailed(hook.name, f"received invalid webhook response: {error}") from None
         for key, value in response.audit_annotations.items():

@@ -3,7 +3,7 @@
 import msgspec
 
 from orlop.api import errors
-from orlop.api.types import admission_v1, admissionregistration_v1 as types
+from orlop.api.types import admission_v1, admissionregistration_v1 as types, meta_v1
 from orlop.apiserver import jsonpatches
 from orlop.apiserver.admission.reinvocation import Reinvocation
 from orlop.apiserver.admission.shown import Shown, Version
@@ -48,7 +48,8 @@ async def _patched(hook: Hook, shown: Shown, version: Version, response: admissi
     try:
         operations = jsonpatches.operations(response.patch)
     except errors.ApiError as error:
-        reason = f"received undecodable patch in webhook response: {error.message}"
+        why = error.message.removeprefix("error decoding patch: ").replace("[]handlers.jsonPatchOp", "jsonpatch.Patch")
+        reason = f"received undecodable patch in webhook response: {why}"
         raise review.CallFailed(hook.name, reason) from None
     if not operations:
         return False
@@ -62,8 +63,30 @@ async def _patched(hook: Hook, shown: Shown, version: Version, response: admissi
         raise review.CallFailed(hook.name, f'unsupported patch type "{response.patch_type}"')
     try:
         after = jsonpatches.done(before, operations)
-    except (jsonpatches.DoesNotApply, RecursionError):
-        why = f'the patch of admission webhook "{hook.name}" does not apply to the object'
-        raise errors.InternalError(f"Internal error occurred: {why}") from None
+    except (jsonpatches.DoesNotApply, RecursionError) as error:
+        raise _internal(str(error)) from None
+    _of_its_kind(before, after)
     await shown.replace(version, after)
     return shown.object(version) != before
+
+
+def _internal(why: str) -> errors.InternalError:
+    details = meta_v1.StatusDetails(causes=[meta_v1.StatusCause(message=why)])
+    return errors.InternalError(f"Internal error occurred: {why}", details=details)
+
+
+class _Typed(msgspec.Struct, rename="camel"):
+    api_version: str = ""
+    kind: str = ""
+
+
+def _of_its_kind(before: bytes, after: bytes) -> None:
+    """No patch makes something else of an object. Raises InternalError."""
+    try:
+        was, now = (msgspec.json.decode(text, type=_Typed) for text in (before, after))
+    except msgspec.ValidationError as error:
+        raise _internal(str(error)) from None
+    if was != now:
+        raise _internal(
+            f"converting ({now.api_version}.{now.kind}) to ({was.api_version}.{was.kind}): unknown conversion"
+        )

@@ -9,6 +9,7 @@ import msgspec
 
 from orlop.api import errors
 from orlop.api.types import admission_v1, meta_v1
+from orlop.apiserver import gojson
 from orlop.apiserver.admission.shown import Shown, Version
 from orlop.apiserver.registry.objects import encode
 
@@ -20,6 +21,10 @@ JSON_PATCH = "JSONPatch"
 
 NO_ANSWER = 503
 """The status that counts where a webhook gave none, or no answer to the question."""
+
+
+LEAST_REFUSAL = 400
+"""The status of a refusal that names none, or one that is none."""
 
 
 class Denied(errors.ApiError):
@@ -87,15 +92,51 @@ class _Review(msgspec.Struct, rename="camel"):
     response: admission_v1.AdmissionResponse | None = None
 
 
+class Unreadable(Exception):
+    """What came back is no AdmissionReview."""
+
+
 _decoder = msgspec.json.Decoder(_Review)
+_NO_KIND = "couldn't get version/kind; json parse error: "
+_TYPED = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
 
 
-def answer(data: bytes, uid: str, review_version: str, mutating: bool) -> admission_v1.AdmissionResponse:
-    """The webhook's answer, checked. Raises ValueError in upstream's words."""
+def _read(data: bytes, review_version: str) -> _Review:
+    """Raises Unreadable."""
+    try:
+        tree = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        # What does not look like JSON is read as YAML: a bare text.
+        why = "unexpected end of JSON input" if data.lstrip()[:1] in (b"{", b"[") else _no_struct("string")
+        raise Unreadable(_NO_KIND + why) from None
+    if not isinstance(tree, dict):
+        raise Unreadable(_NO_KIND + _no_struct(gojson.type_of(tree)))
     try:
         review = _decoder.decode(data)
     except msgspec.DecodeError as error:
-        raise ValueError(f"couldn't read the answer as an AdmissionReview: {error}") from None
+        raise Unreadable(f"couldn't read the answer as an AdmissionReview: {error}") from None
+    version, kind = review.api_version, review.kind
+    if not version and not kind:
+        return review
+    group, _, named = version.rpartition("/")
+    if group != GROUP or named not in VERSIONS or kind != "AdmissionReview":
+        raise Unreadable(
+            f'no kind "{kind}" is registered for version "{version}" in scheme "pkg/runtime/scheme.go:111"'
+        )
+    if named != review_version:
+        raise Unreadable(
+            f"converting ({named}.AdmissionReview) to ({review_version}.AdmissionReview): unknown conversion"
+        )
+    return review
+
+
+def _no_struct(what: str) -> str:
+    return f"json: cannot unmarshal {what} into Go value of type {_TYPED}"
+
+
+def answer(data: bytes, uid: str, review_version: str, mutating: bool) -> admission_v1.AdmissionResponse:
+    """The webhook's answer, checked. Raises Unreadable, ValueError in upstream's words."""
+    review = _read(data, review_version)
     response = review.response
     if response is None:
         raise ValueError("webhook response was absent")
@@ -136,10 +177,10 @@ def denied(hook: str, given: meta_v1.Status | None) -> errors.ApiError:
         message = f"{by}: {said.reason}"
     else:
         message = f"{by} without explanation"
-    more: dict[str, Any] = {"code": said.code or 403, "reason": said.reason, "details": said.details}
+    more: dict[str, Any] = {"code": max(said.code, LEAST_REFUSAL), "reason": said.reason, "details": said.details}
     error = Denied(message, **more)
     error.status.metadata = said.metadata
-    error.status.status = said.status or "Failure"
+    error.status.status = "Failure" if said.status in ("", "Success") else said.status
     return error
 
 

@@ -14,7 +14,7 @@ pub(in crate::cel) fn price(name: &str, args: &[Value<'_>]) -> u64 {
     match name {
         "_==_" | "_!=_" | "_<_" | "_<=_" | "_>_" | "_>=_" => {
             if text(0) && text(1) {
-                tenth(size(0).min(size(1))).max(1)
+                tenth(size(0).min(size(1)))
             } else {
                 size(0).min(size(1)).max(1)
             }
@@ -45,6 +45,7 @@ pub(in crate::cel) fn price(name: &str, args: &[Value<'_>]) -> u64 {
         "sets.contains" | "sets.intersects" | "sets.equivalent" => {
             size(0).saturating_mul(size(1)).max(1)
         }
+        "size" | "isURL" => 1,
         _ if text(0) => tenth(size(0)).max(1),
         _ => 1,
     }

@@ -14,6 +14,7 @@ pub(super) use costs::price;
 pub(super) use run::{run, shown};
 pub(super) use signatures::{Shape, signature};
 pub(crate) use times::{duration, timestamp};
+pub(super) use versions::order as semver_order;
 
 use super::value::Value;
 

@@ -1,6 +1,6 @@
 //! What functions and operators do.
 
-use super::networks::{link_local, mask, parse_cidr, parse_ip, within};
+use super::networks::{link_local, mask, parse_cidr, parse_ip, why_no_cidr, why_no_ip, within};
 use super::quantities::parse_quantity;
 use super::signatures::NAMED;
 use super::texts::{format_errors, formatted, index_of, regex};
@@ -29,6 +29,12 @@ pub(in crate::cel) fn run<'v>(name: &str, args: &[Value<'v>]) -> Out<'v> {
         ("!_", [Bool(a)]) => Bool(!a),
         ("-_", [Int(a)]) => over(a.checked_neg())?,
         ("-_", [Double(a)]) => Double(-a),
+        // Equality of what Kubernetes' libraries make is asked of it, and it knows its own type alone.
+        ("_==_" | "_!=_", [a @ (Quantity(_) | Url(_) | Ip(_) | Cidr(..) | Semver(..)), b])
+            if a.kind() != b.kind() =>
+        {
+            return overload();
+        }
         ("_==_", [a, b]) => Bool(a.same(b)),
         ("_!=_", [a, b]) => Bool(!a.same(b)),
         ("_<_" | "_<=_" | "_>_" | "_>=_", [a, b]) => {
@@ -50,7 +56,7 @@ pub(in crate::cel) fn run<'v>(name: &str, args: &[Value<'v>]) -> Out<'v> {
         ("_+_", [Text(a), Text(b)]) => Value::text(format!("{a}{b}")),
         ("_+_", [Bytes(a), Bytes(b)]) => Bytes([a.as_ref(), b].concat().into()),
         ("_+_", [Duration(a), Duration(b)]) => Duration(a.checked_add(*b).ok_or("integer overflow")?),
-        ("_+_", [Timestamp(a), Duration(b)] | [Duration(b), Timestamp(a)]) => Timestamp(a + i128::from(*b)),
+        ("_+_", [Timestamp(a), Duration(b)] | [Duration(b), Timestamp(a)]) => dated(a + i128::from(*b))?,
         ("_+_", [a, b]) => match (a.items(), b.items()) {
             (Some(mut a), Some(b)) => {
                 a.extend(b);
@@ -62,7 +68,7 @@ pub(in crate::cel) fn run<'v>(name: &str, args: &[Value<'v>]) -> Out<'v> {
         ("_-_", [Uint(a), Uint(b)]) => uover(a.checked_sub(*b))?,
         ("_-_", [Double(a), Double(b)]) => Double(a - b),
         ("_-_", [Duration(a), Duration(b)]) => Duration(a.checked_sub(*b).ok_or("integer overflow")?),
-        ("_-_", [Timestamp(a), Duration(b)]) => Timestamp(a - i128::from(*b)),
+        ("_-_", [Timestamp(a), Duration(b)]) => dated(a - i128::from(*b))?,
         ("_-_", [Timestamp(a), Timestamp(b)]) => {
             Duration(i64::try_from(a - b).map_err(|_| "integer overflow")?)
         }
@@ -109,7 +115,7 @@ pub(in crate::cel) fn run<'v>(name: &str, args: &[Value<'v>]) -> Out<'v> {
         ("getHours", [Duration(a)]) => Int(a / 3_600_000_000_000),
         ("getMinutes", [Duration(a)]) => Int(a / 60_000_000_000),
         ("getSeconds", [Duration(a)]) => Int(a / 1_000_000_000),
-        ("getMilliseconds", [Duration(a)]) => Int(a / 1_000_000 % 1000),
+        ("getMilliseconds", [Duration(a)]) => Int(a / 1_000_000),
         ("charAt", [Text(a), Int(i)]) => {
             let count = a.chars().count();
             match usize::try_from(*i) {
@@ -134,7 +140,6 @@ pub(in crate::cel) fn run<'v>(name: &str, args: &[Value<'v>]) -> Out<'v> {
         ("reverse", [of]) if of.items().is_some() => {
             Value::list(of.items().unwrap_or_default().into_iter().rev().collect())
         }
-        ("reverse", [Text(a)]) => Value::text(a.chars().rev().collect::<String>()),
         ("replace", [Text(a), Text(b), Text(c)]) => Value::text(a.replace(&**b, c)),
         ("replace", [Text(a), Text(b), Text(c), Int(n)]) => Value::text(match usize::try_from(*n) {
             Ok(n) => a.replacen(&**b, c, n),
@@ -174,7 +179,10 @@ pub(in crate::cel) fn run<'v>(name: &str, args: &[Value<'v>]) -> Out<'v> {
                 [Int(end)] => *end,
                 _ => count,
             };
-            if *start < 0 || *start > count || end < *start || end > count {
+            if *start > end {
+                return Err(format!("invalid substring range. start: {start}, end: {end}"));
+            }
+            if *start < 0 || *start > count || end > count {
                 return Err(format!("index out of range: {}", if *start < 0 || *start > count { *start } else { end }));
             }
             Value::text(a.chars().skip(*start as usize).take((end - start) as usize).collect::<String>())
@@ -199,13 +207,6 @@ pub(in crate::cel) fn run<'v>(name: &str, args: &[Value<'v>]) -> Out<'v> {
         ("min" | "max", [of]) => {
             let items = of.items().ok_or("no such overload")?;
             return extreme(name, items);
-        }
-        ("math.greatest" | "math.least", _) => {
-            let items = match args {
-                [one] => one.items().unwrap_or_else(|| vec![one.clone()]),
-                many => many.to_vec(),
-            };
-            return extreme(if name == "math.least" { "min" } else { "max" }, items);
         }
         ("distinct", [of]) => {
             let mut out: Vec<Value<'v>> = Vec::new();
@@ -237,13 +238,6 @@ pub(in crate::cel) fn run<'v>(name: &str, args: &[Value<'v>]) -> Out<'v> {
                 _ => a.iter().any(|i| b.iter().any(|j| i.same(j))),
             })
         }
-        ("math.abs", [Int(a)]) => over(a.checked_abs())?,
-        ("math.abs", [Uint(a)]) => Uint(*a),
-        ("math.abs", [Double(a)]) => Double(a.abs()),
-        ("math.ceil", [Double(a)]) => Double(a.ceil()),
-        ("math.floor", [Double(a)]) => Double(a.floor()),
-        ("math.round", [Double(a)]) => Double(a.round()),
-        ("math.trunc", [Double(a)]) => Double(a.trunc()),
         ("url", [Text(a)]) if is_url(a) => Url(a.clone()),
         ("url", [Text(a)]) => return Err(format!("URL parse error during conversion from string: parse {a:?}: invalid URI for request")),
         ("isURL", [Text(a)]) => Bool(is_url(a)),
@@ -258,7 +252,6 @@ pub(in crate::cel) fn run<'v>(name: &str, args: &[Value<'v>]) -> Out<'v> {
             Ok(value) if a % NANO == 0 => Int(value),
             _ => return Err("cannot convert value to integer".to_owned()),
         },
-        ("sign", [Quantity(a)]) => Int(a.signum() as i64),
         ("asApproximateFloat", [Quantity(a)]) => Double(*a as f64 / 1e9),
         ("add", [Quantity(a), Quantity(b)]) => Quantity(a.saturating_add(*b)),
         ("add", [Quantity(a), Int(b)]) => Quantity(a.saturating_add(i128::from(*b) * NANO)),
@@ -267,22 +260,20 @@ pub(in crate::cel) fn run<'v>(name: &str, args: &[Value<'v>]) -> Out<'v> {
         ("isGreaterThan", [a, b]) => Bool(a.order(b) == Some(Ordering::Greater)),
         ("isLessThan", [a, b]) => Bool(a.order(b) == Some(Ordering::Less)),
         ("compareTo", [a, b]) => Int(a.order(b).map_or(0, |o| o as i64)),
-        ("semver", [Text(a)]) => {
-            let (numbers, pre) = parse_semver(a).ok_or_else(|| format!("invalid semver {a:?}"))?;
+        ("semver", [Text(a), rest @ ..]) => {
+            let (numbers, pre) = parse_semver(a, matches!(rest, [Bool(true)]))?;
             Semver(numbers.into(), pre.into())
         }
-        ("isSemver", [Text(a)]) => Bool(parse_semver(a).is_some()),
+        ("isSemver", [Text(a), rest @ ..]) => Bool(parse_semver(a, matches!(rest, [Bool(true)])).is_ok()),
         ("major", [Semver(a, _)]) => Int(a[0] as i64),
         ("minor", [Semver(a, _)]) => Int(a[1] as i64),
         ("patch", [Semver(a, _)]) => Int(a[2] as i64),
-        ("ip", [Text(a)]) => Ip(parse_ip(a).ok_or_else(|| {
-            format!("IP Address {a:?} parse error during conversion from string: ParseAddr({a:?}): unable to parse IP")
-        })?),
+        ("ip", [Text(a)]) => Ip(parse_ip(a).ok_or_else(|| why_no_ip(a))?),
         ("ip", [Cidr(a, _)]) => Ip(*a),
         ("isIP", [Text(a)]) => Bool(parse_ip(a).is_some()),
         ("ip.isCanonical", [Text(a)]) => match parse_ip(a) {
             Some(ip) => Bool(ip.to_string() == **a),
-            None => return Err(format!("IP Address {a:?} parse error during conversion from string")),
+            None => return Err(why_no_ip(a)),
         },
         ("family", [Ip(a)]) => Int(if a.is_ipv4() { 4 } else { 6 }),
         ("isUnspecified", [Ip(a)]) => Bool(a.is_unspecified()),
@@ -297,17 +288,20 @@ pub(in crate::cel) fn run<'v>(name: &str, args: &[Value<'v>]) -> Out<'v> {
                 && *a != IpAddr::V4(Ipv4Addr::BROADCAST),
         ),
         ("cidr", [Text(a)]) => {
-            let (ip, bits) = parse_cidr(a).ok_or_else(|| format!("network address parse error during conversion from string: netip.ParsePrefix({a:?}): no '/'"))?;
+            let (ip, bits) = parse_cidr(a).ok_or_else(|| why_no_cidr(a))?;
             Cidr(ip, bits)
         }
         ("isCIDR", [Text(a)]) => Bool(parse_cidr(a).is_some()),
         ("containsIP", [Cidr(a, n), Ip(b)]) => Bool(within(a, *n, b)),
         ("containsIP", [Cidr(a, n), Text(b)]) => {
-            Bool(within(a, *n, &parse_ip(b).ok_or_else(|| format!("IP Address {b:?} parse error"))?))
+            match parse_ip(b) {
+                Some(ip) => Bool(within(a, *n, &ip)),
+                None => return overload(),
+            }
         }
         ("containsCIDR", [Cidr(a, n), Cidr(b, m)]) => Bool(m >= n && within(a, *n, b)),
         ("containsCIDR", [Cidr(a, n), Text(b)]) => {
-            let (b, m) = parse_cidr(b).ok_or_else(|| format!("network address {b:?} parse error"))?;
+            let (b, m) = parse_cidr(b).ok_or_else(|| why_no_cidr(b))?;
             Bool(m >= *n && within(a, *n, &b))
         }
         ("masked", [Cidr(a, n)]) => Cidr(mask(a, *n), *n),
@@ -367,6 +361,39 @@ pub(in crate::cel) fn run<'v>(name: &str, args: &[Value<'v>]) -> Out<'v> {
     })
 }
 
+/// A time, unless it is before the year 1 or after the year 9999.
+fn dated<'v>(at: i128) -> Out<'v> {
+    const FIRST: i128 = -62_135_596_800 * NANO;
+    const END: i128 = 253_402_300_800 * NANO;
+    if (FIRST..END).contains(&at) {
+        Ok(Value::Timestamp(at))
+    } else {
+        Err("timestamp overflow".to_owned())
+    }
+}
+
+/// A number as Go's `%g` writes it.
+fn written_float(value: f64) -> String {
+    if !value.is_finite() {
+        return if value.is_nan() {
+            "NaN"
+        } else if value > 0.0 {
+            "+Inf"
+        } else {
+            "-Inf"
+        }
+        .to_owned();
+    }
+    let text = format!("{value:e}");
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if !(-4..6).contains(&exponent) {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return format!("{mantissa}e{sign}{:02}", exponent.abs());
+    }
+    value.to_string()
+}
+
 fn is_zero(value: &Value<'_>) -> bool {
     match value {
         Value::Null => true,
@@ -424,7 +451,7 @@ pub(in crate::cel) fn shown(value: &Value<'_>) -> String {
         Value::Uint(v) => v.to_string(),
         Value::Bool(v) => v.to_string(),
         Value::Null => "null".into(),
-        Value::Double(v) => v.to_string(),
+        Value::Double(v) => written_float(*v),
         Value::Bytes(data) => String::from_utf8_lossy(data).into_owned(),
         Value::Duration(v) => format!("{}s", *v as f64 / 1e9),
         Value::Timestamp(v) => written(*v),
@@ -486,8 +513,8 @@ fn convert<'v>(name: &str, value: &Value<'v>) -> Out<'v> {
         ("double", Text(v)) => Double(v.parse().map_err(|_| wrong("double"))?),
         ("bool", Bool(v)) => Bool(*v),
         ("bool", Text(v)) => match &**v {
-            "true" | "True" | "TRUE" | "t" | "1" => Bool(true),
-            "false" | "False" | "FALSE" | "f" | "0" => Bool(false),
+            "true" | "True" | "TRUE" | "t" | "T" | "1" => Bool(true),
+            "false" | "False" | "FALSE" | "f" | "F" | "0" => Bool(false),
             _ => return Err(wrong("bool")),
         },
         ("bytes", Bytes(v)) => Bytes(v.clone()),

@@ -7,6 +7,9 @@ use crate::cel::authorizer::{
 };
 use crate::cel::types::{REQUEST_MAX, Type};
 
+/// What a named format costs for each ten characters: as a long pattern would.
+const FORMAT_REGEX: u64 = 32;
+
 /// What a call comes to by the types of its arguments, the target first.
 pub(in crate::cel) enum Shape<'s> {
     /// No function has this name.
@@ -43,7 +46,15 @@ pub(in crate::cel) fn signature<'s>(name: &str, method: bool, args: &[Type<'s>])
             }
         }
         ("-_", [Int | Double | Dyn]) => Of(args[0].clone(), 1),
-        ("_==_" | "_!=_", [a, b]) => when(a.fits(b), Bool, tenth(a.size().min(b.size())).max(1)),
+        ("_==_" | "_!=_", [a, b]) => when(
+            a.fits(b),
+            Bool,
+            if matches!((a, b), (Dyn, Dyn)) {
+                1
+            } else {
+                tenth(a.size().min(b.size()))
+            },
+        ),
         ("_<_" | "_<=_" | "_>_" | "_>=_", [a, b]) => {
             let ordered = |t: &Type<'_>| {
                 matches!(
@@ -109,14 +120,8 @@ pub(in crate::cel) fn signature<'s>(name: &str, method: bool, args: &[Type<'s>])
                 1,
             )
         }
-        ("size", [Text(_) | Bytes(_) | List(..) | Map(..) | Dyn]) => Of(
-            Int,
-            if matches!(args[0], Text(_)) {
-                tenth(size(0)).max(1)
-            } else {
-                1
-            },
-        ),
+        ("size", [Text(_) | Bytes(_) | List(..) | Map(..) | Dyn]) => Of(Int, 1),
+        ("string", [Object(..) | List(..) | Map(..)]) => Mismatch,
         ("string", [a]) => Of(
             Text(if matches!(a, Text(_) | Bytes(_)) {
                 a.size()
@@ -186,7 +191,7 @@ pub(in crate::cel) fn signature<'s>(name: &str, method: bool, args: &[Type<'s>])
             tenth(size(0)).saturating_mul(tenth(size(1)).max(1)).max(1),
         ),
         ("reverse", [List(..)]) if method => Of(args[0].clone(), size(0).max(1)),
-        ("lowerAscii" | "upperAscii" | "trim" | "reverse", _) if method => {
+        ("lowerAscii" | "upperAscii" | "trim", _) if method => {
             when(texts(1), Text(size(0)), tenth(size(0)).max(1))
         }
         ("replace", _) if method => when(
@@ -225,18 +230,8 @@ pub(in crate::cel) fn signature<'s>(name: &str, method: bool, args: &[Type<'s>])
         ("sets.contains" | "sets.intersects" | "sets.equivalent", [List(a, x), List(b, y)]) => {
             when(a.fits(b), Bool, x.saturating_mul(*y).max(1))
         }
-        ("math.greatest" | "math.least", [_, ..]) => when(
-            args.iter().all(|a| numeric(a) || matches!(a, List(..))),
-            match &args[0] {
-                List(of, _) => (**of).clone(),
-                other => other.clone(),
-            },
-            size(0).max(1),
-        ),
-        ("math.abs", [Int | Uint | Double | Dyn]) => Of(args[0].clone(), 1),
-        ("math.ceil" | "math.floor" | "math.round" | "math.trunc", [Double | Dyn]) => Of(Double, 1),
         ("url", [Text(_) | Dyn]) => Of(Opaque(URL), tenth(size(0)).max(1)),
-        ("isURL", [Text(_) | Dyn]) => Of(Bool, tenth(size(0)).max(1)),
+        ("isURL", [Text(_) | Dyn]) => Of(Bool, 1),
         ("getScheme" | "getHost" | "getHostname" | "getPort" | "getEscapedPath", _) if method => {
             when(opaque(0, URL), text(), 1)
         }
@@ -252,7 +247,7 @@ pub(in crate::cel) fn signature<'s>(name: &str, method: bool, args: &[Type<'s>])
         ("quantity", [Text(_) | Dyn]) => Of(Opaque(QUANTITY), tenth(size(0)).max(1)),
         ("isQuantity", [Text(_) | Dyn]) => Of(Bool, tenth(size(0)).max(1)),
         ("isInteger", _) if method => when(opaque(0, QUANTITY), Bool, 1),
-        ("asInteger" | "sign", _) if method => when(opaque(0, QUANTITY), Int, 1),
+        ("asInteger", _) if method => when(opaque(0, QUANTITY), Int, 1),
         ("asApproximateFloat", _) if method => when(opaque(0, QUANTITY), Double, 1),
         ("add" | "sub", _) if method => when(
             opaque(0, QUANTITY) && (opaque(1, QUANTITY) || is(1, &Int)),
@@ -271,12 +266,17 @@ pub(in crate::cel) fn signature<'s>(name: &str, method: bool, args: &[Type<'s>])
             Int,
             1,
         ),
-        ("semver", [Text(_) | Dyn]) => Of(Opaque(SEMVER), tenth(size(0)).max(1)),
-        ("isSemver", [Text(_) | Dyn]) => Of(Bool, tenth(size(0)).max(1)),
+        ("semver", [Text(_) | Dyn] | [Text(_) | Dyn, Bool | Dyn]) => {
+            Of(Opaque(SEMVER), tenth(size(0)).max(1))
+        }
+        ("isSemver", [Text(_) | Dyn] | [Text(_) | Dyn, Bool | Dyn]) => {
+            Of(Bool, tenth(size(0)).max(1))
+        }
         ("major" | "minor" | "patch", _) if method => when(opaque(0, SEMVER), Int, 1),
         ("ip", [Text(_) | Dyn]) if !method => Of(Opaque(IP), tenth(size(0)).max(1)),
         ("ip", _) if method => when(opaque(0, CIDR), Opaque(IP), 1),
-        ("isIP" | "ip.isCanonical" | "isCIDR", [Text(_) | Dyn]) => Of(Bool, tenth(size(0)).max(1)),
+        ("ip.isCanonical", [Text(_) | Dyn]) => Of(Bool, tenth(size(0)).max(1).saturating_mul(2)),
+        ("isIP" | "isCIDR", [Text(_) | Dyn]) => Of(Bool, tenth(size(0)).max(1)),
         ("family", _) if method => when(opaque(0, IP), Int, 1),
         (
             "isUnspecified"
@@ -290,12 +290,20 @@ pub(in crate::cel) fn signature<'s>(name: &str, method: bool, args: &[Type<'s>])
         ("containsIP", _) if method => when(
             opaque(0, CIDR) && (opaque(1, IP) || is(1, &text())),
             Bool,
-            5,
+            if opaque(1, IP) {
+                4
+            } else {
+                tenth(size(1)).max(1).saturating_add(4)
+            },
         ),
         ("containsCIDR", _) if method => when(
             opaque(0, CIDR) && (opaque(1, CIDR) || is(1, &text())),
             Bool,
-            5,
+            if opaque(1, CIDR) {
+                7
+            } else {
+                tenth(size(1)).max(1).saturating_add(7)
+            },
         ),
         ("masked", _) if method => when(opaque(0, CIDR), Opaque(CIDR), 1),
         ("prefixLength", _) if method => when(opaque(0, CIDR), Int, 1),
@@ -310,7 +318,7 @@ pub(in crate::cel) fn signature<'s>(name: &str, method: bool, args: &[Type<'s>])
         ("validate", _) if method => when(
             opaque(0, FORMAT) && is(1, &text()),
             Optional(Box::new(List(Box::new(text()), 10))),
-            tenth(size(1)).max(1),
+            tenth(size(1)).max(1).saturating_mul(FORMAT_REGEX),
         ),
         ("path", _) if method => when(
             opaque(0, AUTHORIZER) && is(1, &text()),
@@ -448,13 +456,6 @@ const KNOWN: &[&str] = &[
     "sets.contains",
     "sets.intersects",
     "sets.equivalent",
-    "math.greatest",
-    "math.least",
-    "math.abs",
-    "math.ceil",
-    "math.floor",
-    "math.round",
-    "math.trunc",
     "url",
     "isURL",
     "getScheme",

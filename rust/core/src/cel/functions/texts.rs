@@ -24,7 +24,7 @@ pub(super) fn index_of<'v>(name: &str, a: &str, b: &str, rest: &[Value<'v>]) -> 
                 return Err(format!("index out of range: {offset}"));
             };
             if offset >= text.len().max(1) {
-                return Err(format!("index out of range: {offset}"));
+                return Ok(Value::Int(-1));
             }
             if name == "indexOf" {
                 (offset..=last).find(found)
@@ -63,17 +63,21 @@ pub(super) fn formatted(text: &str, args: &[Value<'_>]) -> Result<String, String
         }
         let arg = args.next().ok_or("index out of range")?;
         match (verb, arg) {
-            ('s', any) => out += &shown(any),
+            ('s', any @ Value::Text(_)) => out += &shown(any),
+            ('s', any) => out += &nested(any),
             ('d', Value::Int(_) | Value::Uint(_)) => out += &shown(arg),
             ('f', Value::Double(v)) => out += &format!("{v:.*}", precision.unwrap_or(6)),
             ('f', Value::Int(v)) => out += &format!("{:.*}", precision.unwrap_or(6), *v as f64),
-            ('e', Value::Double(v)) => out += &format!("{v:.*e}", precision.unwrap_or(6)),
+            ('e', Value::Double(v)) => out += &scientific(*v, precision.unwrap_or(6)),
             ('b', Value::Int(v)) => out += &format!("{v:b}"),
             ('b', Value::Bool(v)) => out += &u8::from(*v).to_string(),
             ('o', Value::Int(v)) => out += &format!("{v:o}"),
             ('x', Value::Int(v)) => out += &format!("{v:x}"),
             ('X', Value::Int(v)) => out += &format!("{v:X}"),
             ('x', Value::Text(v)) => v.bytes().for_each(|b| out += &format!("{b:02x}")),
+            ('X', Value::Text(v)) => v.bytes().for_each(|b| out += &format!("{b:02X}")),
+            ('x', Value::Bytes(v)) => v.iter().for_each(|b| out += &format!("{b:02x}")),
+            ('X', Value::Bytes(v)) => v.iter().for_each(|b| out += &format!("{b:02X}")),
             _ => {
                 return Err(format!(
                     "error during formatting: unrecognized formatting clause \"{verb}\""
@@ -82,6 +86,44 @@ pub(super) fn formatted(text: &str, args: &[Value<'_>]) -> Result<String, String
         }
     }
     Ok(out)
+}
+
+/// A value within a text: texts within lists and maps in quotes, keys in order.
+fn nested(value: &Value<'_>) -> String {
+    let quoted = |of: &Value<'_>| match of {
+        Value::Text(text) => format!("{text:?}"),
+        other => nested(other),
+    };
+    if let Some(items) = value.items() {
+        let texts: Vec<String> = items.iter().map(quoted).collect();
+        return format!("[{}]", texts.join(", "));
+    }
+    if let Some(entries) = value.entries() {
+        let mut texts: Vec<String> = entries
+            .iter()
+            .map(|(key, value)| format!("{}:{}", quoted(key), quoted(value)))
+            .collect();
+        texts.sort();
+        return format!("{{{}}}", texts.join(", "));
+    }
+    shown(value)
+}
+
+/// `1.234500×10⁰³`: how cel-go's `%e` comes out.
+fn scientific(value: f64, precision: usize) -> String {
+    let text = format!("{value:.precision$e}");
+    let Some((mantissa, exponent)) = text.split_once('e') else {
+        return text;
+    };
+    let (sign, digits) = match exponent.strip_prefix('-') {
+        Some(digits) => ("⁻", digits),
+        None => ("", exponent),
+    };
+    let raised: String = format!("{digits:0>2}")
+        .chars()
+        .filter_map(|c| "⁰¹²³⁴⁵⁶⁷⁸⁹".chars().nth(c.to_digit(10)? as usize))
+        .collect();
+    format!("{mantissa}×10{sign}{raised}")
 }
 
 pub(super) fn format_errors(format: &str, text: &str) -> Vec<String> {
