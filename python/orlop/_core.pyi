@@ -914,6 +914,9 @@ class CustomSchema:
     def normalize(self, stored: bytes, /) -> bytes | None:
         """A stored object as the schema has it now, pruned and filled in; None if it is so already."""
 
+    def undeclared(self, json: bytes, /) -> list[str]:
+        """The paths of fields besides the metadata that nobody can own: the schema does not declare them."""
+
     def validate(self, new: bytes, old: bytes | None, status: bool, /) -> list[tuple[str, str, bytes, str]]:
         """What is wrong with an object, each as reason of the StatusCause, path, value in JSON (empty: none), detail;
         with `old`, faults of what did not change are passed over. `status` checks that part alone."""

@@ -1,7 +1,6 @@
 """Which groups, versions and resources there are: /api, /apis and below, plain and aggregated."""
 
 import hashlib
-import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -11,6 +10,7 @@ import msgspec
 from orlop.api import errors, scheme
 from orlop.api.scheme import Kind
 from orlop.api.types import apidiscovery_v2, meta_v1
+from orlop.api.versions import age
 from orlop.apiserver import negotiate
 from orlop.apiserver.aggregate import priorities
 from orlop.apiserver.core import Core
@@ -74,21 +74,9 @@ def versions_by_group(
         groups.setdefault(group, []).append(version)
     first = {group: max(ranks[group, version].group for version in versions) for group, versions in groups.items()}
     return {
-        group: sorted(groups[group], key=lambda v: (ranks[group, v].version, _age(v)), reverse=True)
+        group: sorted(groups[group], key=lambda v: (ranks[group, v].version, age(v)), reverse=True)
         for group in sorted(groups, key=lambda g: (-first[g], g))
     }
-
-
-_VERSION = re.compile(r"v(\d+)(?:(alpha|beta)(\d+))?")
-
-
-def _age(version: str) -> tuple[int, int, int]:
-    """Stable versions come before beta and these before alpha, newer ones before older ones."""
-    match = _VERSION.fullmatch(version)
-    if match is None:
-        return (-1, 0, 0)
-    major, stage, minor = match.groups()
-    return ({None: 2, "beta": 1, "alpha": 0}[stage], int(major), int(minor or 0))
 
 
 def _storage_hash(kind: Kind) -> str:

@@ -45,6 +45,11 @@ impl CustomSchema {
         Ok(made.map(|json| PyBytes::new(py, &json)))
     }
 
+    #[pyo3(signature = (json, /))]
+    fn undeclared(&self, json: &[u8]) -> PyResult<Vec<String>> {
+        self.compiled.undeclared(json).map_err(wire_error)
+    }
+
     #[pyo3(signature = (new, old, status, /))]
     fn validate<'py>(
         &self,

@@ -6,6 +6,7 @@ import msgspec
 
 from orlop.api.types import apiextensions_v1, meta_v1
 from orlop.api.types.base import ApiStruct
+from orlop.api.versions import age
 
 
 class Validation(ApiStruct):
@@ -76,6 +77,18 @@ class Definition(ApiStruct):
     def storage_version(self) -> Version:
         """The one in which objects are stored."""
         return next((v for v in self.spec.versions if v.storage), self.spec.versions[0])
+
+
+def deprecation(spec: Spec, version: Version) -> str:
+    """The warning to users of a version: its author's, or one that names the newest version to go to."""
+    if not version.deprecated:
+        return ""
+    if version.deprecation_warning:
+        return version.deprecation_warning
+    words = f"{spec.group}/{version.name} {spec.names.kind} is deprecated"
+    own = age(version.name)
+    newer = [v.name for v in spec.versions if v.served and not v.deprecated and age(v.name) > own]
+    return f"{words}; use {spec.group}/{max(newer, key=age)} {spec.names.kind}" if newer else words
 
 
 def condition(status: Any, type_: str) -> str:

@@ -22,9 +22,8 @@ def find(served: Served, request: Request) -> CustomKind | None:
     if route is None:
         return None
     _media(request)
-    if route.version.deprecated:
-        kind = route.kind
-        request.warn(route.version.deprecation_warning or f"{kind.group}/{kind.version} {kind.kind} is deprecated")
+    if route.deprecation:
+        request.warn(route.deprecation)
     if route.terminating and info.verb == "create" and not info.subresource:
         raise terminating(route.kind)
     request.conversion = route.conversion

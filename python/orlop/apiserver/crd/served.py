@@ -14,7 +14,7 @@ from orlop.apiserver.aggregate.remote import Remote
 from orlop.apiserver.conversion import Conversion
 from orlop.apiserver.crd.columns import CustomPrinter
 from orlop.apiserver.crd.converter import Across, Webhook, WebhookConverter
-from orlop.apiserver.crd.definition import Definition, Version
+from orlop.apiserver.crd.definition import Definition, Version, deprecation
 from orlop.apiserver.crd.kind import CustomKind, Decoder, compile_schema, fresh_key, object_type
 from orlop.apiserver.crd.objects import CustomObject
 from orlop.apiserver.crd.strategy import CustomResources
@@ -57,7 +57,8 @@ class Route(NamedTuple):
 
     kind: CustomKind
     conversion: Conversion | None
-    version: Version
+    deprecation: str
+    """What users of the version are told; "" where they need not be."""
     terminating: bool
     across: Across | None
     """What shows objects of the other versions in this one, where a webhook converts."""
@@ -266,7 +267,7 @@ class Served:
             across = None
             if webhook is not None:
                 across = Across(webhook, f"{spec.group}/{version.name}", kind.kind, kind.schema)
-            route = Route(kind, conversion, version, definition.terminating, across)
+            route = Route(kind, conversion, deprecation(spec, version), definition.terminating, across)
             routes[(spec.group, version.name, spec.names.plural)] = route
         before = self._entries.get(definition.metadata.name)
         if before is not None:

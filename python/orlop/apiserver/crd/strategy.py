@@ -10,7 +10,7 @@ from orlop.api.errors import FieldError, invalid_value
 from orlop.api.kind import Kind
 from orlop.api.types import meta_v1
 from orlop.apiserver.crd.definition import Version
-from orlop.apiserver.crd.objects import CustomObject
+from orlop.apiserver.crd.objects import CustomObject, read
 from orlop.apiserver.registry import meta
 from orlop.apiserver.registry.common import told
 from orlop.apiserver.registry.objects import encode
@@ -65,6 +65,9 @@ class CustomResources(Strategy):
             members = obj.members()
             if members.pop("status", None) is not None:
                 obj.replace(members)
+                if self._to_served is None and (filled := self.schema.normalize(encode(obj))) is not None:
+                    # What the schema has for a status that nobody gave stands in the answer too.
+                    obj.rest = read(type(obj), filled).rest
         obj.metadata.generation = 1
         wrong = self._metadata(meta.validate(obj.metadata, self.kind.namespaced, self.name_rule))
         wrong += told(self.schema.validate(self._json(obj), None, False))

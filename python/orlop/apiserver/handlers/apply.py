@@ -12,11 +12,13 @@ from orlop.api.scheme import Kind
 from orlop.api.types import meta_v1
 from orlop.apiserver import gojson, negotiate, output, ownership
 from orlop.apiserver.core import Core
+from orlop.apiserver.crd.kind import CustomKind
 from orlop.apiserver.handlers import body
 from orlop.apiserver.handlers.update import admit, check_identity, checker
 from orlop.apiserver.request import Request
 from orlop.apiserver.response import Response
 
+_OF_METADATA = 'unknown field "metadata.'
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 KUBECTL = "kubectl"
 """The manager that keeps the annotation of client-side apply up to date where there is one."""
@@ -51,7 +53,7 @@ async def read(core: Core, request: Request, kind: Kind) -> Config:
         metadata = {}
     if metadata.get("managedFields") is not None:
         raise errors.BadRequest("metadata.managedFields must be nil")
-    _known(request, kind, text, metadata)
+    _known(request, kind, text, data, metadata)
     return Config(data, tree)
 
 
@@ -61,7 +63,7 @@ def _go_kind(api_version: Any, kind: Any) -> str:
     return f"{group}/{version}, Kind={kind or ''}"
 
 
-def _known(request: Request, kind: Kind, text: bytes, metadata: dict[str, Any]) -> None:
+def _known(request: Request, kind: Kind, text: bytes, data: bytes, metadata: dict[str, Any]) -> None:
     """Every field must be one of the type: ownership of others could not be told."""
     where = f"{metadata.get('namespace') or ''}/{metadata.get('name') or ''}"
     start = f"failed to create typed patch object ({where}; {_go_kind(kind.api_version, kind.kind)}): "
@@ -69,6 +71,10 @@ def _known(request: Request, kind: Kind, text: bytes, metadata: dict[str, Any]) 
         _, unknown, duplicate = native.wire_decode(kind.type_key, "yaml", text)
     except native.WireError as error:
         raise errors.ApiError(f"{start}{error}", code=500, reason="") from None
+    if isinstance(kind, CustomKind):
+        # What an object without declared fields holds is pruned, as in any other write.
+        unknown = [problem for problem in unknown if problem.startswith(_OF_METADATA)]
+        unknown += kind.schema.undeclared(data)
     if unknown:
         # Upstream stops at the first that it comes upon.
         path = min(problem.removeprefix("unknown field ").strip('"') for problem in unknown)

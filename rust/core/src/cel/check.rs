@@ -1,32 +1,36 @@
-//! Types and estimated costs of an expression, before it ever runs.
+//! Types of an expression, before it ever runs.
 
 use super::ast::{Each, Expr, Node};
 use super::authorizer::{AUTHORIZER, RESOURCE_CHECK};
+use super::estimate::{self, Kinds};
 use super::functions::{Shape, run, signature};
 use super::types::{REQUEST_MAX, Type, unescape};
 use super::value::Value;
 use super::{Program, Wrong};
+use crate::schema::Schema;
 
 /// What is known of an expression.
 #[derive(Debug)]
 pub(crate) struct Checked<'s> {
     /// Of its value.
     pub kind: Type<'s>,
-    /// The most that one evaluation may cost.
-    pub cost: u64,
     /// It speaks of `oldSelf`.
     pub old_self: bool,
     /// Why a part of it that is constant can never be worked out.
     pub fails: Option<String>,
+    kinds: Kinds<'s>,
 }
 
-struct Info<'s> {
-    kind: Type<'s>,
-    cost: u64,
+impl<'s> Checked<'s> {
+    /// The most that one evaluation of the program may cost, where `self` is of a schema; `true`: a resource.
+    pub fn cost(&self, program: &Program, root: Option<(&'s Schema, bool)>) -> u64 {
+        estimate::cost(&program.root, &self.kinds, root)
+    }
 }
 
 struct Checker<'s> {
     names: Vec<(String, Type<'s>)>,
+    kinds: Kinds<'s>,
     old_self: bool,
     fails: Option<String>,
     /// Inside of what is handed to `format`.
@@ -37,7 +41,7 @@ struct Checker<'s> {
     found: Vec<Wrong>,
 }
 
-type Out<'s> = Result<Info<'s>, Wrong>;
+type Out<'s> = Result<Type<'s>, Wrong>;
 
 /// What a message names at most, as cel-go.
 const TOLD: usize = 100;
@@ -60,20 +64,21 @@ pub(crate) fn check_with<'s>(
 ) -> Result<Checked<'s>, String> {
     let mut checker = Checker {
         names,
+        kinds: Kinds::new(),
         old_self: false,
         fails: None,
         mixed: false,
         structs,
         found: Vec::new(),
     };
-    let info = checker.expr(&program.root);
+    let kind = checker.expr(&program.root);
     let mut found = checker.found;
     if found.is_empty() {
         return Ok(Checked {
-            kind: info.kind,
-            cost: info.cost,
+            kind,
             old_self: checker.old_self,
             fails: checker.fails,
+            kinds: checker.kinds,
         });
     }
     found.sort_by_key(|wrong| wrong.at);
@@ -88,26 +93,24 @@ pub(crate) fn check_with<'s>(
 
 impl<'s> Checker<'s> {
     /// What is known of an expression; of one that is wrong nothing, so that the rest is looked at too.
-    fn expr(&mut self, expr: &Expr) -> Info<'s> {
-        self.known(expr).unwrap_or_else(|wrong| {
+    fn expr(&mut self, expr: &Expr) -> Type<'s> {
+        let kind = self.known(expr).unwrap_or_else(|wrong| {
             self.found.push(wrong);
-            Info {
-                kind: Type::Dyn,
-                cost: 0,
-            }
-        })
+            Type::Dyn
+        });
+        self.kinds.insert(expr, kind.clone());
+        kind
     }
 
     fn known(&mut self, expr: &Expr) -> Out<'s> {
-        let leaf = |kind, cost| Ok(Info { kind, cost });
         match &expr.node {
-            Node::Null => leaf(Type::Null, 0),
-            Node::Bool(_) => leaf(Type::Bool, 0),
-            Node::Int(_) => leaf(Type::Int, 0),
-            Node::Uint(_) => leaf(Type::Uint, 0),
-            Node::Double(_) => leaf(Type::Double, 0),
-            Node::Text(text) => leaf(Type::Text(text.chars().count() as u64), 0),
-            Node::Bytes(data) => leaf(Type::Bytes(data.len() as u64), 0),
+            Node::Null => Ok(Type::Null),
+            Node::Bool(_) => Ok(Type::Bool),
+            Node::Int(_) => Ok(Type::Int),
+            Node::Uint(_) => Ok(Type::Uint),
+            Node::Double(_) => Ok(Type::Double),
+            Node::Text(text) => Ok(Type::Text(text.chars().count() as u64)),
+            Node::Bytes(data) => Ok(Type::Bytes(data.len() as u64)),
             Node::Name(name) => self.name(expr.at, name),
             Node::Select {
                 of,
@@ -117,30 +120,25 @@ impl<'s> Checker<'s> {
             } => self.select(expr.at, of, field, *optional, *test),
             Node::Call { name, target, args } => self.call(expr.at, name, target.as_deref(), args),
             Node::List(items) => {
-                let mut cost: u64 = 10;
                 let mut kind: Option<Type<'s>> = None;
                 for item in items {
-                    let info = self.expr(item);
-                    cost = cost.saturating_add(info.cost);
+                    let found = self.expr(item);
                     kind = Some(match kind {
-                        None => info.kind,
+                        None => found,
                         Some(known) => {
-                            self.alike(item.at, &known, &info.kind);
-                            join(known, info.kind)
+                            self.alike(item.at, &known, &found);
+                            join(known, found)
                         }
                     });
                 }
                 let of = kind.unwrap_or(Type::Dyn);
-                leaf(Type::List(Box::new(of), items.len() as u64), cost)
+                Ok(Type::List(Box::new(of), items.len() as u64))
             }
-            Node::Maybe(of) => {
-                let info = self.expr(of);
-                match info.kind {
-                    Type::Optional(inner) => leaf(*inner, info.cost),
-                    Type::Dyn => leaf(Type::Dyn, info.cost),
-                    other => Err(no_overload(expr.at, "?", &[other], false)),
-                }
-            }
+            Node::Maybe(of) => match self.expr(of) {
+                Type::Optional(inner) => Ok(*inner),
+                Type::Dyn => Ok(Type::Dyn),
+                other => Err(no_overload(expr.at, "?", &[other], false)),
+            },
             Node::Struct(name, fields) => {
                 if !self.structs
                     || !(matches!(name.as_str(), "Object" | "JSONPatch")
@@ -149,38 +147,36 @@ impl<'s> Checker<'s> {
                     let why = format!("undeclared reference to '{name}' (in container '')");
                     return Err(Wrong::new(expr.at, why));
                 }
-                let mut cost: u64 = 40;
                 for (field, value) in fields {
                     if name == "JSONPatch"
                         && !matches!(field.as_str(), "op" | "path" | "from" | "value")
                     {
                         return Err(Wrong::new(value.at, format!("undefined field '{field}'")));
                     }
-                    cost = cost.saturating_add(self.expr(value).cost);
+                    self.expr(value);
                 }
-                leaf(Type::Dyn, cost)
+                Ok(Type::Dyn)
             }
             Node::Map(entries) => {
-                let mut cost: u64 = 30;
                 let mut kinds: Option<(Type<'s>, Type<'s>)> = None;
                 for (key, value) in entries {
                     let (key_at, value_at) = (key.at, value.at);
                     let (key, value) = (self.expr(key), self.expr(value));
-                    cost = cost.saturating_add(key.cost).saturating_add(value.cost);
                     kinds = Some(match kinds {
-                        None => (key.kind, value.kind),
+                        None => (key, value),
                         Some((k, v)) => {
-                            self.alike(key_at, &k, &key.kind);
-                            self.alike(value_at, &v, &value.kind);
-                            (join(k, key.kind), join(v, value.kind))
+                            self.alike(key_at, &k, &key);
+                            self.alike(value_at, &v, &value);
+                            (join(k, key), join(v, value))
                         }
                     });
                 }
                 let (key, value) = kinds.unwrap_or((Type::Dyn, Type::Dyn));
-                leaf(
-                    Type::Map(Box::new(key), Box::new(value), entries.len() as u64),
-                    cost,
-                )
+                Ok(Type::Map(
+                    Box::new(key),
+                    Box::new(value),
+                    entries.len() as u64,
+                ))
             }
             Node::Each {
                 what,
@@ -203,8 +199,7 @@ impl<'s> Checker<'s> {
                 body,
                 optional,
             } => {
-                let value = self.expr(value);
-                let inner = match (optional, value.kind) {
+                let inner = match (optional, self.expr(value)) {
                     (None, kind) => kind,
                     (Some(_), Type::Optional(of)) => *of,
                     (Some(_), Type::Dyn) => Type::Dyn,
@@ -215,15 +210,10 @@ impl<'s> Checker<'s> {
                 self.names.push((name.clone(), inner));
                 let body = self.expr(body);
                 self.names.pop();
-                let (kind, own) = match optional {
-                    Some(true) => (Type::Optional(Box::new(body.kind)), 14),
-                    Some(false) => (body.kind, 13),
-                    None => (body.kind, 1),
-                };
-                leaf(
-                    kind,
-                    value.cost.saturating_add(body.cost).saturating_add(own),
-                )
+                Ok(match optional {
+                    Some(true) => Type::Optional(Box::new(body)),
+                    _ => body,
+                })
             }
         }
     }
@@ -245,10 +235,7 @@ impl<'s> Checker<'s> {
             if name == "oldSelf" {
                 self.old_self = true;
             }
-            return Ok(Info {
-                kind: kind.clone(),
-                cost: 1,
-            });
+            return Ok(kind.clone());
         }
         if matches!(
             name,
@@ -265,10 +252,7 @@ impl<'s> Checker<'s> {
                 | "google.protobuf.Timestamp"
                 | "google.protobuf.Duration"
         ) {
-            return Ok(Info {
-                kind: Type::Kind,
-                cost: 0,
-            });
+            return Ok(Type::Kind);
         }
         Err(Wrong::new(
             at,
@@ -277,9 +261,7 @@ impl<'s> Checker<'s> {
     }
 
     fn select(&mut self, at: usize, of: &Expr, field: &str, optional: bool, test: bool) -> Out<'s> {
-        let of = self.expr(of);
-        let cost = of.cost.saturating_add(u64::from(!test));
-        let (mut inner, mut optional) = (of.kind, optional);
+        let (mut inner, mut optional) = (self.expr(of), optional);
         if let Type::Optional(of) = inner {
             inner = *of;
             optional = true;
@@ -321,14 +303,13 @@ impl<'s> Checker<'s> {
         let Some(kind) = found else {
             return Err(Wrong::new(at, format!("undefined field '{field}'")));
         };
-        let kind = if test {
+        Ok(if test {
             Type::Bool
         } else if optional {
             Type::Optional(Box::new(kind))
         } else {
             kind
-        };
-        Ok(Info { kind, cost })
+        })
     }
 
     fn each(
@@ -342,8 +323,8 @@ impl<'s> Checker<'s> {
     ) -> Out<'s> {
         let at = range.at;
         let range = self.expr(range);
-        let most = range.kind.size();
-        let (first, other) = match &range.kind {
+        let most = range.size();
+        let (first, other) = match &range {
             Type::List(of, _) if second.is_some() => (Type::Int, (**of).clone()),
             Type::List(of, _) => ((**of).clone(), Type::Dyn),
             Type::Map(key, value, _) => ((**key).clone(), (**value).clone()),
@@ -364,7 +345,7 @@ impl<'s> Checker<'s> {
             self.names.push((second.to_owned(), other));
         }
         let filtered = filter.map(|f| self.expr(f));
-        let body_info = self.expr(body);
+        let made = self.expr(body);
         self.names.truncate(before);
         let boolean = |at: usize, kind: &Type<'_>| {
             if kind.fits(&Type::Bool) {
@@ -376,41 +357,19 @@ impl<'s> Checker<'s> {
                 ))
             }
         };
-        if let (Some(info), Some(f)) = (&filtered, filter) {
-            boolean(f.at, &info.kind)?;
+        if let (Some(kind), Some(f)) = (&filtered, filter) {
+            boolean(f.at, kind)?;
         }
         if matches!(
             what,
             Each::All | Each::Exists | Each::ExistsOne | Each::Filter
         ) {
-            boolean(body.at, &body_info.kind)?;
+            boolean(body.at, &made)?;
         }
-        // What goes round besides the body: the condition, the step, the result.
-        let around: u64 = match what {
-            Each::All | Each::TransformMap | Each::TransformMapEntry => 3,
-            Each::Exists => 4,
-            Each::ExistsOne => 2,
-            Each::Map | Each::TransformList | Each::SortBy => 14,
-            Each::Filter => 15,
-        };
-        // And once: the result of the count, the map that is filled.
-        let once: u64 = match what {
-            Each::ExistsOne => 2,
-            Each::TransformMap | Each::TransformMapEntry => 31,
-            _ => 1,
-        };
-        let step = body_info
-            .cost
-            .saturating_add(filtered.map_or(0, |f| f.cost))
-            .saturating_add(around);
-        let cost = range
-            .cost
-            .saturating_add(step.saturating_mul(most))
-            .saturating_add(once);
-        let kind = match what {
-            Each::Map | Each::TransformList => Type::List(Box::new(body_info.kind), most),
-            Each::TransformMap => Type::Map(Box::new(first), Box::new(body_info.kind), most),
-            Each::TransformMapEntry => match body_info.kind {
+        Ok(match what {
+            Each::Map | Each::TransformList => Type::List(Box::new(made), most),
+            Each::TransformMap => Type::Map(Box::new(first), Box::new(made), most),
+            Each::TransformMapEntry => match made {
                 Type::Map(key, value, _) => Type::Map(key, value, most),
                 Type::Dyn => Type::Dyn,
                 other => {
@@ -424,8 +383,7 @@ impl<'s> Checker<'s> {
             },
             Each::SortBy | Each::Filter => Type::List(Box::new(first), most),
             _ => Type::Bool,
-        };
-        Ok(Info { kind, cost })
+        })
     }
 
     /// Conversions of literals are made at once: those that cannot be are wrong.
@@ -455,13 +413,10 @@ impl<'s> Checker<'s> {
 
     fn call(&mut self, at: usize, name: &str, target: Option<&Expr>, args: &[Expr]) -> Out<'s> {
         let mut kinds = Vec::with_capacity(args.len() + 1);
-        let mut cost: u64 = 0;
         let mixed = self.mixed;
         self.mixed |= name == "format";
         for arg in target.into_iter().chain(args) {
-            let info = self.expr(arg);
-            cost = cost.saturating_add(info.cost);
-            kinds.push(info.kind);
+            kinds.push(self.expr(arg));
         }
         self.mixed = mixed;
         if let (
@@ -479,38 +434,15 @@ impl<'s> Checker<'s> {
         if let ([given], None) = (args, target) {
             self.literal(name, given)?;
         }
-        if matches!(name, "_==_" | "_!=_")
-            && args
-                .iter()
-                .zip(&kinds)
-                .any(|(arg, kind)| unsized_(arg, kind))
-        {
-            let shape = signature(name, false, &kinds);
-            if let Shape::Of(kind, _) = shape {
-                return Ok(Info { kind, cost });
-            }
-        }
         match signature(name, target.is_some(), &kinds) {
             Shape::Unknown => Err(Wrong::new(
                 at,
                 format!("undeclared reference to '{name}' (in container '')"),
             )),
             Shape::Mismatch => Err(no_overload(at, name, &kinds, target.is_some())),
-            Shape::Of(kind, own) => Ok(Info {
-                kind,
-                cost: cost.saturating_add(own),
-            }),
+            Shape::Of(kind) => Ok(kind),
         }
     }
-}
-
-/// Whether a value is one of the document's that has no size to compare: numbers, booleans, objects.
-fn unsized_(of: &Expr, kind: &Type<'_>) -> bool {
-    matches!(of.node, Node::Name(_) | Node::Select { test: false, .. })
-        && matches!(
-            kind,
-            Type::Int | Type::Uint | Type::Double | Type::Bool | Type::Object(..)
-        )
 }
 
 /// `method`: the first is what the function is called of.

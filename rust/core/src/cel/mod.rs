@@ -7,6 +7,7 @@ mod ast;
 mod authorizer;
 mod check;
 mod documents;
+mod estimate;
 mod eval;
 mod functions;
 mod parse;

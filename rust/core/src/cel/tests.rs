@@ -162,7 +162,7 @@ fn costs_are_bounded_by_the_sizes_that_the_schema_allows() {
         let program = Program::parse(rule).unwrap();
         check(&program, rule, vec![("self".into(), own)])
             .unwrap()
-            .cost
+            .cost(&program, Some((compiled.schema(), true)))
     };
     assert!(cost("self.replicas > 1") < 10);
     let bounded = cost("self.names.all(n, self.names.exists(m, m == n))");

@@ -56,7 +56,10 @@ impl<'s> Type<'s> {
                 "duration" => Type::Duration,
                 "date" | "date-time" => Type::Timestamp,
                 _ => {
-                    let listed = checks.allowed.iter().map(|one| one.len() as u64).max();
+                    let text = |one: &[u8]| {
+                        serde_json::from_slice::<String>(one).map_or(0, |t| t.len() as u64)
+                    };
+                    let listed = checks.allowed.iter().map(|one| text(one)).max();
                     let most = listed.unwrap_or(REQUEST_MAX - 2);
                     Type::Text(size(bytes(checks.max_length), most))
                 }
@@ -132,8 +135,22 @@ impl<'s> Type<'s> {
             | (Type::Timestamp, Type::Timestamp)
             | (Type::Metadata, Type::Metadata)
             | (Type::Kind, Type::Kind) => true,
-            (Type::Null, Type::Object(..) | Type::Duration | Type::Timestamp)
-            | (Type::Object(..) | Type::Duration | Type::Timestamp, Type::Null) => true,
+            (
+                Type::Null,
+                Type::Object(..)
+                | Type::Duration
+                | Type::Timestamp
+                | Type::Optional(_)
+                | Type::Opaque(_),
+            )
+            | (
+                Type::Object(..)
+                | Type::Duration
+                | Type::Timestamp
+                | Type::Optional(_)
+                | Type::Opaque(_),
+                Type::Null,
+            ) => true,
             (Type::List(a, _), Type::List(b, _)) | (Type::Optional(a), Type::Optional(b)) => {
                 a.fits(b)
             }
@@ -162,6 +179,9 @@ impl<'s> Type<'s> {
 pub(crate) fn least(schema: &Schema) -> u64 {
     match &schema.kind {
         Json::Boolean => 4,
+        Json::Text if schema.checks.format.as_ref() == "duration" => 3,
+        Json::Text if schema.checks.format.as_ref() == "date" => 12,
+        Json::Text if schema.checks.format.as_ref() == "date-time" => 21,
         Json::Text | Json::Array => 2,
         Json::Object => {
             let own: u64 = schema

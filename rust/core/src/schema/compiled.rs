@@ -3,7 +3,7 @@
 use super::model::Schema;
 use super::problem::Problem;
 use super::prune::Pruner;
-use super::{defaults, lists, parse, paths, rules, validate};
+use super::{declared, defaults, lists, parse, paths, rules, validate};
 use crate::wire::apply::tree::Node;
 use crate::wire::error::{Result, WireError};
 use crate::wire::{Decoded, Media};
@@ -157,6 +157,11 @@ impl Compiled {
                 .collect(),
             duplicate: Vec::new(),
         })
+    }
+
+    /// The paths of fields besides the metadata that the schema does not declare, in the order met.
+    pub fn undeclared(&self, json: &[u8]) -> Result<Vec<String>> {
+        Ok(declared::undeclared(&self.schema, &Node::parse(json)?))
     }
 
     /// What is wrong with an object, against what it was before where it is a change of one.

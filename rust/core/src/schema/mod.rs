@@ -6,6 +6,7 @@
 
 mod check;
 mod compiled;
+mod declared;
 mod defaults;
 mod formats;
 mod lists;

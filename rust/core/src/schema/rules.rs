@@ -391,7 +391,11 @@ pub(super) fn check(
             ));
             continue;
         };
-        let compiled = Program::parse(text).and_then(|p| cel::check(&p, text, known.clone()));
+        let compiled = Program::parse(text).and_then(|program| {
+            let checked = cel::check(&program, text, known.clone())?;
+            let cost = checked.cost(&program, Some((schema, root)));
+            Ok((checked, cost))
+        });
         match compiled {
             Err(error) => {
                 out.push(Problem::invalid(
@@ -401,7 +405,7 @@ pub(super) fn check(
                 ));
                 continue;
             }
-            Ok(checked) => {
+            Ok((checked, cost)) => {
                 if !matches!(checked.kind, cel::Type::Bool) {
                     out.push(Problem::invalid(
                         at("rule"),
@@ -418,7 +422,7 @@ pub(super) fn check(
                     ));
                     continue;
                 }
-                let cost = checked.cost.saturating_mul(times);
+                let cost = cost.saturating_mul(times);
                 if cost > cel::EXPRESSION_LIMIT {
                     out.push(Problem::forbidden(
                         at("rule"),
@@ -447,31 +451,36 @@ pub(super) fn check(
         if text.is_empty() {
             continue;
         }
-        match Program::parse(text).and_then(|p| cel::check(&p, text, known)) {
+        let compiled = Program::parse(text).and_then(|program| {
+            let checked = cel::check(&program, text, known)?;
+            let cost = checked.cost(&program, Some((schema, root)));
+            Ok((checked, cost))
+        });
+        match compiled {
             Err(error) => out.push(Problem::invalid(
                 at("messageExpression"),
                 shown(),
                 format!("messageExpression compilation failed: {error}"),
             )),
-            Ok(checked) if !matches!(checked.kind, cel::Type::Text(_) | cel::Type::Dyn) => {
+            Ok((checked, _)) if !matches!(checked.kind, cel::Type::Text(_) | cel::Type::Dyn) => {
                 out.push(Problem::invalid(
                     at("messageExpression"),
                     shown(),
                     "messageExpression must evaluate to a string",
                 ));
             }
-            Ok(checked) => {
-                if checked.cost > cel::EXPRESSION_LIMIT {
+            Ok((_, cost)) => {
+                if cost > cel::EXPRESSION_LIMIT {
                     out.push(Problem::forbidden(
                         at("messageExpression"),
                         over(
                             "estimated messageExpression cost",
-                            checked.cost,
+                            cost,
                             cel::EXPRESSION_LIMIT,
                         ),
                     ));
                 }
-                costs.add(checked.cost, at("messageExpression"));
+                costs.add(cost, at("messageExpression"));
             }
         }
     }

@@ -19,11 +19,11 @@ pub(super) use versions::order as semver_order;
 use super::value::Value;
 
 const QUANTITY: &str = "kubernetes.Quantity";
-const URL: &str = "kubernetes.URL";
+pub(in crate::cel) const URL: &str = "kubernetes.URL";
 const IP: &str = "net.IP";
 const CIDR: &str = "net.CIDR";
 const SEMVER: &str = "kubernetes.Semver";
-const FORMAT: &str = "kubernetes.NamedFormat";
+pub(in crate::cel) const FORMAT: &str = "kubernetes.NamedFormat";
 
 type Out<'v> = Result<Value<'v>, String>;
 
