@@ -9,7 +9,7 @@ from orlop import logging
 from orlop.api import errors, scheme
 from orlop.api.scheme import Kind
 from orlop.api.types import meta_v1
-from orlop.apiserver import components, discovery, documents, health, resourcemetrics
+from orlop.apiserver import bulk, components, discovery, documents, health, resourcemetrics
 from orlop.apiserver.aggregate import proxy as aggregated
 from orlop.apiserver.auth import impersonate
 from orlop.apiserver.conversion import conversion_of
@@ -141,6 +141,8 @@ class App:
         if kind is None:
             if info.group == resourcemetrics.GROUP:
                 return await resourcemetrics.answer(self.core, request)
+            if info.group == bulk.GROUP:
+                return await bulk.answer(self.core, request)
             kind = custom.find(self.core.custom, request)
             if kind is None:
                 raise _unknown(request, self.core)
@@ -162,6 +164,8 @@ class App:
         # One look at all names at once: this is on every request's way.
         if IMPERSONATE in b" ".join(request.headers) and any(n.startswith(IMPERSONATE) for n in request.headers):
             request.user = user = impersonate(user, request.scope, request.headers, core.authorizer)
+        if info.group == bulk.GROUP and (info.group, info.version) not in core.aggregator.remote:
+            return  # it authorizes each item on its own
         selector = request.param("fieldSelector") if request.scope.get("query_string") else ""
         core.authorizer.require(user, info, selector)
 

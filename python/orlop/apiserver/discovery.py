@@ -13,9 +13,10 @@ from orlop.api.types import apidiscovery_v2, meta_v1
 from orlop.api.versions import age
 from orlop.apiserver import negotiate
 from orlop.apiserver.aggregate import priorities
+from orlop.apiserver.bulk import kinds as bulk
 from orlop.apiserver.core import Core
 from orlop.apiserver.request import Request
-from orlop.apiserver.resourcemetrics import kinds
+from orlop.apiserver.resourcemetrics import kinds as metrics
 from orlop.apiserver.response import Response, encoded
 
 AGGREGATED = b"application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
@@ -52,9 +53,13 @@ SUBRESOURCE_VERBS: dict[str, list[str]] = {
 }
 
 
+UNSTORED = (*metrics.KINDS, *bulk.KINDS)
+"""Kinds that are answered without a table of stored ones."""
+
+
 def every() -> tuple[Kind, ...]:
     """The built-in kinds."""
-    return (*scheme.KINDS, *kinds.KINDS)
+    return (*scheme.KINDS, *UNSTORED)
 
 
 def kinds_of(group: str, version: str, custom: Sequence[Kind] = ()) -> list[Kind]:
@@ -67,7 +72,7 @@ def versions_by_group(
     """Versions by group, in the order of lists: by priority, groups of the same by name, versions by their age."""
     ranks = {
         gv: remote.get(gv) or priorities.of(*gv)
-        for gv in (*scheme.group_versions(), (kinds.GROUP, kinds.VERSION), *custom, *remote)
+        for gv in (*scheme.group_versions(), *((kind.group, kind.version) for kind in UNSTORED), *custom, *remote)
     }
     groups: dict[str, list[str]] = {}
     for group, version in ranks:

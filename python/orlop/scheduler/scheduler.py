@@ -12,7 +12,8 @@ from orlop.client import Client, Head, Informer, LeaderElector, Recorder, Unreac
 from orlop.clock import Clock
 from orlop.native import Decision, SchedulerCore
 from orlop.scheduler import metrics
-from orlop.scheduler.config import LeaderElection, Profile, Settings, standard
+from orlop.scheduler.binder import Binder, Parts
+from orlop.scheduler.config import LeaderElection, Settings, standard
 from orlop.scheduler.cycle import Changed, Cycle, Others, Outcome, outcome_of
 from orlop.scheduler.events import ClusterEvent
 from orlop.scheduler.explain.stamp import Stamper
@@ -20,19 +21,17 @@ from orlop.scheduler.extenders import Extender, ExtenderError
 from orlop.scheduler.feed import Feed, Objects
 from orlop.scheduler.gangs import GANG, Gang, Gangs
 from orlop.scheduler.hints import Hints
-from orlop.scheduler.plugins import POINTS, Loaded, PluginFailed, PluginRefused, Pod, points
-from orlop.scheduler.podvolumes import BINDING, Nodes, PodVolumes
+from orlop.scheduler.plugins import Loaded, PluginFailed, points
+from orlop.scheduler.podvolumes import Nodes
 from orlop.scheduler.preempt import Name, Preemptor
 from orlop.scheduler.queue import Item, Key, Place, SchedulingQueue
 from orlop.scheduler.report import PodHead, Reporter
-from orlop.scheduler.volumebinding import BIND_TIMEOUT, BindingFailed, NodeLabels, Plan, VolumeBinder
+from orlop.scheduler.volumebinding import NodeLabels, VolumeBinder
 from orlop.tasks import Group, in_thread, run_all
 
 MAX_BATCH = 256
 """Pods decided in one call of the core, so that what the API tells meanwhile is heard within some 25 ms (at 5,000
 nodes and with every pod different)."""
-MAX_BINDINGS = 128
-"""Bindings in flight at a time. Beyond it pods wait in the queue, where priorities still count."""
 INLINE_EVALUATIONS = 20_000
 """Pods × nodes up to which the core is called on the event loop: it takes less time (0.4 ms) than a busy thread's
 turn."""
@@ -128,12 +127,20 @@ class Scheduler:
             frozenset(self._names),
         )
         self._preemptor = Preemptor(client, clock, self._reporter)
-        self._bindings = Group(self._task_failed)
-        self._held_bindings = Group(self._task_failed)
-        """Pods whose volumes are being bound, or that plug-ins hold. How long that takes is up to others: no room of
-        `_bindings` is theirs."""
+        self._binder = Binder(
+            Parts(
+                client,
+                clock,
+                self.core,
+                self.queue,
+                self._reporter,
+                self._volumes,
+                self.profiles,
+                self._plugins,
+                self._extenders,
+            )
+        )
         self._preemptions = Group(self._task_failed)
-        self._room = asyncio.Event()
         self._ready = asyncio.Event()
 
     async def ready(self) -> None:
@@ -146,7 +153,7 @@ class Scheduler:
         change does not count, nor does what is on its way from the server."""
         counts = self.queue.counts()
         busy = counts[Place.ACTIVE] + counts[Place.IN_FLIGHT]
-        binding = len(self._bindings) + len(self._held_bindings) + len(self._preemptions)
+        binding = len(self._binder) + len(self._preemptions)
         return self._ready.is_set() and busy == 0 and binding == 0 and self._reporter.idle
 
     async def run(self) -> None:
@@ -182,7 +189,9 @@ class Scheduler:
         budgets.add_raw_handler(self._feed.budget)
         metrics.watch(self._waiting, self._size)
         try:
-            async with self._bindings, self._held_bindings, self._preemptions:
+            plain, held = self._binder.groups
+            async with plain, held, self._preemptions:
+                await self._binder.look()
                 informers: list[Informer[Any]] = [nodes, namespaces, pods, budgets, *self._volumes.informers]
                 optional = [*self._volumes.optional_informers, *self._gangs.optional_informers]
                 informers += await self._served(optional)
@@ -221,20 +230,16 @@ class Scheduler:
             await informer.synced()
         self._ready.set()
         while True:
-            while len(self._bindings) >= MAX_BINDINGS:
-                self._room.clear()
-                await self._room.wait()
-            batch = await self.queue.pop(min(MAX_BATCH, MAX_BINDINGS - len(self._bindings)))
+            batch = await self.queue.pop(min(MAX_BATCH, await self._binder.room()))
             batch = self._with_gangs(batch)
-            for item, outcome in zip(batch, await self._decide(batch), strict=True):
-                self._act(item, outcome)
+            self._act(zip(batch, await self._decide(batch), strict=True))
 
     def _waiting(self, queue: metrics.Queue) -> float:
         return self.queue.counts()[Place(queue)]
 
     def _size(self, kind: str) -> float:
         nodes, pods, _ = self.core.stats()
-        return {"nodes": nodes, "pods": pods}.get(kind, len(self._bindings) + len(self._held_bindings))
+        return {"nodes": nodes, "pods": pods}.get(kind, len(self._binder))
 
     def _node_changed(self, old: NodeLabels | None, new: NodeLabels | None) -> None:
         if new is not None:
@@ -327,36 +332,21 @@ class Scheduler:
         metrics.decided(self._clock.monotonic() - started, len(keys))
         return decisions
 
-    def _act(self, item: Item, outcome: Outcome | Exception) -> None:
-        if isinstance(outcome, Exception):
-            self._fail(item, str(outcome))
-        elif self.queue.get(item.key) is not item:
-            # It was deleted (or made anew) while the core decided: what was assumed is not of this pod any more.
-            self._forget(item, outcome)
-        elif not outcome.waiting:
-            self.queue.done(item)
-        elif outcome.node is not None and (outcome.plan is not None or outcome.pod is not None):
-            self._held_bindings.start("bind", self._bind_held(item, outcome, outcome.node))
-        elif outcome.node is not None:
-            self._bindings.start("bind", self._bind(item, outcome.node))
-        else:
-            self._refuse(item, outcome)
-
-    def _forget(self, item: Item, outcome: Outcome) -> None:
-        """What was promised to the pod is free again."""
-        if outcome.plan is not None:
-            self._volumes.release(item.key, outcome.plan)
-        if outcome.node is not None and (node := self.core.forget(item.namespace, item.name, item.uid)):
-            self.queue.happened(ClusterEvent.ASSIGNED_POD_FREED, node=node)
-
-    def _fail(self, item: Item, message: str) -> None:
-        """Something went wrong that is not about the nodes: the pod backs off and is told."""
-        if self.queue.get(item.key) is not item:
-            return
-        metrics.attempted("error", item.scheduler_name, self._clock.monotonic() - item.tried)
-        self.queue.fail(item)
-        _log.error("error scheduling pod; retrying", extra={"pod": "/".join(item.key), "error": message})
-        self._reporter.failed(item, "SchedulerError", message)
+    def _act(self, decided: Iterable[tuple[Item, Outcome | Exception]]) -> None:
+        placed: list[tuple[Item, Outcome]] = []
+        for item, outcome in decided:
+            if isinstance(outcome, Exception):
+                self._binder.fail(item, str(outcome))
+            elif self.queue.get(item.key) is not item:
+                # It was deleted (or made anew) while the core decided: what was assumed is not of this pod any more.
+                self._binder.forget(item, outcome)
+            elif not outcome.waiting:
+                self.queue.done(item)
+            elif outcome.node is not None:
+                placed.append((item, outcome))
+            else:
+                self._refuse(item, outcome)
+        self._binder.bind(placed)
 
     def _refuse(self, item: Item, outcome: Outcome) -> None:
         metrics.attempted("unschedulable", item.scheduler_name, self._clock.monotonic() - item.tried)
@@ -387,107 +377,6 @@ class Scheduler:
         else:
             # Room that was made meanwhile counts as an event that it missed.
             self.queue.refuse(item, outcome.plugins)
-
-    async def _bind_held(self, item: Item, outcome: Outcome, node: str) -> None:
-        """Reserve, Permit and PreBind of those that have a say, then the binding. What is reserved is given back, the
-        last one first, where the pod does not get to the node."""
-        profile, pod = self.profiles[item.scheduler_name], outcome.pod
-        reserved: list[Loaded] = []
-        bound = False
-        try:
-            await self._run_plugins(profile, "reserve", pod, node, reserved)
-            started = self._clock.monotonic()
-            await self._run_plugins(profile, "permit", pod, node)
-            if any(name in self._plugins for name in profile.points["permit"]):
-                metrics.waited("allowed", self._clock.monotonic() - started)
-            if outcome.volumes is not None and outcome.plan is not None:
-                await self._bind_volumes(item, profile, outcome.volumes, outcome.plan)
-            await self._run_plugins(profile, "pre_bind", pod, node)
-            bound = await self._bind(item, node, pod)
-        except PluginRefused as refusal:
-            self._refuse_late(item, outcome, refusal)
-        except (PluginFailed, BindingFailed, errors.ApiError) as error:
-            self._forget(item, outcome)
-            self._fail(item, str(error))
-        finally:
-            if not bound:
-                for loaded in reversed(reserved):
-                    loaded.unreserve(pod, node)
-                if outcome.plan is not None:
-                    self._volumes.release(item.key, outcome.plan)
-        if bound and pod is not None:
-            await self._after_binding(profile, pod, node)
-
-    async def _run_plugins(
-        self, profile: Profile, method: str, pod: Pod | None, node: str, reserved: list[Loaded] | None = None
-    ) -> None:
-        """Raises PluginRefused and PluginFailed."""
-        found = [self._plugins[name] for name in profile.points[POINTS[method]] if name in self._plugins]
-        if pod is None or not found:
-            return
-        told = POINTS[method][0].upper() + POINTS[method][1:]
-        with metrics.point(self._clock, told, profile.name):
-            for loaded in found:
-                if reserved is not None:
-                    reserved.append(loaded)
-                with metrics.plugin(self._clock, loaded.name, told, profile.name):
-                    await loaded.run(method, pod, node)
-
-    async def _bind_volumes(self, item: Item, profile: Profile, volumes: PodVolumes, plan: Plan) -> None:
-        """Raises BindingFailed with the words of upstream's PreBind, and ApiError."""
-        args = profile.args.get(BINDING)
-        limit = getattr(args, "bind_timeout_seconds", None) or BIND_TIMEOUT
-        try:
-            with metrics.plugin(self._clock, BINDING, "PreBind", profile.name):
-                await self._volumes.bind(volumes, plan, lambda: self.queue.get(item.key) is item, limit)
-        except (BindingFailed, errors.ApiError) as error:
-            raise BindingFailed(f'running PreBind plugin "{BINDING}": binding volumes: {error}') from error
-
-    def _refuse_late(self, item: Item, outcome: Outcome, refusal: PluginRefused) -> None:
-        self._forget(item, outcome)
-        if self.queue.get(item.key) is not item:
-            return
-        metrics.attempted("unschedulable", item.scheduler_name, self._clock.monotonic() - item.tried)
-        message = f"0/{len(self._table)} nodes are available: {refusal}."
-        self._reporter.failed(item, "Unschedulable", message)
-        self.queue.refuse(item, [refusal.plugin])
-
-    async def _after_binding(self, profile: Profile, pod: Pod, node: str) -> None:
-        """The pod is bound: what goes wrong now is only logged."""
-        try:
-            await self._run_plugins(profile, "post_bind", pod, node)
-        except (PluginRefused, PluginFailed) as error:
-            _log.error("error after binding", extra={"pod": f"{pod.namespace}/{pod.name}", "error": str(error)})
-
-    async def _bind(self, item: Item, node: str, pod: Pod | None = None) -> bool:
-        """Whether it is bound."""
-        binder = next((e for e in self._extenders if e.settings.bind_verb and pod and e.interested(pod.object)), None)
-        try:
-            if binder is not None:
-                await binder.bind(item.namespace, item.name, item.uid, node)
-            else:
-                await self._client.bind(item.namespace, item.name, node, uid=item.uid)
-        except (errors.ApiError, ExtenderError) as error:
-            if freed := self.core.forget(item.namespace, item.name, item.uid):
-                self.queue.happened(ClusterEvent.ASSIGNED_POD_FREED, node=freed)
-            if self.queue.get(item.key) is not item:
-                return False  # gone, or bound by somebody else, as the API has told meanwhile
-            if isinstance(error, errors.NotFound):
-                metrics.attempted("error", item.scheduler_name, self._clock.monotonic() - item.tried)
-                self.queue.fail(item)
-            else:
-                told = f'running Bind plugin "DefaultBinder": {error}' if binder is None else str(error)
-                self._fail(item, told)
-            return False
-        else:
-            self.queue.done(item)
-            self._reporter.scheduled(item, node)
-            now = self._clock.monotonic()
-            metrics.attempted("scheduled", item.scheduler_name, now - item.tried)
-            metrics.scheduled(now - item.created, item.attempts)
-            return True
-        finally:
-            self._room.set()
 
     def _task_failed(self, name: str, error: BaseException) -> None:
         _log.error("task failed", extra={"task": name}, exc_info=error)

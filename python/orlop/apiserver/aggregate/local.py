@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from orlop.api import errors, scheme
 from orlop.api.types import apiregistration_v1, meta_v1
 from orlop.apiserver.aggregate import priorities
-from orlop.apiserver.resourcemetrics import kinds
+from orlop.apiserver.discovery import UNSTORED
 from orlop.store.base import Attribution
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ BY = Attribution("system:apiserver", "kube-apiserver")
 
 def wanted(core: "Core") -> dict[str, APIService]:
     """By name, for every group-version of this server, built in and custom, but their own."""
-    built_in = {*scheme.group_versions(), (kinds.GROUP, kinds.VERSION)}
+    built_in = {*scheme.group_versions(), *((kind.group, kind.version) for kind in UNSTORED)}
     made = {}
     for group, version in sorted((built_in | core.custom.group_versions()) - {OWN}):
         priority = priorities.of(group, version)

@@ -34,6 +34,7 @@ GROUPS = {
     "flowcontrol.apiserver.k8s.io": 16100,
     "storagemigration.k8s.io": 15800,
     "metrics.k8s.io": 100,
+    "bulk.orlop.dev": 90,
 }
 """The first has no APIService of its own: it is what these are read from, and comes before all they name."""
 VERSIONS = {

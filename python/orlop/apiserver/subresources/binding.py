@@ -39,12 +39,18 @@ async def bind(core: Core, request: Request, kind: Kind) -> Response:
     """Sets spec.nodeName, and PodScheduled in the same write. Raises Conflict for a pod that has its node."""
     dry_run = body.options(request, "CreateOptions")
     binding: core_v1.Binding = await body.decode(core, request, BINDING)
+    await assign(core, request, kind, binding, dry_run)
+    return of_status(meta_v1.Status(status="Success", code=201), request)
+
+
+async def assign(core: Core, request: Request, kind: Kind, binding: core_v1.Binding, dry_run: bool) -> None:
+    """Admits a binding and does what it says to the pod that `request.info` names. Raises ApiError."""
     info = request.info
     if binding.metadata.name != info.name:
         raise errors.BadRequest("name in URL does not match name in Binding object")
     _validate(binding)
 
-    async def assign(pod: core_v1.Pod) -> core_v1.Pod:
+    async def change(pod: core_v1.Pod) -> core_v1.Pod:
         current, _ = core.objects.find(kind, info.namespace, info.name)
         new: core_v1.Pod = core.objects.decode(kind, current)
         why = _refusal(new)
@@ -66,13 +72,12 @@ async def bind(core: Core, request: Request, kind: Kind) -> Response:
         core.strategies[kind.type_key],
         info.namespace,
         info.name,
-        assign,
+        change,
         by=body.attribution(request),
         subresource="binding",
         before=_nothing,
         dry_run=dry_run,
     )
-    return of_status(meta_v1.Status(status="Success", code=201), request)
 
 
 def _nothing(new: Any, old: Any) -> list[FieldError]:
