@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from orlop.api import errors, scheme
 from orlop.api.errors import FieldError, not_supported, required
 from orlop.api.scheme import Kind
@@ -51,12 +53,11 @@ async def assign(core: Core, request: Request, kind: Kind, binding: core_v1.Bind
     _validate(binding)
 
     async def change(pod: core_v1.Pod) -> core_v1.Pod:
-        current, _ = core.objects.find(kind, info.namespace, info.name)
-        new: core_v1.Pod = core.objects.decode(kind, current)
-        why = _refusal(new)
+        why = _refusal(pod)
         if why:
             raise errors.conflict("pods/binding", "", info.name, why)
-        _preconditions(binding.metadata, new.metadata)
+        _preconditions(binding.metadata, pod.metadata)
+        new = _apart(pod)
         new.spec.node_name = binding.target.name
         new.metadata.annotations.update(binding.metadata.annotations)
         new.metadata.labels.update(binding.metadata.labels)
@@ -77,6 +78,17 @@ async def assign(core: Core, request: Request, kind: Kind, binding: core_v1.Bind
         subresource="binding",
         before=_nothing,
         dry_run=dry_run,
+    )
+
+
+def _apart(pod: core_v1.Pod) -> core_v1.Pod:
+    """A pod of which all that a binding writes may be changed; the rest is shared with the other one."""
+    meta, status = pod.metadata, pod.status
+    return replace(
+        pod,
+        metadata=replace(meta, annotations={**meta.annotations}, labels={**meta.labels}),
+        spec=replace(pod.spec),
+        status=replace(status, conditions=[replace(condition) for condition in status.conditions]),
     )
 
 
