@@ -796,6 +796,13 @@ class ForwardTable:
         """How many frontends the table has."""
 
 @final
+class CelDevice:
+    """A device of a ResourceSlice as expressions see it, read once for all of them."""
+
+    def __new__(cls, driver: str, json: bytes, /) -> CelDevice:
+        """`driver` is the domain of names without one. Raises ValueError for what cannot be read."""
+
+@final
 class CelDocument:
     """A JSON document that expressions speak of, read once for all of them."""
 
@@ -820,6 +827,17 @@ class CelExpressions:
         """The outcomes of expressions over documents (None: null), by their numbers: JSON, or words; what is left of
         the budget; and a question to the authorizer (JSON), with whose answer (allowed, reason, error) all is to be
         asked again."""
+
+@final
+class CelSelector:
+    """An expression in CEL that chooses devices."""
+
+    def __new__(cls, text: str, /) -> CelSelector:
+        """What cannot be read is told by `matches`."""
+
+    def matches(self, device: CelDevice, /) -> bool:
+        """Whether it holds for the device. Raises ValueError where it cannot be read or has no such answer, in
+        upstream's words."""
 
 def cel_issues(
     expressions: list[str], object: bytes, params: bytes | None, variables: list[tuple[str, str]], /

@@ -2,8 +2,10 @@
 
 from orlop._core import (
     RELAY_VERSION as RELAY_VERSION,
+    CelDevice as CelDevice,
     CelDocument as CelDocument,
     CelExpressions as CelExpressions,
+    CelSelector as CelSelector,
     Column as Column,
     Columns as Columns,
     CustomSchema as CustomSchema,

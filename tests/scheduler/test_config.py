@@ -36,7 +36,9 @@ def test_an_empty_one_is_upstreams_default() -> None:
     profile = settings.profiles[0]
     filters, scores = SchedulerCore.default_plugins()
     assert [name for name in profile.points["filter"] if name in filters] == filters
-    assert [(name, profile.weights[name]) for name in profile.points["score"]] == scores
+    in_core = [(name, profile.weights[name]) for name in profile.points["score"] if name != "DynamicResources"]
+    assert in_core == scores
+    assert profile.weights["DynamicResources"] == 2
     assert profile.points["bind"] == ("DefaultBinder",)
     assert (settings.initial_backoff, settings.max_backoff) == (1.0, 10.0)
     assert settings.leader_election == config.LeaderElection()
@@ -54,6 +56,7 @@ def test_plugins_by_point_and_everywhere() -> None:
         ("TaintToleration", 1),
         ("NodeAffinity", 7),
         ("InterPodAffinity", 2),
+        ("DynamicResources", 2),
         ("NodeResourcesBalancedAllocation", 1),
     ]
     assert "PodTopologySpread" in profile.points["filter"]

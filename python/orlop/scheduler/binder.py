@@ -12,6 +12,7 @@ from orlop.native import SchedulerCore
 from orlop.scheduler import metrics
 from orlop.scheduler.config import Profile
 from orlop.scheduler.cycle import Outcome
+from orlop.scheduler.devices import DYNAMIC, AllocationFailed, DeviceBinder, DevicePlan
 from orlop.scheduler.events import ClusterEvent
 from orlop.scheduler.extenders import Extender, ExtenderError
 from orlop.scheduler.plugins import POINTS, Loaded, PluginFailed, PluginRefused, Pod
@@ -38,6 +39,7 @@ class Parts(NamedTuple):
     queue: SchedulingQueue
     reporter: Reporter
     volumes: VolumeBinder
+    devices: DeviceBinder
     profiles: Mapping[str, Profile]
     plugins: Mapping[str, Loaded]
     extenders: Sequence[Extender]
@@ -58,6 +60,11 @@ class Binder:
 
     def __len__(self) -> int:
         return self._count + len(self.held)
+
+    @property
+    def tasks(self) -> int:
+        """Bindings under way, those that share a request counted once."""
+        return len(self._plain) + len(self.held)
 
     @property
     def groups(self) -> tuple[Group, Group]:
@@ -83,7 +90,7 @@ class Binder:
         plain: list[tuple[Item, str]] = []
         for item, outcome in placed:
             assert outcome.node is not None
-            if outcome.plan is not None or outcome.pod is not None:
+            if outcome.plan is not None or outcome.devices is not None or outcome.pod is not None:
                 self.held.start("bind", self._bind_held(item, outcome, outcome.node))
             else:
                 plain.append((item, outcome.node))
@@ -95,10 +102,16 @@ class Binder:
 
     def forget(self, item: Item, outcome: Outcome) -> None:
         """What was promised to the pod is free again."""
-        if outcome.plan is not None:
-            self._parts.volumes.release(item.key, outcome.plan)
+        self.release(item, outcome)
         if outcome.node is not None:
             self._free(item)
+
+    def release(self, item: Item, outcome: Outcome) -> None:
+        """The same, but for its place on the node."""
+        if outcome.plan is not None:
+            self._parts.volumes.release(item.key, outcome.plan)
+        if outcome.devices is not None:
+            self._parts.devices.release(outcome.devices)
 
     def fail(self, item: Item, message: str) -> None:
         """Something went wrong that is not about the nodes: the pod backs off and is told."""
@@ -191,6 +204,8 @@ class Binder:
                 metrics.waited("allowed", parts.clock.monotonic() - started)
             if outcome.volumes is not None and outcome.plan is not None:
                 await self._bind_volumes(item, profile, outcome.volumes, outcome.plan)
+            if outcome.devices is not None:
+                await self._bind_devices(profile, outcome.devices)
             await self._run_plugins(profile, "pre_bind", pod, node)
             bound = await self._bind(item, node, pod)
         except PluginRefused as refusal:
@@ -202,8 +217,9 @@ class Binder:
             if not bound:
                 for loaded in reversed(reserved):
                     loaded.unreserve(pod, node)
-                if outcome.plan is not None:
-                    parts.volumes.release(item.key, outcome.plan)
+                self.release(item, outcome)
+                if outcome.devices is not None:
+                    await parts.devices.unreserve(outcome.devices)
         if bound and pod is not None:
             await self._after_binding(profile, pod, node)
 
@@ -233,6 +249,14 @@ class Binder:
                 await parts.volumes.bind(volumes, plan, lambda: parts.queue.get(item.key) is item, limit)
         except (BindingFailed, errors.ApiError) as error:
             raise BindingFailed(f'running PreBind plugin "{BINDING}": binding volumes: {error}') from error
+
+    async def _bind_devices(self, profile: Profile, plan: DevicePlan) -> None:
+        """Raises BindingFailed with the words of upstream's PreBind."""
+        try:
+            with metrics.plugin(self._parts.clock, DYNAMIC, "PreBind", profile.name):
+                await self._parts.devices.bind(plan)
+        except (AllocationFailed, errors.ApiError) as error:
+            raise BindingFailed(f'running PreBind plugin "{DYNAMIC}": {error}') from error
 
     def _refuse_late(self, item: Item, outcome: Outcome, refusal: PluginRefused) -> None:
         parts = self._parts

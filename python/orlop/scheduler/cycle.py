@@ -3,10 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from orlop.api.types import resource_v1
 from orlop.clock import Clock
 from orlop.native import Columns, Decision, SchedulerCore
 from orlop.scheduler import metrics
 from orlop.scheduler.config import Profile
+from orlop.scheduler.devices import DYNAMIC, DeviceBinder, DevicePlan, PodClaims
 from orlop.scheduler.extenders import Extender, ExtenderError
 from orlop.scheduler.plugins import Loaded, Nodes as PluginNodes, Pod
 from orlop.scheduler.podvolumes import Nodes, PodVolumes, Unfit
@@ -14,6 +16,8 @@ from orlop.scheduler.queue import Item
 from orlop.scheduler.volumebinding import Plan, VolumeBinder
 from orlop.scheduler.votes import NEVER, NOT_HELPFUL, Tally, Vote, unavailable
 
+MAX_SCORE = 100
+"""Of a plug-in for a node, before its weight (upstream: MaxNodeScore)."""
 MAX_TRIES = 16
 """Times that a decision starts anew because nodes came or went while others were asked; then it backs off."""
 
@@ -29,6 +33,8 @@ class Outcome(NamedTuple):
     """The pod's claims, where it has some."""
     plan: Plan | None = None
     """What is to be written of them before the pod is bound."""
+    devices: DevicePlan | None = None
+    """The same of its claims for devices."""
     decision: Decision | None = None
     """What the core said, preemption included; None where it was not asked."""
     pod: Pod | None = None
@@ -45,6 +51,7 @@ class Others(NamedTuple):
     plugins: Mapping[str, Loaded]
     extenders: Sequence[Extender]
     volumes: VolumeBinder
+    devices: DeviceBinder
     nodes: Nodes
     pod: Callable[[tuple[str, str]], bytes | None]
     """A pod as the API served it."""
@@ -73,6 +80,8 @@ class Cycle:
         others = self._others
         if others.volumes.waiting(item.key) is not None or others.extenders:
             return True
+        if others.devices.waiting(item.key) is not None:
+            return True
         return bool(others.plugins) and any(
             plugin in others.plugins
             for point in ("filter", "score", "reserve", "permit", "preBind", "postBind")
@@ -80,7 +89,7 @@ class Cycle:
         )
 
     async def decide(self, item: Item) -> Outcome:
-        """Decides; claims are reserved. Raises PluginFailed, ExtenderError, Changed."""
+        """Decides; claims are reserved. Raises PluginFailed, AllocationFailed, ExtenderError, Changed."""
         for _ in range(MAX_TRIES):
             outcome = await self._try(item)
             if outcome is not None:
@@ -103,6 +112,16 @@ class Cycle:
                 tally.add(others.volumes.votes(item.key, volumes, others.nodes, profile.points["filter"]))
             except Unfit as unfit:
                 return self._unfit(volumes, unfit)
+        devices = others.devices.waiting(item.key) if DYNAMIC in profile.points["filter"] else None
+        asked_for: list[resource_v1.ResourceClaim] = []
+        scores: dict[str, int] = {}
+        if devices is not None:
+            try:
+                asked_for = others.devices.wanted(devices)
+            except Unfit as unfit:
+                return self._unfit(devices, unfit)
+            vote, scores = others.devices.vote(asked_for, others.nodes, tally.feasible_names)
+            tally.add([vote])
         value = others.pod(item.key)
         pod = Pod(item.namespace, item.name, item.uid, value) if value is not None else None
         extra: list[int] = []
@@ -112,6 +131,7 @@ class Cycle:
             asked = [extender for extender in others.extenders if extender.interested(pod.object)]
             await self._ask_extenders(asked, pod, tally)
             extra = await self._scores(profile, asked, pod, columns, tally)
+        extra = self._with_devices(profile, tally, columns.names, scores, extra)
         if not tally.feasible:
             tally.settle()
         decision = core.place(*item.key, filtered.layout, bytes(tally.allowed), extra)
@@ -122,19 +142,43 @@ class Cycle:
         if decision.node is None:
             message, plugins = tally.refusal(decision, decision.preemption == NEVER)
             refused = Outcome(True, None, message, plugins, volumes, decision=decision, pod=pod)
+            if devices is not None:
+                await others.devices.deallocate(devices, asked_for, others.nodes)
             return await self._preempting(item, refused, asked, tally)
         plan = None
         if volumes is not None:
             claims = others.volumes.known(volumes)
             choice = others.volumes.choose(claims, decision.node, others.nodes.labels[decision.node])
             plan = others.volumes.reserve(item.key, decision.node, choice)
-        return Outcome(True, decision.node, "", [], volumes, plan, decision, pod)
+        found = None
+        if devices is not None:
+            found = others.devices.reserve(devices, asked_for, decision.node, others.nodes.labels[decision.node])
+            if found is None:
+                # They went while others were asked.
+                core.forget(item.namespace, item.name, item.uid)
+                if plan is not None:
+                    others.volumes.release(item.key, plan)
+                return None
+        return Outcome(True, decision.node, "", [], volumes, plan, found, decision, pod)
 
-    def _unfit(self, volumes: PodVolumes, unfit: Unfit) -> Outcome:
+    def _unfit(self, pod: PodVolumes | PodClaims, unfit: Unfit) -> Outcome:
         count = len(self._others.nodes)
-        preemption = NEVER if volumes.never_preempts else unavailable(count, {NOT_HELPFUL: count})
+        preemption = NEVER if pod.never_preempts else unavailable(count, {NOT_HELPFUL: count})
         message = f"0/{count} nodes are available: {unfit}. preemption: {preemption}"
-        return Outcome(True, None, message, [unfit.plugin], volumes)
+        return Outcome(True, None, message, [unfit.plugin])
+
+    @staticmethod
+    def _with_devices(
+        profile: Profile, tally: Tally, names: Sequence[str], scores: Mapping[str, int], extra: list[int]
+    ) -> list[int]:
+        """Adds how early the alternatives stand that each node's devices are of, the best node's being 100."""
+        best = max(scores.values(), default=0)
+        if not best or DYNAMIC not in profile.points["score"]:
+            return extra
+        extra = extra or [0] * len(tally.allowed)
+        for slot in tally.feasible:
+            extra[slot] += profile.weights[DYNAMIC] * (MAX_SCORE * scores.get(names[slot], 0) // best)
+        return extra
 
     # --- plug-ins
 

@@ -22,6 +22,8 @@ class ClusterEvent(Flag):
     """The pod's group changed, or got another member."""
     STORAGE = auto()
     """A claim of the pod, or some volume or storage class, came or changed."""
+    DEVICES = auto()
+    """A claim of the pod for devices, or some device or class of devices, came or changed."""
 
 
 _NODE_BITS = (
@@ -47,6 +49,13 @@ HELPS: dict[str, ClusterEvent] = {
     "VolumeZone": ClusterEvent.NODE_ADD | ClusterEvent.NODE_LABEL | ClusterEvent.STORAGE,
     "VolumeRestrictions": ClusterEvent.NODE_ADD | ClusterEvent.ASSIGNED_POD_FREED | ClusterEvent.STORAGE,
     "VolumeBinding": ClusterEvent.NODE_ADD | ClusterEvent.NODE_LABEL | ClusterEvent.NODE_TAINT | ClusterEvent.STORAGE,
+    "DynamicResources": (
+        ClusterEvent.NODE_ADD
+        | ClusterEvent.NODE_LABEL
+        | ClusterEvent.NODE_TAINT
+        | ClusterEvent.ASSIGNED_POD_FREED
+        | ClusterEvent.DEVICES
+    ),
     "PodTopologySpread": (
         ClusterEvent.NODE_ADD
         | ClusterEvent.NODE_DELETE

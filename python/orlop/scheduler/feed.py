@@ -10,6 +10,7 @@ from orlop.client import Meta
 from orlop.clock import Clock
 from orlop.native import PodFacts, SchedulerCore
 from orlop.scheduler import events
+from orlop.scheduler.devices import DeviceBinder
 from orlop.scheduler.events import ClusterEvent
 from orlop.scheduler.gangs import Gangs
 from orlop.scheduler.queue import Item, SchedulingQueue
@@ -79,6 +80,7 @@ class Feed:
         core: SchedulerCore,
         queue: SchedulingQueue,
         volumes: VolumeBinder,
+        devices: DeviceBinder,
         objects: Objects,
         gangs: Gangs,
         reporter: Reporter,
@@ -88,6 +90,7 @@ class Feed:
         self._core = core
         self._queue = queue
         self._volumes = volumes
+        self._devices = devices
         self._objects = objects
         self._gangs = gangs
         self._reporter = reporter
@@ -134,6 +137,7 @@ class Feed:
         if type == "DELETED":
             self._queue.delete((namespace, name))
             self._volumes.pod((namespace, name), None)
+            self._devices.pod((namespace, name), None)
             self._objects.pod((namespace, name), None)
             self._gangs.pod((namespace, name), None)
             if node := self._core.delete_pod(namespace, name):
@@ -143,6 +147,7 @@ class Feed:
             facts = self._core.upsert_pod(value)
             placed = bool(facts.node)
             self._volumes.pod((namespace, name), None if facts.ended else value, node=facts.node)
+            self._devices.pod((namespace, name), None if facts.ended else value, node=facts.node)
             self._objects.pod((namespace, name), None if facts.ended else value)
             kept = None if facts.ended else value
             self._gangs.pod((namespace, name), kept, node=facts.node, gated=facts.gated)

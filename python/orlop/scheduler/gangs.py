@@ -4,7 +4,7 @@ A member is held back, as by a gate, until its group is there and has `minCount`
 in one go; where too few of them find a node, none of them gets one.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -13,6 +13,7 @@ from orlop.api.kinds import OPTIONAL
 from orlop.api.types import scheduling_v1beta1
 from orlop.api.types.base import ApiStruct
 from orlop.client import Client, Informer, Meta
+from orlop.scheduler.cycle import Outcome
 from orlop.scheduler.queue import Key
 
 GANG = "GangScheduling"
@@ -36,6 +37,28 @@ class Gang(NamedTuple):
     members: frozenset[Key]
     placed: int
     """Members that have a node."""
+
+
+def settle(gang: Gang, outcomes: Sequence[Outcome | Exception], binding: int, nodes: int) -> list[Outcome | Exception]:
+    """What becomes of a gang's members that were decided together, `binding` others being on their way to a node.
+
+    Where too few have a node, those that got one lose it again: in their place stands a refusal."""
+    placed = [o for o in outcomes if isinstance(o, Outcome) and o.node is not None]
+    if not placed or len(placed) + gang.placed + binding >= gang.least:
+        return list(outcomes)
+    refusals = [o for o in outcomes if isinstance(o, Outcome) and o.waiting and o.node is None]
+    plugins = sorted({GANG, *(plugin for refusal in refusals for plugin in refusal.plugins)})
+    fit = f'{len(placed)} of the {gang.least} pods that the pod group "{gang.name}" needs'
+    message = f"0/{nodes} nodes are available: only {fit} can be placed."
+    settled: list[Outcome | Exception] = []
+    for outcome in outcomes:
+        if isinstance(outcome, Exception) or not outcome.waiting:
+            settled.append(outcome)
+        elif outcome.node is None:
+            settled.append(outcome._replace(plugins=sorted({*outcome.plugins, GANG})))
+        else:
+            settled.append(Outcome(True, None, message, plugins))
+    return settled
 
 
 class _Group(ApiStruct):

@@ -15,11 +15,12 @@ from orlop.scheduler import metrics
 from orlop.scheduler.binder import Binder, Parts
 from orlop.scheduler.config import LeaderElection, Settings, standard
 from orlop.scheduler.cycle import Changed, Cycle, Others, Outcome, outcome_of
+from orlop.scheduler.devices import DYNAMIC, AllocationFailed, DeviceBinder
 from orlop.scheduler.events import ClusterEvent
 from orlop.scheduler.explain.stamp import Stamper
 from orlop.scheduler.extenders import Extender, ExtenderError
 from orlop.scheduler.feed import Feed, Objects
-from orlop.scheduler.gangs import GANG, Gang, Gangs
+from orlop.scheduler.gangs import Gang, Gangs, settle
 from orlop.scheduler.hints import Hints
 from orlop.scheduler.plugins import Loaded, PluginFailed, points
 from orlop.scheduler.podvolumes import Nodes
@@ -95,6 +96,7 @@ class Scheduler:
         self.queue = SchedulingQueue(clock, settings.initial_backoff, settings.max_backoff, hints)
         self._reporter = Reporter(client, clock, self._names)
         self._volumes = VolumeBinder(client, clock, self._storage_changed)
+        self._devices = DeviceBinder(client, clock, self._devices_changed)
         self._nodes: Informer[NodeLabels] = Informer(client, NodeLabels)
         self._table = Nodes()
         self._nodes.on_change(self._node_changed)
@@ -109,6 +111,7 @@ class Scheduler:
             self._plugins,
             self._extenders,
             self._volumes,
+            self._devices,
             self._table,
             self._objects.get_pod,
             self._objects.get_node,
@@ -120,6 +123,7 @@ class Scheduler:
             self.core,
             self.queue,
             self._volumes,
+            self._devices,
             self._objects,
             self._gangs,
             self._reporter,
@@ -135,6 +139,7 @@ class Scheduler:
                 self.queue,
                 self._reporter,
                 self._volumes,
+                self._devices,
                 self.profiles,
                 self._plugins,
                 self._extenders,
@@ -193,7 +198,11 @@ class Scheduler:
             async with plain, held, self._preemptions:
                 await self._binder.look()
                 informers: list[Informer[Any]] = [nodes, namespaces, pods, budgets, *self._volumes.informers]
-                optional = [*self._volumes.optional_informers, *self._gangs.optional_informers]
+                optional = [
+                    *self._volumes.optional_informers,
+                    *self._devices.optional_informers,
+                    *self._gangs.optional_informers,
+                ]
                 informers += await self._served(optional)
                 self._stamper = Stamper(self._clock.uuid()[:8], informers)
                 await run_all(
@@ -239,7 +248,7 @@ class Scheduler:
 
     def _size(self, kind: str) -> float:
         nodes, pods, _ = self.core.stats()
-        return {"nodes": nodes, "pods": pods}.get(kind, len(self._binder))
+        return {"nodes": nodes, "pods": pods, "bindings": self._binder.tasks}.get(kind, len(self._binder))
 
     def _node_changed(self, old: NodeLabels | None, new: NodeLabels | None) -> None:
         if new is not None:
@@ -249,6 +258,9 @@ class Scheduler:
 
     def _storage_changed(self, pods: Iterable[Key] | None) -> None:
         self.queue.happened(ClusterEvent.STORAGE, pods)
+
+    def _devices_changed(self, pods: Iterable[Key] | None) -> None:
+        self.queue.happened(ClusterEvent.DEVICES, pods)
 
     def _group_changed(self, members: Iterable[Key]) -> None:
         for key in members:
@@ -273,36 +285,21 @@ class Scheduler:
         for gang, items in groupby(batch, lambda item: self._gangs.gang(item.key)):
             members = list(items)
             found = await self._decide_each(members)
-            outcomes += found if gang is None else self._together(gang, members, found)
+            outcomes += found if gang is None else self._settled(gang, members, found)
         return outcomes
 
-    def _together(
-        self, gang: Gang, items: list[Item], outcomes: list[Outcome | Exception]
-    ) -> list[Outcome | Exception]:
-        """Takes back what was placed of a gang of which too few were. Nobody has seen it: it was no event."""
-        placed = [o for o in outcomes if isinstance(o, Outcome) and o.node is not None]
+    def _settled(self, gang: Gang, items: list[Item], outcomes: list[Outcome | Exception]) -> list[Outcome | Exception]:
         binding = sum(
             item.place is Place.IN_FLIGHT and item not in items
             for key in gang.members
             if (item := self.queue.get(key)) is not None
         )
-        if not placed or len(placed) + gang.placed + binding >= gang.least:
-            return outcomes
-        refusals = [o for o in outcomes if isinstance(o, Outcome) and o.waiting and o.node is None]
-        plugins = sorted({GANG, *(plugin for refusal in refusals for plugin in refusal.plugins)})
-        fit = f'{len(placed)} of the {gang.least} pods that the pod group "{gang.name}" needs'
-        message = f"0/{len(self._table)} nodes are available: only {fit} can be placed."
-        settled: list[Outcome | Exception] = []
-        for item, outcome in zip(items, outcomes, strict=True):
-            if isinstance(outcome, Exception) or not outcome.waiting:
-                settled.append(outcome)
-            elif outcome.node is None:
-                settled.append(outcome._replace(plugins=sorted({*outcome.plugins, GANG})))
-            else:
+        settled = settle(gang, outcomes, binding, len(self._table))
+        for item, before, after in zip(items, outcomes, settled, strict=True):
+            if isinstance(before, Outcome) and after is not before and before.node is not None:
+                # Nobody has seen that it was placed: it was no event.
                 self.core.forget(item.namespace, item.name, item.uid)
-                if outcome.plan is not None:
-                    self._volumes.release(item.key, outcome.plan)
-                settled.append(Outcome(True, None, message, plugins))
+                self._binder.release(item, before)
         return settled
 
     async def _decide_each(self, batch: list[Item]) -> list[Outcome | Exception]:
@@ -320,6 +317,8 @@ class Scheduler:
                     outcomes.append(await self._cycle.decide(item))
                 except (PluginFailed, ExtenderError, Changed) as error:
                     outcomes.append(error)
+                except AllocationFailed as error:
+                    outcomes.append(RuntimeError(f'running "{DYNAMIC}" filter plugin: {error}'))
         return outcomes
 
     async def _decide_plain(self, keys: list[Key]) -> list[Decision]:

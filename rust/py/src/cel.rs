@@ -1,6 +1,8 @@
 //! The border of `cel`.
 
-use orlop_core::cel::{self, Answer, Document, Done, Outcome, Vocabulary, Wanted};
+use orlop_core::cel::{
+    self, Answer, Device, Document, Done, Outcome, Selector, Vocabulary, Wanted,
+};
 use orlop_core::schema::Schema;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -70,6 +72,46 @@ impl CelExpressions {
     }
 }
 
+/// A device as expressions see it, read once.
+#[pyclass(frozen, module = "orlop._core")]
+struct CelDevice {
+    inner: Device,
+}
+
+#[pymethods]
+impl CelDevice {
+    #[new]
+    #[pyo3(signature = (driver, json, /))]
+    fn new(driver: &str, json: &[u8]) -> PyResult<Self> {
+        let inner = Device::read(driver, json).map_err(PyValueError::new_err)?;
+        Ok(CelDevice { inner })
+    }
+}
+
+/// An expression that chooses devices.
+#[pyclass(frozen, module = "orlop._core")]
+struct CelSelector {
+    inner: Selector,
+}
+
+#[pymethods]
+impl CelSelector {
+    #[new]
+    #[pyo3(signature = (text, /))]
+    fn new(text: &str) -> Self {
+        CelSelector {
+            inner: Selector::new(text),
+        }
+    }
+
+    #[pyo3(signature = (device, /))]
+    fn matches(&self, device: PyRef<'_, CelDevice>) -> PyResult<bool> {
+        self.inner
+            .matches(&device.inner)
+            .map_err(PyValueError::new_err)
+    }
+}
+
 /// What is wrong with an expression; None if it is right.
 #[pyfunction]
 #[pyo3(signature = (expression, wanted, documents, authorizer, variables, /))]
@@ -131,6 +173,8 @@ fn cel_issues(
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<CelDocument>()?;
     module.add_class::<CelExpressions>()?;
+    module.add_class::<CelDevice>()?;
+    module.add_class::<CelSelector>()?;
     module.add_function(wrap_pyfunction!(cel_wrong, module)?)?;
     module.add_function(wrap_pyfunction!(cel_issues, module)?)?;
     Ok(())

@@ -1,6 +1,7 @@
 //! `orlop._core`: the border to Python. This file is the export table; each room has one file.
 
 mod cel;
+mod columns;
 mod detach;
 mod error;
 mod es256;
@@ -24,6 +25,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     wire::register(module)?;
     hub::register(module)?;
     sched::register(module)?;
+    columns::register(module)?;
     cel::register(module)?;
     schema::register(module)?;
     forward::register(module)?;

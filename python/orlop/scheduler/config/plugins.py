@@ -31,6 +31,7 @@ IN_TREE: dict[str, tuple[str, ...]] = {
     "VolumeZone": _CHECKED,
     "PodTopologySpread": _BOTH,
     "InterPodAffinity": _BOTH,
+    "DynamicResources": ("preEnqueue", *_CHECKED, "postFilter", "score", "reserve", "preBind"),
     "DefaultPreemption": ("postFilter",),
     "NodeResourcesBalancedAllocation": ("preScore", "score"),
     "ImageLocality": ("score",),
@@ -39,7 +40,8 @@ IN_TREE: dict[str, tuple[str, ...]] = {
     "GangScheduling": ("preEnqueue", "reserve", "permit"),
 }
 """The plug-ins that every profile starts with, in their order, and the points at which each works."""
-WEIGHTS = {"TaintToleration": 3, "NodeAffinity": 2, "PodTopologySpread": 2, "InterPodAffinity": 2}
+_TWICE = ("NodeAffinity", "PodTopologySpread", "InterPodAffinity", "DynamicResources")
+WEIGHTS = {"TaintToleration": 3, **dict.fromkeys(_TWICE, 2)}
 """Default weights that are not 1."""
 _GO_NAMES = {point: point[0].upper() + point[1:] + "Plugin" for point in (*POINTS, "multiPoint")}
 

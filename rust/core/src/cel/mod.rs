@@ -6,6 +6,7 @@
 mod ast;
 mod authorizer;
 mod check;
+mod devices;
 mod documents;
 mod estimate;
 mod eval;
@@ -15,6 +16,7 @@ mod types;
 mod value;
 
 pub(crate) use check::check;
+pub use devices::{Device, Selector};
 pub use documents::{
     Answer, Document, Done, Expressions, Outcome, Vocabulary, Wanted, issues, wrong,
 };

@@ -22,6 +22,8 @@ pub(crate) enum Value<'v> {
     Timestamp(i128),
     List(Rc<Vec<Value<'v>>>),
     Map(Rc<Vec<(Value<'v>, Value<'v>)>>),
+    /// A map of maps; what is not in it is an empty one.
+    Domains(Rc<Vec<(Value<'v>, Value<'v>)>>),
     /// A list or object of the document.
     Part(&'v Node<'v>, Option<&'v Schema>),
     Optional(Option<Rc<Value<'v>>>),
@@ -95,7 +97,7 @@ impl<'v> Value<'v> {
             Value::Duration(_) => "google.protobuf.Duration",
             Value::Timestamp(_) => "google.protobuf.Timestamp",
             Value::List(_) | Value::Part(Node::List(_), _) => "list",
-            Value::Map(_) | Value::Part(..) => "map",
+            Value::Map(_) | Value::Domains(_) | Value::Part(..) => "map",
             Value::Optional(_) => "optional_type",
             Value::Quantity(_) => "kubernetes.Quantity",
             Value::Url(_) => "kubernetes.URL",
@@ -123,13 +125,16 @@ impl<'v> Value<'v> {
 
     /// Whether it has entries.
     pub fn keyed(&self) -> bool {
-        matches!(self, Value::Map(_) | Value::Part(Node::Map(_), _))
+        matches!(
+            self,
+            Value::Map(_) | Value::Domains(_) | Value::Part(Node::Map(_), _)
+        )
     }
 
     /// A map's or object's entries.
     pub fn entries(&self) -> Option<Vec<(Value<'v>, Value<'v>)>> {
         match self {
-            Value::Map(entries) => Some(entries.as_ref().clone()),
+            Value::Map(entries) | Value::Domains(entries) => Some(entries.as_ref().clone()),
             Value::Part(Node::Map(entries), schema) => Some(
                 entries
                     .iter()
@@ -154,6 +159,10 @@ impl<'v> Value<'v> {
                 .iter()
                 .find(|(k, _)| k.same(key))
                 .map(|(_, v)| v.clone()),
+            Value::Domains(entries) => {
+                let found = entries.iter().find(|(k, _)| k.same(key));
+                Some(found.map_or_else(|| Value::Map(Rc::default()), |(_, v)| v.clone()))
+            }
             Value::Part(node @ Node::Map(_), schema) => {
                 let Value::Text(name) = key else {
                     return None;
@@ -173,7 +182,7 @@ impl<'v> Value<'v> {
             Value::Text(text) => text.chars().count() as u64,
             Value::Bytes(data) => data.len() as u64,
             Value::List(items) => items.len() as u64,
-            Value::Map(entries) => entries.len() as u64,
+            Value::Map(entries) | Value::Domains(entries) => entries.len() as u64,
             Value::Part(Node::List(items), _) => items.len() as u64,
             Value::Part(node, _) => node.entries().len() as u64,
             _ => 1,

@@ -11,10 +11,11 @@ mod urls;
 mod versions;
 
 pub(super) use costs::price;
+pub(super) use quantities::parse_quantity;
 pub(super) use run::{run, shown};
 pub(super) use signatures::{Shape, signature};
 pub(crate) use times::{duration, timestamp};
-pub(super) use versions::order as semver_order;
+pub(super) use versions::{order as semver_order, parse_semver};
 
 use super::value::Value;
 

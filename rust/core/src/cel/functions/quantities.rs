@@ -1,6 +1,6 @@
 //! Quantities as Kubernetes writes them.
 
-pub(super) fn parse_quantity(text: &str) -> Option<i128> {
+pub(in crate::cel) fn parse_quantity(text: &str) -> Option<i128> {
     let end = text
         .find(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | '+' | '-'))
         .unwrap_or(text.len());

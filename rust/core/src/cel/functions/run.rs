@@ -84,11 +84,17 @@ pub(in crate::cel) fn run<'v>(name: &str, args: &[Value<'v>]) -> Out<'v> {
         ("_%_", [Uint(a), Uint(b)]) => Uint(a % b),
         ("@in", [a, of]) => match of.items() {
             Some(items) => Bool(items.iter().any(|item| item.same(a))),
+            None if matches!(of, Value::Domains(_)) => {
+                let entries = of.entries().unwrap_or_default();
+                Bool(entries.iter().any(|(key, _)| key.same(a)))
+            }
             None if of.entries().is_some() => Bool(of.get(a).is_some()),
             None => return overload(),
         },
         ("_[_]" | "_[?_]", [of, index]) => return at(name == "_[?_]", of, index),
-        ("size", [Text(_) | Bytes(_) | Value::List(_) | Value::Map(_) | Value::Part(..)]) => {
+        ("size", [
+            Text(_) | Bytes(_) | Value::List(_) | Value::Map(_) | Value::Domains(_) | Value::Part(..),
+        ]) => {
             Int(i64::try_from(args[0].size()).unwrap_or(i64::MAX))
         }
         ("string" | "int" | "uint" | "double" | "bool" | "bytes" | "duration" | "timestamp", [a]) => {
@@ -403,9 +409,12 @@ fn is_zero(value: &Value<'_>) -> bool {
         Value::Double(v) => *v == 0.0,
         Value::Duration(v) => *v == 0,
         Value::Optional(v) => v.is_none(),
-        Value::Text(_) | Value::Bytes(_) | Value::List(_) | Value::Map(_) | Value::Part(..) => {
-            value.size() == 0
-        }
+        Value::Text(_)
+        | Value::Bytes(_)
+        | Value::List(_)
+        | Value::Map(_)
+        | Value::Domains(_)
+        | Value::Part(..) => value.size() == 0,
         _ => false,
     }
 }
@@ -495,7 +504,9 @@ fn convert<'v>(name: &str, value: &Value<'v>) -> Out<'v> {
             Ok(text) => Value::text(text),
             Err(_) => return Err("invalid UTF-8 in bytes, cannot convert to string".into()),
         },
-        ("string", Value::Part(..) | Value::List(_) | Value::Map(_)) => return overload(),
+        ("string", Value::Part(..) | Value::List(_) | Value::Map(_) | Value::Domains(_)) => {
+            return overload();
+        }
         ("string", other) => Value::text(shown(other)),
         ("int", Int(v)) => Int(*v),
         ("int", Uint(v)) => Int(i64::try_from(*v).map_err(|_| range())?),

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 /// The numbers and what stands before a release; with `loose`, a leading v, leading zeros and missing parts are mended.
-pub(super) fn parse_semver(text: &str, loose: bool) -> Result<([u64; 3], String), String> {
+pub(in crate::cel) fn parse_semver(text: &str, loose: bool) -> Result<([u64; 3], String), String> {
     if loose {
         strict(&mended(text)?)
     } else {
