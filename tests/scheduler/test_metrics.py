@@ -9,6 +9,7 @@ from tests.scheduler.test_plugins import Only, loaded
 
 UPSTREAM = {
     # Stable and beta, pkg/scheduler/metrics/metrics.go
+    "scheduler_goroutines": ("operation",),
     "scheduler_framework_extension_point_duration_seconds": ("extension_point", "status", "profile"),
     "scheduler_pending_pods": ("queue",),
     "scheduler_pod_scheduling_attempts": (),

@@ -32,6 +32,7 @@ class _Family(NamedTuple):
     incoming: Counter
     unschedulable: Gauge
     cache: Gauge
+    goroutines: Gauge
     point: Histogram
     plugin: Histogram
     evaluations: Counter
@@ -103,6 +104,9 @@ def _family() -> _Family:
             "profile",
         ),
         cache=gauge("cache_size", "Number of nodes, pods, and assumed (bound) pods in the scheduler cache.", "type"),
+        goroutines=gauge(
+            "goroutines", "Number of running goroutines split by the work they do such as binding.", "operation"
+        ),
         point=histogram(
             "framework_extension_point_duration_seconds",
             "Latency for running all plugins of a specific extension point.",
@@ -234,3 +238,5 @@ def watch(counts: Callable[[Queue], float], sizes: Callable[[str], float]) -> No
         _family().pending.labels(queue).set_function(lambda queue=queue: counts(queue))  # type: ignore[misc]
     for kind in ("nodes", "pods", "assumed_pods"):
         _family().cache.labels(kind).set_function(lambda kind=kind: sizes(kind))  # type: ignore[misc]
+    # Here they are tasks, and pods that share a request are one.
+    _family().goroutines.labels("binding").set_function(lambda: sizes("bindings"))

@@ -18,10 +18,12 @@ use super::table::Table;
 /// A total that no feasible node can have, low enough that adding scores to it changes nothing.
 const INFEASIBLE: i32 = i32::MIN / 2;
 
-/// Node evaluations kept over all specs; each takes some ten bytes. At 5,000 nodes this is room for 800 specs.
-const KEPT_EVALUATIONS: usize = 4 << 20;
+/// Node evaluations kept over all specs; each takes some five bytes. At 5,000 nodes this is room for 400 specs.
+const KEPT_EVALUATIONS: usize = 2 << 20;
 /// Specs kept at least, however many nodes there are.
 const KEPT_SPECS: usize = 4;
+/// Slots whose best total is kept as one: a change costs one pass over so many, a choice one look at each block.
+const BLOCK: usize = 64;
 
 /// Seeded chance: SplitMix64 (Steele, Lea, Flood 2014), small enough to be written down twice.
 pub struct Lot(u64);
@@ -54,6 +56,10 @@ struct Evaluation {
     verdicts: Vec<Verdict>,
     /// The weighted sum of the scores that need no normalizing; INFEASIBLE where the verdict says so.
     base: Vec<i32>,
+    /// The highest base of each `BLOCK` slots, and how many of them have it.
+    blocks: Vec<(i32, u32)>,
+    /// How many nodes are feasible.
+    feasible: usize,
     /// Raw local scores that need it, each with its weight.
     raw: Vec<(&'static dyn Score, i32, Vec<i32>)>,
 }
@@ -121,10 +127,11 @@ impl Decider {
             }
             verdicts = &self.verdicts;
         }
-        let feasible = verdicts
-            .iter()
-            .filter(|verdict| **verdict == FEASIBLE)
-            .count();
+        let feasible = if narrowed {
+            count_feasible(verdicts)
+        } else {
+            evaluation.feasible
+        };
         if feasible == 0 {
             if !narrowed {
                 self.verdicts.clone_from(&evaluation.verdicts);
@@ -193,10 +200,13 @@ impl Decider {
             }
             totals = &self.totals;
         }
-        Choice {
-            slot: best(totals, verdicts, &mut self.lot),
-            feasible,
-        }
+        let slot = if added {
+            best(totals, &mut self.lot)
+        } else {
+            evaluation.best(&mut self.lot)
+        };
+        debug_assert!(slot.is_some_and(|slot| verdicts[slot] == FEASIBLE));
+        Choice { slot, feasible }
     }
 
     /// The verdict on every slot, without a choice.
@@ -330,6 +340,7 @@ impl Evaluation {
     fn grow(&mut self, slots: usize) {
         self.verdicts.resize(slots, filter::ABSENT);
         self.base.resize(slots, INFEASIBLE);
+        self.blocks.resize(slots.div_ceil(BLOCK), (INFEASIBLE, 0));
         for (_, _, raw) in &mut self.raw {
             raw.resize(slots, 0);
         }
@@ -337,7 +348,9 @@ impl Evaluation {
 
     fn evaluate(&mut self, table: &Table, subject: &Subject, range: Range<usize>) {
         let verdicts = &mut self.verdicts[range.clone()];
+        self.feasible -= count_feasible(verdicts);
         filter::run_node(table, subject, range.clone(), verdicts);
+        self.feasible += count_feasible(verdicts);
         let base = &mut self.base[range.clone()];
         for (base, verdict) in base.iter_mut().zip(&*verdicts) {
             *base = if *verdict == FEASIBLE { 0 } else { INFEASIBLE };
@@ -368,20 +381,56 @@ impl Evaluation {
                 &mut raw[range.clone()],
             );
         }
+        for block in range.start / BLOCK..range.end.div_ceil(BLOCK) {
+            let end = (block * BLOCK + BLOCK).min(self.base.len());
+            self.blocks[block] = highest(&self.base[block * BLOCK..end]);
+        }
+    }
+
+    /// What `best` says of the bases.
+    fn best(&self, lot: &mut Lot) -> Option<usize> {
+        let top = self.blocks.iter().map(|(highest, _)| *highest).max()?;
+        let tops = self.blocks.iter().enumerate();
+        let tops = tops.filter(|(_, (highest, _))| *highest == top);
+        let ties: usize = tops.clone().map(|(_, (_, ties))| *ties as usize).sum();
+        let mut chosen = if ties == 1 { 0 } else { lot.draw(ties) };
+        for (block, &(_, ties)) in tops {
+            if chosen < ties as usize {
+                let slots = self.base.iter().enumerate().skip(block * BLOCK);
+                return slots
+                    .filter(|(_, of)| **of == top)
+                    .nth(chosen)
+                    .map(|(s, _)| s);
+            }
+            chosen -= ties as usize;
+        }
+        None
     }
 }
 
-/// The slot with the highest total; of several, one by lot.
-fn best(totals: &[i32], verdicts: &[Verdict], lot: &mut Lot) -> Option<usize> {
-    let highest = *totals.iter().max()?;
-    let ties = totals.iter().filter(|total| **total == highest).count();
-    let chosen = if ties == 1 { 0 } else { lot.draw(ties) };
-    let slot = totals
+fn count_feasible(verdicts: &[Verdict]) -> usize {
+    verdicts
         .iter()
-        .enumerate()
-        .filter(|(_, total)| **total == highest)
-        .nth(chosen)?
-        .0;
-    debug_assert_eq!(verdicts[slot], FEASIBLE);
-    Some(slot)
+        .filter(|verdict| **verdict == FEASIBLE)
+        .count()
+}
+
+/// The highest total, and how many have it.
+fn highest(totals: &[i32]) -> (i32, u32) {
+    let highest = totals.iter().copied().max().unwrap_or(INFEASIBLE);
+    let ties = totals.iter().filter(|total| **total == highest).count();
+    (highest, ties as u32)
+}
+
+/// The slot with the highest total; of several, one by lot.
+fn best(totals: &[i32], lot: &mut Lot) -> Option<usize> {
+    let (highest, ties) = highest(totals);
+    let chosen = if ties == 1 {
+        0
+    } else {
+        lot.draw(ties as usize)
+    };
+    let slots = totals.iter().enumerate();
+    let mut best = slots.filter(|(_, total)| **total == highest);
+    best.nth(chosen).map(|(slot, _)| slot)
 }

@@ -3,6 +3,7 @@
 //! It is fed the API's own JSON and answers where each pod should go and why not elsewhere. Names, order, meaning and
 //! words of filters and scores are those of Kubernetes 1.37; all nodes are looked at, none sampled.
 
+pub mod balance;
 pub mod budgets;
 pub mod decide;
 pub mod disks;

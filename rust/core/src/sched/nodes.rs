@@ -7,6 +7,7 @@ use std::ops::Range;
 use hashbrown::HashMap;
 
 use super::Malformed;
+use super::balance::balance;
 use super::features::declared;
 use super::numbers::Numbers;
 use super::object;
@@ -131,6 +132,8 @@ pub struct Nodes {
     pub nonzero_cpu: Numbers,
     /// The same for memory.
     pub nonzero_memory: Numbers,
+    /// How evenly CPU and memory are used as it is: the same for every pod that may come (see `balance`).
+    pub balance: Vec<i32>,
     /// Extended resources and their like.
     pub scalars: Vec<(Symbol, Column)>,
     /// status.declaredFeatures as bits (see `features`).
@@ -305,6 +308,7 @@ impl Nodes {
         }
         self.nonzero_cpu.resize(slots);
         self.nonzero_memory.resize(slots);
+        self.balance.resize(slots, balance((0, 0), (0, 0)));
         for (_, column) in &mut self.scalars {
             column.resize(slots);
         }
@@ -375,7 +379,15 @@ impl Nodes {
                     .map_or(0, |&(_, amount)| amount),
             );
         }
+        self.weigh(at);
         (slot, changed)
+    }
+
+    fn weigh(&mut self, at: usize) {
+        self.balance[at] = balance(
+            (self.cpu.allocatable[at], self.cpu.requested[at]),
+            (self.memory.allocatable[at], self.memory.requested[at]),
+        );
     }
 
     fn set_images(&mut self, at: usize, images: Images) {
@@ -444,6 +456,7 @@ impl Nodes {
         for (_, column) in &mut self.scalars {
             column.allocatable[at] = 0;
         }
+        self.weigh(at);
         self.release(slot);
     }
 
@@ -490,6 +503,7 @@ impl Nodes {
         for &(name, amount) in &requests.scalars {
             scalar_column(&mut self.scalars, self.name.len(), name).requested[at] += sign * amount;
         }
+        self.weigh(at);
     }
 }
 

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::node_resources_fit::plain_amounts;
 use super::{MAX, Score};
+use crate::sched::balance::{balance, share};
 use crate::sched::filter::{FEASIBLE, Verdict};
 use crate::sched::nodes::Nodes;
 use crate::sched::pods::Subject;
@@ -49,15 +50,16 @@ impl Score for BalancedAllocation {
             .zip(&nodes.cpu.requested[range.clone()]);
         let memory = nodes.memory.allocatable[range.clone()]
             .iter()
-            .zip(&nodes.memory.requested[range]);
-        for (((verdict, score), cpu), memory) in verdicts.iter().zip(scores).zip(cpu).zip(memory) {
+            .zip(&nodes.memory.requested[range.clone()]);
+        let each = verdicts.iter().zip(scores).zip(&nodes.balance[range]);
+        for ((((verdict, score), without), cpu), memory) in each.zip(cpu).zip(memory) {
             if *verdict == FEASIBLE {
                 let with = balance(
                     (*cpu.0, cpu.1 + requests.cpu),
                     (*memory.0, memory.1 + requests.memory),
                 );
-                let without = balance((*cpu.0, *cpu.1), (*memory.0, *memory.1));
-                *score = gained(with, without);
+                debug_assert_eq!(*without, balance((*cpu.0, *cpu.1), (*memory.0, *memory.1)));
+                *score = gained(with, *without);
             }
         }
     }
@@ -93,33 +95,4 @@ fn evenness(shares: &[f64]) -> i32 {
         }
     };
     ((1.0 - deviation) * f64::from(MAX)) as i32
-}
-
-/// The used share of a resource, at most 1.
-fn share((allocatable, requested): (i64, i64)) -> f64 {
-    (requested as f64 / allocatable as f64).min(1.0)
-}
-
-/// (1 - standard deviation of the used shares) × MAX. Shares are capped at 1; a resource the node lacks is left out.
-fn balance(cpu: (i64, i64), memory: (i64, i64)) -> i32 {
-    let deviation = if cpu.0 == 0 || memory.0 == 0 {
-        0.0
-    } else {
-        ((share(cpu) - share(memory)) / 2.0).abs()
-    };
-    ((1.0 - deviation) * f64::from(MAX)) as i32
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_nearer_the_shares_the_better() {
-        assert_eq!(balance((10, 5), (20, 10)), 100);
-        assert_eq!(balance((10, 0), (10, 10)), 50);
-        assert_eq!(balance((10, 0), (10, 90)), 50);
-        assert_eq!(balance((0, 0), (10, 9)), 100);
-        assert_eq!(balance((3, 1), (3, 2)), 83);
-    }
 }

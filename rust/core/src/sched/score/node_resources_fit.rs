@@ -167,9 +167,19 @@ fn free(capacity: i64, requested: i64) -> Option<i32> {
     }
     let free = capacity - requested;
     Some(match free.checked_mul(i64::from(MAX)) {
-        Some(hundredfold) => hundredfold / capacity,
+        Some(hundredfold) => quotient(hundredfold, capacity),
         None => hundredths(free, capacity),
     } as i32)
+}
+
+/// `part` / `whole` rounded down, of a quotient of at most 100. In floats, which divide several times as fast; they may
+/// be one off next to a whole number, which is put right.
+fn quotient(part: i64, whole: i64) -> i64 {
+    let near = (part as f64 / whole as f64) as i64;
+    // As products of 128 bits: the quotient's next may be more than fits.
+    let above = i128::from(near) * i128::from(whole) > i128::from(part);
+    let below = i128::from(near + 1) * i128::from(whole) <= i128::from(part);
+    near - i64::from(above) + i64::from(below)
 }
 
 #[cfg(test)]
@@ -190,5 +200,24 @@ mod tests {
         assert_eq!(free(3, 1), Some(66));
         assert_eq!(free(3, 4), Some(0));
         assert_eq!(free(i64::MAX, 1), Some(99));
+    }
+
+    #[test]
+    fn quotients_are_exact() {
+        let mut lot = 7_u64;
+        for _ in 0..200_000 {
+            lot = lot.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let whole = ((lot >> 8) as i64 >> (lot & 47)).max(1);
+            for parts in 0..=100 {
+                let Some(part) = whole.checked_mul(parts).map(|p| p / 100 * 100) else {
+                    continue;
+                };
+                for part in [part, part - 1, part + 1] {
+                    if part >= 0 && part / whole <= 100 {
+                        assert_eq!(quotient(part, whole), part / whole, "{part} / {whole}");
+                    }
+                }
+            }
+        }
     }
 }
