@@ -122,7 +122,12 @@ STATUS = st.fixed_dictionaries(
         "startTime": TIMES,
         "qosClass": st.sampled_from(["BestEffort", "Guaranteed", None]),
         "conditions": st.one_of(st.lists(CONDITION, max_size=4), st.none()),
-        "$setElementOrder/conditions": st.just([{"type": "Ready"}]),
+        "$setElementOrder/conditions": st.lists(
+            st.sampled_from(["Ready", "PodScheduled", "mine/x", "-", "gone"]).map(lambda type_: {"type": type_}),
+            max_size=5,
+            unique_by=lambda one: one["type"],
+        ),
+        "$setElementOrder/podIPs": st.sampled_from([[{"ip": "10.0.0.2"}, {"ip": "10.0.0.1"}], [{"ip": "fd00::1"}]]),
         "containerStatuses": st.lists(CONTAINER, max_size=3),
         "replicas": st.integers(-1, 5),
         "unknown": WORDS,

@@ -70,16 +70,27 @@ def _encoded(request: Request, strategy: Strategy, new: Any, by: FieldWriter) ->
     return encode(new)
 
 
-def note(core: Core, request: Request, strategy: Strategy, old: Any, new: Any, stored: bytes | None = None) -> None:
+def note(
+    core: Core,
+    request: Request,
+    strategy: Strategy,
+    old: Any,
+    new: Any,
+    stored: bytes | None = None,
+    data: bytes | None = None,
+) -> None:
     """Writes into `new` who owns its fields after this create (`old` is None) or update.
 
     Called with the object as the client means it, defaulted, before admission: what admission adds has no owner.
-    `stored` are the old one's bytes, which are looked up where they are not given.
+    `stored` are the old one's bytes, which are looked up where they are not given; `data` what `new` was read from, if
+    nothing was filled in since.
     """
     kind, key = strategy.kind, strategy.kind.type_key
     metadata = new.metadata
     by = writer(core, request, strategy)
-    live, data = stored, _encoded(request, strategy, new, by)
+    live = stored
+    if data is None:
+        data = _encoded(request, strategy, new, by)
     if bytes(metadata.managed_fields) == RESET and old is None:
         metadata.managed_fields = NOTHING
         return

@@ -98,15 +98,19 @@ async def patch(core: Core, request: Request, kind: Kind) -> Response:
             raise errors.not_found(kind.plural, kind.group, info.name)
         stored = await core.objects.current(kind, namespace, info.name)
         quick = patches.plain(kind, type_, stored, data, leave_spec) if request.conversion is None else None
+        settled = None
         if quick is None:
             new = long_way(stored)
         else:
             new = core.objects.decode(kind, quick[0])
             if quick[1]:
                 new.spec = old.spec
+            if strategy.nothing_to_default(stored_spec=quick[1]):
+                settled = quick[0]
             check_identity(request, kind, new)
-        strategy.default(new)
-        ownership.note(core, request, strategy, old, new, stored)
+        if settled is None:
+            strategy.default(new)
+        ownership.note(core, request, strategy, old, new, stored, settled)
         return await admit(core, request, kind, new, old, dry_run)
 
     stored, _ = await core.objects.update(

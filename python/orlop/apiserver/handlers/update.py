@@ -76,15 +76,23 @@ async def update(core: Core, request: Request, kind: Kind) -> Response:
     media = negotiate.body_media(request.header(b"content-type"))
     data = await request.body()
     value = body.to_json(request, kind, media, data)
-    check_identity(request, kind, core.objects.decode(kind, value))
+    given = core.objects.decode(kind, value)
+    check_identity(request, kind, given)
+    # Through the status the spec stays as it is: there is nothing to fill in, nor to own.
+    leave_spec = info.subresource == "status" and strategy.fills_spec and request.conversion is None
 
     async def change(old: Any) -> Any:
-        new = core.objects.decode(kind, value)
+        nonlocal given
+        # What one try has changed another must not see.
+        new, given = given if given is not None else core.objects.decode(kind, value), None
         if kind.namespaced:
             new.metadata.namespace = info.namespace
         if media == "json":
             ownership.forget(new, data)
-        strategy.default(new)
+        if leave_spec and old is not None:
+            new.spec = old.spec
+        if not strategy.nothing_to_default(stored_spec=leave_spec and old is not None):
+            strategy.default(new)
         ownership.note(core, request, strategy, old, new)
         return await admit(core, request, kind, new, old, dry_run)
 

@@ -17,6 +17,7 @@ class DaemonSets(Strategy):
     """A pod on every node that fits."""
 
     generation = True
+    fills_spec = True
 
     def default(self, obj: apps_v1.DaemonSet) -> None:
         spec = obj.spec

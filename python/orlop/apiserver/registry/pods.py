@@ -26,6 +26,7 @@ class Pods(Strategy):
     graceful = True
     returns_deleted = True
     alike = True
+    fills_spec = True
     fields = (
         ("spec.nodeName", "spec.nodeName"),
         ("spec.restartPolicy", "spec.restartPolicy"),

@@ -32,6 +32,7 @@ class StatefulSets(Strategy):
     """Pods with identities, claims of their own, and an order."""
 
     generation = True
+    fills_spec = True
 
     def name_rule(self, name: str) -> list[str]:
         # The pods' host names begin with it.

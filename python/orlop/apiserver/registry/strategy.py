@@ -31,6 +31,8 @@ class Strategy:
     """What metadata.deletionGracePeriodSeconds says of a deleted object that finalizers keep."""
     generation: ClassVar[bool] = False
     """Whether metadata.generation counts changes of the spec."""
+    fills_spec: ClassVar[bool] = False
+    """Whether `default` looks at the spec alone, and leaves one that is stored as it is."""
     alike: bool = False
     """Whether many objects come that differ in their names alone, and none of these rules reads a plain name."""
     fields: ClassVar[tuple[tuple[str, str], ...]] = ()
@@ -41,6 +43,11 @@ class Strategy:
         fields = getattr(kind.struct, "__struct_fields__", ())
         self.has_status = "status" in fields
         self.has_spec = "spec" in fields
+        self._fills = type(self).default is not Strategy.default
+
+    def nothing_to_default(self, *, stored_spec: bool) -> bool:
+        """Whether `default` leaves an object as it is: it fills in nothing, or only a spec that was stored so."""
+        return not self._fills or (stored_spec and self.fills_spec)
 
     # --- rules a kind may change ------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ class Deployments(Strategy):
     """Rolling updates, history, and a selector that stays."""
 
     generation = True
+    fills_spec = True
 
     def default(self, obj: apps_v1.Deployment) -> None:
         spec = obj.spec
@@ -164,6 +165,7 @@ class ReplicaSets(Strategy):
     """A count of pods, and a selector that stays."""
 
     generation = True
+    fills_spec = True
 
     def default(self, obj: apps_v1.ReplicaSet) -> None:
         poddefaults.pod_spec(obj.spec.template.spec)
