@@ -13,7 +13,7 @@ from orlop.apiserver.auth import Access, Authorizer, ServiceAccountTokens, User
 from orlop.apiserver.auth.policy import bootstrap_policy
 from orlop.clock import SystemClock
 from orlop.native import Hub
-from orlop.pki.authority import key_pem, new_key
+from orlop.pki.authority import new_key, signing_key_pem
 
 MANAGER = User("system:kube-controller-manager", ("system:authenticated",))
 ASKED = Access("update", "deployments", "apps", "default", "web", "status")
@@ -71,7 +71,7 @@ def test_node(benchmark: Any, hub: Hub) -> None:
 @pytest.fixture(scope="module")
 def tokens(hub: Hub) -> ServiceAccountTokens:
     put(hub, core_v1.ServiceAccount(metadata=meta_v1.ObjectMeta(name="app", namespace="default", uid="sa")))
-    return ServiceAccountTokens(key_pem(new_key()), hub, SystemClock())
+    return ServiceAccountTokens(signing_key_pem(new_key()), hub, SystemClock())
 
 
 def sign(tokens: ServiceAccountTokens) -> str:
