@@ -3,6 +3,7 @@
 //! Each module is a room with one job; the border to Python is `rust/py`.
 
 pub mod cel;
+mod ends;
 pub mod es256;
 pub mod forward;
 pub mod front;

@@ -1,5 +1,7 @@
 //! What the hub needs to know of an object, read in one pass over its JSON without building anything.
 
+use crate::ends::{container_end, string_end, text_end};
+
 /// A text in an object: where it stands in the object's bytes, or the text itself if it was written with escapes.
 #[derive(Clone, Debug)]
 pub enum Text {
@@ -242,19 +244,12 @@ impl Scan<'_> {
     fn string(&mut self) -> Option<Text> {
         self.expect(b'"')?;
         let start = self.at;
-        let mut escaped = false;
-        loop {
-            match self.bytes.get(self.at)? {
-                b'"' => break,
-                b'\\' => {
-                    escaped = true;
-                    self.at += 2;
-                }
-                _ => self.at += 1,
-            }
+        let mut end = text_end(self.bytes, start);
+        let escaped = *self.bytes.get(end)? != b'"';
+        if escaped {
+            end = string_end(self.bytes, end)? - 1;
         }
-        let end = self.at;
-        self.at += 1;
+        self.at = end + 1;
         if escaped {
             return Some(Text::Own(unescape(self.bytes.get(start..end)?).into()));
         }
@@ -283,32 +278,12 @@ impl Scan<'_> {
     }
 
     fn skip(&mut self) -> Option<()> {
-        if !matches!(self.peek()?, b'"' | b'{' | b'[') {
-            self.skip_bare();
-            return Some(());
+        match self.peek()? {
+            b'{' | b'[' => self.at = container_end(self.bytes, self.at)?,
+            b'"' => self.at = string_end(self.bytes, self.at + 1)?,
+            _ => self.skip_bare(),
         }
-        let mut depth = 0_usize;
-        loop {
-            match self.bytes.get(self.at)? {
-                b'"' => {
-                    self.at += 1;
-                    loop {
-                        match self.bytes.get(self.at)? {
-                            b'"' => break,
-                            b'\\' => self.at += 2,
-                            _ => self.at += 1,
-                        }
-                    }
-                }
-                b'{' | b'[' => depth += 1,
-                b'}' | b']' => depth = depth.checked_sub(1)?,
-                _ => {}
-            }
-            self.at += 1;
-            if depth == 0 {
-                return Some(());
-            }
-        }
+        Some(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! `wire`: request bodies of any media type to canonical JSON, and back to protobuf, by one table of all types.
 
 pub mod apply;
+mod cut;
 mod decode;
 mod describe;
 mod duration;
@@ -10,6 +11,7 @@ mod go;
 mod merge;
 mod patched;
 mod peek;
+mod plain;
 mod proto;
 mod quantity;
 pub(crate) mod scan;

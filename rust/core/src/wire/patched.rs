@@ -5,12 +5,13 @@
 //! is anything to say (an error, an unknown field, a name given twice, a directive at the top) this says nothing: the
 //! long way finds the words.
 
+use super::cut::{Member, find, member, members};
 use super::decode::decode;
 use super::merge::json_merge;
+use super::plain;
 use super::scan::Scanner;
 use super::strategic::strategic_merge;
-use super::table::{self, Shape, Struct};
-use std::ops::Range;
+use super::table::{self, Shape, Struct, TypeId};
 
 /// How a patch is merged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,46 +49,58 @@ pub fn patched(
         return None;
     };
     let named = Named::of(patch, shape)?;
-    let members = members(current)?;
+    let stored = members(current)?;
     let mut reduced = Vec::with_capacity(current.len() + 64);
     reduced.push(b'{');
-    for (name, value) in &members {
-        let bytes = &current[value.clone()];
+    for (name, value) in &stored {
         if *name == METADATA && named.has(METADATA) {
-            let (less, _) = without_managed(bytes)?;
+            let (less, _) = without_managed(value)?;
             member(&mut reduced, name, &less);
         } else if named.has(name) || matches!(*name, b"apiVersion" | b"kind") {
-            member(&mut reduced, name, bytes);
+            member(&mut reduced, name, value);
         }
     }
     reduced.push(b'}');
-    let merged = match merge {
-        Merge::Json => json_merge(&reduced, patch),
-        Merge::Strategic => strategic_merge(kind, &reduced, patch),
-    };
-    let read = decode(Some(kind), &merged.ok()?).ok()?;
+    let read = decode(Some(kind), &merged(kind, merge, &reduced, patch, &named)?).ok()?;
     if !read.unknown.is_empty() || !read.duplicate.is_empty() {
         return None;
     }
-    put_back(shape, current, &members, &named, &read.json, leave_spec)
+    put_back(shape, &stored, &named, &read.json, leave_spec)
+}
+
+fn merged(
+    kind: TypeId,
+    merge: Merge,
+    current: &[u8],
+    patch: &[u8],
+    named: &Named<'_>,
+) -> Option<Vec<u8>> {
+    if named.simple {
+        let mut out = Vec::with_capacity(current.len() + patch.len());
+        if plain::merge(kind, merge, current, patch, &mut out).is_some() {
+            return Some(out);
+        }
+    }
+    match merge {
+        Merge::Json => json_merge(current, patch),
+        Merge::Strategic => strategic_merge(kind, current, patch),
+    }
+    .ok()
 }
 
 fn put_back(
     shape: &Struct,
-    current: &[u8],
-    stored: &[(&[u8], Range<usize>)],
+    stored: &[Member<'_>],
     named: &Named<'_>,
     read: &[u8],
     leave_spec: bool,
 ) -> Option<Patched> {
     let made = members(read)?;
-    let find = |members: &[(&[u8], Range<usize>)], name: &[u8]| {
-        members
-            .iter()
-            .find(|(n, _)| *n == name)
-            .map(|(_, v)| v.clone())
-    };
-    let mut json = Vec::with_capacity(current.len() + read.len());
+    let length: usize = stored
+        .iter()
+        .map(|(name, value)| name.len() + value.len() + 4)
+        .sum();
+    let mut json = Vec::with_capacity(length + read.len());
     json.push(b'{');
     let mut without_spec = false;
     for field in shape.fields {
@@ -97,62 +110,24 @@ fn put_back(
             without_spec = true;
             continue;
         }
-        let old = find(stored, name);
-        match (kept, old, find(made.as_slice(), name)) {
-            (true, Some(old), _) => member(&mut json, name, &current[old]),
+        match (kept, find(stored, name), find(&made, name)) {
+            (true, Some(old), _) => member(&mut json, name, old),
             (false, Some(old), Some(new)) if name == METADATA => {
-                let (_, managed) = without_managed(&current[old])?;
-                member(&mut json, name, &read[new]);
+                let (_, managed) = without_managed(old)?;
+                member(&mut json, name, new);
                 if let Some(managed) = managed {
                     // The last field of metadata.
                     json.pop();
-                    if json.last() != Some(&b'{') {
-                        json.push(b',');
-                    }
-                    json.extend_from_slice(b"\"managedFields\":");
-                    json.extend_from_slice(managed);
+                    member(&mut json, MANAGED, managed);
                     json.push(b'}');
                 }
             }
-            (_, _, Some(new)) => member(&mut json, name, &read[new]),
+            (_, _, Some(new)) => member(&mut json, name, new),
             (_, _, None) => {}
         }
     }
     json.push(b'}');
     Some(Patched { json, without_spec })
-}
-
-fn member(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    if out.last() != Some(&b'{') {
-        out.push(b',');
-    }
-    out.push(b'"');
-    out.extend_from_slice(name);
-    out.extend_from_slice(b"\":");
-    out.extend_from_slice(value);
-}
-
-/// The members of an object that is known to be well formed: plain names, and where their values stand.
-fn members(object: &[u8]) -> Option<Vec<(&[u8], Range<usize>)>> {
-    let mut s = Scanner::new(object);
-    if s.peek() != b'{' {
-        return None;
-    }
-    s.at += 1;
-    let mut out = Vec::with_capacity(16);
-    let mut key = s.first_key().ok()?;
-    while let Some(name) = key {
-        if !name.plain {
-            return None;
-        }
-        s.peek();
-        let start = s.at;
-        s.jump();
-        out.push((name.raw, start..s.at));
-        key = s.next_key().ok()?;
-    }
-    s.end().ok()?;
-    Some(out)
 }
 
 /// Metadata without the owners of fields, and these.
@@ -162,9 +137,9 @@ fn without_managed(metadata: &[u8]) -> Option<(Vec<u8>, Option<&[u8]>)> {
     let mut managed = None;
     for (name, value) in members(metadata)? {
         if name == MANAGED {
-            managed = Some(&metadata[value]);
+            managed = Some(value);
         } else {
-            member(&mut out, name, &metadata[value]);
+            member(&mut out, name, value);
         }
     }
     out.push(b'}');
@@ -172,7 +147,11 @@ fn without_managed(metadata: &[u8]) -> Option<(Vec<u8>, Option<&[u8]>)> {
 }
 
 /// The top-level fields that a patch names.
-struct Named<'p>(Vec<&'p [u8]>);
+struct Named<'p> {
+    names: Vec<&'p [u8]>,
+    /// Whether `plain` may merge it.
+    simple: bool,
+}
 
 impl<'p> Named<'p> {
     /// `None` where they are not all plain fields of the type, or a name is given twice anywhere.
@@ -181,16 +160,19 @@ impl<'p> Named<'p> {
         if std::str::from_utf8(patch).is_err() || s.peek() != b'{' {
             return None;
         }
-        distinct(&mut s, 0)?;
+        let mut simple = true;
+        distinct(&mut s, 0, &mut simple)?;
         s.end().ok()?;
         let mut names = Vec::with_capacity(4);
         for (name, value) in members(patch)? {
-            shape.find(name)?;
+            let field = &shape.fields[shape.find(name)?];
+            // Metadata has no form of its own but in the owners of fields, which are not in it here.
+            simple &= name == METADATA || !table::free_form(field.kind);
             if matches!(name, b"apiVersion" | b"kind") {
                 return None;
             }
             if name == METADATA {
-                let inner = members(&patch[value])?;
+                let inner = members(value)?;
                 if inner
                     .iter()
                     .any(|(n, _)| *n == MANAGED || n.starts_with(b"$"))
@@ -200,19 +182,20 @@ impl<'p> Named<'p> {
             }
             names.push(name);
         }
-        Some(Named(names))
+        Some(Named { names, simple })
     }
 
     fn has(&self, name: &[u8]) -> bool {
-        self.0.contains(&name)
+        self.names.contains(&name)
     }
 }
 
 /// Objects nested deeper than this in a patch take the long way.
 const DEEP: usize = 64;
 
-/// Steps over a value in which no object has a name twice; escaped names are not looked into.
-fn distinct(s: &mut Scanner<'_>, depth: usize) -> Option<()> {
+/// Steps over a value in which no object has a name twice; escaped names are not looked into. What may be written in
+/// several ways (fractions, long numbers, halves of characters) is not `simple`.
+fn distinct(s: &mut Scanner<'_>, depth: usize, simple: &mut bool) -> Option<()> {
     if depth > DEEP {
         return None;
     }
@@ -226,7 +209,7 @@ fn distinct(s: &mut Scanner<'_>, depth: usize) -> Option<()> {
                     return None;
                 }
                 seen.push(name.raw);
-                distinct(s, depth + 1)?;
+                distinct(s, depth + 1, simple)?;
                 key = s.next_key().ok()?;
             }
             Some(())
@@ -235,7 +218,7 @@ fn distinct(s: &mut Scanner<'_>, depth: usize) -> Option<()> {
             s.at += 1;
             if s.first_item() {
                 loop {
-                    distinct(s, depth + 1)?;
+                    distinct(s, depth + 1, simple)?;
                     if !s.next_item().ok()? {
                         break;
                     }
@@ -243,9 +226,24 @@ fn distinct(s: &mut Scanner<'_>, depth: usize) -> Option<()> {
             }
             Some(())
         }
+        b'"' => {
+            let text = s.string().ok()?;
+            *simple &= text.plain || !text.raw.windows(3).any(|w| matches!(w, b"\\ud" | b"\\uD"));
+            Some(())
+        }
+        b'-' | b'0'..=b'9' => {
+            let number = s.number().ok()?;
+            let digits = number.strip_prefix(b"-").unwrap_or(number);
+            let plain = digits.len() < PLAIN_DIGITS && digits.iter().all(u8::is_ascii_digit);
+            *simple &= plain && number != b"-0";
+            Some(())
+        }
         _ => s.skip(depth).ok(),
     }
 }
+
+/// Numbers of fewer digits are whole numbers of 64 bits.
+const PLAIN_DIGITS: usize = 19;
 
 #[cfg(test)]
 mod tests {

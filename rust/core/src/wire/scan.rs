@@ -2,6 +2,7 @@
 
 use super::error::{Result, fail};
 use super::text::Text;
+use crate::ends::{container_end, string_end, text_end};
 
 /// How deep objects and lists may nest. Go stops at 10,000; nothing in the API comes near this, and the recursion of
 /// every later reader stays within a thread's stack.
@@ -11,53 +12,6 @@ pub const MAX_DEPTH: usize = 512;
 pub(crate) struct Scanner<'a> {
     pub data: &'a [u8],
     pub at: usize,
-}
-
-/// Bytes that end the fast path of a string: a quote, a backslash, a control character.
-const STOP: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut i = 0;
-    while i < 0x20 {
-        table[i] = true;
-        i += 1;
-    }
-    table[b'"' as usize] = true;
-    table[b'\\' as usize] = true;
-    table
-};
-
-/// What a byte outside of strings is to who looks for a value's end.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Mark {
-    None,
-    Quote,
-    Open,
-    Close,
-    Comma,
-}
-
-const MARK: [Mark; 256] = {
-    let mut table = [Mark::None; 256];
-    table[b'"' as usize] = Mark::Quote;
-    table[b'{' as usize] = Mark::Open;
-    table[b'[' as usize] = Mark::Open;
-    table[b'}' as usize] = Mark::Close;
-    table[b']' as usize] = Mark::Close;
-    table[b',' as usize] = Mark::Comma;
-    table
-};
-
-/// Behind the quote that ends a string; `at` is where its text begins.
-#[inline]
-fn string_end(data: &[u8], mut at: usize) -> usize {
-    while let Some(&c) = data.get(at) {
-        at += 1;
-        if c == b'"' {
-            return at;
-        }
-        at += usize::from(c == b'\\');
-    }
-    at
 }
 
 impl<'a> Scanner<'a> {
@@ -106,12 +60,7 @@ impl<'a> Scanner<'a> {
         let mut i = start;
         let mut plain = true;
         loop {
-            while let Some(&c) = self.data.get(i) {
-                if STOP[usize::from(c)] {
-                    break;
-                }
-                i += 1;
-            }
+            i = text_end(self.data, i);
             match self.data.get(i) {
                 Some(b'"') => {
                     self.at = i + 1;
@@ -291,36 +240,16 @@ impl<'a> Scanner<'a> {
 
     /// Steps over a value of a document that has been checked before: only its end is looked for.
     pub fn jump(&mut self) {
-        self.peek();
-        let data = self.data;
-        let mut at = self.at;
-        let mut depth = 0_usize;
-        while let Some(&c) = data.get(at) {
-            match MARK[usize::from(c)] {
-                Mark::None => at += 1,
-                Mark::Quote => {
-                    at = string_end(data, at + 1);
-                    if depth == 0 {
-                        break;
-                    }
-                }
-                Mark::Open => {
-                    depth += 1;
-                    at += 1;
-                }
-                Mark::Close if depth <= 1 => {
-                    at += depth;
-                    break;
-                }
-                Mark::Close => {
-                    depth -= 1;
-                    at += 1;
-                }
-                Mark::Comma if depth == 0 => break,
-                Mark::Comma => at += 1,
+        let end = match self.peek() {
+            b'{' | b'[' => container_end(self.data, self.at),
+            b'"' => string_end(self.data, self.at + 1),
+            _ => {
+                let rest = &self.data[self.at..];
+                let end = rest.iter().position(|c| matches!(c, b',' | b'}' | b']'));
+                end.map(|end| self.at + end)
             }
-        }
-        self.at = at.min(data.len());
+        };
+        self.at = end.unwrap_or(self.data.len());
     }
 
     /// Steps over a value, checking it. `depth` is how deep it stands.

@@ -1,5 +1,7 @@
 //! The field table: every type of the Kubernetes API as static data, compiled by build.rs from table/types.txt.
 
+use std::sync::OnceLock;
+
 include!(concat!(env!("CARGO_MANIFEST_DIR"), "/table/hash.rs"));
 
 /// Where a type stands in [`TYPES`].
@@ -155,6 +157,35 @@ pub fn get(id: TypeId) -> &'static Type {
     &TYPES[usize::from(id)]
 }
 
+/// Whether any JSON may stand somewhere in a value of this type: the order of its members is that of its text.
+pub fn free_form(id: TypeId) -> bool {
+    static FREE: OnceLock<Vec<bool>> = OnceLock::new();
+    FREE.get_or_init(|| {
+        let mut free = vec![false; TYPES.len()];
+        loop {
+            let mut changed = false;
+            for (i, t) in TYPES.iter().enumerate() {
+                let is = |id: TypeId| free[usize::from(id)];
+                let now = match t.shape {
+                    Shape::Raw
+                    | Shape::Any
+                    | Shape::PropsOrArray
+                    | Shape::PropsOrBool
+                    | Shape::PropsOrStrings => true,
+                    Shape::List(of) | Shape::Map(of) => is(of),
+                    Shape::Struct(s) => s.fields.iter().any(|f| is(f.kind)),
+                    _ => false,
+                };
+                changed |= now != free[i];
+                free[i] = now;
+            }
+            if !changed {
+                return free;
+            }
+        }
+    })[usize::from(id)]
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -170,6 +201,13 @@ mod tests {
             assert_eq!(s.find(b"noSuchField"), None);
             assert_eq!(s.find(b""), None);
         }
+    }
+
+    #[test]
+    fn only_what_holds_any_json_has_a_free_form() {
+        let free = |key: &str| free_form(find(key).unwrap());
+        assert!(free("meta/v1.ObjectMeta") && free("apps/v1.ControllerRevision"));
+        assert!(!free("core/v1.PodStatus") && !free("coordination/v1.LeaseSpec"));
     }
 
     #[test]

@@ -18,9 +18,15 @@ impl<'a> Diff<'a> {
     }
 
     fn attach(&mut self, step: &Step<'a>, below: Diff<'a>) {
-        self.added.attach(step.clone(), below.added);
-        self.modified.attach(step.clone(), below.modified);
-        self.removed.attach(step.clone(), below.removed);
+        for (all, one) in [
+            (&mut self.added, below.added),
+            (&mut self.modified, below.modified),
+            (&mut self.removed, below.removed),
+        ] {
+            if !one.is_empty() {
+                all.attach(step.clone(), one);
+            }
+        }
     }
 
     fn seal(&mut self) {

@@ -38,19 +38,25 @@ impl<'a> Entry<'a> {
     }
 
     /// What it owns.
-    pub fn set(&self) -> Set<'static> {
+    pub fn set(&self) -> Set<'_> {
         Set::read(&self.fields).unwrap_or_default()
     }
 
     /// Owns this from now on.
     pub fn own(&mut self, set: &Set<'_>) {
-        let mut out = Vec::with_capacity(self.fields.len() + 64);
-        if set.is_empty() {
-            self.fields = Cow::Borrowed(b"");
-            return;
-        }
-        set.write(&mut out);
-        self.fields = Cow::Owned(out);
+        self.fields = Cow::Owned(set.text());
+    }
+
+    /// Owns this too.
+    pub fn gain(&mut self, set: &Set<'_>) {
+        let fields = self.set().union(set).text();
+        self.fields = Cow::Owned(fields);
+    }
+
+    /// Owns this no more.
+    pub fn lose(&mut self, set: &Set<'_>) {
+        let fields = self.set().difference(set).text();
+        self.fields = Cow::Owned(fields);
     }
 
     /// As a conflict names its owner.
@@ -99,10 +105,10 @@ pub(super) fn read<'a>(list: Option<&Node<'a>>) -> Vec<Entry<'a>> {
 pub(super) fn read_foreign<'a>(list: Option<&Node<'a>>) -> Vec<Entry<'a>> {
     let mut entries = read(list);
     for entry in &mut entries {
-        match Set::read(&entry.fields) {
-            Ok(set) => entry.own(&set),
-            Err(_) => return Vec::new(),
-        }
+        let Ok(fields) = Set::read(&entry.fields).map(|set| set.text()) else {
+            return Vec::new();
+        };
+        entry.fields = Cow::Owned(fields);
     }
     entries
 }
@@ -224,10 +230,10 @@ fn cap(entries: &mut Vec<Entry<'_>>) {
         match bucket {
             None => first.push(i),
             Some(bucket) => {
-                let set = entries[i].set().union(&entries[bucket].set());
+                let fields = entries[i].set().union(&entries[bucket].set()).text();
                 let time = entries[i].time.clone();
                 let entry = &mut entries[bucket];
-                entry.own(&set);
+                entry.fields = Cow::Owned(fields);
                 entry.time = time;
                 entry.manager = Cow::Borrowed(ANCIENT);
                 entry.subresource = Cow::Borrowed(b"");

@@ -66,14 +66,6 @@ impl<'w> Writer<'w> {
     }
 }
 
-fn fields_of(set: &Set<'_>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(256);
-    if !set.is_empty() {
-        set.write(&mut out);
-    }
-    out
-}
-
 /// One field that somebody else owns with another value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict {
@@ -229,11 +221,11 @@ pub fn update<'a>(
     if diff.is_empty() && !changed_hands {
         return Ok(None);
     }
-    let taken = diff.added.union(&diff.modified);
+    let taken = diff.added.with(diff.modified);
     let gone = Wanted::of(&diff.removed);
     for entry in &mut entries {
         if gone.meets(&entry.fields) {
-            entry.own(&entry.set().difference(&diff.removed));
+            entry.lose(&diff.removed);
         }
     }
     if !taken.is_empty() {
@@ -258,14 +250,14 @@ fn take<'a>(entries: &mut Vec<Entry<'a>>, writer: &Writer<'a>, taken: &Set<'_>) 
             found = true;
             entry.time.clone_from(&mine.time);
             if !wanted.within(&entry.fields) {
-                entry.own(&entry.set().union(taken));
+                entry.gain(taken);
             }
         } else if wanted.meets(&entry.fields) {
-            entry.own(&entry.set().difference(taken));
+            entry.lose(taken);
         }
     }
     if !found {
-        mine.fields = Bytes::Owned(fields_of(taken));
+        mine.fields = Bytes::Owned(taken.text());
         entries.push(mine);
     }
 }
@@ -360,7 +352,7 @@ fn unnoted<'w>(
     let diff = compare(kind, &empty, old, &[]);
     let mut set = diff.added.union(&diff.modified);
     strip(&mut set);
-    let mut entry = writer.entry(false, fields_of(&set));
+    let mut entry = writer.entry(false, set.text());
     entry.manager = Bytes::Borrowed(BEFORE_FIRST_APPLY);
     entry.subresource = Bytes::Borrowed(b"");
     Ok(entry)
@@ -384,14 +376,14 @@ fn attempt<'a>(
     let applied = filter(&field_set(kind, config), writer.ignored);
     let mut set = applied.clone();
     strip(&mut set);
-    let mut mine = writer.entry(true, fields_of(&set));
+    let mut mine = writer.entry(true, set.text());
     let at = entries.iter().position(|e| e.same(&mine));
     let last = at.map(|i| entries.remove(i));
-    let others: Vec<Set<'a>> = entries.iter().map(Entry::set).collect();
+    let others: Vec<Set<'a>> = entries.iter().map(|entry| entry.set().owned()).collect();
     let new = match &last {
         Some(last) if !last.fields.is_empty() && last.fields != mine.fields => {
             // Every configuration has a name, though nobody owns it: metadata itself always stays.
-            prune(kind, &merged, &last.set(), &applied, &others)
+            prune(kind, &merged, &last.set().owned(), &applied, &others)
         }
         _ => merged,
     };

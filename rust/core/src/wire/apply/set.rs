@@ -320,14 +320,32 @@ impl<'a> Set<'a> {
     }
 
     /// Reads FieldsV1 text; nothing for no text.
-    pub fn read(text: &[u8]) -> Result<Set<'static>> {
+    pub fn read(text: &'a [u8]) -> Result<Self> {
         if text.is_empty() {
             return Ok(Set::default());
         }
-        Ok(Set::parse(&Node::parse(text)?)?.owned())
+        Set::parse(&Node::parse(text)?)
     }
 
-    fn owned(self) -> Set<'static> {
+    /// All of both, where one of them is often nothing.
+    pub fn with(self, other: Set<'a>) -> Self {
+        match (self.is_empty(), other.is_empty()) {
+            (_, true) => self,
+            (true, false) => other,
+            (false, false) => self.union(&other),
+        }
+    }
+
+    /// FieldsV1 text; no text for nothing.
+    pub fn text(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(512);
+        if !self.is_empty() {
+            self.write(&mut out);
+        }
+        out
+    }
+
+    pub fn owned(self) -> Set<'static> {
         Set {
             member: self.member,
             children: self
