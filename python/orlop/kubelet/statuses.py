@@ -16,8 +16,13 @@ log = logging.get("kubelet")
 
 RETRY_SECONDS = (0.2, 1.0, 5.0, 10.0)
 """Pauses between tries while the API cannot be reached."""
-BETTER_NEWS = 0.1
-"""Seconds that a pod's being Pending is held back: where its containers start at once one write tells both."""
+BETTER_NEWS = 1.0
+"""Seconds that a pod's being Pending without a reason is held back: where its containers start one write tells both."""
+EXPECTED = frozenset({"ContainerCreating", "PodInitializing"})
+"""Why containers wait that are being started: nobody learns anything from it."""
+AT_ONCE = 4
+"""Statuses of a node that are sent at a time (upstream: one). Those that wait are replaced by newer ones; more
+would be more connections, each of which costs both sides more than a status does."""
 
 
 class StatusManager:
@@ -33,6 +38,7 @@ class StatusManager:
         """By uid: set when there is better news than that the pod is Pending."""
         self._known: dict[str, core_v1.Pod] = {}
         """By uid: the API's answer to what was sent last. The watch may be behind it."""
+        self._turns = asyncio.Semaphore(AT_ONCE)
 
     def publish(self, pod: core_v1.Pod, status: core_v1.PodStatus) -> None:
         """The pod's status now; `pod` as the API is known to have it. Nothing is sent when the API has it already."""
@@ -40,7 +46,7 @@ class StatusManager:
         if uid not in self._sending and not difference(self._newest(pod).status, status):
             return
         self._wanted[uid] = (pod, status)
-        if uid in self._held and status.phase != "Pending":
+        if uid in self._held and not starting(status):
             self._held[uid].set()
         if uid not in self._sending:
             task = self._group.start(f"status {pod.metadata.namespace}/{pod.metadata.name}", self._send(uid))
@@ -98,22 +104,25 @@ class StatusManager:
     async def _send(self, uid: str) -> None:
         tries, again = 0, False
         try:
-            if self._wanted[uid][1].phase == "Pending":
+            if starting(self._wanted[uid][1]):
                 await self._hold(uid)
             while uid in self._wanted:
-                pod, status = self._wanted.pop(uid)
-                patch = difference(self._newest(pod).status, status)
-                if not patch:
-                    continue
                 try:
-                    answer = await self._client.patch(
-                        core_v1.Pod,
-                        pod.metadata.name,
-                        pod.metadata.namespace,
-                        {"metadata": {"uid": uid}, "status": patch},
-                        type="strategic",
-                        subresource="status",
-                    )
+                    async with self._turns:
+                        if uid not in self._wanted:
+                            return
+                        pod, status = self._wanted.pop(uid)
+                        patch = difference(self._newest(pod).status, status)
+                        if not patch:
+                            continue
+                        answer = await self._client.patch(
+                            core_v1.Pod,
+                            pod.metadata.name,
+                            pod.metadata.namespace,
+                            {"metadata": {"uid": uid}, "status": patch},
+                            type="strategic",
+                            subresource="status",
+                        )
                 except (errors.NotFound, errors.Conflict):
                     # Gone, or another pod of the same name by now: nothing to tell.
                     self.forget(uid)
@@ -131,6 +140,14 @@ class StatusManager:
                     self._wanted.setdefault(uid, (answer, status))
         finally:
             self._sending.pop(uid, None)
+
+
+def starting(status: core_v1.PodStatus) -> bool:
+    """Whether the pod is Pending and all of its containers are on their way, as far as anybody knows."""
+    every = (*status.init_container_statuses, *status.container_statuses)
+    return status.phase == "Pending" and all(
+        s.state.waiting is not None and s.state.waiting.reason in EXPECTED and not s.restart_count for s in every
+    )
 
 
 def difference(old: core_v1.PodStatus, new: core_v1.PodStatus) -> dict[str, Any]:

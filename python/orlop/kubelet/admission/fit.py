@@ -52,27 +52,32 @@ Misfit = Insufficient | Mismatch
 
 
 class Requests:
-    """What pods ask for, worked out once for each version of a pod."""
+    """What pods ask for together: each version of a pod is worked out and added once."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[str, dict[str, int]]] = {}
+        self._known: dict[str, tuple[core_v1.Pod, dict[str, int]]] = {}
+        self._total: dict[str, int] = {}
 
-    def of(self, pod: core_v1.Pod) -> dict[str, int]:
-        m = pod.metadata
-        known = self._known.get(m.uid)
-        if known is None or known[0] != m.resource_version:
-            known = self._known[m.uid] = (m.resource_version, requests(pod))
-        return known[1]
+    def total(self, pods: Sequence[core_v1.Pod]) -> Mapping[str, int]:
+        """Of all these; what is remembered of others is forgotten. Read it before the next call."""
+        for pod in pods:
+            known = self._known.get(pod.metadata.uid)
+            if known is None or known[0] is not pod:
+                self._forget(pod.metadata.uid)
+                self._known[pod.metadata.uid] = (pod, asked := requests(pod))
+                self._add(asked, 1)
+        if len(self._known) > len(pods):
+            for uid in self._known.keys() - {pod.metadata.uid for pod in pods}:
+                self._forget(uid)
+        return self._total
 
-    def total(self, pods: Iterable[core_v1.Pod]) -> dict[str, int]:
-        """Of all these together; what is remembered of others is forgotten."""
-        every, total = list(pods), dict[str, int]()
-        for pod in every:
-            for name, amount in self.of(pod).items():
-                total[name] = total.get(name, 0) + amount
-        uids = {pod.metadata.uid for pod in every}
-        self._known = {uid: known for uid, known in self._known.items() if uid in uids}
-        return total
+    def _forget(self, uid: str) -> None:
+        if (known := self._known.pop(uid, None)) is not None:
+            self._add(known[1], -1)
+
+    def _add(self, amounts: Mapping[str, int], sign: int) -> None:
+        for name, amount in amounts.items():
+            self._total[name] = self._total.get(name, 0) + sign * amount
 
 
 def misfits(
