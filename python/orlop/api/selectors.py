@@ -72,7 +72,12 @@ class LabelSelector(NamedTuple):
     nothing: bool = False
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        return not self.nothing and all(r.matches(labels) for r in self.requirements)
+        if self.nothing:
+            return False
+        for requirement in self.requirements:  # noqa: SIM110 - asked for every pod of every write: a third of the time
+            if not requirement.matches(labels):
+                return False
+        return True
 
     @property
     def empty(self) -> bool:

@@ -5,7 +5,7 @@ is adopted, one that no longer matches is released; neither by an owner that is 
 the owner has been read from the server and found to be the same and alive.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -20,7 +20,11 @@ T = TypeVar("T", bound=Object)
 
 def controller_of(obj: Any) -> meta_v1.OwnerReference | None:
     """The reference to the object's controller, if it has one."""
-    return next((ref for ref in obj.metadata.owner_references if ref.controller), None)
+    ref: meta_v1.OwnerReference
+    for ref in obj.metadata.owner_references:
+        if ref.controller:
+            return ref
+    return None
 
 
 def is_controlled_by(obj: Any, owner: Any) -> bool:
@@ -67,7 +71,7 @@ class Claims:
 
     async def claim(
         self,
-        objects: Iterable[T],
+        objects: Sequence[T],
         adoptable: Callable[[T], bool] | None = None,
         member: Callable[[T], bool] | None = None,
     ) -> list[T]:
@@ -77,9 +81,13 @@ class Claims:
         taken as if its labels did not match: a pod whose name is not one that the owner gives.
         """
         claimed = []
+        known: dict[int, bool] = {}
+        """What caches hold shares its labels: those of a thousand pods of one template are looked at once."""
         for obj in objects:
-            ref = controller_of(obj)
-            matches = self._selector.matches(obj.metadata.labels) and (member is None or member(obj))
+            ref, labels = controller_of(obj), obj.metadata.labels
+            if (matches := known.get(id(labels))) is None:
+                matches = known[id(labels)] = self._selector.matches(labels)
+            matches = matches and (member is None or member(obj))
             if ref is not None:
                 if ref.uid != self._owner.metadata.uid:
                     continue

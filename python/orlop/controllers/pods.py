@@ -40,7 +40,10 @@ def is_terminating(pod: PodView) -> bool:
 
 
 def ready_condition(pod: PodView) -> PodConditionView | None:
-    return next((c for c in pod.status.conditions if c.type == "Ready"), None)
+    for condition in pod.status.conditions:
+        if condition.type == "Ready":
+            return condition
+    return None
 
 
 def is_ready(pod: PodView) -> bool:
@@ -68,6 +71,8 @@ def is_available(pod: PodView, min_ready_seconds: int, now: float) -> bool:
 
 def next_available(pods: Iterable[PodView], min_ready_seconds: int, now: float) -> float | None:
     """Seconds until the next ready pod becomes available; None if none will."""
+    if min_ready_seconds == 0:
+        return None  # at once
     times = (available_at(pod, min_ready_seconds) for pod in pods)
     return min((at - now for at in times if at is not None and at > now), default=None)
 

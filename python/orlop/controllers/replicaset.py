@@ -20,6 +20,11 @@ CLOSED_SECONDS = 1.0
 """How long no pod is asked for in a namespace that was just said to be deleted: each of its pods that goes is news to
 the set, which would else ask, and be refused, as often."""
 
+MANY = 100
+PAUSE = 50e-6
+"""Of a set of many pods the news wait together, so many seconds for each of its pods: to look at one takes a few
+millionths, and a set that looked at all of its 5,000 whenever one has become ready would do nothing else."""
+
 Owner = apps_v1.ReplicaSet | core_v1.ReplicationController
 
 
@@ -34,9 +39,17 @@ class ReplicaSetController(Controller):
         self._closed: dict[str, float] = {}
         """Namespaces that are being deleted, and until when (monotonic) they are left alone."""
         self.sets = builder.for_(self.kind, indexers={podlib.BY_OWNER: _controller_index})
-        self.pods = builder.watches(
-            PodView, self._sets_of, changed=_concerns, indexers={podlib.BY_OWNER: podlib.owner_index}
-        )
+        self.pods = builder.informer(PodView, indexers={podlib.BY_OWNER: podlib.owner_index})
+        self.pods.on_change(self._news)
+
+    def _news(self, old: PodView | None, new: PodView | None) -> None:
+        """A pod has changed. (Those that are found at the start tell nothing: every set is looked at then.)"""
+        if not self.pods.has_synced or (old is not None and new is not None and not _concerns(old, new)):
+            return
+        for key in dict.fromkeys(key for pod in (old, new) if pod is not None for key in self._sets_of(pod)):
+            rs = self.sets.get(*key)
+            count = rs.status.replicas if rs is not None else 0
+            self.context.enqueue(key, count * PAUSE if count > MANY else 0.0)
 
     def _sets_of(self, pod: PodView) -> Iterable[Key]:
         """The set that controls the pod; for a pod that nobody controls, the sets that might adopt it."""
