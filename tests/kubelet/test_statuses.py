@@ -26,10 +26,11 @@ class Slow(Line):
         self.open = asyncio.Event()
         self.open.set()
         self.waiting = 0
-        self.full = asyncio.Event()
+        self.busy, self.full = asyncio.Event(), asyncio.Event()
 
     async def request(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Response:
         self.waiting += 1
+        self.busy.set()
         if self.waiting == AT_ONCE:
             self.full.set()
         try:
@@ -107,6 +108,19 @@ async def test_a_status_that_waits_is_replaced_by_a_newer_one(node: Node, line: 
     told = [[patch["message"] for patch in line.patches(pod.metadata.name)] for pod in pods]
     assert told == [["first", "second"]] * AT_ONCE + [["second"]] * 3
     assert [(await node.get(pod.metadata.name)).status.message for pod in pods] == ["second"] * len(pods)
+
+
+async def test_events_let_statuses_go_first(node: Node, line: Slow, manager: StatusManager) -> None:
+    pod = await node.pod()
+    await manager.quiet()
+    line.open.clear()
+    manager.publish(pod, running())
+    quiet = asyncio.ensure_future(manager.quiet())
+    await line.busy.wait()
+    assert not quiet.done()
+    line.open.set()
+    await quiet
+    assert [patch["phase"] for patch in line.patches("p")] == ["Running"]
 
 
 def test_only_a_first_start_is_expected() -> None:

@@ -7,6 +7,7 @@ then one in five minutes.
 
 import asyncio
 from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
@@ -42,8 +43,18 @@ _log = logging.get("events")
 class Recorder:
     """Writes events as one component. `event` only queues; `run` writes."""
 
-    def __init__(self, client: Client, clock: Clock, component: str, *, host: str = "") -> None:
+    def __init__(
+        self,
+        client: Client,
+        clock: Clock,
+        component: str,
+        *,
+        host: str = "",
+        turn: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """`turn` is awaited before each write: for a component that has more urgent things to say."""
         self._client = client
+        self._turn = turn
         self._clock = clock
         self._source = core_v1.EventSource(component=component, host=host)
         self._correlator = Correlator(clock)
@@ -114,6 +125,8 @@ class Recorder:
             while self._queue:
                 self._writing = True
                 try:
+                    if self._turn is not None:
+                        await self._turn()
                     await self._write(self._queue.popleft())
                 except Exception:
                     _log.exception("unable to record event")

@@ -67,7 +67,8 @@ class Kubelet:
         """The pod CIDRs that the network has been given."""
         self._nodes: Informer[core_v1.Node] = Informer(client, core_v1.Node, fields=f"metadata.name={config.node_name}")
         self.node = NodeAgent(client, clock, config, runtime, lambda: self._nodes.get("", config.node_name))
-        self._recorder = Recorder(client, clock, "kubelet", host=config.node_name)
+        self._statuses = StatusManager(client, clock, self._group)
+        self._recorder = Recorder(client, clock, "kubelet", host=config.node_name, turn=self._statuses.quiet)
         self.pods: Informer[core_v1.Pod] = Informer(client, core_v1.Pod, fields=f"spec.nodeName={config.node_name}")
         self._services_informer: Informer[core_v1.Service] | None = (
             None if config.simulated else Informer(client, core_v1.Service)
@@ -161,7 +162,7 @@ class Kubelet:
             restarts=Backoff(self._clock),
             pulls=Backoff(self._clock, PULL_INITIAL, PULL_MAX),
             retries=Backoff(self._clock, RETRY_INITIAL, RETRY_MAX),
-            statuses=StatusManager(self._client, self._clock, self._group),
+            statuses=self._statuses,
             events=self._recorder,
             node=facts,
             node_memory=quantity.value(self.node.capacity["memory"]),

@@ -1,6 +1,7 @@
 """Sends pod statuses to the API: the newest of each pod, again until it has arrived, never holding up a worker."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -24,6 +25,9 @@ AT_ONCE = 4
 """Statuses of a node that are sent at a time (upstream: one). Those that wait are replaced by newer ones; more
 would be more connections, each of which costs both sides more than a status does."""
 
+PATIENCE = 2.0
+"""Seconds that a node's next event lets statuses go first: what a pod is before what happened to it."""
+
 
 class StatusManager:
     """One node's statuses on their way."""
@@ -39,18 +43,24 @@ class StatusManager:
         self._known: dict[str, core_v1.Pod] = {}
         """By uid: the API's answer to what was sent last. The watch may be behind it."""
         self._turns = asyncio.Semaphore(AT_ONCE)
+        self._quiet = asyncio.Event()
+        self._quiet.set()
 
     def publish(self, pod: core_v1.Pod, status: core_v1.PodStatus) -> None:
         """The pod's status now; `pod` as the API is known to have it. Nothing is sent when the API has it already."""
         uid = pod.metadata.uid
-        if uid not in self._sending and not difference(self._newest(pod).status, status):
-            return
+        if uid not in self._sending:
+            known = self._newest(pod).status
+            # Told first of whose containers nothing is known: most are, and need no closer look.
+            if len(known.container_statuses) == len(status.container_statuses) and not difference(known, status):
+                return
         self._wanted[uid] = (pod, status)
         if uid in self._held and not starting(status):
             self._held[uid].set()
         if uid not in self._sending:
             task = self._group.start(f"status {pod.metadata.namespace}/{pod.metadata.name}", self._send(uid))
             self._sending[uid] = task
+            self._quiet.clear()
 
     def _newest(self, pod: core_v1.Pod) -> core_v1.Pod:
         """Of what the watch has told and what the last write was answered, the newer."""
@@ -75,6 +85,13 @@ class StatusManager:
             pass
         finally:
             del self._held[uid]
+
+    async def quiet(self) -> None:
+        """Returns when no status is on its way, but after a while in any case: what is less urgent waits for it."""
+        if not self._quiet.is_set():
+            with suppress(TimeoutError):
+                async with timeout(self._clock, PATIENCE):
+                    await self._quiet.wait()
 
     async def settled(self, uid: str) -> None:
         """Returns when the newest status of the pod has arrived (or the pod is gone)."""
@@ -140,6 +157,8 @@ class StatusManager:
                     self._wanted.setdefault(uid, (answer, status))
         finally:
             self._sending.pop(uid, None)
+            if not self._sending:
+                self._quiet.set()
 
 
 def starting(status: core_v1.PodStatus) -> bool:

@@ -175,7 +175,7 @@ class Syncer:
     ) -> float:
         """Starts what the plan says, unless it must pause. Seconds until the earliest pause is over."""
         state, delay = self._state, math.inf
-        config = self._sandbox_config(sandbox.metadata.attempt)
+        config = self._sandbox_config(sandbox.metadata.attempt) if actions.start else None
         for container in actions.start:
             if state.stopping.is_set():
                 return 0.0
@@ -190,6 +190,7 @@ class Syncer:
                     continue
                 self._s.restarts.next(key, since)
             attempt = previous.metadata.attempt + 1 if previous else self._attempts_before(container.name)
+            assert config is not None
             waiting = await starter.start(state, container, sandbox, config, self._paths, attempt)
             if waiting is None:
                 state.waiting.pop(container.name, None)

@@ -62,10 +62,14 @@ class Requests:
         """Of all these; what is remembered of others is forgotten. Read it before the next call."""
         for pod in pods:
             known = self._known.get(pod.metadata.uid)
-            if known is None or known[0] is not pod:
-                self._forget(pod.metadata.uid)
-                self._known[pod.metadata.uid] = (pod, asked := requests(pod))
-                self._add(asked, 1)
+            if known is not None and known[0] is pod:
+                continue
+            if known is not None and _asks_the_same(known[0], pod):
+                self._known[pod.metadata.uid] = (pod, known[1])
+                continue
+            self._forget(pod.metadata.uid)
+            self._known[pod.metadata.uid] = (pod, asked := requests(pod))
+            self._add(asked, 1)
         if len(self._known) > len(pods):
             for uid in self._known.keys() - {pod.metadata.uid for pod in pods}:
                 self._forget(uid)
@@ -78,6 +82,17 @@ class Requests:
     def _add(self, amounts: Mapping[str, int], sign: int) -> None:
         for name, amount in amounts.items():
             self._total[name] = self._total.get(name, 0) + sign * amount
+
+
+def _asks_the_same(old: core_v1.Pod, new: core_v1.Pod) -> bool:
+    """Whether nothing has changed that requests follow from: spec, and what containers have while they are resized."""
+
+    def has(pod: core_v1.Pod) -> list[object]:
+        statuses = (*pod.status.container_statuses, *pod.status.init_container_statuses)
+        return [(s.name, s.resources, s.allocated_resources) for s in statuses if s.resources or s.allocated_resources]
+
+    # Servers older than 1.33 give pods no generation.
+    return 0 < old.metadata.generation == new.metadata.generation and has(old) == has(new)
 
 
 def misfits(
