@@ -18,6 +18,7 @@ from orlop.client.tls import Settings, TLSTransport
 from orlop.client.transport import Unreachable
 from orlop.cluster import settings as cluster
 from orlop.cluster.inprocess import AsyncCluster
+from orlop.control.accounts import Accounts, of_server
 
 MODULE = Path(__file__).parent.parent / "clients" / "upstream"
 APISERVER, MANAGER, SCHEDULER = "kube-apiserver", "kube-controller-manager", "kube-scheduler"
@@ -71,11 +72,17 @@ class WithTheirs(AsyncCluster):
 
         if MANAGER not in self._theirs:
             options = Options(cluster_cidr=self._settings.pod_cidr)
-            manager = Manager(self.client_as("system:kube-controller-manager"), self._clock, all_controllers(options))
+            client = self.client_as("system:kube-controller-manager")
+            accounts = self._accounts(client)
+            manager = Manager(client, self._clock, all_controllers(options), accounts=accounts)
             group.start("controllers", manager.run())
         if SCHEDULER not in self._theirs:
             group.start("scheduler", Scheduler(self.client_as("system:kube-scheduler"), self._clock).run())
         await self._start_theirs()
+
+    def _accounts(self, client: Client) -> Accounts | None:
+        """What the controllers act as, one each; on our own server they need none."""
+        return None
 
     async def _start_theirs(self) -> None:
         config = self._place / "kubeconfig"
@@ -100,8 +107,7 @@ class OnTheirs(WithTheirs):
     async def _start(self) -> None:
         self._settings = cluster.Settings(name="theirs", data_dir=self._place)
         self._known("kubernetes-admin", "system:masters")
-        # Its own role leaves what each controller does to that controller's service account.
-        self._known("system:kube-controller-manager", "system:masters")
+        self._known("system:kube-controller-manager")
         self._known("system:kube-scheduler")
         for index in range(self._nodes):
             self._known(f"system:node:hollow-{index}", "system:nodes")
@@ -163,10 +169,18 @@ class OnTheirs(WithTheirs):
 
     def client_as(self, user: str, *groups: str) -> Client:
         token = next(token for who, token in self._tokens.items() if who[0] == user)
-        settings = Settings(server=f"https://127.0.0.1:{self._secure}", insecure_skip_tls_verify=True, token=token)
+        settings = self._server_settings(token)
         client = Client(TLSTransport(settings, self._clock), clock=self._clock, user_agent=f"orlop-{user}")
         self._stack.push_async_callback(client.close)
         return client
+
+    def _server_settings(self, token: str = "") -> Settings:
+        return Settings(server=f"https://127.0.0.1:{self._secure}", insecure_skip_tls_verify=True, token=token)
+
+    def _accounts(self, client: Client) -> Accounts:
+        accounts = of_server(client, self._server_settings())
+        self._stack.push_async_callback(accounts.close)
+        return accounts
 
     async def kubeconfig(self) -> str:
         server, token = f"https://127.0.0.1:{self._secure}", self._tokens["kubernetes-admin", "system:masters"]

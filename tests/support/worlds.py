@@ -58,7 +58,7 @@ import base64
 import fnmatch
 import os
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import groupby
 from pathlib import Path
@@ -75,6 +75,8 @@ from orlop.client.asgi import ASGITransport
 from orlop.client.dryrun import difference, short
 from orlop.clock import FakeClock, parse_time, rfc3339, rfc3339_micro
 from orlop.control import Controller, Manager
+
+Send = Callable[[str, str, Mapping[str, str], bytes], Awaitable[Response]]
 
 REWRITE = "ORLOP_REWRITE_FIXTURES"
 ADMIN = User("kubernetes-admin", ("system:masters", "system:authenticated"))
@@ -126,7 +128,7 @@ async def play(documents: Sequence[dict[str, Any]], controllers: Sequence[Contro
             elif document.get("early"):
                 await world.take(document)
         client = Client(recording, clock=clock, user_agent="kube-controller-manager/v1.37.0")
-        manager = Manager(client, clock, controllers)
+        manager = Manager(client, clock, controllers, accounts=recording.account)
         task = asyncio.ensure_future(manager.run())
         output = []
         try:
@@ -364,15 +366,31 @@ class Recording(ASGITransport):
         self._known: dict[tuple[str, str], Any] = {}
         self._names: dict[str, str] = {}
         self._counts: dict[str, int] = {}
+        self._accounts: list[Account] = []
 
     async def request(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Response:
+        return await self.noted(super().request, method, target, headers, body)
+
+    def account(self, name: str) -> "Account":
+        """The same way, taken by a ServiceAccount of kube-system."""
+        made = Account(self, name)
+        self._accounts.append(made)
+        return made
+
+    async def close(self) -> None:
+        for account in self._accounts:
+            await account.close()
+        await super().close()
+
+    async def noted(self, send: Send, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Response:
+        """Sends what somebody asks and notes it."""
         path = target.partition("?")[0]
         # there is nobody to measure: the server would wait for its scrape
         measured = {"items": []} if path.startswith("/apis/metrics.k8s.io/") else None
         if method == "GET" and (served := self.served.get(path, measured)) is not None:
             return Response(200, {"content-type": "application/json"}, msgspec.json.encode(served))
         before = await self._before(method, target)
-        response = await super().request(method, target, headers, body)
+        response = await send(method, target, headers, body)
         if method in ("POST", "PUT", "PATCH", "DELETE"):
             self.count += 1
             self._note(method, target, body, response, before)
@@ -458,6 +476,23 @@ class Recording(ASGITransport):
                 plain_prefix = plain_prefix.replace(known, plain)
             self._counts[prefix] = self._counts.get(prefix, 0) + 1
             self._names[name] = f"{plain_prefix}{self._counts[prefix]}"
+
+
+class Account(ASGITransport):
+    """One controller's account, whose writes are noted with those of the others."""
+
+    def __init__(self, recording: Recording, name: str) -> None:
+        super().__init__(recording._app, service_account(name))
+        self._recording = recording
+
+    async def request(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Response:
+        return await self._recording.noted(super().request, method, target, headers, body)
+
+
+def service_account(name: str) -> User:
+    """Who a ServiceAccount of kube-system is."""
+    groups = ("system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated")
+    return User(f"system:serviceaccount:kube-system:{name}", groups)
 
 
 def _described(certificate: str, start: float) -> str:

@@ -23,6 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="write nothing: print a line for each write that the controllers would make (takes no lease)",
     )
+    parser.add_argument(
+        "--use-service-account-credentials",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="let each controller act as a ServiceAccount of its own in kube-system",
+    )
     parser.add_argument("--cluster-cidr", default="10.244.0.0/16", metavar="CIDR", help="addresses of pods")
     parser.add_argument(
         "--service-cluster-ip-range", default="10.96.0.0/16", metavar="CIDR", help="addresses of Services"
@@ -60,6 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from orlop.client import kubeconfig
+    from orlop.control.accounts import of_server
     from orlop.control.manager import Manager
     from orlop.controllers import Options, all_controllers, enabled
 
@@ -76,6 +84,8 @@ def run(arguments: argparse.Namespace) -> int:
     controllers = enabled(all_controllers(options_), arguments.controllers)
 
     async def work(client: Client, clock: Clock) -> None:
+        own = arguments.use_service_account_credentials
+        accounts = of_server(client, kubeconfig.load(arguments.kubeconfig)) if own else None
         manager = Manager(
             client,
             clock,
@@ -84,8 +94,13 @@ def run(arguments: argparse.Namespace) -> int:
             identity=f"{socket.gethostname()}_{clock.uuid()}",
             lease_name=arguments.leader_elect_resource_name,
             dry_run=(lambda line: print(line, flush=True)) if arguments.dry_run else None,
+            accounts=accounts,
         )
-        await manager.run()
+        try:
+            await manager.run()
+        finally:
+            if accounts is not None:
+                await accounts.close()
 
     return component.run(arguments, "controller-manager", work)
 

@@ -67,11 +67,14 @@ async def run_manager(settings: Settings, ready: Ready) -> None:
 
 async def run_controllers(settings: Settings, ready: Ready) -> None:
     """All controllers."""
+    from orlop.client import kubeconfig
+    from orlop.control.accounts import of_server
     from orlop.control.manager import Manager
     from orlop.controllers import Options, all_controllers
 
     clock = SystemClock()
     client = client_of(settings, "controller-manager", clock)
+    accounts = of_server(client, kubeconfig.load(settings.kubeconfig("controller-manager")))
     options = Options(
         cluster_cidr=settings.pod_cidr,
         service_cidr=settings.service_cidr,
@@ -81,7 +84,7 @@ async def run_controllers(settings: Settings, ready: Ready) -> None:
         cluster_signing_cert=(settings.pki / "ca.crt").read_bytes(),
         cluster_signing_key=(settings.pki / "ca.key").read_bytes(),
     )
-    manager = Manager(client, clock, all_controllers(options))
+    manager = Manager(client, clock, all_controllers(options), accounts=accounts)
 
     async def announce() -> None:
         await manager.ready()
@@ -90,6 +93,7 @@ async def run_controllers(settings: Settings, ready: Ready) -> None:
     try:
         await tasks.run_all(manager.run(), announce())
     finally:
+        await accounts.close()
         await client.close()
 
 

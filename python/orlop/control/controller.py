@@ -61,7 +61,10 @@ class Context:
     """What a controller works with."""
 
     client: Client
-    """Remembers what is written during a `reconcile`, for reading one's own writes."""
+    """Remembers what is written during a `reconcile`, for reading one's own writes. Where controllers have accounts of
+    their own it is this one's."""
+    reader: Client
+    """Reads as the manager, which may see everything."""
     informers: Informers
     clock: Clock
     recorder: Recorder
@@ -80,6 +83,9 @@ class Controller:
     """Upstream's name, as `--controllers` knows it: `deployment-controller`."""
     component: ClassVar[str] = ""
     """The source of its events where that is not the name."""
+    account: ClassVar[str | None] = ""
+    """The ServiceAccount that it acts as where each has one (`control.accounts`), if that is not the name; None for the
+    manager's own identity."""
     context: Context
     """Set before `setup`."""
 

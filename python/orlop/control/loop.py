@@ -7,6 +7,7 @@ from orlop import logging
 from orlop.api import errors
 from orlop.client import Client, Informers, QueueClosed, Recorder, WorkQueue
 from orlop.client.dryrun import DryRun
+from orlop.client.transport import Transport
 from orlop.clock import Clock
 from orlop.control.builder import Builder
 from orlop.control.controller import Context, Controller, Key
@@ -27,8 +28,10 @@ class Loop:
         client: Client,
         informers: Informers,
         dry_run: Callable[[str], None] | None = None,
+        accounts: Callable[[str], Transport] | None = None,
     ) -> None:
-        """With `dry_run` nothing is written; it is told what would be."""
+        """With `dry_run` nothing is written; it is told what would be. `accounts` gives the way to the API server of a
+        ServiceAccount, for a controller that has one; caches are filled with the manager's identity all the same."""
         self.controller = controller
         clock = client.clock
         self._clock: Clock = clock
@@ -36,6 +39,10 @@ class Loop:
         self.queue: WorkQueue[Key] = WorkQueue(clock, name=controller.name.removesuffix("-controller"))
         self._builder = Builder(informers, lambda key, patient: self.queue.add(key, patient=patient))
         self._writes = OwnWrites(clock, self._builder.asked)
+        reader = client
+        if accounts is not None and controller.account is not None:
+            own = accounts(controller.account or controller.name)
+            client = Client(own, clock=clock, user_agent=f"{client.user_agent}/{controller.account or controller.name}")
         writing: Client = TrackingClient(client.transport, clock=clock, user_agent=client.user_agent)
         if dry_run is not None:
             # There are no own writes to wait for: no cache will ever show them.
@@ -43,7 +50,7 @@ class Loop:
             writing = client = Client(dry, clock=clock, user_agent=client.user_agent)
         self.recorder = Recorder(client, clock, controller.component or controller.name)
         controller.context = Context(
-            writing, informers, clock, self.recorder, self._log, self.queue.add_after, self._writes.own
+            writing, reader, informers, clock, self.recorder, self._log, self.queue.add_after, self._writes.own
         )
         controller.setup(self._builder)
         self.started = asyncio.Event()

@@ -6,6 +6,7 @@ from socket import gethostname
 
 from orlop import logging
 from orlop.client import Client, Informers, LeaderElector, Recorder
+from orlop.client.transport import Transport
 from orlop.clock import Clock
 from orlop.control.controller import Controller
 from orlop.control.loop import Loop
@@ -30,14 +31,19 @@ class Manager:
         identity: str = "",
         lease_name: str = LEASE_NAME,
         dry_run: Callable[[str], None] | None = None,
+        accounts: Callable[[str], Transport] | None = None,
     ) -> None:
         """`identity` names this candidate; by default, as upstream, the host's name and a UUID.
+
+        `accounts` gives the way to the API server of a ServiceAccount of kube-system: each controller then acts as its
+        own (`control.accounts`). Without it all act as `client` does.
 
         With `dry_run` the controllers write nothing, not even events: it gets a line for each write that they would
         make (`client.dryrun`). They look at the world as it is, so what would follow from a write is not told. No
         lease is taken.
         """
         self._dry_run = dry_run
+        self._accounts = accounts
         self._client = client
         self._clock = clock
         self._controllers = list(controllers)
@@ -73,7 +79,7 @@ class Manager:
     async def _run(self) -> None:
         for controller in self._controllers:
             try:
-                self.loops.append(Loop(controller, self._client, self.informers, self._dry_run))
+                self.loops.append(Loop(controller, self._client, self.informers, self._dry_run, self._accounts))
             except Exception:
                 _log.exception("controller could not be set up", extra={"controller": controller.name})
         async with Group(self._ended) as group:

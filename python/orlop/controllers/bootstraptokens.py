@@ -39,6 +39,7 @@ class TokenCleaner(Controller):
     """One Secret a key."""
 
     name = "token-cleaner-controller"
+    account = "token-cleaner"
 
     def setup(self, builder: Builder) -> None:
         self.secrets = builder.for_(core_v1.Secret, namespace=NAMESPACE, fields=f"type={TYPE}")
@@ -59,6 +60,7 @@ class BootstrapSigner(Controller):
     """The one ConfigMap is the one key."""
 
     name = "bootstrap-signer-controller"
+    account = "bootstrap-signer"
 
     def setup(self, builder: Builder) -> None:
         self.maps = builder.for_(

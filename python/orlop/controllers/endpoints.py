@@ -37,6 +37,7 @@ class EndpointsController(Controller):
     """One Service a key."""
 
     name = "endpoints-controller"
+    account = "endpoint-controller"
     component = "endpoint-controller"
 
     def __init__(self) -> None:

@@ -34,6 +34,7 @@ class EndpointSliceMirroringController(Controller):
     """One Endpoints a key, which has its Service's name."""
 
     name = "endpointslice-mirroring-controller"
+    account = "endpointslicemirroring-controller"
 
     def setup(self, builder: Builder) -> None:
         self.endpoints = builder.for_(core_v1.Endpoints)

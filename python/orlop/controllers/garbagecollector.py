@@ -54,6 +54,7 @@ class GarbageCollector(Controller):
     """Deletes what nobody owns any more, and does what a deletion's propagation policy asks."""
 
     name = "garbage-collector-controller"
+    account = "generic-garbage-collector"
 
     def setup(self, builder: Builder) -> None:
         self._caches: list[tuple[Kind, Informer[Any]]] = []

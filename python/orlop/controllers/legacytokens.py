@@ -31,6 +31,7 @@ class LegacyTokenCleaner(Controller):
     """All Secrets are the one key."""
 
     name = "legacy-serviceaccount-token-cleaner-controller"
+    account = "legacy-service-account-token-cleaner"
 
     def __init__(self, period: float = CLEAN_UP_PERIOD) -> None:
         """`period`: seconds that a token must not have been used."""
@@ -82,7 +83,7 @@ class LegacyTokenCleaner(Controller):
 
     async def _in_pods(self, namespace: str) -> set[str]:
         """The Secrets that pods of the namespace name."""
-        pods = (await self.context.client.list(core_v1.Pod, namespace)).items
+        pods = (await self.context.reader.list(core_v1.Pod, namespace)).items
         return {name for pod in pods for name in secret_names(pod)}
 
     async def _retire(self, secret: core_v1.Secret, now: datetime) -> None:

@@ -25,6 +25,7 @@ class NodeIPAMController(Controller):
     """One key at a time, so that no range is given twice."""
 
     name = "node-ipam-controller"
+    account = "node-controller"
     component = "cidrAllocator"
 
     def __init__(self, cluster_cidrs: list[str], service_cidrs: list[str] | None = None) -> None:

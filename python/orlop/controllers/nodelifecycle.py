@@ -56,6 +56,7 @@ class NodeLifecycleController(Controller):
     """One node a key."""
 
     name = "node-lifecycle-controller"
+    account = "node-controller"
     component = "node-controller"
 
     def __init__(self, grace_period: float = GRACE_PERIOD, startup_grace_period: float = STARTUP_GRACE_PERIOD) -> None:

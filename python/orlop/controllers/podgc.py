@@ -26,6 +26,7 @@ class PodGCController(Controller):
     """Looks when nodes go and pods end, and again when a quarantine ends. Upstream looks every 20 seconds."""
 
     name = "pod-garbage-collector-controller"
+    account = "pod-garbage-collector"
     component = "podgc"
 
     def __init__(self, threshold: int = TERMINATED_PODS_KEPT) -> None:

@@ -21,7 +21,7 @@ CLOSED_SECONDS = 1.0
 the set, which would else ask, and be refused, as often."""
 
 MANY = 100
-PAUSE = 50e-6
+PAUSE = 100e-6
 """Of a set of many pods the news wait together, so many seconds for each of its pods: to look at one takes a few
 millionths, and a set that looked at all of its 5,000 whenever one has become ready would do nothing else."""
 
@@ -151,6 +151,7 @@ class ReplicationControllerController(ReplicaSetController):
     """The same for ReplicationControllers."""
 
     name = "replicationcontroller-controller"
+    account = "replication-controller"
     component = "replication-controller"
     kind = core_v1.ReplicationController
 

@@ -33,6 +33,7 @@ class ResourceClaimController(Controller):
     """Makes, reserves, frees and removes ResourceClaims as pods come and go."""
 
     name = "resourceclaim-controller"
+    account = "resource-claim-controller"
     component = "resource_claim"
 
     def setup(self, builder: Builder) -> None:

@@ -76,7 +76,12 @@ class ResourceQuotaController(Controller):
         began = self.context.clock.monotonic()
         if (left := self._rest.get(key, 0.0) - began) > 0:
             return Result(requeue_after=left)
-        found = await self.context.client.get(core_v1.ResourceQuota, key.name, key.namespace)
+        # Its account may list quotas, not get one.
+        client = self.context.client
+        named = await client.list(core_v1.ResourceQuota, key.namespace, fields=f"metadata.name={key.name}")
+        if not named.items:
+            return None
+        found = named.items[0]
         used = amounts.parsed(found.status.used)
         for kind in (*_counted(), *self._custom):
             used.update(await self._count(found, kind))
@@ -87,7 +92,7 @@ class ResourceQuotaController(Controller):
         again = RESYNC
         if not same(status, found.status):
             try:
-                await self.context.client.update_status(msgspec.structs.replace(found, status=status))
+                await client.update_status(msgspec.structs.replace(found, status=status))
             except errors.Conflict:
                 again = AGAIN
         ended = self.context.clock.monotonic()

@@ -25,6 +25,7 @@ class RootCAPublisher(Controller):
     """Keeps the ConfigMap as it should be."""
 
     name = "root-ca-certificate-publisher-controller"
+    account = "root-ca-cert-publisher"
 
     def __init__(self, root_ca: bytes) -> None:
         self.data = {FILE: root_ca.decode()}

@@ -12,6 +12,7 @@ class ServiceAccountsController(Controller):
     """Makes the account again when it is deleted."""
 
     name = "serviceaccount-controller"
+    account = "service-account-controller"
 
     def setup(self, builder: Builder) -> None:
         self.namespaces = builder.for_(core_v1.Namespace)

@@ -25,6 +25,7 @@ class ServiceAccountTokensController(Controller):
     """One Secret a key."""
 
     name = "serviceaccount-token-controller"
+    account = None
 
     def __init__(self, key: bytes, root_ca: bytes) -> None:
         """`key`: the private key that the API server trusts, PEM."""

@@ -27,6 +27,7 @@ class ServiceCIDRController(Controller):
     """One range a key."""
 
     name = "service-cidr-controller"
+    account = "service-cidrs-controller"
 
     def setup(self, builder: Builder) -> None:
         # One that comes may take over from one that is to go.

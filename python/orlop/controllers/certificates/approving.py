@@ -17,6 +17,7 @@ class CSRApprovingController(Controller):
     """Approves requests for kubelets' client certificates; all others wait for a person."""
 
     name = "certificatesigningrequest-approving-controller"
+    account = "certificate-controller"
 
     def setup(self, builder: Builder) -> None:
         self.requests = builder.for_(certificates_v1.CertificateSigningRequest)

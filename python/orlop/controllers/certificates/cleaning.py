@@ -20,6 +20,7 @@ class CSRCleanerController(Controller):
     """Deletes each request when its time is over."""
 
     name = "certificatesigningrequest-cleaner-controller"
+    account = "certificate-controller"
 
     def setup(self, builder: Builder) -> None:
         self.requests = builder.for_(certificates_v1.CertificateSigningRequest)
@@ -66,6 +67,7 @@ class PodCertificateRequestCleaner(Controller):
     """Deletes each pod's request a quarter of an hour after its making."""
 
     name = "podcertificaterequest-cleaner-controller"
+    account = "podcertificaterequestcleaner"
 
     def setup(self, builder: Builder) -> None:
         self.requests = builder.for_(certificates_v1.PodCertificateRequest)

@@ -18,6 +18,7 @@ class CSRSigningController(Controller):
     """Signs for `kubernetes.io/` signers. Others' requests are left to the others."""
 
     name = "certificatesigningrequest-signing-controller"
+    account = "certificate-controller"
 
     def __init__(self, certificate: bytes, key: bytes, duration: float) -> None:
         """The authority in PEM; certificates last at most `duration` seconds."""

@@ -20,6 +20,7 @@ class TrustBundlePublisher(Controller):
     """Keeps one ClusterTrustBundle, named by what is in it; those of roots before go."""
 
     name = "kube-apiserver-serving-clustertrustbundle-publisher-controller"
+    account = "kube-apiserver-serving-clustertrustbundle-publisher"
 
     def __init__(self, root_ca: bytes) -> None:
         self.roots = root_ca.decode()

@@ -24,6 +24,7 @@ class DaemonSetController(Controller):
     """Keeps one pod of each set on every node that fits."""
 
     name = "daemonset-controller"
+    account = "daemon-set-controller"
 
     def setup(self, builder: Builder) -> None:
         self.backoff = Backoff(self.context.clock)

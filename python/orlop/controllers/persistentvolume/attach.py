@@ -49,6 +49,7 @@ class AttachDetachController(Controller):
     """A volume is attached where pods that use it are, and detached when no pod there does and it is unmounted."""
 
     name = "persistentvolume-attach-detach-controller"
+    account = "attachdetach-controller"
     component = "attachdetach-controller"
 
     def __init__(self) -> None:

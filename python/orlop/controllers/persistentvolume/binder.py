@@ -35,6 +35,7 @@ class PersistentVolumeBinder(Controller):
     """Phases, bindings and reclaiming."""
 
     name = "persistentvolume-binder-controller"
+    account = "persistent-volume-binder"
     component = "persistentvolume-controller"
 
     def setup(self, builder: Builder) -> None:

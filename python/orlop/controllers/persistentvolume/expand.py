@@ -21,6 +21,7 @@ class ExpandController(Controller):
     """Keys are claims."""
 
     name = "persistentvolume-expander-controller"
+    account = "expand-controller"
     component = "volume_expand"
 
     def setup(self, builder: Builder) -> None:

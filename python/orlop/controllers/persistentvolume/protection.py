@@ -45,6 +45,7 @@ class ClaimProtection(Protection):
     """A claim is used by every pod that names it and has a node, even one that has ended."""
 
     name = "persistentvolumeclaim-protection-controller"
+    account = "pvc-protection-controller"
     finalizer = rules.PVC_PROTECTION
 
     def setup(self, builder: Builder) -> None:
@@ -88,6 +89,7 @@ class VolumeProtection(Protection):
     """A volume is used while it is bound."""
 
     name = "persistentvolume-protection-controller"
+    account = "pv-protection-controller"
     finalizer = rules.PV_PROTECTION
 
     def setup(self, builder: Builder) -> None:

@@ -37,6 +37,7 @@ class HorizontalPodAutoscalerController(Controller):
     """Sets the replicas of its target so that metrics come near to their targets."""
 
     name = "horizontal-pod-autoscaler-controller"
+    account = "horizontal-pod-autoscaler"
     component = "horizontal-pod-autoscaler"
 
     def setup(self, builder: Builder) -> None:

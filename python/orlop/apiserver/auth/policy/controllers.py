@@ -1,7 +1,7 @@
 """What each controller may do, a ClusterRole `system:controller:NAME` for each.
 
-Upstream's controllers have a service account each. orlop's all act as `system:kube-controller-manager`, so that user
-is bound to every one of these roles too; the accounts stay bound, for controllers that run elsewhere.
+Controllers have a service account each, if they are told to use it (--use-service-account-credentials). For those that
+are not, and all act as `system:kube-controller-manager`, that user is bound to every one of these roles too.
 """
 
 from orlop.api.types.rbac_v1 import ClusterRole, ClusterRoleBinding, PolicyRule
