@@ -102,11 +102,19 @@ async def untrack(context: Context, pod: PodView) -> None:
         await _untrack(context, pod, {"uid": pod.metadata.uid})
 
 
-async def _untrack(context: Context, pod: PodView, only: dict[str, str]) -> None:
+async def _untrack(context: Context, pod: PodView, only: dict[str, str]) -> PodView:
     """Takes the finalizer away if the pod's metadata are `only`. Raises Conflict if not, NotFound if it is gone."""
     meta = pod.metadata
     patch = {"metadata": {**only, "$deleteFromPrimitiveList/finalizers": [TRACKING]}}
-    await context.client.patch(PodView, meta.name, meta.namespace, patch, type="strategic")
+    return await context.client.patch(PodView, meta.name, meta.namespace, patch, type="strategic")
+
+
+async def _track(context: Context, pod: PodView) -> None:
+    """Gives the finalizer back. A pod that is gone, is another, or is being deleted needs none."""
+    meta = pod.metadata
+    patch = {"metadata": {"uid": meta.uid, "finalizers": [TRACKING]}}
+    with suppress(errors.NotFound, errors.Conflict, errors.Invalid):
+        await context.client.patch(PodView, meta.name, meta.namespace, patch, type="strategic")
 
 
 async def delete(context: Context, state: State, pods: Sequence[PodView], *, uncounted: bool) -> errors.ApiError | None:
@@ -121,18 +129,26 @@ async def delete(context: Context, state: State, pods: Sequence[PodView], *, unc
 
 async def _delete_one(context: Context, job: batch_v1.Job, pod: PodView, uncounted: bool) -> errors.ApiError | None:
     meta = pod.metadata
-    if uncounted and is_tracked(pod):
-        try:
-            # Only as it is known here: it may have succeeded meanwhile, and without the finalizer nobody counts that.
-            await _untrack(context, pod, {"uid": meta.uid, "resourceVersion": meta.resource_version})
-        except errors.NotFound:
-            return None
-        except errors.ApiError as error:
-            return error
+    revision: str | None = None
+    if uncounted:
+        # Only as it is known here: it may have succeeded meanwhile, and without the finalizer nobody counts that.
+        revision = meta.resource_version
+        if is_tracked(pod):
+            try:
+                left = await _untrack(context, pod, {"uid": meta.uid, "resourceVersion": revision})
+            except errors.NotFound:
+                return None
+            except errors.ApiError as error:
+                return error
+            revision = left.metadata.resource_version
     try:
-        await context.client.delete(core_v1.Pod, meta.name, meta.namespace, uid=meta.uid)
+        await context.client.delete(core_v1.Pod, meta.name, meta.namespace, uid=meta.uid, resource_version=revision)
     except errors.NotFound:
         return None
+    except errors.Conflict as error:
+        if revision is not None:
+            await _track(context, pod)
+        return error
     except errors.ApiError as error:
         context.recorder.event(job, "Warning", "FailedDelete", f"Error deleting: {error}")
         return error
