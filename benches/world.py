@@ -21,6 +21,7 @@ from typing import Any, Self
 
 from benches import machine
 from orlop.api.types import core_v1, meta_v1
+from orlop.bench.objects import running
 from orlop.client import Client, kubeconfig
 from orlop.client.tls import TLSTransport
 from orlop.clock import SystemClock, rfc3339
@@ -225,28 +226,7 @@ def template(app: str) -> core_v1.PodTemplateSpec:
 
 def running_status(ip: str) -> dict[str, Any]:
     """What a kubelet tells of a pod of `template` that runs and is Ready."""
-    since = rfc3339(time.time())
-    types = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
-    container = {
-        "name": "main",
-        "image": "web:1",
-        "imageID": "sha256:0",
-        "containerID": "hollow://0",
-        "ready": True,
-        "started": True,
-        "restartCount": 0,
-        "state": {"running": {"startedAt": since}},
-    }
-    return {
-        "phase": "Running",
-        "podIP": ip,
-        "podIPs": [{"ip": ip}],
-        "hostIP": "127.0.0.1",
-        "hostIPs": [{"ip": "127.0.0.1"}],
-        "startTime": since,
-        "conditions": [{"type": type_, "status": "True", "lastTransitionTime": since} for type_ in types],
-        "containerStatuses": [container],
-    }
+    return running(ip, rfc3339(time.time()), "main", "web:1")
 
 
 def tell(what: str, values: Sequence[float], unit: str, limit: float | None = None) -> None:

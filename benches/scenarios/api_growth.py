@@ -25,7 +25,7 @@ from benches import machine
 from orlop.bench import curve
 from orlop.bench.http import Target
 from orlop.bench.process import Processes
-from orlop.bench.work import PODS, Load, create
+from orlop.bench.work import Load, create
 
 OBJECTS = int(os.environ.get("ORLOP_BENCH_OBJECTS", "200000"))
 CLIENTS = 16
@@ -84,7 +84,7 @@ async def grow(folder: Path, pid: int, beside: Path, beside_pid: int) -> list[St
             flush=True,
         )
     many.one.close()  # it has been idle for longer than servers keep a connection
-    answer = json.loads(await many.one.request("GET", f"{PODS}?limit=1"))
+    answer = json.loads(await many.one.request("GET", f"{many.pods}?limit=1"))
     assert answer["metadata"]["remainingItemCount"] == many.made - 1
     many.one.close()
     few.one.close()

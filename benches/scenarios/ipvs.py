@@ -14,7 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benches import machine
-from benches.scenarios.nftables import ENDPOINTS, Namespace, endpoint_slice, service
+from benches.forwarding import ENDPOINTS, Namespace, endpoint_slice, filled
 from orlop.native import ForwardTable, Ipvs
 
 ROOT = Path(__file__).parents[2]
@@ -22,14 +22,6 @@ SIZES = tuple(int(n) for n in os.environ.get("ORLOP_BENCH_SERVICES", "1000,5000"
 CHANGES = 200
 INSIDE = "ORLOP_KERNEL_VM"
 SECONDS = 580
-
-
-def table_of(services: int) -> ForwardTable:
-    table = ForwardTable("node")
-    for number in range(services):
-        table.apply_service(service(number))
-        table.apply_slice(endpoint_slice(number, ENDPOINTS))
-    return table
 
 
 def ours(namespace: Namespace, table: ForwardTable) -> tuple[Ipvs, float, float]:
@@ -78,7 +70,7 @@ def change(kernel: Ipvs, table: ForwardTable, services: int) -> None:
 
 def inside() -> None:
     for services in SIZES:
-        table = table_of(services)
+        table = filled(services)
         with Namespace(f"a{services}") as mine, Namespace(f"b{services}") as theirs:
             kernel, alone, whole = ours(mine, table)
             text = subprocess.run([*mine.prefix, "ipvsadm", "-Sn"], check=True, capture_output=True, text=True).stdout

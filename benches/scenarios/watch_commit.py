@@ -26,7 +26,7 @@ from benches import machine
 from orlop.bench.http import Connection, Target
 from orlop.bench.process import Processes
 from orlop.bench.watches import FILL, FILL_PAD, OPENING, SETTLE, Maker, Watches
-from orlop.bench.work import MAPS, Load
+from orlop.bench.work import Load
 from orlop.store.base import Change
 from orlop.store.lmdb_writer import Writer
 
@@ -59,15 +59,15 @@ def serve(folder: str) -> int:
 
 async def drive(load: Load, asleep: int) -> tuple[list[tuple[int, int]], dict[int, int]]:
     """When each delivery's event was asked for and when it came, and the revision of each event."""
-    listed = msgspec.json.decode(await load.one.request("GET", f"{MAPS}?limit=1"))
-    path = f"{MAPS}?watch=1&resourceVersion={listed['metadata']['resourceVersion']}"
+    listed = msgspec.json.decode(await load.one.request("GET", f"{load.maps}?limit=1"))
+    path = f"{load.maps}?watch=1&resourceVersion={listed['metadata']['resourceVersion']}"
     dead = Watches(load.target, path)
     await dead.open_asleep(asleep)
     if asleep:
-        await load.spread(FILL, OPENING, Maker(FILL_PAD).make)
+        await load.spread(FILL, OPENING, Maker(load, FILL_PAD).make)
         await asyncio.sleep(SETTLE)
-        listed = msgspec.json.decode(await load.one.request("GET", f"{MAPS}?limit=1"))
-        path = f"{MAPS}?watch=1&resourceVersion={listed['metadata']['resourceVersion']}"
+        listed = msgspec.json.decode(await load.one.request("GET", f"{load.maps}?limit=1"))
+        path = f"{load.maps}?watch=1&resourceVersion={listed['metadata']['resourceVersion']}"
     watches, revisions = Watches(load.target, path), dict[int, int]()
     await watches.open(WATCHERS)
     connection, began = Connection(load.target), time.perf_counter()
@@ -80,7 +80,7 @@ async def drive(load: Load, asleep: int) -> tuple[list[tuple[int, int]], dict[in
             "metadata": {"generateName": "w-"},
             "data": {"sent": str(sent)},
         }
-        answer = msgspec.json.decode(await connection.request("POST", MAPS, msgspec.json.encode(body)))
+        answer = msgspec.json.decode(await connection.request("POST", load.maps, msgspec.json.encode(body)))
         revisions[sent] = int(answer["metadata"]["resourceVersion"])
     await watches.seen(EVENTS)
     for one in (watches, dead, connection):

@@ -12,7 +12,7 @@ G. Lowe, "Testing for linearizability" (2017).
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 UNKNOWN = object()
 """An answer that never came."""
@@ -41,42 +41,73 @@ class Operation:
         return self.answer is not UNKNOWN
 
 
-def linearizable(history: Sequence[Operation], start: Hashable, apply: Apply, limit: int = 5_000_000) -> bool:
-    """Whether the history of one object is linearizable. Raises TimeoutError after `limit` steps."""
-    operations = sorted(history, key=lambda one: one.began)
-    known = sum(1 << number for number, one in enumerate(operations) if one.known)
-    seen: set[tuple[int, Hashable]] = set()
-    stack: list[tuple[int, Hashable]] = [(0, start)]
+class _Place(NamedTuple):
+    """How far an order has come."""
+
+    done: int
+    """A bit for each operation: the known ones and, above them, the unknown ones."""
+    state: Hashable
+    before: Hashable
+    """The state before the last operation, if that was an unknown one."""
+
+
+def linearizable(history: Sequence[Operation], start: Hashable, apply: Apply, limit: int = 1_000_000) -> bool:
+    """Whether the history of one object is linearizable. Raises TimeoutError after `limit` steps.
+
+    Two rules keep the search short. An operation that may come next, changes nothing and was answered as it must be
+    comes next: in whatever order the others can be put, it could have come before them all. And one whose outcome is
+    not known is taken to have happened only where the operation after it comes out otherwise than without it.
+    """
+    known = sorted((one for one in history if one.known), key=lambda one: one.began)
+    unknown = sorted((one for one in history if not one.known), key=lambda one: one.began)
+    every = (1 << len(known)) - 1
+    seen: set[_Place] = set()
+    stack = [_Place(0, start, UNKNOWN)]
     steps = 0
     while stack:
-        done, state = stack.pop()
-        if done & known == known:
+        place = stack.pop()
+        if place.done & every == every:
             return True
         steps += 1
         if steps > limit:
             raise TimeoutError(f"not decided after {limit} steps")
-        for number in _next(operations, done):
-            for after in apply(state, operations[number]):
-                if (place := (done | 1 << number, after)) not in seen:
-                    seen.add(place)
-                    stack.append(place)
+        for after in _next(known, unknown, place, apply):
+            if after not in seen:
+                seen.add(after)
+                stack.append(after)
     return False
 
 
-def _next(operations: Sequence[Operation], done: int) -> list[int]:
-    """Those that may come next: begun before the first of the others has been answered."""
-    found = []
+def _next(known: Sequence[Operation], unknown: Sequence[Operation], place: _Place, apply: Apply) -> list[_Place]:
+    """Where one more operation leads to: one begun before the first of the others has been answered. The best to try
+    is last."""
+    done, state, before = place
+
+    def states(one: Operation) -> list[Hashable]:
+        found = apply(state, one)
+        return found if before is UNKNOWN or apply(before, one) != found else []
+
+    places = []
     first = FOREVER
-    for number in range((~done & done + 1).bit_length() - 1, len(operations)):  # from the first that is not done
+    for number in range((~done & done + 1).bit_length() - 1, len(known)):  # from the first that is not done
         if done >> number & 1:
             continue
-        one = operations[number]
+        one = known[number]
         if one.began > first:
             break
-        found.append(number)
         first = min(first, one.ended)
-    # Deepest first is last on the stack: operations that were answered, before those that may never have happened.
-    return sorted(found, key=lambda number: -operations[number].ended)
+        if (found := states(one)) == [state]:
+            return [_Place(done | 1 << number, state, UNKNOWN)]
+        places += [(one.ended, _Place(done | 1 << number, after, UNKNOWN)) for after in found]
+    # What is answered soonest is tried first; what may never have happened, last.
+    places.sort(key=lambda found: -found[0])
+    late = []
+    for number, one in enumerate(unknown, len(known)):
+        if one.began > first:
+            break
+        if not done >> number & 1:
+            late += [_Place(done | 1 << number, after, state) for after in states(one) if after != state]
+    return [*late, *(found for _, found in places)]
 
 
 def register(state: Any, operation: Operation) -> list[Hashable]:

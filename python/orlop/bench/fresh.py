@@ -14,13 +14,13 @@ import msgspec
 
 from orlop.bench.http import Connection, Target
 from orlop.bench.process import Processes
-from orlop.bench.work import LIMIT, PODS, Load, Result, create
+from orlop.bench.work import LIMIT, Load, Result, create
 
 CLIENTS = 32
 LOOK = 0.002
 """Seconds between two questions whether it is ready."""
 
-
+EVERY_POD = "/api/v1/pods"
 LISTS = ("", "", "Accept-Encoding: gzip\r\n", "Accept-Encoding: gzip\r\n")
 
 
@@ -84,13 +84,13 @@ async def start(objects: int = 0) -> Result:
             took = await server.start()
             load = server.load()
         cpu = load.processes.cpu()
-        found = msgspec.json.decode(await load.one.request("GET", PODS, more="Accept-Encoding: identity\r\n"))
+        found = msgspec.json.decode(await load.one.request("GET", EVERY_POD, more="Accept-Encoding: identity\r\n"))
         if len(found["items"]) != objects:
             raise RuntimeError(f"{len(found['items'])} pods were found, not {objects}")
         if objects:
             more["resident MiB after a start"] = load.processes.resident()
             for fields in LISTS:
-                await load.one.request("GET", PODS, more=fields)
+                await load.one.request("GET", EVERY_POD, more=fields)
             more["resident MiB after lists"] = load.processes.resident()
         return Result(1, took, cpu, more=more)
     finally:

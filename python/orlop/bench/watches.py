@@ -12,7 +12,7 @@ import msgspec
 
 from orlop.bench.http import Connection, Target
 from orlop.bench.http2 import Streams
-from orlop.bench.work import LIMIT, MAPS, Load, Result
+from orlop.bench.work import LIMIT, Load, Result
 
 PAD = "x" * 800
 FILL, FILL_PAD = 200, "x" * 100_000
@@ -155,7 +155,8 @@ class Watches:
 class Maker:
     """Makes events: new objects that say when they were asked for."""
 
-    def __init__(self, pad: str = PAD) -> None:
+    def __init__(self, load: Load, pad: str = PAD) -> None:
+        self._maps = load.maps
         self._pad = pad
         self.answered: dict[int, int] = {}
         """When each was answered, by when it was asked for."""
@@ -164,13 +165,13 @@ class Maker:
         sent = time.time_ns()
         data = {"sent": str(sent), "pad": self._pad}
         body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "w-"}, "data": data}
-        await connection.request("POST", MAPS, msgspec.json.encode(body))
+        await connection.request("POST", self._maps, msgspec.json.encode(body))
         self.answered[sent] = time.time_ns()
 
 
 async def _path(load: Load) -> str:
-    listed = msgspec.json.decode(await load.one.request("GET", f"{MAPS}?limit=1"))
-    return f"{MAPS}?watch=1&allowWatchBookmarks=true&resourceVersion={listed['metadata']['resourceVersion']}"
+    listed = msgspec.json.decode(await load.one.request("GET", f"{load.maps}?limit=1"))
+    return f"{load.maps}?watch=1&allowWatchBookmarks=true&resourceVersion={listed['metadata']['resourceVersion']}"
 
 
 @contextmanager
@@ -198,7 +199,7 @@ async def watch(
 ) -> Result:
     """Events to many; the cost of making them, measured before and after without watchers, is taken off."""
 
-    maker = Maker()
+    maker = Maker(load)
 
     async def drive() -> None:
         if not rate:
@@ -221,7 +222,7 @@ async def watch(
     try:
         if asleep:
             await dead.open_asleep(asleep)
-            await load.spread(FILL, OPENING, Maker(FILL_PAD).make)
+            await load.spread(FILL, OPENING, Maker(load, FILL_PAD).make)
             await asyncio.sleep(SETTLE)
         before = await bare()
         watches = Watches(load.target, await _path(load))
@@ -268,7 +269,7 @@ async def hold(load: Load, watchers: int, http2: bool = False, objects: int = 0,
         resident, cpu = load.processes.resident(), load.processes.cpu()
         await asyncio.sleep(REST)
         resting = (load.processes.cpu() - cpu) / REST
-        maker, cpu = Maker(), load.processes.cpu()
+        maker, cpu = Maker(load), load.processes.cpu()
         for event in range(events):
             await maker.make(load.one, event)
             await watches.seen(event + 1)
@@ -290,7 +291,7 @@ async def hold(load: Load, watchers: int, http2: bool = False, objects: int = 0,
 async def _add(load: Load, count: int) -> None:
     """Objects for watchers to be held beside."""
     first, load.held, load.rest = load.held, load.held + count, None
-    await load.spread(count, OPENING, lambda c, i: c.request("POST", MAPS, _map(first + i)))
+    await load.spread(count, OPENING, lambda c, i: c.request("POST", load.maps, _map(first + i)))
 
 
 def _map(number: int) -> bytes:

@@ -1,6 +1,7 @@
 """The works of the scenarios: each drives one server and says how long, how often and how late."""
 
 import asyncio
+import secrets
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -11,16 +12,10 @@ import msgspec
 
 from orlop.bench.http import Connection, Target
 from orlop.bench.http2 import Streams
+from orlop.bench.objects import pod, running
 from orlop.bench.process import Processes
 
-NAMESPACE = "orlop-bench"
-LISTED = "orlop-bench-list"
-"""What is listed has a namespace of its own: so many objects, whatever ran before."""
-PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
-LISTED_PODS = f"/api/v1/namespaces/{LISTED}/pods"
-MAPS = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
-LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
-EVENTS = f"/api/v1/namespaces/{NAMESPACE}/events"
+REPLACE = {"$patch": "replace"}
 CONNECTIONS = 4
 """Connections of HTTP/2, whose streams are the clients."""
 LIMIT = 180.0
@@ -51,6 +46,15 @@ class Load:
         self.target = target
         self.processes = processes
         self.one = Connection(target)
+        # Nobody else's: neither of a run before on the same server nor of one beside it.
+        self.namespace = f"orlop-bench-{secrets.token_hex(4)}"
+        self.list_namespace = f"{self.namespace}-list"
+        """What is listed has a namespace of its own: so many objects, whatever ran before."""
+        self.pods = f"/api/v1/namespaces/{self.namespace}/pods"
+        self.listed_pods = f"/api/v1/namespaces/{self.list_namespace}/pods"
+        self.maps = f"/api/v1/namespaces/{self.namespace}/configmaps"
+        self.leases = f"/apis/coordination.k8s.io/v1/namespaces/{self.namespace}/leases"
+        self.recorded = f"/api/v1/namespaces/{self.namespace}/events"
         self.made = 0
         self.listed = 0
         """Pods there are to be listed."""
@@ -65,11 +69,30 @@ class Load:
 
     async def prepare(self) -> None:
         """The namespaces that everything is made in."""
-        for namespace in (NAMESPACE, LISTED):
+        for namespace in (self.namespace, self.list_namespace):
             body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
             await self._ensure("/api/v1/namespaces", body)
             account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
             await self._ensure(f"/api/v1/namespaces/{namespace}/serviceaccounts", account)
+
+    async def clean(self) -> None:
+        """Deletes what was made, where a server is used for other things too. Raises TimeoutError."""
+        self.one.close()
+        at_once = b'{"kind":"DeleteOptions","apiVersion":"v1","gracePeriodSeconds":0}'
+        async with asyncio.timeout(LIMIT):
+            for path in (self.pods, self.listed_pods, self.maps, self.leases, self.recorded):
+                while await self._some(path):  # a server may end a large deletion by its own limit of time
+                    await self.one.ask("DELETE", path, at_once)
+                    await self.one.read()
+            for namespace in (self.namespace, self.list_namespace):
+                await self.one.ask("DELETE", f"/api/v1/namespaces/{namespace}")
+                await self.one.read()
+        self.one.close()
+
+    async def _some(self, path: str) -> bool:
+        status = await self.one.ask("GET", f"{path}?limit=1")
+        answer = await self.one.read()
+        return status == 200 and bool(msgspec.json.decode(answer)["items"])
 
     async def _ensure(self, path: str, body: Any) -> None:
         status = await self.one.ask("POST", path, msgspec.json.encode(body))
@@ -112,7 +135,7 @@ async def create(load: Load, objects: int, clients: int, different: bool = False
     """Pods of the size that a Deployment makes: of ten templates, or each of its own."""
     first, load.made = load.made, load.made + objects
     bodies = [pod(first + i, different) for i in range(objects)]
-    return await load.measured(objects, clients, lambda c, i: c.request("POST", PODS, bodies[i]))
+    return await load.measured(objects, clients, lambda c, i: c.request("POST", load.pods, bodies[i]))
 
 
 async def _pods(load: Load, objects: int) -> None:
@@ -124,11 +147,11 @@ async def get(load: Load, objects: int, clients: int, http2: bool = False) -> Re
     """One pod at a time; with `http2` on so many streams of a few connections."""
     await _pods(load, objects)
     if not http2:
-        return await load.measured(objects, clients, lambda c, i: c.request("GET", f"{PODS}/p-{i % load.made:06}"))
+        return await load.measured(objects, clients, lambda c, i: c.request("GET", f"{load.pods}/p-{i % load.made:06}"))
     connections = [await Streams.connect(load.target) for _ in range(CONNECTIONS)]
     try:
         return await load.measured(
-            objects, clients, lambda _, i: connections[i % CONNECTIONS].whole(f"{PODS}/p-{i % load.made:06}")
+            objects, clients, lambda _, i: connections[i % CONNECTIONS].whole(f"{load.pods}/p-{i % load.made:06}")
         )
     finally:
         for connection in connections:
@@ -140,10 +163,10 @@ async def list_(load: Load, objects: int, times: int, gzip: bool = False) -> Res
     if load.listed < objects:
         first, load.listed = load.listed, objects
         bodies = [pod(number) for number in range(first, objects)]
-        await load.spread(objects - first, 16, lambda c, i: c.request("POST", LISTED_PODS, bodies[i]))
+        await load.spread(objects - first, 16, lambda c, i: c.request("POST", load.listed_pods, bodies[i]))
     more = "Accept-Encoding: gzip\r\n" if gzip else ""
-    size = len(await load.one.request("GET", LISTED_PODS, more=more))
-    result = await load.measured(times, 1, lambda c, i: c.request("GET", LISTED_PODS, more=more))
+    size = len(await load.one.request("GET", load.listed_pods, more=more))
+    result = await load.measured(times, 1, lambda c, i: c.request("GET", load.listed_pods, more=more))
     result.more = {"CPU ms each": 1000 * result.cpu / times, "MiB": size / 2**20}
     return result
 
@@ -154,16 +177,16 @@ async def lease(load: Load, objects: int, leases: int, clients: int) -> Result:
         body = {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
-            "metadata": {"name": f"l-{i}", "namespace": NAMESPACE},
+            "metadata": {"name": f"l-{i}", "namespace": load.namespace},
             "spec": {"holderIdentity": "n", "leaseDurationSeconds": 40},
         }
-        await load._ensure(LEASES, body)
+        await load._ensure(load.leases, body)
     second = int(time.time())
 
     def renew(connection: Connection, i: int) -> Awaitable[object]:
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second + i // 1000))
         body = b'{"spec":{"renewTime":"%b.%06dZ"}}' % (moment.encode(), i % 1_000_000)
-        return connection.request("PATCH", f"{LEASES}/l-{i % leases}", body, "merge-patch+json")
+        return connection.request("PATCH", f"{load.leases}/l-{i % leases}", body, "merge-patch+json")
 
     return await load.measured(objects, clients, renew)
 
@@ -171,14 +194,14 @@ async def lease(load: Load, objects: int, leases: int, clients: int) -> Result:
 async def lease_put(load: Load, objects: int, leases: int, clients: int) -> Result:
     """Renewals as kubelets send them: the whole object, at the revision of the last answer."""
     await lease(load, leases, leases, clients)
-    idle = deque([msgspec.json.decode(await load.one.request("GET", f"{LEASES}/l-{i}")) for i in range(leases)])
+    idle = deque([msgspec.json.decode(await load.one.request("GET", f"{load.leases}/l-{i}")) for i in range(leases)])
     second = int(time.time())
 
     async def renew(connection: Connection, i: int) -> None:
         tree = idle.popleft()  # there are at least as many as clients
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second + i // 1000))
         tree["spec"]["renewTime"] = f"{moment}.{i % 1_000_000:06d}Z"
-        answer = await connection.request("PUT", f"{LEASES}/{tree['metadata']['name']}", msgspec.json.encode(tree))
+        answer = await connection.request("PUT", f"{load.leases}/{tree['metadata']['name']}", msgspec.json.encode(tree))
         idle.append(msgspec.json.decode(answer))
 
     return await load.measured(objects, min(clients, leases), renew)
@@ -191,8 +214,11 @@ async def status(load: Load, objects: int, clients: int) -> Result:
     since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + load.told))
 
     def tell(connection: Connection, i: int) -> Awaitable[object]:
-        body = msgspec.json.encode({"status": running(f"10.{i >> 16 & 255}.{i >> 8 & 255}.{i & 255}", since)})
-        return connection.request("PATCH", f"{PODS}/p-{i:06}/status", body, "strategic-merge-patch+json")
+        status = running(f"10.{i >> 16 & 255}.{i >> 8 & 255}.{i & 255}", since)
+        status["podIPs"].append(REPLACE)
+        status["hostIPs"].append(REPLACE)
+        body = msgspec.json.encode({"status": status})
+        return connection.request("PATCH", f"{load.pods}/p-{i:06}/status", body, "strategic-merge-patch+json")
 
     return await load.measured(objects, clients, tell)
 
@@ -207,10 +233,10 @@ async def bind(load: Load, objects: int, clients: int) -> Result:
         body = {
             "apiVersion": "v1",
             "kind": "Binding",
-            "metadata": {"name": name, "namespace": NAMESPACE},
+            "metadata": {"name": name, "namespace": load.namespace},
             "target": {"apiVersion": "v1", "kind": "Node", "name": f"node-{i % 100}"},
         }
-        return connection.request("POST", f"{PODS}/{name}/binding", msgspec.json.encode(body))
+        return connection.request("POST", f"{load.pods}/{name}/binding", msgspec.json.encode(body))
 
     return await load.measured(objects, clients, assign)
 
@@ -225,8 +251,8 @@ async def event(load: Load, objects: int, clients: int) -> Result:
         body = {
             "apiVersion": "v1",
             "kind": "Event",
-            "metadata": {"name": f"{name}.{first + i:016x}", "namespace": NAMESPACE},
-            "involvedObject": {"apiVersion": "v1", "kind": "Pod", "name": name, "namespace": NAMESPACE},
+            "metadata": {"name": f"{name}.{first + i:016x}", "namespace": load.namespace},
+            "involvedObject": {"apiVersion": "v1", "kind": "Pod", "name": name, "namespace": load.namespace},
             "reason": "Started",
             "message": "Started container web",
             "source": {"component": "kubelet", "host": f"node-{i % 100}"},
@@ -237,58 +263,9 @@ async def event(load: Load, objects: int, clients: int) -> Result:
             "reportingComponent": "kubelet",
             "reportingInstance": f"node-{i % 100}",
         }
-        return connection.request("POST", EVENTS, msgspec.json.encode(body))
+        return connection.request("POST", load.recorded, msgspec.json.encode(body))
 
     return await load.measured(objects, clients, record)
-
-
-def running(ip: str, since: str) -> dict[str, Any]:
-    """What a kubelet tells of a pod of `pod` that runs and is Ready."""
-    types = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
-    container = {
-        "name": "web",
-        "image": "registry.local/web:1.2.3",
-        "imageID": "sha256:0",
-        "containerID": "containerd://0",
-        "ready": True,
-        "started": True,
-        "restartCount": 0,
-        "state": {"running": {"startedAt": since}},
-    }
-    return {
-        "phase": "Running",
-        "podIP": ip,
-        "podIPs": [{"ip": ip}, {"$patch": "replace"}],
-        "hostIP": "127.0.0.1",
-        "hostIPs": [{"ip": "127.0.0.1"}, {"$patch": "replace"}],
-        "startTime": since,
-        "conditions": [{"type": type_, "status": "True", "lastTransitionTime": since} for type_ in types],
-        "containerStatuses": [container],
-    }
-
-
-def pod(number: int, different: bool = False) -> bytes:
-    """A pod in JSON; with `different` no other has its spec."""
-    port = 10_000 + number % 50_000 if different else 8080
-    container = {
-        "name": "web",
-        "image": "registry.local/web:1.2.3",
-        "command": ["/bin/web", f"--port={port}", *([f"--number={number}"] if different else [])],
-        "ports": [{"containerPort": port, "protocol": "TCP"}],
-        "env": [
-            {"name": "A", "value": "1"},
-            {"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
-        ],
-        "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"cpu": "200m", "memory": "128Mi"}},
-        "readinessProbe": {"httpGet": {"path": "/", "port": port}, "periodSeconds": 5},
-    }
-    metadata = {
-        "name": f"p-{number:06}",
-        "labels": {"app": "web", "tier": "front", "shard": str(number % 10)},
-        "annotations": {"bench/note": "a pod of the size that a Deployment makes"},
-    }
-    spec = {"containers": [container], "nodeSelector": {"bench/none": "yes"}}
-    return msgspec.json.encode({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
 
 
 WORKS: dict[str, Callable[..., Awaitable[Result]]] = {

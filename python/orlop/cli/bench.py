@@ -96,6 +96,7 @@ async def _all(
     from orlop.bench.work import Load
 
     folder = Path(tempfile.mkdtemp(prefix="orlop-bench-"))
+    lasting: list[Load] = []
     process: subprocess.Popen[bytes] | None = None
     try:
         if arguments.kubeconfig is None:
@@ -103,9 +104,11 @@ async def _all(
             own = Load(Target.of(str(folder / "admin")), Processes([process.pid]))
         else:
             own = Load(Target.of(arguments.kubeconfig), Processes(arguments.pids))
+            lasting.append(own)
         loads = {"orlop": own}
         if arguments.peer_kubeconfig is not None:
             loads["peer"] = Load(Target.of(arguments.peer_kubeconfig), Processes(arguments.peer_pids))
+            lasting.append(loads["peer"])
         for load in loads.values():
             await load.prepare()
         for name, sizes in scenarios.items():
@@ -123,6 +126,11 @@ async def _all(
                 runs[name] = results
                 told(name)
     finally:
+        for load in lasting:
+            try:
+                await load.clean()
+            except (OSError, TimeoutError) as error:
+                print(f"orlop bench: namespace {load.namespace} is left behind: {_why(error)}", file=sys.stderr)
         if process is not None:
             process.send_signal(signal.SIGTERM)
             await asyncio.to_thread(process.wait)
