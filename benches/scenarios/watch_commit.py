@@ -35,7 +35,7 @@ RATE = 100
 EVENTS = machine.scaled(1000, 50)
 BAR = 5.0
 """Milliseconds of the 99th percentile."""
-START_SECONDS = 60.0
+START_SECONDS, LIMIT_SECONDS = 60.0, 240.0
 
 
 def serve(folder: str) -> int:
@@ -88,25 +88,42 @@ async def drive(load: Load, asleep: int) -> tuple[list[tuple[int, int]], dict[in
     return watches.taken, revisions
 
 
-async def both(folder: Path, pid: int) -> list[tuple[str, list[tuple[int, int]], dict[int, int]]]:
-    load = Load(Target.of(str(folder / "admin")), Processes([pid]))
-    await load.prepare()
-    found = [("no other watchers", *await drive(load, 0)), ("beside ten that take nothing", *await drive(load, 10))]
-    load.one.close()
-    return found
+Seen = list[tuple[str, list[tuple[int, int]], dict[int, int]]]
+
+
+def both(folder: Path) -> int:
+    """The client, which leaves `seen` behind."""
+
+    async def run() -> Seen:
+        load = Load(Target.of(str(folder / "admin")), Processes([]))
+        await load.prepare()
+        found = [("no other watchers", *await drive(load, 0)), ("beside ten that take nothing", *await drive(load, 10))]
+        load.one.close()
+        return found
+
+    (folder / "seen").write_bytes(msgspec.json.encode(asyncio.run(run())))
+    return 0
+
+
+def start(*words: str) -> "subprocess.Popen[bytes]":
+    """This file as a process with a session of its own, as services have: the kernel's autogroups then give it its
+    share of the processor whatever else runs. In a session with others' work an event waits for them."""
+    return subprocess.Popen([sys.executable, __file__, *words], stderr=subprocess.DEVNULL, start_new_session=True)
 
 
 def main() -> None:
     print(machine.line())
     folder = Path(tempfile.mkdtemp(prefix="orlop-bench-"))
-    process = subprocess.Popen([sys.executable, __file__, "serve", str(folder)], stderr=subprocess.DEVNULL)
+    process = start("serve", str(folder))
     try:
         deadline = time.monotonic() + START_SECONDS
         while not (folder / "admin").exists():
             if process.poll() is not None or time.monotonic() > deadline:
                 sys.exit("the API server did not start")
             time.sleep(0.02)
-        found = asyncio.run(both(folder, process.pid))
+        if start("watch", str(folder)).wait(LIMIT_SECONDS):
+            sys.exit("the client failed")
+        found = msgspec.json.decode((folder / "seen").read_bytes(), type=Seen)
         process.send_signal(signal.SIGTERM)
         process.wait(START_SECONDS)
         commits = dict(msgspec.json.decode((folder / "commits").read_bytes(), type=list[tuple[int, int]]))
@@ -120,11 +137,18 @@ def main() -> None:
         assert len(late) == WATCHERS * EVENTS, f"{len(late)} deliveries"
         assert late[0] > 0, "an event came before its commit"
         p50, p99 = late[len(late) // 2], late[len(late) * 99 // 100]
+        verdict = "reached" if p99 <= BAR else "MISSED"
         print(
-            f"from commit to socket, {name:<29} p50 {p50:5.2f}, p99 {p99:5.2f} ms (bar {BAR:g}), "
+            f"from commit to socket, {name:<29} p50 {p50:5.2f}, p99 {p99:5.2f} ms (bar {BAR:g}: {verdict}), "
             f"at most {late[-1]:6.2f}; {len(late):,} deliveries, {WATCHERS * RATE:,} a second"
         )
 
 
 if __name__ == "__main__":
-    sys.exit(serve(sys.argv[2]) if sys.argv[1:2] == ["serve"] else main())
+    match sys.argv[1:]:
+        case ["serve", folder]:
+            sys.exit(serve(folder))
+        case ["watch", folder]:
+            sys.exit(both(Path(folder)))
+        case _:
+            main()

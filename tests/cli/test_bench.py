@@ -1,5 +1,6 @@
 """`orlop bench` as its users run it."""
 
+import asyncio
 import json
 from pathlib import Path
 from xml.etree import ElementTree
@@ -7,6 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from orlop.bench import report
+from orlop.bench.http import Connection, Target
 from orlop.cli import main as orlop
 
 
@@ -65,3 +67,27 @@ def test_a_factor_beside_a_peer() -> None:
     scenarios = {"get": {"unit": "gets", "bar": 5}}
     assert report.lines(runs, scenarios)[-1].endswith("6.00 times peer (to reach: 5, reached)")
     assert report.lines(runs, {"get": {"unit": "gets", "bar": 7}})[-1].endswith("MISSED)")
+
+
+def test_a_server_may_be_measured_again_and_keeps_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from orlop.cli import bench
+
+    process = bench._start(tmp_path)
+    try:
+        words = [f"--kubeconfig={tmp_path}/admin", f"--pids={process.pid}", "--scale=0.001", "--runs=1"]
+        for _ in range(2):
+            assert orlop.main(["bench", "bind", "event", "lease", *words]) == 0
+        assert "left behind" not in capsys.readouterr().err
+        target = Target.of(str(tmp_path / "admin"))
+
+        async def left(path: str) -> list[str]:
+            one = Connection(target)
+            found = json.loads(await one.request("GET", path))["items"]
+            one.close()
+            return [item["metadata"]["namespace"] for item in found]
+
+        for kind in ("pods", "events"):
+            assert not [one for one in asyncio.run(left(f"/api/v1/{kind}")) if one.startswith("orlop-bench")]
+    finally:
+        process.terminate()
+        process.wait()

@@ -28,6 +28,8 @@ CLIENTS, WATCHERS, KEYS = 8, 3, 4
 OPERATIONS = 5000 if CAMPAIGN else 1000
 """Of a history with kills. A campaign has more of them instead of longer ones: every list is held against every object
 there was, so what a history costs to check grows with the square of its length."""
+START_SECONDS = 120.0
+"""An API server is ready in one, on a machine with nothing else to do."""
 ROUND = 1.5
 """Seconds after which other objects are taken. About once in that time the server is killed."""
 TOKEN = "history-token"
@@ -54,7 +56,7 @@ class Server:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
 
     async def ready(self) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(START_SECONDS):
             while True:
                 with contextlib.suppress(OSError):
                     context = ssl.create_default_context(cafile=str(self.ca))

@@ -41,6 +41,7 @@ class Server:
             subprocess.Popen,
             [*command, "--secure-port=0", f"--write-kubeconfig={admin}"],
             stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
         async with asyncio.timeout(LIMIT):
             # The port is known from the kubeconfig alone, which is written when the server is ready.

@@ -172,7 +172,10 @@ def _start(folder: Path) -> "subprocess.Popen[bytes]":
     import time
 
     command = [sys.executable, "-m", "orlop.cli.main", "apiserver", f"--data-dir={folder}", "--secure-port=0"]
-    process = subprocess.Popen([*command, f"--write-kubeconfig={folder}/admin"], stderr=subprocess.DEVNULL)
+    # A session of its own, as services have, so that the kernel's autogroups give it its share beside other work.
+    process = subprocess.Popen(
+        [*command, f"--write-kubeconfig={folder}/admin"], stderr=subprocess.DEVNULL, start_new_session=True
+    )
     deadline = time.monotonic() + START_SECONDS
     while not (folder / "admin").exists():
         if process.poll() is not None or time.monotonic() > deadline:
