@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import socket
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -90,7 +91,6 @@ class Watches:
         self._target = target
         self._path = path
         self._ends: list[Callable[[], object]] = []
-        self._sleepers: list[asyncio.Transport] = []
         self.all: list[Watcher] = []
         self.taken: list[tuple[int, int]] = []
         """Of each delivery when its event was asked for and when it came, in nanoseconds."""
@@ -111,12 +111,18 @@ class Watches:
     async def _own(self) -> None:
         watcher = Watcher(self.taken)
         self.all.append(watcher)
-        await self._connect(watcher)
+        await self.connect(watcher)
 
-    async def _connect(self, watcher: Watcher) -> asyncio.Transport:
-        target = self._target
-        transport, one = await asyncio.get_running_loop().create_connection(
-            lambda: _One(watcher), target.host, target.port, ssl=target.context
+    async def connect(self, watcher: Watcher, window: int = 0) -> asyncio.Transport:
+        """A watch on a connection of its own, which has begun; the kernel holds so many bytes for it at most."""
+        target, loop = self._target, asyncio.get_running_loop()
+        sock = socket.socket()
+        sock.setblocking(False)
+        if window:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+        await loop.sock_connect(sock, (target.host, target.port))
+        transport, one = await loop.create_connection(
+            lambda: _One(watcher), sock=sock, ssl=target.context, server_hostname=target.host
         )
         self._ends.append(transport.abort)
         token = f"Authorization: Bearer {target.token}\r\n" if target.token else ""
@@ -136,7 +142,7 @@ class Watches:
     async def open_asleep(self, count: int) -> None:
         """Watches that take nothing once they have begun, and are not counted."""
         for _ in range(count):
-            (await self._connect(Watcher([]))).pause_reading()
+            (await self.connect(Watcher([]))).pause_reading()
 
     async def seen(self, events: int) -> None:
         """Returns when all have seen so many events. Raises TimeoutError, and RuntimeError where one saw more."""
@@ -168,8 +174,21 @@ class Maker:
         await connection.request("POST", self._maps, msgspec.json.encode(body))
         self.answered[sent] = time.time_ns()
 
+    async def make_paced(self, load: Load, count: int, rate: float) -> None:
+        """So many a second, one after another."""
+        connection, began = Connection(load.target), time.perf_counter()
+        for i in range(count):
+            await asyncio.sleep(max(0.0, began + i / rate - time.perf_counter()))
+            await self.make(connection, i)
+        connection.close()
 
-async def _path(load: Load) -> str:
+    def behind(self, taken: list[tuple[int, int]]) -> list[float]:
+        """Milliseconds that each delivery came after the answer to its create, in order of size."""
+        return sorted((came - self.answered[sent]) / 1e6 for sent, came in taken)
+
+
+async def path(load: Load) -> str:
+    """Of a watch of what is made from now on."""
     listed = msgspec.json.decode(await load.one.request("GET", f"{load.maps}?limit=1"))
     return f"{load.maps}?watch=1&allowWatchBookmarks=true&resourceVersion={listed['metadata']['resourceVersion']}"
 
@@ -194,9 +213,7 @@ def _front_cpu(load: Load) -> float:
     return spent / 1e9
 
 
-async def watch(
-    load: Load, watchers: int, events: int, clients: int, rate: float = 0, http2: bool = False, asleep: int = 0
-) -> Result:
+async def watch(load: Load, watchers: int, events: int, clients: int, rate: float = 0, http2: bool = False) -> Result:
     """Events to many; the cost of making them, measured before and after without watchers, is taken off."""
 
     maker = Maker(load)
@@ -205,11 +222,7 @@ async def watch(
         if not rate:
             await load.spread(events, clients, maker.make)
             return
-        connection, began = Connection(load.target), time.perf_counter()
-        for i in range(events):
-            await asyncio.sleep(max(0.0, began + i / rate - time.perf_counter()))
-            await maker.make(connection, i)
-        connection.close()
+        await maker.make_paced(load, events, rate)
 
     async def bare() -> tuple[float, float]:
         cpu, front = load.processes.cpu(), _front_cpu(load)
@@ -217,15 +230,9 @@ async def watch(
         return load.processes.cpu() - cpu, _front_cpu(load) - front
 
     result = Result(watchers * events, 0.0, 0.0)
-    dead = Watches(load.target, await _path(load))
-    watches: Watches | None = None
+    before = await bare()
+    watches = Watches(load.target, await path(load))
     try:
-        if asleep:
-            await dead.open_asleep(asleep)
-            await load.spread(FILL, OPENING, Maker(load, FILL_PAD).make)
-            await asyncio.sleep(SETTLE)
-        before = await bare()
-        watches = Watches(load.target, await _path(load))
         await watches.open(watchers, http2)
         await asyncio.sleep(SETTLE)
         with _measured(load, result):
@@ -236,16 +243,14 @@ async def watch(
         await asyncio.sleep(SETTLE)
         after = await bare()
     finally:
-        dead.close()
-        if watches is not None:
-            watches.close()
+        watches.close()
     creates, fronts = ((one + other) / 2 for one, other in zip(before, after, strict=True))
     result.cpu -= creates
     if FRONT_MICROS in result.more:  # the front reads the creates too, a large part where few watch
         result.more[FRONT_MICROS] -= 1e6 * fronts / result.count
     result.late = [(came - sent) / 1e6 for sent, came in watches.taken]
     if rate:
-        behind = sorted((came - maker.answered[sent]) / 1e6 for sent, came in watches.taken)
+        behind = maker.behind(watches.taken)
         result.more["p99 ms behind the answer"] = behind[len(behind) * 99 // 100]
     result.more |= {"CPU of the creates": creates, "µs a delivery": 1e6 * result.cpu / result.count}
     return result
@@ -257,7 +262,7 @@ async def hold(load: Load, watchers: int, http2: bool = False, objects: int = 0,
     while load.held < objects:  # in parts, since each has its limit of time
         await _add(load, min(PART, objects - load.held))
     result = Result(watchers, 0.0, 0.0)
-    watches = Watches(load.target, await _path(load))
+    watches = Watches(load.target, await path(load))
     try:
         await watches.open(OPENING, http2)  # whatever the first ones make for all
         await asyncio.sleep(SETTLE)
@@ -276,7 +281,7 @@ async def hold(load: Load, watchers: int, http2: bool = False, objects: int = 0,
         told = load.processes.cpu() - cpu
     finally:
         watches.close()
-    behind = sorted((came - maker.answered[sent]) / 1e6 for sent, came in watches.taken)
+    behind = maker.behind(watches.taken)
     result.more = {
         "KiB a watcher": 1024 * (resident - before) / watchers,
         "resident MiB": resident,

@@ -145,7 +145,7 @@ def _why(error: BaseException) -> str:
 
 
 async def _one(load: Any, sizes: dict[str, Any], scale: float) -> dict[str, float]:
-    from orlop.bench import fresh, report, watches, work
+    from orlop.bench import beside, fresh, report, watches, work
 
     given = {k: v for k, v in sizes.items() if k not in report.NO_SIZES}
     for size in ("objects", "watchers", "events", "leases"):
@@ -153,7 +153,7 @@ async def _one(load: Any, sizes: dict[str, Any], scale: float) -> dict[str, floa
             given[size] = max(1, round(given[size] * scale))
     load.one.close()  # a server may have ended it while the other one worked
     name = sizes["work"]
-    works = work.WORKS | watches.WORKS
+    works = work.WORKS | watches.WORKS | beside.WORKS
     result = await (fresh.WORKS[name](**given) if name in fresh.WORKS else works[name](load, **given))
     told = {
         "per_cpu_second": result.per_cpu_second,
