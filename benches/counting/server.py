@@ -90,7 +90,7 @@ async def count(scenarios: dict[str, tuple[str, dict[str, Any]]] = SCENARIOS) ->
                     await asyncio.sleep(0.1)
             load = Load(Target.of(str(folder / "admin")), Counted(process.pid, out))
             await load.prepare()
-            await _warm(load)
+            await _warm(load, scenarios)
             await asyncio.to_thread(_control, "--instr=on", process.pid)
             found = {}
             for figure, (work, sizes) in scenarios.items():
@@ -108,10 +108,10 @@ def _start(command: list[str], log: Path) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(command, stdout=said, stderr=said, env=callgrind.environment())
 
 
-async def _warm(load: Load) -> None:
+async def _warm(load: Load, scenarios: dict[str, tuple[str, dict[str, Any]]]) -> None:
     """What is loaded and made at the first use of each kind does not count."""
     processes, load.processes = load.processes, Processes([])
-    for work, sizes in SCENARIOS.values():
+    for work, sizes in scenarios.values():
         small = {size: min(value, 20) if not isinstance(value, bool) else value for size, value in sizes.items()}
         load.one.close()
         await WORKS[work](load, **small)
