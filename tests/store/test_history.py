@@ -22,12 +22,12 @@ from orlop.store.lmdb_check import check
 from tests.store import history_client
 from tests.store.checked import Truth, check_linearizable, check_revisions, check_watch
 from tests.store.support import opened
-from tests.support.campaign import CAMPAIGN, campaign, times
+from tests.support.campaign import campaign, times
 
 CLIENTS, WATCHERS, KEYS = 8, 3, 4
-OPERATIONS = 5000 if CAMPAIGN else 1000
-"""Of a history with kills. A campaign has more of them instead of longer ones: every list is held against every object
-there was, so what a history costs to check grows with the square of its length."""
+OPERATIONS, HISTORIES = 1000, times(1, 5)
+"""Of a history with kills, and how many there are. A campaign has more of them instead of longer ones: every list is
+held against every object there was, so what a history costs to check grows with the square of its length."""
 START_SECONDS = 120.0
 """An API server is ready in one, on a machine with nothing else to do."""
 ROUND = 1.5
@@ -175,7 +175,7 @@ async def run(server: Server, least: int, kills: bool) -> None:
 
 
 @campaign(600)
-@pytest.mark.parametrize("part", range(times(1, 1)))
+@pytest.mark.parametrize("part", range(HISTORIES))
 async def test_a_history_with_kills_is_linearizable(server: Server, part: int) -> None:
     await run(server, OPERATIONS, kills=True)
 

@@ -7,13 +7,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
-from orlop.bench.watches import FILL, FILL_PAD, OPENING, SETTLE, Maker, Watcher, Watches, path
+from orlop.bench.watches import FILL_PAD, OPENING, SETTLE, Maker, Watcher, Watches, path
 from orlop.bench.work import Load, Result
 
 TURNS = 4
 """With and without, in turn: what else runs on the machine then meets both."""
 WINDOW = 4096
-"""Bytes that the kernel holds for a slow watcher."""
+"""Bytes that the kernel holds for one of the others at the client's end: its way is soon full."""
+FILL = 40
+"""Events of 100 kB that fill it."""
 SIP = 0.1
 """Seconds between two times that a slow watcher takes what there is: less than is made for it."""
 
@@ -81,10 +83,9 @@ async def _others(load: Load, asleep: int, slow: int) -> AsyncIterator[None]:
     try:
         async with asyncio.TaskGroup() as tasks:
             sips: list[asyncio.Task[None]] = []
-            await others.open_asleep(asleep)
+            await others.open_asleep(asleep, WINDOW)
             for _ in range(slow):
-                transport = await others.connect(Watcher([]), WINDOW)
-                sips.append(tasks.create_task(_sip(transport)))
+                sips.append(tasks.create_task(_sip(await others.connect(Watcher([]), WINDOW))))
             await load.spread(FILL, OPENING, Maker(load, FILL_PAD).make)
             await asyncio.sleep(SETTLE)
             yield

@@ -139,10 +139,10 @@ class Watches:
             self.all.append(watcher)
             await connection.get(self._path, watcher.taken)
 
-    async def open_asleep(self, count: int) -> None:
+    async def open_asleep(self, count: int, window: int = 0) -> None:
         """Watches that take nothing once they have begun, and are not counted."""
         for _ in range(count):
-            (await self.connect(Watcher([]))).pause_reading()
+            (await self.connect(Watcher([]), window)).pause_reading()
 
     async def seen(self, events: int) -> None:
         """Returns when all have seen so many events. Raises TimeoutError, and RuntimeError where one saw more."""

@@ -74,6 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
     except (KubeconfigError, OSError, RuntimeError) as error:
         print(f"orlop bench: {error}", file=sys.stderr)
         return 1
+    except asyncio.CancelledError:
+        return 128 + signal.SIGTERM
     if arguments.json is not None:
         figures = {"machine": machine(), "scale": arguments.scale, "scenarios": scenarios, "runs": runs}
         arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=2) + b"\n")
@@ -97,6 +99,10 @@ async def _all(
 
     folder = Path(tempfile.mkdtemp(prefix="orlop-bench-"))
     lasting: list[Load] = []
+    # Ended from outside, it ends its server too, and leaves nothing behind.
+    running = asyncio.current_task()
+    assert running is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
     process: subprocess.Popen[bytes] | None = None
     try:
         if arguments.kubeconfig is None:
