@@ -39,16 +39,21 @@ def _v2_protobuf() -> bytes:
 
 
 @lru_cache(1)
-def _v3() -> tuple[bytes, dict[tuple[str, str], tuple[str, bytes]]]:
+def _v3() -> tuple[bytes, dict[str, tuple[str, bytes]]]:
     """The root, which has the hash of every document, and each document with its hash."""
     from orlop.apiserver import openapi
 
-    kept = {}
+    def keep(document: bytes) -> tuple[str, bytes]:
+        return hashlib.sha512(document).hexdigest().upper(), zlib.compress(document)
+
+    with openapi.building():
+        groups = {group for group, _ in scheme.group_versions() if group}
+        kept = {place: keep(document) for place, document in openapi.documents_v3(sorted(groups)).items()}
     for gv in scheme.group_versions():
         with openapi.building():  # each apart, so that the memory it takes for a moment is one's
             document = openapi.document_v3(*gv, [k for k in scheme.KINDS if (k.group, k.version) == gv])
-        kept[gv] = hashlib.sha512(document).hexdigest().upper(), zlib.compress(document)
-    return openapi.root_v3({gv: hash_ for gv, (hash_, _) in kept.items()}), kept
+        kept[openapi.place_of(*gv)] = keep(document)
+    return openapi.root_v3({place: hash_ for place, (hash_, _) in kept.items()}), kept
 
 
 @scheme.on_change
@@ -84,23 +89,23 @@ async def v3_root(core: Core, request: Request) -> Response:
         return _etagged(request, _v3()[0])
     from orlop.apiserver.crd import openapi as custom
 
-    return _etagged(request, custom.root(core.custom, {gv: hash_ for gv, (hash_, _) in _v3()[1].items()}))
+    return _etagged(request, custom.root(core.custom, {place: hash_ for place, (hash_, _) in _v3()[1].items()}))
 
 
 async def v3(core: Core, request: Request) -> Response | None:
     """GET /openapi/v3/apis/GROUP/VERSION."""
-    parts = request.scope["path"].removeprefix("/openapi/v3/").strip("/").split("/")
+    place = request.scope["path"].removeprefix("/openapi/v3/").strip("/")
+    parts = place.split("/")
     found = None
-    if parts[0] == "api" and len(parts) == 2:
-        found = _v3()[1].get(("", parts[1]))
-    elif parts[0] == "apis" and len(parts) == 3:
+    if parts[0] == "apis" and len(parts) == 3:
         from orlop.apiserver.aggregate.proxy import proxy
         from orlop.apiserver.crd import openapi as custom
 
         if (remote := core.custom.remote.get((parts[1], parts[2]))) is not None:
             return await proxy(core, request, remote)
 
-        found = custom.v3(core.custom, parts[1], parts[2]) or _v3()[1].get((parts[1], parts[2]))
+        found = custom.v3(core.custom, parts[1], parts[2])
+    found = found or _v3()[1].get(place)
     if found is None:
         return Response(404, b"404 page not found\n", TEXT)
     current, compressed = found

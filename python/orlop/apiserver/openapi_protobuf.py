@@ -9,7 +9,7 @@ import msgspec
 
 Json = dict[str, Any]
 
-METHODS = {"get": 2, "put": 3, "post": 4, "delete": 5, "patch": 8}
+METHODS = {"get": 2, "put": 3, "post": 4, "delete": 5, "options": 6, "head": 7, "patch": 8}
 QUERY_PARAMETER, PATH_PARAMETER = 3, 4
 """Which of gnostic's parameter messages."""
 API_KEY = 2
@@ -24,6 +24,8 @@ def document(swagger: Json) -> bytes:
     out += _bytes(9, b"".join(_named(1, name, _schema(s)) for name, s in swagger["definitions"].items()))
     for requirement in swagger["security"]:
         out += _bytes(12, b"".join(_named(1, name, _texts(1, scopes)) for name, scopes in requirement.items()))
+    shared = swagger["parameters"].items()
+    out += _bytes(10, b"".join(_named(1, name, _parameter(said)) for name, said in shared))
     keys = swagger["securityDefinitions"].items()
     return out + _bytes(13, b"".join(_named(1, name, _bytes(API_KEY, _api_key(key))) for name, key in keys))
 
@@ -36,13 +38,13 @@ def more(paths: Json, definitions: Json) -> bytes:
 
 def _path(item: Json) -> bytes:
     out = b"".join(_bytes(number, _operation(item[method])) for method, number in METHODS.items() if method in item)
-    return out + b"".join(_bytes(9, _bytes(1, _parameter(p))) for p in item.get("parameters", ())) + _vendor(10, item)
+    return out + b"".join(_bytes(9, _item(p)) for p in item.get("parameters", ())) + _vendor(10, item)
 
 
 def _operation(op: Json) -> bytes:
     out = _texts(1, op["tags"]) + _text(3, op["description"]) + _text(5, op["operationId"])
-    out += _texts(6, op["produces"]) + _texts(7, op["consumes"])
-    out += b"".join(_bytes(8, _bytes(1, _parameter(p))) for p in op["parameters"])
+    out += _texts(6, op["produces"]) + _texts(7, op.get("consumes", ()))
+    out += b"".join(_bytes(8, _item(p)) for p in op.get("parameters", ()))
     responses = b"".join(_named(1, code, _bytes(1, _response(r))) for code, r in op["responses"].items())
     return out + _bytes(9, responses) + _texts(10, op["schemes"]) + _vendor(13, op)
 
@@ -52,6 +54,13 @@ def _response(response: Json) -> bytes:
     if "schema" in response:
         out += _bytes(2, _bytes(1, _schema(response["schema"])))
     return out
+
+
+def _item(p: Json) -> bytes:
+    """A ParametersItem: a parameter, or where one that several places share is found."""
+    if "$ref" in p:
+        return _bytes(2, _text(1, p["$ref"]))
+    return _bytes(1, _parameter(p))
 
 
 def _parameter(p: Json) -> bytes:

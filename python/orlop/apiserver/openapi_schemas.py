@@ -39,12 +39,38 @@ ZEROS: dict[str, Any] = {"bool": False, "int32": 0, "int64": 0, "float64": 0, "s
 """What the document says of a field that is always written and is no pointer."""
 
 
+UNIONS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "core/v1.AppArmorProfile": ("type", ("localhostProfile",)),
+    "core/v1.PodSchedulingGroup": ("", ("podGroupName",)),
+    "core/v1.SeccompProfile": ("type", ("localhostProfile",)),
+    "flowcontrol/v1.LimitResponse": ("type", ("queuing",)),
+    "flowcontrol/v1.PriorityLevelConfigurationSpec": ("type", ("exempt", "limited")),
+    "flowcontrol/v1.Subject": ("kind", ("group", "serviceAccount", "user")),
+    "scheduling/v1alpha3.WorkloadPodGroupDisruptionMode": ("", ("all", "single")),
+    "scheduling/v1alpha3.WorkloadPodGroupSchedulingPolicy": ("", ("basic", "gang")),
+}
+"""Types of which one field is set, by the value of another where one is named."""
+ENUMS = {
+    "certificates/v1.CertificateSigningRequestSpec.usages": (
+        *("any", "cert sign", "client auth", "code signing", "content commitment", "crl sign", "data encipherment"),
+        *("decipher only", "digital signature", "email protection", "encipher only", "ipsec end system"),
+        *("ipsec tunnel", "ipsec user", "key agreement", "key encipherment", "microsoft sgc", "netscape sgc"),
+        *("ocsp signing", "s/mime", "server auth", "signing", "timestamping"),
+    ),
+    "discovery/v1.EndpointSlice.addressType": ("FQDN", "IPv4", "IPv6"),
+    "networking/v1.HTTPIngressPath.pathType": ("Exact", "ImplementationSpecific", "Prefix"),
+    "resource/v1.DeviceSubRequest.allocationMode": ("All", "ExactCount"),
+    "resource/v1.ExactDeviceRequest.allocationMode": ("All", "ExactCount"),
+}
+"""Values of fields that the wire's table does not have."""
+
+
 @lru_cache(1)
 def words() -> dict[str, str]:
     """Short descriptions by type key or by field (`core/v1.Pod`, `core/v1.PodSpec.containers`)."""
     text = files("orlop.apiserver").joinpath("openapi_words.txt").read_text("utf-8")
     lines = (line.partition(" ") for line in text.splitlines() if line and not line.startswith("#"))
-    return {key: about for key, _, about in lines}
+    return {key: about.replace("\\n", "\n") for key, _, about in lines}
 
 
 @lru_cache(2048)
@@ -109,6 +135,11 @@ class Dialect:
             out["properties"] = {f["name"]: self._property(key, f) for f in fields}
         if required := [f["name"] for f in fields if not f.get("optional")]:
             out["required"] = required
+        if union := UNIONS.get(key):
+            discriminator, members = union
+            said = {"discriminator": discriminator} if discriminator else {}
+            shown = {name: name[0].upper() + name[1:] for name in members}
+            out["x-kubernetes-unions"] = [said | {"fields-to-discriminateBy": shown}]
         if type_.get("atomic"):
             out["x-kubernetes-map-type"] = "atomic"
         return out
@@ -129,7 +160,7 @@ class Dialect:
                 out["default"] = ZEROS[shape]
         if "default" in field and self.v3:
             out["default"] = msgspec.json.decode(field["default"].encode())
-        if about := words().get(f"{owner}.{field['name']}") or words().get(f"*.{field['name']}"):
+        if about := words().get(f"{owner}.{field['name']}", words().get(f"*.{field['name']}")):
             out["description"] = about
         if "list" in field:
             out["x-kubernetes-list-type"] = field["list"]
@@ -142,7 +173,9 @@ class Dialect:
         strategy = [s for s in (field.get("patch"), "retainKeys" if field.get("retainKeys") else None) if s]
         if strategy:
             out["x-kubernetes-patch-strategy"] = ",".join(strategy)
-        return out
+        if values := ENUMS.get(f"{owner}.{field['name']}"):
+            out.get("items", out)["enum"] = list(values)
+        return self.ref(key) if out.keys() == {"allOf"} else out
 
     @staticmethod
     def _named(key: str) -> bool:
@@ -161,7 +194,7 @@ class Dialect:
         if shape == "map":
             return {"type": "object", "additionalProperties": self.inline(type_["of"])}
         out = dict(SCALARS[shape])
-        if "values" in type_ and self.v3:
+        if "values" in type_:
             out["enum"] = sorted(type_["values"])
         return out
 

@@ -12,7 +12,8 @@ from orlop.apiserver import openapi, openapi_protobuf
 from orlop.apiserver.crd.discovery import custom_of
 from orlop.apiserver.crd.kind import CustomKind
 from orlop.apiserver.crd.served import Served, Swagger
-from orlop.apiserver.openapi_paths import JSON, Paths, types_of
+from orlop.apiserver.openapi_operations import types_of
+from orlop.apiserver.openapi_paths import JSON, Paths
 from orlop.apiserver.openapi_schemas import PATCH, Dialect, Schema, name_of
 
 META_KEY, LIST_META_KEY = "meta/v1.ObjectMeta", "meta/v1.ListMeta"
@@ -216,12 +217,14 @@ def _v3(group: str, version: str, kinds: list[CustomKind]) -> Document:
     return hashlib.sha512(document).hexdigest().upper(), zlib.compress(document, 1)
 
 
-def root(served: Served, hashes: dict[tuple[str, str], str]) -> bytes:
+def root(served: Served, hashes: dict[str, str]) -> bytes:
     """/openapi/v3 with the custom group-versions in it."""
     if "v3 root" not in served.memo:
-        ours = {gv: found[0] for gv in served.group_versions() if (found := v3(served, *gv)) is not None}
-        theirs = {gv: r.documents.hash for gv, r in served.remote.items() if r.documents.hash}
-        kept = {gv: hash_ for gv, hash_ in (hashes | ours).items() if gv not in served.remote}
+        place = openapi.place_of
+        ours = {place(*gv): found[0] for gv in served.group_versions() if (found := v3(served, *gv)) is not None}
+        theirs = {place(*gv): r.documents.hash for gv, r in served.remote.items() if r.documents.hash}
+        away = {place(*gv) for gv in served.remote}
+        kept = {path: hash_ for path, hash_ in (hashes | ours).items() if path not in away}
         served.memo["v3 root"] = openapi.root_v3(kept | theirs)
     body: bytes = served.memo["v3 root"]
     return body
