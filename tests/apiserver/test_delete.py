@@ -101,6 +101,31 @@ async def test_preconditions(api: Api) -> None:
     assert f"the UID in the precondition (x) does not match the UID in record ({uid})" in other.message
     old = await api("DELETE", f"{MAPS}/a", {"preconditions": {"resourceVersion": "1"}})
     assert "the ResourceVersion in the precondition (1) does not match" in old.message
-    assert (await api("DELETE", f"{MAPS}/a?dryRun=All", {"preconditions": {"uid": uid}})).status == 200
+    assert (await api("DELETE", f"{MAPS}/a", {"preconditions": {"uid": uid}, "dryRun": ["All"]})).status == 200
     assert (await api("GET", f"{MAPS}/a")).status == 200
     assert (await api("DELETE", f"{MAPS}/a", {"preconditions": {"uid": uid}})).status == 200
+
+
+async def test_a_body_goes_before_the_query(api: Api) -> None:
+    """Where a delete has options as its body, those of the query are not read."""
+    await api("POST", MAPS, {"metadata": {"name": "a"}})
+    assert (
+        await api("DELETE", f"{MAPS}/a?dryRun=All&propagationPolicy=Nonsense", {"kind": "DeleteOptions"})
+    ).status == 200
+    assert (await api("GET", f"{MAPS}/a")).status == 404
+
+
+async def test_pods_of_jobs_stay_unless_it_is_said(api: Api) -> None:
+    """batch/v1 keeps what a Job leaves behind, and warns of it; so does a ReplicationController, silently."""
+    pods = {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}
+    jobs = "/apis/batch/v1/namespaces/default/jobs"
+    for name in ("a", "b"):
+        await api("POST", jobs, {"metadata": {"name": name}, "spec": {"template": {"spec": pods}}})
+    kept = await api("DELETE", f"{jobs}/a")
+    assert kept.body["metadata"]["finalizers"] == ["orphan"]
+    assert "child pods are preserved by default when jobs are deleted" in kept.headers["warning"]
+    again = await api("POST", jobs, {"metadata": {"name": "a"}, "spec": {"template": {"spec": pods}}})
+    assert (again.status, again.message) == (409, 'object is being deleted: jobs.batch "a" already exists')
+    gone = await api("DELETE", f"{jobs}/b", {"propagationPolicy": "Background"})
+    assert (gone.status, gone.body["status"]) == (200, "Success")
+    assert "warning" not in gone.headers

@@ -170,11 +170,11 @@ def not_found(resource: str, group: str, name: str) -> NotFound:
     return NotFound(f'{qualified(resource, group)} "{name}" not found', details=_details(resource, group, name))
 
 
-def already_exists(resource: str, group: str, name: str) -> AlreadyExists:
-    """`pods "x" already exists`."""
-    return AlreadyExists(
-        f'{qualified(resource, group)} "{name}" already exists', details=_details(resource, group, name)
-    )
+def already_exists(resource: str, group: str, name: str, ends: bool = False) -> AlreadyExists:
+    """`pods "x" already exists`, and where it `ends` that it is being deleted."""
+    why = "object is being deleted: " if ends else ""
+    message = f'{why}{qualified(resource, group)} "{name}" already exists'
+    return AlreadyExists(message, details=_details(resource, group, name))
 
 
 def conflict(resource: str, group: str, name: str, why: str) -> Conflict:

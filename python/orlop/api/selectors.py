@@ -91,14 +91,14 @@ EVERYTHING = LabelSelector()
 NOTHING = LabelSelector(nothing=True)
 
 
-def key_errors(key: str, what: str = "a qualified name") -> list[str]:
+def key_errors(key: str) -> list[str]:
     """What is wrong with a label key, in upstream's words; empty when it is right."""
     prefix, _, name = key.rpartition("/")
     errors = []
     if key.count("/") > 1:
         return [
-            f"{what} must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
-            "alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
+            "a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and end with "
+            "an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
             "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' "
             "(e.g. 'example.com/MyName')"
         ]
@@ -197,7 +197,7 @@ def _requirement(tokens: _Tokens) -> Requirement:
     if not tokens.is_word:
         raise ValueError(f"found '{tokens.next}', expected: identifier")
     key = tokens.take()
-    if errors := key_errors(key, "a valid label key"):
+    if errors := key_errors(key):
         raise ValueError(f"<nil>: Invalid value: {_quoted(key)}: {'; '.join(errors)}")
     if absent:
         return Requirement(key, "!", frozenset())

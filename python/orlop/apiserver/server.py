@@ -31,7 +31,7 @@ from orlop.apiserver.crd.served import Served
 from orlop.apiserver.expiry import EventExpiry
 from orlop.apiserver.front import Listener, Tls
 from orlop.apiserver.kubernetes import KubernetesService
-from orlop.apiserver.registry import all_strategies, certificatetimes, devicetaints
+from orlop.apiserver.registry import all_strategies, certificatetimes, devicetaints, phasetimes
 from orlop.apiserver.registry.addresses import ServiceAddresses
 from orlop.apiserver.registry.devicetaints import DeviceTaintTimes
 from orlop.apiserver.registry.objects import Objects
@@ -126,6 +126,7 @@ class ApiServer:
         objects = Objects(feed, hub, self.clock)
         objects.hooks["services"] = ServiceAddresses(objects, config.service_cidrs, config.node_ports)
         times = certificatetimes.ConditionTimes(self.clock)
+        objects.hooks[phasetimes.VOLUMES] = phasetimes.PhaseTimes(self.clock)
         objects.hooks[certificatetimes.REQUESTS] = objects.hooks[certificatetimes.POD_REQUESTS] = times
         objects.hooks[devicetaints.RULES] = objects.hooks[devicetaints.SLICES] = DeviceTaintTimes(self.clock)
         if "ResourceQuota" not in config.disable_admission_plugins:

@@ -7,10 +7,9 @@ remembered until any of the four kinds changes, so a repeated check is two dicti
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import msgspec
-
 from orlop.api.types import rbac_v1
 from orlop.api.types.rbac_v1 import PolicyRule
+from orlop.apiserver import nulls
 from orlop.apiserver.auth.attributes import Attributes, Decision, quote
 from orlop.apiserver.auth.objects import Changes, Objects
 from orlop.apiserver.auth.user import User, service_account_name
@@ -32,7 +31,7 @@ _KINDS: dict[str, type[Any]] = {
     ROLES: rbac_v1.Role,
     ROLE_BINDINGS: rbac_v1.RoleBinding,
 }
-_DECODERS = {resource: msgspec.json.Decoder(kind) for resource, kind in _KINDS.items()}
+_DECODERS = {resource: nulls.Decoder(kind) for resource, kind in _KINDS.items()}
 
 Subject = tuple[str, str]
 """("User", name) or ("Group", name)."""

@@ -12,6 +12,7 @@ from orlop.apiserver.admission.base import Attributes
 from orlop.apiserver.core import Core
 from orlop.apiserver.handlers import body
 from orlop.apiserver.registry.objects import Check
+from orlop.apiserver.registry.strategy import Strategy
 from orlop.apiserver.request import Request
 from orlop.apiserver.response import Response, of_status, success
 
@@ -21,7 +22,7 @@ OPTION_VERSIONS = frozenset({"", "v1", "meta.k8s.io/v1"})
 
 
 async def delete_options(request: Request) -> meta_v1.DeleteOptions:
-    """DeleteOptions from the body or the query, checked. Raises BadRequest, Invalid."""
+    """DeleteOptions from the body, or where there is none from the query, checked. Raises BadRequest, Invalid."""
     data = await request.body()
     if data:
         media = negotiate.body_media(request.header(b"content-type"))
@@ -40,8 +41,8 @@ async def delete_options(request: Request) -> meta_v1.DeleteOptions:
             grace_period_seconds=request.integer("gracePeriodSeconds"),
             propagation_policy=request.param("propagationPolicy") or None,
             orphan_dependents=request.flag("orphanDependents") if "orphanDependents" in request.query else None,
+            dry_run=request.query.get("dryRun", []),
         )
-    options.dry_run = options.dry_run or request.query.get("dryRun", [])
     wrong: list[FieldError] = []
     if options.propagation_policy is not None and options.propagation_policy not in POLICIES:
         wrong.append(not_supported("propagationPolicy", options.propagation_policy, [*POLICIES, "nil"]))
@@ -58,6 +59,12 @@ async def delete_options(request: Request) -> meta_v1.DeleteOptions:
     if wrong:
         raise errors.invalid("DeleteOptions", "meta.k8s.io", "", wrong)
     return options
+
+
+def advise(request: Request, strategy: Strategy, options: meta_v1.DeleteOptions) -> None:
+    """Warns of what becomes of dependents where a delete does not say."""
+    if strategy.deletion_advice and options.propagation_policy is None and options.orphan_dependents is None:
+        request.warn(strategy.deletion_advice)
 
 
 def checker(
@@ -82,6 +89,7 @@ async def delete(core: Core, request: Request, kind: Kind) -> Response:
     options = await delete_options(request)
     dry_run = bool(options.dry_run)
     strategy = core.strategies[kind.type_key]
+    advise(request, strategy, options)
     info = request.info
     namespace = info.namespace if kind.namespaced else ""
     check = checker(core, request, kind, namespace, info.name, options)

@@ -8,7 +8,7 @@ from orlop.api.scheme import Kind
 from orlop.apiserver import negotiate, output
 from orlop.apiserver.core import Core
 from orlop.apiserver.handlers import body
-from orlop.apiserver.handlers.delete import checker, delete_options
+from orlop.apiserver.handlers.delete import advise, checker, delete_options
 from orlop.apiserver.handlers.list import read_options
 from orlop.apiserver.request import Request
 from orlop.apiserver.response import Response
@@ -24,6 +24,7 @@ async def deletecollection(core: Core, request: Request, kind: Kind) -> Response
     options = await delete_options(request)
     dry_run = bool(options.dry_run)
     strategy = core.strategies[kind.type_key]
+    advise(request, strategy, options)
     namespace = request.info.namespace or None if kind.namespaced else None
     found = core.hub.list(kind.resource, namespace, selected.labels, selected.fields, 0, None)
     by = body.attribution(request)

@@ -65,14 +65,14 @@ def signer_name(name: str, path: str) -> list[FieldError]:
     if not slash or "/" in rest:
         return [invalid_value(path, name, words)]
     errors = [
-        invalid_value(path, domain, f"validating label {part!r}: {m}")
+        invalid_value(path, domain, f'validating label "{part}": {m}')
         for part in domain.split(".")
         for m in names.label(part)
     ]
     if "." not in domain:
-        errors.append(invalid_value(path, name, "should be a domain with at least two segments separated by dots"))
+        errors.append(invalid_value(path, domain, "should be a domain with at least two segments separated by dots"))
     errors += [
-        invalid_value(path, rest, f"validating label {part!r}: {m}")
+        invalid_value(path, rest, f'validating label "{part}": {m}')
         for part in rest.split(".")
         for m in names.label(part)
     ]

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from orlop.api.errors import FieldError, forbidden_field, invalid_value, required
+from orlop.api.errors import IMMUTABLE, FieldError, forbidden_field, invalid_value, required
 from orlop.api.quantity import parse
 from orlop.api.types import core_v1, meta_v1
 from orlop.apiserver.registry import names, podtemplate, podwarnings
@@ -14,6 +14,8 @@ from orlop.apiserver.registry.strategy import Strategy
 ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
 VOLUME_MODES = ("Block", "Filesystem")
 CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
+OLD_SOURCES = (("", "PersistentVolumeClaim"), ("snapshot.storage.k8s.io", "VolumeSnapshot"))
+"""What the first field for it can name: group and kind."""
 ONLY = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
 
 
@@ -31,9 +33,13 @@ def default_spec(spec: core_v1.PersistentVolumeClaimSpec) -> None:
 
 
 def drop(spec: core_v1.PersistentVolumeClaimSpec) -> None:
-    """Takes out what sources in other namespaces need: their gate, CrossNamespaceVolumeDataSource, is closed."""
-    if spec.data_source_ref is not None:
-        spec.data_source_ref.namespace = None
+    """Takes out sources in other namespaces, whose gate, CrossNamespaceVolumeDataSource, is closed, and those that the
+    older of both fields never knew."""
+    if spec.data_source_ref is not None and spec.data_source_ref.namespace:
+        spec.data_source_ref = None
+    source = spec.data_source
+    if source is not None and spec.data_source_ref is None and (source.api_group or "", source.kind) not in OLD_SOURCES:
+        spec.data_source = None
 
 
 def validate_access_modes(modes: list[str], path: str) -> list[FieldError]:
@@ -72,22 +78,26 @@ class PersistentVolumeClaims(Strategy):
         errors = self.validate(new)
         spec, before = new.spec, old.spec
         kept = replace(spec, volume_name=spec.volume_name if before.volume_name else before.volume_name)
-        if before.storage_class_name is None and CLASS_ANNOTATION not in old.metadata.annotations:
-            # A claim made before there was a default class gets it afterwards.
+        annotation, earlier = (m.annotations.get(CLASS_ANNOTATION, "") for m in (new.metadata, old.metadata))
+        moved = bool(earlier) and annotation in ("", earlier) and spec.storage_class_name == earlier
+        if before.storage_class_name is None and (moved or CLASS_ANNOTATION not in old.metadata.annotations):
+            # A claim made before there was a default class, or the field, gets it afterwards.
             kept.storage_class_name = None if spec.storage_class_name else kept.storage_class_name
+        if annotation != earlier and not moved:
+            errors.append(invalid_value(f"metadata.annotations.{CLASS_ANNOTATION}", annotation, IMMUTABLE))
         bound = old.status.phase == "Bound"
         if bound:
-            kept.resources = replace(kept.resources, requests=before.resources.requests)
+            if kept.resources.requests and "storage" in before.resources.requests:
+                requests = {**kept.resources.requests, "storage": before.resources.requests["storage"]}
+                kept.resources = replace(kept.resources, requests=requests)
             kept.volume_attributes_class_name = before.volume_attributes_class_name
         if kept != before:
             errors.append(forbidden_field("spec", f"{ONLY}\n{diff(before, kept)}"))
-        if bound:
-            after, earlier = spec.resources.requests.get("storage"), before.resources.requests.get("storage")
-            granted = old.status.capacity.get("storage")
-            shrinks = after is not None and earlier is not None and parse(after) < parse(earlier)
-            if after is not None and shrinks and granted is not None and parse(after) <= parse(granted):
-                words = "field can not be less than status.capacity"
-                errors.append(forbidden_field("spec.resources.requests.storage", words))
+        amounts = (spec.resources.requests, before.resources.requests, old.status.capacity)
+        size, earlier_size, granted = (parse(amount.get("storage", "0")) for amount in amounts)
+        if size < earlier_size and size <= granted:
+            words = "field can not be less than status.capacity"
+            errors.append(forbidden_field("spec.resources.requests.storage", words))
         errors += immutable(spec.volume_mode, before.volume_mode, "volumeMode")
         path, earlier_class = "spec.volumeAttributesClassName", before.volume_attributes_class_name
         if earlier_class is not None and spec.volume_attributes_class_name is None:
@@ -119,11 +129,7 @@ def _data_sources(spec: core_v1.PersistentVolumeClaimSpec) -> None:
         )
     elif spec.data_source_ref is not None and spec.data_source is None and not spec.data_source_ref.namespace:
         ref = spec.data_source_ref
-        if (ref.api_group, ref.kind) in (
-            (None, "PersistentVolumeClaim"),
-            ("snapshot.storage.k8s.io", "VolumeSnapshot"),
-        ):
-            spec.data_source = core_v1.TypedLocalObjectReference(api_group=ref.api_group, kind=ref.kind, name=ref.name)
+        spec.data_source = core_v1.TypedLocalObjectReference(api_group=ref.api_group, kind=ref.kind, name=ref.name)
 
 
 def validate_spec(spec: core_v1.PersistentVolumeClaimSpec, path: str) -> list[FieldError]:

@@ -129,7 +129,7 @@ class ServiceAccounts(Strategy):
     returns_deleted = True
 
     def warnings(self, new: core_v1.ServiceAccount, old: core_v1.ServiceAccount | None = None) -> list[str]:
-        if ENFORCE_SECRETS not in new.metadata.annotations:
+        if old is not None or ENFORCE_SECRETS not in new.metadata.annotations:
             return []
         words = "deprecated in v1.32+; prefer separate namespaces to isolate access to mounted secrets"
         return [f"metadata.annotations[{ENFORCE_SECRETS}]: {words}"]

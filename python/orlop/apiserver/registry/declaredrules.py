@@ -191,7 +191,7 @@ def _caseless(value: str, path: str) -> list[FieldError]:
 
 
 def _label_key(value: str, path: str) -> list[FieldError]:
-    return [invalid_value(path, value, m) for m in selectors.key_errors(value, "a valid label key")]
+    return [invalid_value(path, value, m) for m in selectors.key_errors(value)]
 
 
 def _uuid(value: str, path: str) -> list[FieldError]:
@@ -240,7 +240,7 @@ def _extended_resource(value: str, path: str) -> list[FieldError]:
         wrong.append('must not have "kubernetes.io/" domain')
     if value.startswith("requests."):
         wrong.append('must not have "requests." prefix')
-    wrong += selectors.key_errors(f"requests.{value}", "a valid label key")
+    wrong += selectors.key_errors(f"requests.{value}")
     return [invalid_value(path, value, m) for m in wrong]
 
 

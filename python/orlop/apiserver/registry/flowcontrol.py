@@ -221,7 +221,7 @@ class PriorityLevels(Strategy):
         spec = obj.spec
         errors: list[FieldError] = []
         if (obj.metadata.name == EXEMPT) != (spec.type == "Exempt"):
-            words = "type must be 'Exempt' if and only if name is 'exempt'"
+            words = "must be 'Exempt' if and only if `name` is 'exempt'"
             errors.append(invalid_value("spec.type", spec.type, words))
         if spec.type == "Exempt":
             if spec.limited is not None:
@@ -236,7 +236,7 @@ class PriorityLevels(Strategy):
                 errors.append(required("spec.limited", "must not be empty when type is Limited"))
             else:
                 errors += _limited(spec.limited, "spec.limited")
-        else:
+        elif spec.type:
             errors.append(not_supported("spec.type", spec.type, ("Exempt", "Limited")))
         if obj.metadata.name in flowdefaults.MANDATORY:
             fixed = next(level for level in flowdefaults.levels() if level.metadata.name == obj.metadata.name)
@@ -280,7 +280,7 @@ def _limited(limited: flowcontrol_v1.LimitedPriorityLevelConfiguration, path: st
             errors.append(required(f"{where}.queuing", words))
         else:
             errors += _queuing(response.queuing, f"{where}.queuing")
-    else:
+    elif response.type:
         errors.append(not_supported(f"{where}.type", response.type, ("Queue", "Reject")))
     errors += _lendable(limited.lendable_percent, path)
     most = limited.borrowing_limit_percent

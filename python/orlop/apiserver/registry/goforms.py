@@ -8,6 +8,8 @@ from orlop.api.types import meta_v1
 
 _NAMES = {
     "uid": "UID",
+    "tty": "TTY",
+    "monitors": "CephMonitors",
     "os": "OS",
     "dnsPolicy": "DNSPolicy",
     "dnsConfig": "DNSConfig",
@@ -31,6 +33,7 @@ _NAMES = {
     "csi": "CSI",
     "fsType": "FSType",
     "fsGroup": "FSGroup",
+    "fsGroupChangePolicy": "FSGroupChangePolicy",
     "diskURI": "DataDiskURI",
     "targetWWNs": "TargetWWNs",
     "wwids": "WWIDs",

@@ -31,7 +31,11 @@ class Jobs(Strategy):
 
     generation = True
     fields = (("status.successful", "status.succeeded=0"),)
-    garbage_collected = "background"
+    garbage_collected = "orphan"
+    deletion_advice = (
+        "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or "
+        "set propagationPolicy=Orphan to suppress this warning"
+    )
 
     def default(self, obj: batch_v1.Job) -> None:
         spec = obj.spec
@@ -84,10 +88,13 @@ class Jobs(Strategy):
         errors += immutable(spec.selector, before.selector, "spec.selector")
         errors += _template_change(new, old)
         errors += immutable(spec.completion_mode, before.completion_mode, "spec.completionMode")
-        errors += immutable(spec.pod_failure_policy, before.pod_failure_policy, "spec.podFailurePolicy")
+        if spec.pod_failure_policy != before.pod_failure_policy:
+            errors.append(invalid_value("spec.podFailurePolicy", go_form(spec.pod_failure_policy), IMMUTABLE))
         errors += immutable(spec.backoff_limit_per_index, before.backoff_limit_per_index, "spec.backoffLimitPerIndex")
         errors += immutable(spec.managed_by, before.managed_by, "spec.managedBy")
-        return errors + immutable(spec.success_policy, before.success_policy, "spec.successPolicy")
+        if spec.success_policy != before.success_policy:
+            errors.append(invalid_value("spec.successPolicy", go_form(spec.success_policy), IMMUTABLE))
+        return errors
 
     def validate_status(self, new: batch_v1.Job, old: batch_v1.Job) -> list[FieldError]:
         return jobstatus.validate(new, old)
@@ -271,8 +278,9 @@ def _template_change(new: batch_v1.Job, old: batch_v1.Job) -> list[FieldError]:
         )
         metadata = replace(template.metadata, labels=before.metadata.labels, annotations=before.metadata.annotations)
         template = replace(template, spec=spec, metadata=metadata)
-    if template == before:
-        return []
+        if template == before:
+            return []
+        return [invalid_value("spec.template.spec", go_form(new.spec.template.spec), IMMUTABLE)]
     shown = {**msgspec.to_builtins(template.metadata), "Spec": go_form(template.spec)}
     return [invalid_value("spec.template", shown, IMMUTABLE)]
 

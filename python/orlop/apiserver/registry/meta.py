@@ -78,7 +78,7 @@ def validate_labels(labels: dict[str, str], path: str) -> list[FieldError]:
     else:
         return errors
     for key, value in sorted(labels.items()):
-        errors += [invalid_value(path, key, message) for message in selectors.key_errors(key, "a valid label key")]
+        errors += [invalid_value(path, key, message) for message in selectors.key_errors(key)]
         errors += [invalid_value(path, value, message) for message in value_errors(value)]
     return errors
 

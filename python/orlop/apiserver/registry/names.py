@@ -32,7 +32,7 @@ _ALPHA = re.compile(r"[a-z]")
 
 
 def _too_long(limit: int) -> str:
-    return f"must be no more than {limit} bytes"
+    return f"must be no more than {limit} characters"
 
 
 LABEL_WORDS = (
@@ -103,7 +103,7 @@ def subdomain(name: str) -> list[str]:
 
 def subdomain_caseless(name: str) -> list[str]:
     """The same where capitals may be: drivers' names."""
-    out = [_too_long(SUBDOMAIN_MAX)] if len(name) > SUBDOMAIN_MAX else []
+    out = [f"must be no more than {SUBDOMAIN_MAX} bytes"] if len(name) > SUBDOMAIN_MAX else []
     return out if _SUBDOMAIN.match(name.lower()) else [*out, CASELESS_WORDS]
 
 

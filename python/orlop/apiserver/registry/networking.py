@@ -25,9 +25,9 @@ class IPAddresses(Strategy):
     def validate_update(self, new: networking_v1.IPAddress, old: networking_v1.IPAddress) -> list[FieldError]:
         ref = new.spec.parent_ref
         if ref == old.spec.parent_ref:
-            return []
+            return self.validate(new)
         shown = ref and {"Group": ref.group, "Resource": ref.resource, "Namespace": ref.namespace, "Name": ref.name}
-        return [invalid_value("spec.parentRef", shown, IMMUTABLE)]
+        return [*self.validate(new), invalid_value("spec.parentRef", shown, IMMUTABLE)]
 
 
 class ServiceCIDRs(Strategy):
@@ -40,7 +40,7 @@ class ServiceCIDRs(Strategy):
         if len(cidrs) > 2:
             return [invalid_value(path, {"CIDRs": cidrs}, "may only hold up to 2 values")]
         errors: list[FieldError] = []
-        if len(cidrs) == 2 and (any(names.network(c) is None for c in cidrs) or len({family_of(c) for c in cidrs}) < 2):
+        if len(cidrs) == 2 and all(map(names.network, cidrs)) and len({family_of(c) for c in cidrs}) < 2:
             words = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64"
             errors.append(invalid_value(path, cidrs, words))
         wrong = ((i, cidr, words) for i, cidr in enumerate(cidrs) for words in names.canonical_cidr(cidr))

@@ -22,24 +22,19 @@ class Nodes(Strategy):
             obj.status.allocatable = dict(obj.status.capacity)
         obj.spec.config_source = None  # there is no such thing any more
         # podCIDR is the first of podCIDRs: whichever is given makes the other.
-        if obj.spec.pod_cidr and not obj.spec.pod_cidrs:
-            obj.spec.pod_cidrs = [obj.spec.pod_cidr]
-        elif obj.spec.pod_cidrs and not obj.spec.pod_cidr:
-            obj.spec.pod_cidr = obj.spec.pod_cidrs[0]
+        spec = obj.spec
+        if spec.pod_cidr and spec.pod_cidrs[:1] != [spec.pod_cidr]:
+            spec.pod_cidrs = [spec.pod_cidr]
+        elif spec.pod_cidrs:
+            spec.pod_cidr = spec.pod_cidrs[0]
 
     def validate(self, obj: core_v1.Node) -> list[FieldError]:
         errors = validate_taints(obj.spec.taints, "metadata.taints")
-        errors += _amounts(obj)
-        cidrs = obj.spec.pod_cidrs
-        for i, cidr in enumerate(cidrs):
-            errors += [invalid_value(f"spec.podCIDRs[{i}]", cidr, m) for m in names.cidr(cidr)]
-        if len(cidrs) > 1 and (len(cidrs) > 2 or len({family_of(c) for c in cidrs}) < 2):
-            why = "may specify no more than one CIDR for each IP family"
-            errors.append(invalid_value("spec.podCIDRs", cidrs, why))
-        return errors
+        return errors + _amounts(obj) + _cidrs(obj.spec.pod_cidrs)
 
     def validate_update(self, new: core_v1.Node, old: core_v1.Node) -> list[FieldError]:
-        errors = _amounts(new) + _addresses(new)
+        errors = validate_taints(new.spec.taints, "metadata.taints") + _amounts(new) + _addresses(new)
+        errors += _cidrs(new.spec.pod_cidrs)
         if old.spec.pod_cidrs and new.spec.pod_cidrs != old.spec.pod_cidrs:
             errors.append(
                 forbidden_field("spec.podCIDRs", 'node updates may not change podCIDR except from "" to valid')
@@ -48,7 +43,9 @@ class Nodes(Strategy):
             errors.append(
                 forbidden_field("spec.providerID", 'node updates may not change providerID except from "" to valid')
             )
-        return errors + validate_taints(new.spec.taints, "metadata.taints")
+        if new.spec.external_id != old.spec.external_id:
+            errors.append(forbidden_field("spec.externalID", "may not be updated"))
+        return errors
 
     def warnings(self, new: core_v1.Node, old: core_v1.Node | None = None) -> list[str]:
         found = []
@@ -58,6 +55,22 @@ class Nodes(Strategy):
 
     def validate_status(self, new: core_v1.Node, old: core_v1.Node) -> list[FieldError]:
         return _amounts(new) + _addresses(new)
+
+
+def _cidrs(cidrs: list[str]) -> list[FieldError]:
+    """A range of each family at most."""
+    path = "spec.podCIDRs"
+    errors = [invalid_value(f"{path}[{i}]", cidr, m) for i, cidr in enumerate(cidrs) for m in names.cidr(cidr)]
+    if len(cidrs) < 2:
+        return errors
+    unreadable = next(((i, cidr) for i, cidr in enumerate(cidrs) if names.network(cidr) is None), None)
+    if unreadable is not None:
+        i, cidr = unreadable
+        why = f"invalid PodCIDRs. failed to check with dual stack with error:invalid CIDR[{i}]: <nil> "
+        errors.append(FieldError("InternalError", path, None, f"{why}(invalid CIDR address: {cidr})"))
+    if unreadable is not None or len(cidrs) > 2 or len({family_of(c) for c in cidrs}) < 2:
+        errors.append(invalid_value(path, cidrs, "may specify no more than one CIDR for each IP family"))
+    return errors
 
 
 def _amounts(node: core_v1.Node) -> list[FieldError]:

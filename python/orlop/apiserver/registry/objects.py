@@ -15,6 +15,7 @@ from orlop.api import errors
 from orlop.api.errors import FieldError, invalid_value
 from orlop.api.scheme import Kind
 from orlop.api.types import meta_v1
+from orlop.apiserver import nulls
 from orlop.apiserver.registry import deletion, names
 from orlop.apiserver.registry.strategy import Strategy
 from orlop.apiserver.registry.transactions import NO_HOOKS, Both, Hooks, Transaction
@@ -25,6 +26,7 @@ from orlop.store.base import Attribution, Conflict, Key, Parts, Write
 UPDATE_TRIES = 256
 """How often a change is made again when others change the same object between; upstream has no limit."""
 
+_DELETED = b'"deletionTimestamp":"'
 _REVISION = b'"resourceVersion":"'
 
 
@@ -61,13 +63,13 @@ class Decoder(Protocol):
 
 def encode(obj: Any) -> bytes:
     """An object's JSON, maps in order of their keys as Go writes them."""
-    return _encoder.encode(obj)
+    return nulls.written(type(obj), _encoder.encode(obj))
 
 
 def split(obj: Any) -> Parts:
     """An object's JSON around the place where its revision stands."""
     obj.metadata.resource_version = "0"
-    data = _encoder.encode(obj)
+    data = encode(obj)
     # Before it stand only apiVersion, kind, name, namespace and uid: a quote in them would be escaped.
     at = data.index(_REVISION) + len(_REVISION)
     return Parts(data[:at], data[at + 1 :])
@@ -105,7 +107,7 @@ class Objects:
         """The typed object of stored bytes."""
         decoder = self._decoders.get(kind.type_key)
         if decoder is None:
-            decoder = self._decoders[kind.type_key] = msgspec.json.Decoder(kind.struct)
+            decoder = self._decoders[kind.type_key] = nulls.Decoder(kind.struct)
         return decoder.decode(value)
 
     def register(self, type_key: str, decoder: Decoder) -> None:
@@ -188,8 +190,8 @@ class Objects:
         key = Key(kind.resource, metadata.namespace, metadata.name)
         hooks = self._hooks(kind.resource)
         while True:
-            if self.hub.get(kind.resource, metadata.namespace, metadata.name) is not None:
-                raise errors.already_exists(kind.plural, kind.group, metadata.name)
+            if (there := self.hub.get(kind.resource, metadata.namespace, metadata.name)) is not None:
+                raise errors.already_exists(kind.plural, kind.group, metadata.name, self._ends(kind, there[0]))
             kept = obj if kind.converter is None else await kind.converter.stored(obj)
             if kind.type_key in self.outdated:
                 await self.distrust(kind, True)
@@ -209,14 +211,18 @@ class Objects:
                     transaction.release()
             return await self.served(kind, join(parts, revision))
 
+    def _ends(self, kind: Kind, value: bytes) -> bool:
+        """Whether an object is being deleted."""
+        return _DELETED in value and self.decode(kind, value).metadata.deletion_timestamp is not None
+
     def accompanied(self, kind: Kind, namespace: str) -> bool:
         """Whether other writes may go along with one of this kind."""
         return self._hooks(kind.resource).concern(kind, namespace)
 
     async def insert(self, kind: Kind, key: Key, parts: Parts, by: Attribution) -> bytes:
         """Stores a new object of which all is decided, where nothing accompanies it. Raises AlreadyExists."""
-        if self.hub.get(*key) is not None:
-            raise errors.already_exists(kind.plural, kind.group, key.name)
+        if (there := self.hub.get(*key)) is not None:
+            raise errors.already_exists(kind.plural, kind.group, key.name, self._ends(kind, there[0]))
         try:
             revision = await self.writer.commit(Write(key, parts, 0, by=by))
         except Conflict:

@@ -7,10 +7,9 @@ from msgspec import structs
 
 from orlop.api.errors import FieldError, forbidden_field, invalid_value, required
 from orlop.api.types import core_v1
-from orlop.apiserver.registry import names, nodelabels, scheduling, volumes
+from orlop.apiserver.registry import nodelabels, persistentsources, scheduling
 from orlop.apiserver.registry.claims import VOLUME_MODES, class_annotation, validate_access_modes
 from orlop.apiserver.registry.common import POSITIVE_QUANTITY, immutable, quantity, subdomain
-from orlop.apiserver.registry.drivers import driver_name
 from orlop.apiserver.registry.goforms import go_form
 from orlop.apiserver.registry.resources import unsupported
 from orlop.apiserver.registry.specdiff import diff
@@ -60,31 +59,6 @@ _GO_SOURCES = (
     "CSI",
 )
 """Their names in Go, in the order of upstream's inner type."""
-_TURNS = (
-    "host_path",
-    "gce_persistent_disk",
-    "aws_elastic_block_store",
-    "glusterfs",
-    "flocker",
-    "nfs",
-    "rbd",
-    "quobyte",
-    "cephfs",
-    "iscsi",
-    "cinder",
-    "fc",
-    "flex_volume",
-    "azure_file",
-    "vsphere_volume",
-    "photon_persistent_disk",
-    "portworx_volume",
-    "azure_disk",
-    "scale_io",
-    "local",
-    "storageos",
-    "csi",
-)
-"""The order in which sources are looked at."""
 RECLAIM_POLICIES = ("Delete", "Recycle", "Retain")
 RECYCLED = "The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning."
 OLD_SOURCES = (
@@ -169,7 +143,7 @@ class PersistentVolumes(Strategy):
         errors += immutable(new.spec.volume_mode, old.spec.volume_mode, "volumeMode")
         if old.spec.node_affinity is not None and new.spec.node_affinity != old.spec.node_affinity:
             words = "field is immutable, except for updating from beta label to GA"
-            errors.append(invalid_value("nodeAffinity", new.spec.node_affinity, words))
+            errors.append(invalid_value("nodeAffinity", go_form(new.spec.node_affinity), words))
         if old.spec.volume_attributes_class_name is not None and new.spec.volume_attributes_class_name is None:
             words = "update from non-nil value to nil is forbidden"
             errors.append(forbidden_field("spec.volumeAttributesClassName", words))
@@ -218,39 +192,7 @@ def _affinity(spec: core_v1.PersistentVolumeSpec) -> list[FieldError]:
 
 
 def _source(spec: core_v1.PersistentVolumeSpec, path: str) -> list[FieldError]:
-    given = [s for s in SOURCES if getattr(spec, s) is not None]
-    errors: list[FieldError] = []
-    if not given:
-        errors.append(required(path, "must specify a volume type"))
-    given.sort(key=_TURNS.index)
-    for source in given[1:]:
-        errors.append(forbidden_field(f"{path}.{SOURCES[source]}", "may not specify more than 1 volume type"))
-    # Of several the first alone is looked at.
-    first = given[0] if given else ""
-    if first == "host_path" and spec.host_path is not None:
-        if not spec.host_path.path:
-            errors.append(required(f"{path}.hostPath.path"))
-        else:
-            errors += volumes.no_back_steps(spec.host_path.path, f"{path}.hostPath.path")
-        kind = spec.host_path.type
-        if kind is not None and kind not in volumes.HOST_PATH_TYPES:
-            errors.append(unsupported(f"{path}.hostPath.type", kind, volumes.HOST_PATH_TYPES))
-    if first == "local" and spec.local is not None:
-        if not spec.local.path:
-            errors.append(required(f"{path}.local.path"))
-        else:
-            errors += volumes.no_back_steps(spec.local.path, f"{path}.local.path")
-        if spec.node_affinity is None:
-            errors.append(required(f"{path}.nodeAffinity", "Local volume requires node affinity"))
-    if first == "nfs" and spec.nfs is not None:
-        if not spec.nfs.server:
-            errors.append(required(f"{path}.nfs.server"))
-        if not spec.nfs.path:
-            errors.append(required(f"{path}.nfs.path"))
-        if not spec.nfs.path.startswith("/"):
-            errors.append(invalid_value(f"{path}.nfs.path", spec.nfs.path, "must be an absolute path"))
-    if first == "csi" and spec.csi is not None:
-        errors += _csi(spec.csi, f"{path}.csi")
+    errors = persistentsources.validate(spec, path)
     root = spec.host_path is not None and normpath(spec.host_path.path or ".") in ("/", "//")
     if root and spec.persistent_volume_reclaim_policy == "Recycle":
         words = "may not be 'recycle' for a hostPath mount of '/'"
@@ -284,33 +226,4 @@ def validate_inline(spec: core_v1.PersistentVolumeSpec, path: str) -> list[Field
     if spec.volume_mode not in (None, "Filesystem"):
         words = "may not specify volumeMode other than Filesystem in the context of inline volumes"
         errors.append(forbidden_field(f"{path}.volumeMode", words))
-    return errors
-
-
-SECRETS = (
-    "controllerPublishSecretRef",
-    "controllerExpandSecretRef",
-    "nodePublishSecretRef",
-    "nodeExpandSecretRef",
-)
-"""Secrets of a CSI volume that are told by name and namespace."""
-
-
-def _csi(source: core_v1.CSIPersistentVolumeSource, path: str) -> list[FieldError]:
-    errors = driver_name(source.driver, f"{path}.driver")
-    if not source.volume_handle:
-        errors.append(required(f"{path}.volumeHandle"))
-    secrets = (
-        source.controller_publish_secret_ref,
-        source.controller_expand_secret_ref,
-        source.node_publish_secret_ref,
-        source.node_expand_secret_ref,
-    )
-    for name, ref in zip(SECRETS, secrets, strict=True):
-        if ref is None:
-            continue
-        for field, value in (("name", ref.name), ("namespace", ref.namespace)):
-            where = f"{path}.{name}.{field}"
-            rule = names.subdomain if field == "name" else names.label
-            errors += [invalid_value(where, value, m) for m in rule(value)] if value else [required(where)]
     return errors

@@ -12,6 +12,7 @@ class ReplicationControllers(Strategy):
     """A count of pods, the first way."""
 
     generation = True
+    garbage_collected = "orphan"
     fields = (("status.replicas", "status.replicas=0"),)
 
     def default(self, obj: core_v1.ReplicationController) -> None:

@@ -1,6 +1,6 @@
 """Rules of RuntimeClasses: pkg/apis/node/v1/defaults.go and validation."""
 
-from orlop.api.errors import FieldError, invalid_value
+from orlop.api.errors import FieldError, invalid_value, required
 from orlop.api.types import core_v1, node_v1
 from orlop.apiserver.registry import meta, names, nodelabels, resources, scheduling
 from orlop.apiserver.registry.common import immutable
@@ -14,7 +14,9 @@ class RuntimeClasses(Strategy):
     unconditional_update = False
 
     def validate(self, obj: node_v1.RuntimeClass) -> list[FieldError]:
-        errors = [invalid_value("handler", obj.handler, m) for m in names.label(obj.handler)]
+        errors = [] if obj.handler else [required("handler")]
+        if obj.handler:
+            errors += [invalid_value("handler", obj.handler, m) for m in names.label(obj.handler)]
         if obj.overhead is not None:
             # Upstream checks them as limits, and says so.
             amounts = core_v1.ResourceRequirements(limits=obj.overhead.pod_fixed)

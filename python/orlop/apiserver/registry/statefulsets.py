@@ -1,8 +1,9 @@
 """Rules of StatefulSets: pkg/apis/apps/v1/defaults.go, pkg/apis/apps/validation, pkg/registry/apps/statefulset."""
 
+import msgspec
 from msgspec.structs import replace
 
-from orlop.api.errors import FieldError, forbidden_field, invalid_value, required
+from orlop.api.errors import IMMUTABLE, FieldError, invalid_value, required
 from orlop.api.types import apps_v1, core_v1
 from orlop.apiserver.registry import claims, names, poddefaults, podfields, podtemplate, podwarnings
 from orlop.apiserver.registry.common import at_most_100, immutable, int_or_percent, is_zero, not_negative
@@ -13,19 +14,6 @@ from orlop.apiserver.registry.workloads import not_decremented
 
 HISTORY = 10
 RETENTION = ("Retain", "Delete")
-MUTABLE = (
-    "replicas",
-    "ordinals",
-    "template",
-    "update_strategy",
-    "revision_history_limit",
-    "persistent_volume_claim_retention_policy",
-    "min_ready_seconds",
-)
-ONLY = (
-    "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', "
-    "'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"
-)
 
 
 class StatefulSets(Strategy):
@@ -78,12 +66,16 @@ class StatefulSets(Strategy):
         return errors
 
     def validate_update(self, new: apps_v1.StatefulSet, old: apps_v1.StatefulSet) -> list[FieldError]:
-        errors = _spec(new.spec)
-        errors += immutable(new.spec.service_name, old.spec.service_name, "spec.serviceName")
-        kept = replace(new.spec, **{name: getattr(old.spec, name) for name in (*MUTABLE, "service_name")})
-        if kept != old.spec:
-            errors.append(forbidden_field("spec", ONLY))
-        return errors
+        spec, before = new.spec, old.spec
+        claims_stay = spec.volume_claim_templates == before.volume_claim_templates
+        # Claims that may not come need not be valid.
+        errors = _spec(spec if claims_stay else replace(spec, volume_claim_templates=before.volume_claim_templates))
+        errors += immutable(spec.selector, before.selector, "spec.selector")
+        if not claims_stay:
+            shown = [_shown(claim) for claim in spec.volume_claim_templates]
+            errors.append(invalid_value("spec.volumeClaimTemplates", shown, IMMUTABLE))
+        errors += immutable(spec.service_name, before.service_name, "spec.serviceName")
+        return errors + immutable(spec.pod_management_policy, before.pod_management_policy, "spec.podManagementPolicy")
 
     def validate_status(self, new: apps_v1.StatefulSet, old: apps_v1.StatefulSet) -> list[FieldError]:
         status = new.status
@@ -120,6 +112,12 @@ class StatefulSets(Strategy):
             words = "a negative value retains all historical revisions; a value >= 0 is recommended"
             found.append(f"spec.revisionHistoryLimit: {words}")
         return found
+
+
+def _shown(claim: core_v1.PersistentVolumeClaim) -> dict[str, object]:
+    """A claim as upstream shows its inner form, in which metadata have no place of their own."""
+    metadata: dict[str, object] = msgspec.to_builtins(claim.metadata)
+    return {**metadata, "Spec": go_form(claim.spec), "Status": go_form(claim.status)}
 
 
 def _spec(spec: apps_v1.StatefulSetSpec) -> list[FieldError]:
@@ -184,7 +182,7 @@ def _update_strategy(strategy: apps_v1.StatefulSetUpdateStrategy) -> list[FieldE
     if strategy.type == "OnDelete":
         if rolling is None:
             return []
-        shown = go_form(rolling)
+        shown = {**go_form(rolling), "Partition": rolling.partition or 0}
         return [invalid_value(f"{path}.rollingUpdate", shown, "only allowed for updateStrategy 'RollingUpdate'")]
     if strategy.type != "RollingUpdate":
         return [invalid_value(path, go_form(strategy), "must be 'RollingUpdate' or 'OnDelete'")]

@@ -53,13 +53,12 @@ def _topologies(terms: list[core_v1.TopologySelectorTerm], path: str) -> list[Fi
             again = duplicates(expression.values)
             errors += [duplicate(f"{where}[{j}].values[{k}]", expression.values[k]) for k in again]
             errors += [
-                invalid_value(f"{where}[{j}].key", expression.key, m)
-                for m in selectors.key_errors(expression.key, "a valid label key")
+                invalid_value(f"{where}[{j}].key", expression.key, m) for m in selectors.key_errors(expression.key)
             ]
             if expression.key in found:
                 errors.append(duplicate(f"{where}[{j}].key", expression.key))
             found[expression.key] = set(expression.values)
-        if found in known:
+        if not found or found in known:  # upstream finds one that says nothing to be like those to come
             errors.append(duplicate(where, ""))
         known.append(found)
     return errors
@@ -87,9 +86,6 @@ class StorageClasses(Strategy):
             errors.append(unsupported("reclaimPolicy", obj.reclaim_policy, ("Delete", "Retain")))
         errors += one_of(obj.volume_binding_mode, BINDING_MODES, "volumeBindingMode")
         return errors + _topologies(obj.allowed_topologies, "allowedTopologies")
-
-    def validate_update(self, new: storage_v1.StorageClass, old: storage_v1.StorageClass) -> list[FieldError]:
-        return []  # what may not change is declared
 
     def warnings(self, new: storage_v1.StorageClass, old: storage_v1.StorageClass | None = None) -> list[str]:
         return [

@@ -27,6 +27,8 @@ class Strategy:
     """Whether a delete at once answers with the object, not with a Status."""
     garbage_collected: ClassVar[str] = "background"
     """What becomes of dependents when a delete does not say: `background` or `orphan`."""
+    deletion_advice: ClassVar[str] = ""
+    """The warning on a delete that does not say what becomes of dependents."""
     deletion_grace: ClassVar[int | None] = 0
     """What metadata.deletionGracePeriodSeconds says of a deleted object that finalizers keep."""
     generation: ClassVar[bool] = False

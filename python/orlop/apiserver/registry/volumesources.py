@@ -43,7 +43,8 @@ def pull_policy(policy: str, path: str) -> list[FieldError]:
     return [unsupported(path, policy, PULL_POLICIES) if policy else required(path)]
 
 
-def _needed(path: str, /, **values: object) -> list[FieldError]:
+def needed(path: str, /, **values: object) -> list[FieldError]:
+    """Fields, by their JSON names, that must be there."""
     return [required(f"{path}.{json}") for json, value in values.items() if not value]
 
 
@@ -58,11 +59,11 @@ def host_path(source: core_v1.HostPathVolumeSource, path: str) -> list[FieldErro
 
 
 def git_repo(source: core_v1.GitRepoVolumeSource, path: str) -> list[FieldError]:
-    return _needed(path, repository=source.repository) + local_path(source.directory, f"{path}.directory")
+    return needed(path, repository=source.repository) + local_path(source.directory, f"{path}.directory")
 
 
 def nfs(source: core_v1.NFSVolumeSource, path: str) -> list[FieldError]:
-    errors = _needed(path, server=source.server, path=source.path)
+    errors = needed(path, server=source.server, path=source.path)
     if not source.path.startswith("/"):
         errors.append(invalid_value(f"{path}.path", source.path, "must be an absolute path"))
     return errors
@@ -84,23 +85,29 @@ def aws_disk(source: core_v1.AWSElasticBlockStoreVolumeSource, path: str) -> lis
     return _disk("volumeID", source.volume_id, source.partition, path)
 
 
-def _iscsi_name(name: str, path: str) -> list[FieldError]:
+def iscsi_name(name: str, path: str, unknown: str = " starting with iqn, eui, or naa") -> list[FieldError]:
+    """An initiator's or target's name: RFC 3720. `unknown` is what is added on one of no known form."""
     pattern = _ISCSI.get(name[:3])
     if pattern is None:
-        return [invalid_value(path, name, "must be valid format starting with iqn, eui, or naa")]
+        return [invalid_value(path, name, f"must be valid format{unknown}")]
     return [] if pattern.search(name) else [invalid_value(path, name, "must be valid format")]
 
 
+def lun(number: int, path: str) -> list[FieldError]:
+    """A logical unit's number."""
+    words = f"must be between 0 and {MAX_LUN}, inclusive"
+    return [] if 0 <= number <= MAX_LUN else [invalid_value(path, number, words)]
+
+
 def iscsi(source: core_v1.ISCSIVolumeSource, path: str) -> list[FieldError]:
-    errors = _needed(path, targetPortal=source.target_portal, iqn=source.iqn)
+    errors = needed(path, targetPortal=source.target_portal, iqn=source.iqn)
     if source.iqn:
-        errors += _iscsi_name(source.iqn, f"{path}.iqn")
-    if not 0 <= source.lun <= MAX_LUN:
-        errors.append(invalid_value(f"{path}.lun", source.lun, f"must be between 0 and {MAX_LUN}, inclusive"))
+        errors += iscsi_name(source.iqn, f"{path}.iqn")
+    errors += lun(source.lun, f"{path}.lun")
     if (source.chap_auth_discovery or source.chap_auth_session) and source.secret_ref is None:
         errors.append(required(f"{path}.secretRef"))
     if source.initiator_name is not None:
-        errors += _iscsi_name(source.initiator_name, f"{path}.initiatorname")
+        errors += iscsi_name(source.initiator_name, f"{path}.initiatorname")
     return errors
 
 
@@ -126,13 +133,13 @@ def fibre_channel(source: core_v1.FCVolumeSource, path: str) -> list[FieldError]
     if targets:
         if source.lun is None:
             errors.append(required(f"{path}.lun", "lun is required if targetWWNs is specified"))
-        elif not 0 <= source.lun <= MAX_LUN:
-            errors.append(invalid_value(f"{path}.lun", source.lun, f"must be between 0 and {MAX_LUN}, inclusive"))
+        else:
+            errors += lun(source.lun, f"{path}.lun")
     return errors
 
 
 def glusterfs(source: core_v1.GlusterfsVolumeSource, path: str) -> list[FieldError]:
-    return _needed(path, endpoints=source.endpoints, path=source.path)
+    return needed(path, endpoints=source.endpoints, path=source.path)
 
 
 def flocker(source: core_v1.FlockerVolumeSource, path: str) -> list[FieldError]:
@@ -148,18 +155,18 @@ def flocker(source: core_v1.FlockerVolumeSource, path: str) -> list[FieldError]:
 
 
 def rbd(source: core_v1.RBDVolumeSource, path: str) -> list[FieldError]:
-    return _needed(path, monitors=source.monitors, image=source.image)
+    return needed(path, monitors=source.monitors, image=source.image)
 
 
 def cinder(source: core_v1.CinderVolumeSource, path: str) -> list[FieldError]:
-    errors = _needed(path, volumeID=source.volume_id)
+    errors = needed(path, volumeID=source.volume_id)
     if source.secret_ref is not None and not source.secret_ref.name:
         errors.append(required(f"{path}.secretRef.name"))
     return errors
 
 
 def cephfs(source: core_v1.CephFSVolumeSource, path: str) -> list[FieldError]:
-    return _needed(path, monitors=source.monitors)
+    return needed(path, monitors=source.monitors)
 
 
 def quobyte(source: core_v1.QuobyteVolumeSource, path: str) -> list[FieldError]:
@@ -176,11 +183,11 @@ def quobyte(source: core_v1.QuobyteVolumeSource, path: str) -> list[FieldError]:
             for pair in source.registry.split(",")
             if ":" not in pair or (pair.count(":") > 1 and not (pair.startswith("[") and "]:" in pair))
         ]
-    return errors + _needed(path, volume=source.volume)
+    return errors + needed(path, volume=source.volume)
 
 
 def flex(source: core_v1.FlexVolumeSource, path: str) -> list[FieldError]:
-    errors = _needed(path, driver=source.driver)
+    errors = needed(path, driver=source.driver)
     for key in sorted(source.options):
         domain = "." + key.partition("/")[0].lower()
         if domain.endswith((".kubernetes.io", ".k8s.io")):
@@ -190,11 +197,11 @@ def flex(source: core_v1.FlexVolumeSource, path: str) -> list[FieldError]:
 
 
 def azure_file(source: core_v1.AzureFileVolumeSource, path: str) -> list[FieldError]:
-    return _needed(path, secretName=source.secret_name, shareName=source.share_name)
+    return needed(path, secretName=source.secret_name, shareName=source.share_name)
 
 
 def azure_disk(source: core_v1.AzureDiskVolumeSource, path: str) -> list[FieldError]:
-    errors = _needed(path, diskName=source.disk_name, diskURI=source.disk_uri)
+    errors = needed(path, diskName=source.disk_name, diskURI=source.disk_uri)
     if source.caching_mode is not None and source.caching_mode not in _CACHING:
         errors.append(unsupported(f"{path}.cachingMode", source.caching_mode, _CACHING))
     if source.kind is None:
@@ -208,23 +215,23 @@ def azure_disk(source: core_v1.AzureDiskVolumeSource, path: str) -> list[FieldEr
 
 
 def vsphere(source: core_v1.VsphereVirtualDiskVolumeSource, path: str) -> list[FieldError]:
-    return _needed(path, volumePath=source.volume_path)
+    return needed(path, volumePath=source.volume_path)
 
 
 def photon(source: core_v1.PhotonPersistentDiskVolumeSource, path: str) -> list[FieldError]:
-    return _needed(path, pdID=source.pd_id)
+    return needed(path, pdID=source.pd_id)
 
 
 def portworx(source: core_v1.PortworxVolumeSource, path: str) -> list[FieldError]:
-    return _needed(path, volumeID=source.volume_id)
+    return needed(path, volumeID=source.volume_id)
 
 
 def scale_io(source: core_v1.ScaleIOVolumeSource, path: str) -> list[FieldError]:
-    return _needed(path, gateway=source.gateway, system=source.system, volumeName=source.volume_name)
+    return needed(path, gateway=source.gateway, system=source.system, volumeName=source.volume_name)
 
 
 def storageos(source: core_v1.StorageOSVolumeSource, path: str) -> list[FieldError]:
-    errors = _needed(path, volumeName=source.volume_name)
+    errors = needed(path, volumeName=source.volume_name)
     for json, value in (("volumeName", source.volume_name), ("volumeNamespace", source.volume_namespace)):
         if value:
             errors += [invalid_value(f"{path}.{json}", value, m) for m in names.label(value)]

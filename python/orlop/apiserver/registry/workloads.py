@@ -223,8 +223,14 @@ class ControllerRevisions(Strategy):
     """A snapshot of some controller's data that never changes."""
 
     def validate(self, obj: apps_v1.ControllerRevision) -> list[FieldError]:
-        errors = [required("data", "data is mandatory")] if obj.data is None else []
-        return errors + not_negative(obj.revision, "revision")
+        return not_negative(obj.revision, "revision") + self._data(obj)
+
+    @staticmethod
+    def _data(obj: apps_v1.ControllerRevision) -> list[FieldError]:
+        if obj.data is None:
+            return [required("data", "data is mandatory")]
+        return [] if isinstance(obj.data, dict) else [required("data", "data must be a valid JSON object")]
 
     def validate_update(self, new: apps_v1.ControllerRevision, old: apps_v1.ControllerRevision) -> list[FieldError]:
-        return self.validate(new) + immutable(new.data, old.data, "data")
+        errors = not_negative(new.revision, "revision")
+        return errors + immutable(new.data, old.data, "data")

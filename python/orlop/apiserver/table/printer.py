@@ -7,6 +7,7 @@ import msgspec
 
 from orlop.api import selectors
 from orlop.api.types import meta_v1
+from orlop.apiserver import nulls
 from orlop.apiserver.table.duration import since
 
 NONE = "<none>"
@@ -96,7 +97,7 @@ class Printer(Generic[Part]):
         conditions: Callable[[Part], Sequence[Condition]] = _no_conditions,
         order: Order[Part] | None = None,
     ) -> None:
-        self.decode = msgspec.json.Decoder(part).decode
+        self.decode = nulls.reader(part)
         self.cells = cells
         self.conditions = conditions
         self.order = order
