@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from orlop.native import ServicePort
+from orlop.nftables.listing import parse
+from orlop.nftables.ruleset import Ruleset, commands, needs_rebuild
 from orlop.proxy.backends import ProgramError, Unsupported, make
 from orlop.proxy.backends.flows import Flow
 from orlop.proxy.backends.nftables.flows import stale
-from orlop.proxy.backends.nftables.listing import parse
 from orlop.proxy.backends.nftables.rules import duration, frame, service_port
-from orlop.proxy.backends.nftables.ruleset import Ruleset, commands, needs_rebuild
 from orlop.proxy.config import ProxyConfig
 
 CONFIG = ProxyConfig(hostname_override="here", cluster_cidr="10.244.0.0/16,fd00:10:244::/64")

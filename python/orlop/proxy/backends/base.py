@@ -5,14 +5,7 @@ from typing import Protocol
 
 from orlop.clock import Clock
 from orlop.native import ForwardChanges, ServicePort
-
-
-class Unsupported(Exception):
-    """This machine cannot run the backend; the text says what is missing and what to do."""
-
-
-class ProgramError(Exception):
-    """The kernel refused a change. Nothing of it was applied, or it is unknown what: `sync` puts it right."""
+from orlop.nftables.command import ProgramError as ProgramError, Unsupported as Unsupported
 
 
 class Backend(Protocol):

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from orlop.native import Ipvs
+from orlop.nftables import listing
+from orlop.nftables.ruleset import Ruleset
 from orlop.proxy.backends.base import ProgramError, Unsupported
 from orlop.proxy.backends.command import Command, IptablesCommands, Nft
 from orlop.proxy.backends.iptables import ruleset as iptables
 from orlop.proxy.backends.iptables.layout import Layout
 from orlop.proxy.backends.ipvs import rules as ipvs
-from orlop.proxy.backends.nftables import listing, rules as nftables
-from orlop.proxy.backends.nftables.ruleset import Ruleset
+from orlop.proxy.backends.nftables import rules as nftables
 from orlop.proxy.backends.userspace.relay import Relay, Shown
 from orlop.proxy.config import DEFAULT_SCOPE
 from orlop.tasks import in_thread

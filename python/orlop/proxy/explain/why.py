@@ -7,9 +7,9 @@ is made on the node of the client, as it is there that a Service is translated.
 import ipaddress
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from orlop.api.errors import NotFound
 from orlop.api.types.core_v1 import Pod, Service
@@ -53,6 +53,22 @@ class _Broken(Exception):
         self.step = Step(name, text, fix)
 
 
+class Finding(Protocol):
+    """What NetworkPolicies make of a connection."""
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def fix(self) -> str:
+        """Empty where they allow it."""
+        ...
+
+
+Judge = Callable[[str, str, str, int], Awaitable[Finding]]
+"""Asked about a connection: (source address, destination address, protocol, port)."""
+
+
 @dataclass(frozen=True)
 class _Source:
     namespace: str
@@ -70,12 +86,14 @@ class _Endpoint:
     pod: str
 
 
-async def why(client: Client, source: str, to: str, *, prefix: Sequence[str] = ()) -> list[Step]:
+async def why(
+    client: Client, source: str, to: str, *, prefix: Sequence[str] = (), judge: Judge | None = None
+) -> list[Step]:
     """The steps of the way from `source` (`[NAMESPACE/]POD`, `node`, or an address outside) to `to`
-    (`SERVICE[.NAMESPACE[.svc…]][:PORT]`, `NAMESPACE/SERVICE`, or a cluster IP); the last one is where it breaks, if it
-    does. `prefix` leads to the node's network namespace. Raises ApiError where the API server refuses, ValueError where
-    `to` cannot be read."""
-    walk = _Walk(client, prefix)
+    (`SERVICE[.NAMESPACE[.svc…]][:PORT]`, `NAMESPACE/SERVICE`, a cluster IP, or a pod's address and port); the last one
+    is where it breaks, if it does. `prefix` leads to the node's network namespace, `judge` knows the NetworkPolicies.
+    Raises ApiError where the API server refuses, ValueError where `to` cannot be read."""
+    walk = _Walk(client, prefix, judge)
     try:
         await walk.all(source, to)
     except _Broken as broken:
@@ -84,8 +102,9 @@ async def why(client: Client, source: str, to: str, *, prefix: Sequence[str] = (
 
 
 class _Walk:
-    def __init__(self, client: Client, prefix: Sequence[str]) -> None:
+    def __init__(self, client: Client, prefix: Sequence[str], judge: Judge | None) -> None:
         self._client = client
+        self._judge = judge
         self._prefix = prefix
         self.steps: list[Step] = []
 
@@ -96,6 +115,9 @@ class _Walk:
         """Every step in turn."""
         host, port = _split(to)
         start = await self._source(source)
+        if (pod := await self._pod_at(host)) is not None:
+            await self._to_pod(start, pod, host, port)
+            return
         service, address = await self._resolve(host, start.namespace)
         number, protocol, target_name = self._port(service, port)
         endpoints = await self._endpoints(service, target_name, protocol, address)
@@ -104,11 +126,49 @@ class _Walk:
         entry = await self._policy(service, start, endpoints, entry)
         self._choice(entry, endpoints)
         for target in entry.targets:
+            await self._policies(entry.mode, start, target.address, protocol, target.port)
+        for target in entry.targets:
             await self._route(target.address)
         self._nat(entry, start)
         await self._listening(entry, endpoints)
 
+    async def _to_pod(self, start: _Source, pod: Pod, address: str, port: str) -> None:
+        """Without a Service between."""
+        name = f"{pod.metadata.namespace}/{pod.metadata.name}"
+        if not port.isdigit():
+            raise _Broken("resolve", f"{address} is Pod {name}: which of its ports?", f"ask {address}:PORT")
+        self._ok("resolve", f"{address} is Pod {name} on node {pod.spec.node_name}: nothing is translated")
+        await self._policies("", start, address, "TCP", int(port))
+        await self._route(address)
+        target = kernel.Target(address, int(port), 1.0)
+        entry = Entry("", "TCP", address, int(port), "", "translate", (target,))
+        await self._listening(entry, [_Endpoint(address, int(port), True, pod.spec.node_name, pod.metadata.name)])
+
     # --- the parts
+
+    async def _pod_at(self, host: str) -> Pod | None:
+        try:
+            address = str(ipaddress.ip_address(host))
+        except ValueError:
+            return None
+        for pod in (await self._client.list(Pod)).items:
+            if pod.status and address in {one.ip for one in pod.status.pod_ips} and not pod.spec.host_network:
+                return pod
+        return None
+
+    async def _policies(self, mode: str, start: _Source, address: str, protocol: str, port: int) -> None:
+        """NetworkPolicies, between the client and the endpoint that was chosen."""
+        if self._judge is None:
+            return
+        if not start.address:
+            self._ok("netpolicy", "no NetworkPolicy is between a node and its own pods")
+        elif mode == "userspace":
+            self._ok("netpolicy", "the relay connects from the node, so NetworkPolicies see the node, not the client")
+        else:
+            found = await self._judge(start.address, address, protocol, port)
+            if found.fix:
+                raise _Broken("netpolicy", found.text, found.fix)
+            self._ok("netpolicy", found.text)
 
     async def _source(self, text: str) -> _Source:
         if text == "node":

@@ -10,14 +10,14 @@ from typing import TypeVar
 from orlop import logging
 from orlop.clock import Clock
 from orlop.native import ForwardChanges, Ipvs as Kernel, ServicePort
+from orlop.nftables import listing
+from orlop.nftables.ruleset import Ruleset, commands, needs_rebuild
 from orlop.proxy.backends.base import ProgramError, Unsupported
 from orlop.proxy.backends.command import Conntrack, Nft
 from orlop.proxy.backends.flows import Flow, forget, stale
 from orlop.proxy.backends.ipvs import rules
 from orlop.proxy.backends.ipvs.system import System
-from orlop.proxy.backends.nftables import listing
 from orlop.proxy.backends.nftables.rules import FAMILIES
-from orlop.proxy.backends.nftables.ruleset import Ruleset, commands, needs_rebuild
 from orlop.proxy.backends.programmed import Id, Programmed, Step
 from orlop.proxy.config import DEFAULT_SCOPE, ProxyConfig
 from orlop.tasks import in_thread, run_all

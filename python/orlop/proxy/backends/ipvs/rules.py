@@ -3,8 +3,8 @@
 from collections.abc import Collection
 
 from orlop.native import ServicePort
+from orlop.nftables.ruleset import Ruleset
 from orlop.proxy.backends.nftables.rules import FAMILIES, PROTOCOL_NUMBERS
-from orlop.proxy.backends.nftables.ruleset import Ruleset
 from orlop.proxy.config import ProxyConfig
 
 SERVICE, NODE_PORTS = "KUBE-IPVS-SERVICE", "KUBE-IPVS-NODE-PORT"

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from orlop import logging
 from orlop.clock import Clock
 from orlop.native import ForwardChanges, ServicePort
+from orlop.nftables import listing
+from orlop.nftables.ruleset import Ruleset, commands, needs_rebuild
 from orlop.proxy.backends.base import ProgramError, Unsupported
 from orlop.proxy.backends.command import Conntrack, Nft
 from orlop.proxy.backends.flows import Flow, forget
-from orlop.proxy.backends.nftables import flows, listing
+from orlop.proxy.backends.nftables import flows
 from orlop.proxy.backends.nftables.rules import FAMILIES, Element, frame, service_port, shared
-from orlop.proxy.backends.nftables.ruleset import Ruleset, commands, needs_rebuild
 from orlop.proxy.backends.programmed import Programmed, Step
 from orlop.proxy.config import DEFAULT_SCOPE, ProxyConfig
 from orlop.tasks import in_thread

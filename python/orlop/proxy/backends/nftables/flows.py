@@ -2,9 +2,9 @@
 
 import re
 
+from orlop.nftables.ruleset import Ruleset
 from orlop.proxy.backends.flows import Flow
 from orlop.proxy.backends.nftables.rules import NODE_PORTS, PROTOCOL_NUMBERS, SERVICE_IPS
-from orlop.proxy.backends.nftables.ruleset import Ruleset
 
 TRANSLATION = re.compile(r"([0-9a-f.:]+)(?: \. |:|]:)[0-9]+(?=,| }|$)")
 """The addresses in `to 10.0.0.1:53`, `to [fd00::1]:53`, `to numgen … map { 0 : 10.0.0.1 . 53, … }`."""

@@ -4,7 +4,7 @@ Every line is written as `nft list` prints it, so that a ruleset that is there c
 """
 
 from orlop.native import ServicePort
-from orlop.proxy.backends.nftables.ruleset import Ruleset
+from orlop.nftables.ruleset import Ruleset
 from orlop.proxy.config import ProxyConfig
 
 Backend = tuple[str, int, int]

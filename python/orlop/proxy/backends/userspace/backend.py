@@ -7,9 +7,9 @@ from contextlib import suppress
 from orlop import logging
 from orlop.clock import Clock
 from orlop.native import ForwardChanges, ServicePort
+from orlop.nftables.ruleset import Ruleset
 from orlop.proxy.backends.base import ProgramError, Unsupported
 from orlop.proxy.backends.nftables.backend import Nftables
-from orlop.proxy.backends.nftables.ruleset import Ruleset
 from orlop.proxy.backends.programmed import Programmed
 from orlop.proxy.backends.userspace.relay import Relay, Shown
 from orlop.proxy.backends.userspace.rules import LOCAL, frame, listener_id, listeners, service_port, shared

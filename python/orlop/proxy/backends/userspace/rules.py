@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from orlop.native import ServicePort
+from orlop.nftables.ruleset import Ruleset
 from orlop.proxy.backends.nftables import rules as nftables
-from orlop.proxy.backends.nftables.ruleset import Ruleset
 from orlop.proxy.backends.userspace.relay import Listener
 from orlop.proxy.config import ProxyConfig
 

@@ -4,7 +4,7 @@ nft's JSON would have to be turned back into rules to be compared; its text is t
 of nft prints a line otherwise, the line counts as wrong and is written again at a start, which breaks nothing.
 """
 
-from orlop.proxy.backends.nftables.ruleset import Ruleset
+from orlop.nftables.ruleset import Ruleset
 
 
 def parse(text: str) -> Ruleset:
