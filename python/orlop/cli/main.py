@@ -26,6 +26,7 @@ COMMANDS = {
     "kubelet": "run a node's agent against an API server",
     "proxy": "run a service proxy against an API server",
     "dns": "run a node's DNS server against an API server",
+    "networkpolicy": "hold a node's pods to the NetworkPolicies of an API server",
     "net": "where connections to Services go on this node, and why one does not arrive",
 }
 """Each is the module `orlop.cli.<name>` with `add_arguments(parser)` and `run(arguments) -> exit code`."""

@@ -51,13 +51,16 @@ async def why(arguments: argparse.Namespace) -> int:
     from orlop.client import kubeconfig
     from orlop.client.client import Client
     from orlop.client.tls import TLSTransport
+    from orlop.networkpolicy.explain import Judge
     from orlop.proxy.explain import why as walk
 
     path = arguments.kubeconfig or options.cluster(arguments).kubeconfig("admin")
     clock = SystemClock()
     client = Client(TLSTransport(kubeconfig.load(path), clock), clock=clock, user_agent="orlop-net")
     try:
-        steps = await walk.why(client, arguments.source, arguments.to, prefix=_prefix(arguments))
+        prefix = _prefix(arguments)
+        judge = Judge(client, prefix).between
+        steps = await walk.why(client, arguments.source, arguments.to, prefix=prefix, judge=judge)
     finally:
         await client.close()
     for step in steps:

@@ -25,6 +25,8 @@ async def clean_node(settings: Settings, node: RealNode) -> None:
     """One node that does not run any more."""
     from orlop.kubelet.network.hollow import HollowNetwork
     from orlop.kubelet.volumes import host
+    from orlop.networkpolicy.config import PolicyConfig
+    from orlop.networkpolicy.table import Table
     from orlop.proxy.cleanup import cleanup
 
     # What a namespace has of links and rules goes with it.
@@ -48,6 +50,7 @@ async def clean_node(settings: Settings, node: RealNode) -> None:
         _, network = make_runtime(settings, node, "native", SystemClock())
         await network.cleanup()
         await cleanup(settings.scope)
+        await Table(PolicyConfig(node_name=node.name, scope=settings.scope).table).remove()
 
 
 def used_runtimes(node: RealNode) -> list[str]:

@@ -16,6 +16,8 @@ from orlop.cluster.settings import KUBELET_PORT, Settings, port_is_free, primary
 
 if TYPE_CHECKING:
     from orlop.apiserver.config import Config
+    from orlop.kubelet.network.guarded import Admit
+    from orlop.networkpolicy import NetworkPolicies
     from orlop.pki.folder import Folder, KeyPair
 
 log = logging.get("cluster")
@@ -118,15 +120,20 @@ async def run_scheduler(settings: Settings, ready: Ready) -> None:
 
 
 async def run_node(settings: Settings, node: RealNode, ready: Ready) -> None:
-    """The kubelet, the proxy and the DNS server of one real node, in whose network namespace the process is already."""
+    """The kubelet, the proxy, the DNS server and the network policies of one real node, in whose network namespace the
+    process is already."""
     clock = SystemClock()
     kubelet_client = client_of(settings, f"kubelet-{node.name}", clock, node)
     proxy_client = client_of(settings, "proxy", clock, node)
     dns_client = client_of(settings, "dns", clock, node)
-    kubelet = await real_kubelet(settings, node, choose_runtime(settings), kubelet_client, clock)
+    policy_client = client_of(settings, "network-policy", clock, node)
+    policies = network_policies(settings, node, policy_client, clock) if is_root() else None
+    admit = policies.admit if policies is not None else None
+    kubelet = await real_kubelet(settings, node, choose_runtime(settings), kubelet_client, clock, admit)
     work: list[Awaitable[None]] = [kubelet.run(), _announce([kubelet], ready)]
-    if is_root():  # without root pods are plain processes, Services have no rules and no names
+    if policies is not None:  # without root pods are plain processes, Services have no rules and no names
         work += [
+            keep_running("network policy", clock, policies.run),
             keep_running("proxy", clock, lambda: run_proxy(settings, node, proxy_client, clock)),
             keep_running("dns", clock, lambda: run_dns(settings, node, dns_client, clock)),
         ]
@@ -135,7 +142,7 @@ async def run_node(settings: Settings, node: RealNode, ready: Ready) -> None:
     try:
         await tasks.run_all(*work)
     finally:
-        for client in (kubelet_client, proxy_client, dns_client):
+        for client in (kubelet_client, proxy_client, dns_client, policy_client):
             await client.close()
 
 
@@ -206,6 +213,13 @@ async def run_dns(settings: Settings, node: RealNode, client: Any, clock: Clock)
     await DnsServer(client, clock, config).run()
 
 
+def network_policies(settings: Settings, node: RealNode, client: Any, clock: Clock) -> "NetworkPolicies":
+    """What holds the pods of one node to their NetworkPolicies."""
+    from orlop.networkpolicy import NetworkPolicies, PolicyConfig
+
+    return NetworkPolicies(client, clock, PolicyConfig(node_name=node.name, scope=settings.scope))
+
+
 async def run_routes(settings: Settings, node: RealNode, client: Any) -> None:
     """The routes to the pods of the other nodes."""
     from orlop.cluster import nodenet
@@ -215,8 +229,10 @@ async def run_routes(settings: Settings, node: RealNode, client: Any) -> None:
     await NodeRoutes(client, node.name, link, settings.node_cidrs).run()
 
 
-async def real_kubelet(settings: Settings, node: RealNode, kind: str, client: Any, clock: Clock) -> Any:
-    """The kubelet of a real node."""
+async def real_kubelet(
+    settings: Settings, node: RealNode, kind: str, client: Any, clock: Clock, admit: "Admit | None" = None
+) -> Any:
+    """The kubelet of a real node. `admit` is waited for before anything runs in a new sandbox."""
     from orlop.cluster.runtimes import make_runtime
     from orlop.kubelet.config import KubeletConfig
     from orlop.kubelet.eviction.config import on_shared_machine
@@ -242,7 +258,7 @@ async def real_kubelet(settings: Settings, node: RealNode, kind: str, client: An
         eviction=on_shared_machine(settings.eviction),
         node_dns=True,
     )
-    runtime, network = make_runtime(settings, node, kind, clock, log_limits=config.log_limits())
+    runtime, network = make_runtime(settings, node, kind, clock, log_limits=config.log_limits(), admit=admit)
     return Kubelet(client, clock, config, runtime, network)
 
 

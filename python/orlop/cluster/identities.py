@@ -16,8 +16,8 @@ from orlop.pki.kubeconfig import kubeconfig
 
 
 def write_all(settings: Settings, nodes: list[str], real: list[RealNode]) -> None:
-    """Writes (or renews) the kubeconfigs of admin, controller manager, scheduler, proxy, DNS and the kubelets of
-    `nodes`, and the certificates with which the API server and the kubelets of `real` serve."""
+    """Writes (or renews) the kubeconfigs of admin, controller manager, scheduler, proxy, DNS, network policy and the
+    kubelets of `nodes`, and the certificates with which the API server and the kubelets of `real` serve."""
     clock = SystemClock()
     pki = Folder(settings.pki, clock)
     who = {
@@ -26,6 +26,7 @@ def write_all(settings: Settings, nodes: list[str], real: list[RealNode]) -> Non
         "scheduler": identities.SCHEDULER,
         "proxy": identities.PROXY,
         "dns": identities.DNS,
+        "network-policy": identities.NETWORK_POLICY,
     } | {f"kubelet-{name}": identities.node(name) for name in nodes}
     ca = pki.ca()
     for component, identity in who.items():

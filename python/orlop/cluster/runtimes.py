@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from orlop.clock import Clock
     from orlop.cluster.nodes import RealNode
     from orlop.kubelet.network.base import Network
+    from orlop.kubelet.network.guarded import Admit
     from orlop.kubelet.runtime import values as v
     from orlop.kubelet.runtime.base import Runtime
 
@@ -68,14 +69,20 @@ def make_runtime(
     clock: Clock,
     network: Network | None = None,
     log_limits: v.LogLimits | None = None,
+    admit: Admit | None = None,
 ) -> tuple[Runtime, Network]:
-    """The runtime and the pod network of a real node; `network` in place of its own where only containers matter."""
+    """The runtime and the pod network of a real node; `network` in place of its own where only containers matter.
+    `admit` is waited for before anything runs in a new sandbox."""
     from orlop.kubelet.network.bridge import BridgeNetwork
     from orlop.kubelet.runtime.values import LogLimits
 
     log_limits = log_limits or LogLimits()
     if network is None and os.geteuid() == 0:
         network = BridgeNetwork(bridge_name(settings.scope), node.state / "network", cluster_cidrs=settings.pod_cidrs)
+        if admit is not None:
+            from orlop.kubelet.network.guarded import GuardedNetwork
+
+            network = GuardedNetwork(network, admit)
     elif network is None:
         from orlop.kubelet.runtime.native.host_network import HostNetwork
 

@@ -23,6 +23,8 @@ CONTROLLER_MANAGER = Identity("controller-manager", "system:kube-controller-mana
 PROXY = Identity("proxy", "system:kube-proxy")
 DNS = Identity("dns", "system:node-dns")
 """The DNS server of each node."""
+NETWORK_POLICY = Identity("network-policy", "system:node-network-policy")
+"""What holds the pods of each node to their NetworkPolicies."""
 APISERVER_KUBELET_CLIENT = Identity("apiserver-kubelet-client", "kube-apiserver-kubelet-client", ("system:masters",))
 """What the API server shows a kubelet for logs and exec."""
 

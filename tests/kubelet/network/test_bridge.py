@@ -4,9 +4,11 @@ import asyncio
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -371,3 +373,43 @@ async def test_two_families(site: Site, servers: list[subprocess.Popen[bytes]], 
     held = site.network.attachment(names[0])
     assert held is not None
     assert held.ips == first.ips
+
+
+def frame(source: tuple[str, str], destination: tuple[str, str], text: bytes) -> bytes:
+    """A datagram to port 9999 between (hardware address, IP address), as it stands on a cable."""
+    udp = struct.pack("!HHHH", 9999, 9999, 8 + len(text), 0) + text
+    ends = socket.inet_aton(source[1]) + socket.inet_aton(destination[1])
+    head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp), 1, 0, 64, 17, 0) + ends
+    total = sum(struct.unpack("!10H", head))
+    total = (total & 0xFFFF) + (total >> 16)
+    head = head[:10] + struct.pack("!H", ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF) + head[12:]
+    hardware = b"".join(bytes.fromhex(end[0].replace(":", "")) for end in (destination, source))
+    return hardware + b"\x08\x00" + head + udp
+
+
+async def test_a_pods_frames_reach_its_neighbour_by_the_gateway_alone(site: Site) -> None:
+    names = [(await site.pod())[0] for _ in range(2)]
+    held = [site.network.attachment(name) for name in names]
+    assert held[0] is not None
+    assert held[1] is not None
+    one, other = ((a.mac, a.ips[0]) for a in held if a is not None)
+    gateway = sh(f"cat /sys/class/net/{site.name}/address").strip()
+
+    def listen() -> socket.socket:
+        made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        made.bind(("", 9999))
+        made.settimeout(10)
+        return made
+
+    def send(hardware: str, text: bytes) -> None:
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as cable:
+            cable.bind(("eth0", 0))
+            cable.send(frame(one, (hardware, other[1]), text))
+
+    with inside(f"/run/netns/{names[1]}", listen) as listener:
+        for hardware, text in ((other[0], b"around"), (gateway, b"routed")):
+            inside(f"/run/netns/{names[0]}", partial(send, hardware, text))
+        assert await asyncio.to_thread(listener.recv, 100) == b"routed", "the other one came first on the same cable"
+        sh(f"nft delete table bridge {site.name}")
+        inside(f"/run/netns/{names[0]}", partial(send, other[0], b"around"))
+        assert await asyncio.to_thread(listener.recv, 100) == b"around", "nothing else would have kept it"

@@ -104,6 +104,7 @@ class BridgeNetwork:
             self._state.pod_cidrs = list(pod_cidrs)
             await self._write_rules()
             await firewall.accept(self._name, versions)
+            await self._close_shortcut()
             for problem in await obstacles(self._name):
                 logger.warning(problem)
             await self._save()
@@ -165,12 +166,25 @@ class BridgeNetwork:
             await self._do(links.remove, self._name)
             await firewall.unaccept(self._name)
             await firewall.remove(self._name)
+            await firewall.remove(self._name, "bridge")
             self._state = State()
             self._pools.clear()
             self._ready = False
             await asyncio.to_thread(self._path.unlink, missing_ok=True)
 
     # Within
+
+    async def _close_shortcut(self) -> None:
+        gateway = links.hardware_address(self._pools[0])
+        try:
+            await firewall.apply(firewall.render_way_out(self._name, links.group(self._name), gateway))
+        except NetworkError as error:
+            logger.warning(
+                "this kernel has no packet filter for bridges (nf_tables, NF_TABLES_BRIDGE): a pod that may write "
+                "Ethernet frames (CAP_NET_RAW, which pods have unless they drop it) can reach the pods of its node "
+                "around NetworkPolicies: %s",
+                error,
+            )
 
     async def _recover(self, sandbox_id: str, netns: str) -> None:
         """What the namespace has counts: an attach may have been cut off, a state file lost."""

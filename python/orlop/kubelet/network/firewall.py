@@ -53,6 +53,28 @@ def render(
     return "\n".join(lines) + "\n"
 
 
+def render_way_out(table: str, group: int, gateway: str) -> str:
+    """A table that lets what pods send to each other pass by the gateway (its hardware address) alone.
+
+    A pod that writes its own Ethernet frames could else reach a neighbour on the bridge itself, around the rules for
+    what is routed. Groups (224.0.0.0/4) and what is not IP are left alone.
+    """
+    unicast = "ether daddr & 01:00:00:00:00:00 == 00:00:00:00:00:00"
+    return "\n".join(
+        [
+            f"table bridge {table} {{}}",
+            f"delete table bridge {table}",
+            f"table bridge {table} {{",
+            "chain prerouting {",
+            "type filter hook prerouting priority -300; policy accept;",
+            f"iifgroup {group} ether type {{ ip, ip6 }} {unicast} ether daddr != {gateway} drop",
+            "}",
+            "}",
+            "",
+        ]
+    )
+
+
 def render_uplink(table: str, pools: Sequence[Pool], cluster_cidrs: Sequence[str]) -> str:
     """Nodes that are namespaces of this machine leave it under its address, but are themselves to the pods."""
     lines = [f"table inet {table} {{}}", f"delete table inet {table}", f"table inet {table} {{", "chain postrouting {"]
@@ -94,10 +116,10 @@ async def apply(rules: str) -> None:
         raise NetworkError(f"nft refused the rules of the bridge network: {text}")
 
 
-async def remove(table: str) -> None:
+async def remove(table: str, family: str = "inet") -> None:
     """Takes the table away; fine when it is not there."""
-    if shutil.which("nft") is not None:
-        await apply(f"table inet {table} {{}}\ndelete table inet {table}\n")
+    if shutil.which("nft") is not None and (await run("nft", "list", "table", family, table))[0] == 0:
+        await apply(f"delete table {family} {table}\n")
 
 
 async def accept(bridge: str, versions: set[int]) -> None:

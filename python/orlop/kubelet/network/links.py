@@ -13,6 +13,8 @@ from orlop.kubelet.network.netns import inside
 
 POD_INTERFACE = "eth0"
 DEFAULT_MTU = 1500
+GROUPS = 0x4F000000
+"""The first of our numbers of link groups: far from those that people choose."""
 LONGEST_SCOPE = 10
 """A link's name has at most 15 characters (IFNAMSIZ), some of which its rules' names need."""
 
@@ -66,7 +68,7 @@ def ensure_bridge(name: str, pools: Sequence[Pool], mtu: int) -> None:
     with Netlink() as netlink:
         if netlink.link(name) is None:
             # A fixed hardware address: else it would follow those of the cables as they come and go.
-            netlink.add_bridge(name, _hardware_address(pools[0]))
+            netlink.add_bridge(name, hardware_address(pools[0]))
         index = netlink.need(name).index
         skip_detection(name)
         netlink.set_link(index, mtu=mtu, up=True)
@@ -99,7 +101,8 @@ def plumb(sandbox_id: str, netns: str, bridge: str, addresses: Sequence[tuple[st
                 netlink.delete_link(stale.index)
             netlink.add_veth(name, POD_INTERFACE, netns, mtu)
             index = netlink.need(name).index
-            netlink.set_link(index, master=netlink.need(bridge).index, mtu=mtu, up=True)
+            master = netlink.need(bridge).index
+            netlink.set_link(index, master=master, group=group(bridge), mtu=mtu, up=True)
             set_hairpin(netlink, index)
         return inside(netns, lambda: _configure_pod(addresses))
     except OSError as error:
@@ -126,14 +129,15 @@ def _configure_pod(addresses: Sequence[tuple[str, Pool]]) -> str:
 
 
 def replug(sandbox_ids: Sequence[str], bridge: str) -> None:
-    """Puts cables that lost their bridge (somebody deleted it) back on."""
+    """Puts cables that lost their bridge (somebody deleted it) back on, and into its group."""
     with Netlink() as netlink:
         master = netlink.need(bridge).index
         names = {veth_name(sandbox_id) for sandbox_id in sandbox_ids}
         for link in netlink.links():
-            if link.name in names and link.master != master:
-                netlink.set_link(link.index, master=master)
-                set_hairpin(netlink, link.index)
+            if link.name in names:
+                netlink.set_link(link.index, master=master, group=group(bridge))
+                if link.master != master:
+                    set_hairpin(netlink, link.index)
 
 
 def pod_addresses(netns: str) -> tuple[str, ...]:
@@ -203,6 +207,11 @@ def skip_detection(name: str) -> None:
         Path(f"/proc/sys/net/ipv6/conf/{name}/accept_dad").write_text("0")
 
 
-def _hardware_address(pool: Pool) -> str:
+def group(bridge: str) -> int:
+    """The number (IFLA_GROUP) of the cables of a bridge, by which rules tell them from all other links."""
+    return GROUPS + int.from_bytes(hashlib.sha256(bridge.encode()).digest()[:3])
+
+
+def hardware_address(pool: Pool) -> str:
     """Locally administered, made from the gateway's last four bytes."""
     return ":".join(f"{byte:02x}" for byte in b"\x0a\x58" + pool.gateway.packed[-4:])

@@ -30,7 +30,7 @@ _NEWLINK, _DELLINK, _GETLINK, _SETLINK = 16, 17, 18, 19
 _NEWADDR, _GETADDR = 20, 22
 _NEWROUTE, _DELROUTE, _GETROUTE = 24, 25, 26
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_PROTINFO = 1, 3, 4, 10, 12
-_IFLA_LINKINFO, _IFLA_IFALIAS, _IFLA_NET_NS_FD = 18, 20, 28
+_IFLA_LINKINFO, _IFLA_IFALIAS, _IFLA_GROUP, _IFLA_NET_NS_FD = 18, 20, 27, 28
 _INFO_KIND, _INFO_DATA, _VETH_PEER, _BRPORT_MODE = 1, 2, 1, 4
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_TABLE = 1, 4, 5, 15
@@ -125,7 +125,14 @@ class Netlink(NetlinkSocket):
         self.ask(_NEWLINK, CREATE | EXCLUSIVE, body)
 
     def set_link(
-        self, index: int, *, up: bool | None = None, mtu: int = 0, master: int = 0, alias: str | None = None
+        self,
+        index: int,
+        *,
+        up: bool | None = None,
+        mtu: int = 0,
+        master: int = 0,
+        group: int = 0,
+        alias: str | None = None,
     ) -> None:
         """Changes what is named."""
         attributes = b""
@@ -133,6 +140,8 @@ class Netlink(NetlinkSocket):
             attributes += attribute(_IFLA_MTU, struct.pack("=I", mtu))
         if master:
             attributes += attribute(_IFLA_MASTER, struct.pack("=I", master))
+        if group:
+            attributes += attribute(_IFLA_GROUP, struct.pack("=I", group))
         if alias is not None:
             attributes += attribute(_IFLA_IFALIAS, text(alias))
         flags, mask = (_IFF_UP if up else 0), (0 if up is None else _IFF_UP)

@@ -216,6 +216,11 @@ def _for_components() -> list[ClusterRole]:
             allow(READ, "core", "namespaces nodes pods services"),
             allow(READ, DISCOVERY, "endpointslices"),
         ),
+        cluster_role(
+            "system:node-network-policy",
+            allow(READ, "core", "namespaces nodes pods"),
+            allow(READ, NETWORKING, "networkpolicies"),
+        ),
         cluster_role("system:kube-dns", allow("list watch", "core", "endpoints services")),
         cluster_role(
             "system:kube-controller-manager",
@@ -321,6 +326,7 @@ def cluster_role_bindings() -> list[ClusterRoleBinding]:
         cluster_binding("system:node"),
         cluster_binding("system:node-proxier", user("system:kube-proxy")),
         cluster_binding("system:node-dns", user("system:node-dns")),
+        cluster_binding("system:node-network-policy", user("system:node-network-policy")),
         cluster_binding("system:kube-controller-manager", user("system:kube-controller-manager")),
         cluster_binding("system:kube-dns", account("kube-dns")),
         cluster_binding("system:kube-scheduler", scheduler),
