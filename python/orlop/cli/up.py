@@ -14,7 +14,7 @@ from orlop.cluster import launch
 from orlop.cluster.cleanup import clean_node
 from orlop.cluster.kubectl import use_context
 from orlop.cluster.nodes import MAX_NODES, RealNode, known_nodes, real_nodes, states_file
-from orlop.cluster.runtimes import bridge_name, choose_runtime
+from orlop.cluster.runtimes import bridge_name, choose_runtime, lacking_proxy_modes
 from orlop.cluster.settings import (
     DEFAULT_PORT,
     Settings,
@@ -65,6 +65,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pod-cidr", default=None, metavar="CIDR", help="addresses of pods; IPv4,IPv6 for both")
     parser.add_argument(
         "--node-cidr", default=None, metavar="CIDR", help="addresses of several nodes (default: a free range)"
+    )
+    parser.add_argument(
+        "--proxy-mode",
+        default=None,
+        metavar="MODES",
+        help="how Services are programmed: nftables (default), ipvs, iptables or userspace; several, comma-separated, "
+        "for the first that works here",
     )
     parser.add_argument(
         "--node-monitor-grace-period",
@@ -209,6 +216,7 @@ def settle(arguments: argparse.Namespace) -> Settings:
         "service_cidr",
         "pod_cidr",
         "node_cidr",
+        "proxy_mode",
         "node_monitor_grace_period",
         "default_toleration_seconds",
         "node_lease_duration_seconds",
@@ -313,13 +321,18 @@ def check_ranges(settings: Settings) -> None:
 
 
 def warn(settings: Settings) -> None:
-    """Says what of this machine is in the way of pods, and is not ours to change: its firewall, a disk that is full."""
+    """Says what of this machine is in the way of pods, and is not ours to change: its firewall, a disk that is full,
+    what a mode of the proxy lacks. Raises SettingsError where no mode that was asked for can run."""
     if choose_runtime(settings) == "hollow":
         return
     from orlop.cluster.pressure import shortages
     from orlop.kubelet.network.obstacles import obstacles
 
-    for problem in [*shortages(settings), *asyncio.run(obstacles(bridge_name(settings.scope)))]:
+    problems = [*shortages(settings), *asyncio.run(obstacles(bridge_name(settings.scope)))]
+    if os.geteuid() == 0:  # without root Services have no rules
+        lacking = asyncio.run(lacking_proxy_modes(settings))
+        problems += [f"the {mode} proxy cannot run here, trying the next mode: {why}" for mode, why in lacking.items()]
+    for problem in problems:
         print(f"  ! {problem}", file=sys.stderr)
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from orlop.kubelet.network.guarded import Admit
     from orlop.kubelet.runtime import values as v
     from orlop.kubelet.runtime.base import Runtime
+    from orlop.proxy.config import ProxyConfig
 
 DOCKER_SOCKET = Path("/var/run/docker.sock")
 
@@ -118,8 +119,44 @@ def bridge_name(scope: str) -> str:
 
 def make_proxier(settings: Settings, node: RealNode, client: Any, clock: Clock) -> Any:
     """kube-proxy of a real node."""
-    from orlop.proxy.config import ProxyConfig
     from orlop.proxy.proxier import Proxier
 
-    config = ProxyConfig(hostname_override=node.name, cluster_cidr=settings.pod_cidr, scope=settings.scope)
-    return Proxier(client, clock, config)
+    return Proxier(client, clock, proxy_config(settings, node.name))
+
+
+def proxy_config(settings: Settings, node_name: str) -> ProxyConfig:
+    """How the proxy of a node works. Raises ValueError that names the flag."""
+    from orlop.proxy.config import ProxyConfig
+
+    return ProxyConfig(
+        hostname_override=node_name,
+        proxy_mode=settings.proxy_mode,
+        cluster_cidr=settings.pod_cidr,
+        scope=settings.scope,
+    )
+
+
+async def lacking_proxy_modes(settings: Settings) -> dict[str, str]:
+    """What this machine lacks for each of the proxy modes that come before the first that it can run; raises
+    SettingsError where it can run none of them, or where one is unknown."""
+    from dataclasses import replace
+
+    from orlop.proxy.backends import Unsupported, make
+
+    lacking: dict[str, str] = {}
+    try:
+        config = proxy_config(settings, settings.node_name)
+        backends = {mode: make(replace(config, proxy_mode=mode)) for mode in config.proxy_modes}
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+    for mode, backend in backends.items():
+        try:
+            await backend.check()
+            return lacking
+        except Unsupported as error:
+            lacking[mode] = str(error)
+    told = "; ".join(f"{mode}: {why}" for mode, why in lacking.items())
+    raise SettingsError(
+        f"--proxy-mode={settings.proxy_mode} cannot run on this machine: {told}. "
+        f"To use another one where that is so: --proxy-mode={settings.proxy_mode},nftables"
+    )

@@ -43,6 +43,8 @@ class Settings(msgspec.Struct, kw_only=True):
     """The nodes' own addresses on this machine, comma-separated, one range per IP family; chosen when first needed."""
     service_cidr: str = "10.96.0.0/16"
     pod_cidr: str = "10.244.0.0/16"
+    proxy_mode: str = "nftables"
+    """How Services are programmed; several, comma-separated: the first that the machine can run."""
     log_format: Literal["text", "json"] = "text"
     node_monitor_grace_period: float = 50.0
     """Seconds (upstream: --node-monitor-grace-period)."""
