@@ -7,12 +7,14 @@ from pathlib import Path
 import dns.flags
 import dns.message
 import dns.rcode
+import pytest
 import uvloop
 from tests.dns.world import Upstream, World, outcome, service, texts, upstream, world
 
 from orlop.apiserver.config import Config
 from orlop.apiserver.server import ApiServer
 from orlop.clock import SystemClock
+from orlop.dns import DnsConfig
 from orlop.dns.upstream import Server, parse_server, read_resolv_conf
 
 
@@ -108,6 +110,37 @@ async def test_a_resolver_that_is_silent_is_passed_over_and_asked_last_from_then
             silent.asked.clear()
             assert await node.texts("two.example.com") == {"192.0.2.8"}
             assert silent.asked == []
+
+
+async def test_a_stub_domain_has_resolvers_of_its_own_and_the_longest_counts(api: ApiServer, outside: Upstream) -> None:
+    outside.zone["A", "www.example.com."] = ["192.0.2.7"]
+    async with upstream() as corp, upstream() as lab:
+        corp.zone["A", "git.corp.example."] = ["192.0.2.8"]
+        corp.zone["A", "corp.example."] = ["192.0.2.9"]
+        lab.zone["A", "a.lab.corp.example."] = ["192.0.2.10"]
+        outside.zone["A", "notcorp.example."] = ["192.0.2.11"]
+        stubs = (f"corp.example={corp.address}", f"Lab.Corp.Example.={lab.address}")
+        async with world(api, upstreams=(outside.address,), stub_domains=stubs) as node:
+            assert await node.texts("www.example.com") == {"192.0.2.7"}
+            assert await node.texts("git.corp.example") == {"192.0.2.8"}
+            assert await node.texts("corp.example") == {"192.0.2.9"}
+            assert await node.texts("a.lab.corp.example") == {"192.0.2.10"}
+            assert await node.texts("notcorp.example") == {"192.0.2.11"}, "a domain is whole labels"
+            assert len(corp.asked) == 2
+            assert len(lab.asked) == 1
+            corp.change = lambda _: None
+            lab.change = lambda _: None
+            outside.asked.clear()
+            assert (await node.ask("other.corp.example")).rcode() == dns.rcode.SERVFAIL
+            assert outside.asked == [], "nobody else is told of it"
+
+
+@pytest.mark.parametrize(
+    "text", ["corp.example", "corp.example=", "=192.0.2.1", "corp.example=there", "a..b=192.0.2.1"]
+)
+def test_a_stub_domain_that_cannot_be_read_names_the_flag(text: str) -> None:
+    with pytest.raises(ValueError, match=f"--stub-domain: Invalid value: '{text}'"):
+        DnsConfig(node_name="here", stub_domains=(text,))
 
 
 async def test_a_resolver_that_refuses_or_fails_is_passed_over_too(api: ApiServer, outside: Upstream) -> None:

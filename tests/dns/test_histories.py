@@ -31,7 +31,7 @@ class Side:
     def __init__(self) -> None:
         metrics = Metrics(CollectorRegistry())
 
-        async def nobody() -> tuple[()]:
+        async def nobody(name: bytes) -> tuple[()]:
             return ()
 
         self.zone = Zone("cluster.local")

@@ -43,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--upstream", default="", metavar="ADDRESS[#PORT],…", help="name servers to ask instead of those of the file"
     )
+    options.add_stub_domains(parser)
     parser.add_argument(
         "--service-ip",
         default="",
@@ -71,6 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
             pods=arguments.pods,
             resolv_conf=arguments.resolv_conf,
             upstreams=words(arguments.upstream),
+            stub_domains=tuple(arguments.stub_domain or ()),
             service_ip=arguments.service_ip,
             healthz_bind_address=arguments.healthz_bind_address,
             metrics_bind_address=arguments.metrics_bind_address,

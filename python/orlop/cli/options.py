@@ -191,3 +191,14 @@ def boolean(text: str) -> bool:
     if text.lower() not in values:
         raise argparse.ArgumentTypeError(f"invalid boolean value {text!r}: use true or false")
     return values[text.lower()]
+
+
+def add_stub_domains(parser: argparse.ArgumentParser) -> None:
+    """Who is asked about domains of their own."""
+    parser.add_argument(
+        "--stub-domain",
+        action="append",
+        default=None,
+        metavar="DOMAIN=ADDRESS[#PORT],…",
+        help="name servers to ask about a domain and all below it; may be repeated",
+    )

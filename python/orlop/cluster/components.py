@@ -208,6 +208,7 @@ async def run_dns(settings: Settings, node: RealNode, client: Any, clock: Clock)
         node_name=node.name,
         resolv_conf=nodenet.resolv_conf() if node.netns else nodenet.RESOLV_CONFS[0],
         cluster_cidrs=(*settings.pod_cidrs, *settings.service_cidrs),
+        stub_domains=tuple(settings.stub_domains),
         service_ip=settings.dns_ip(),
     )
     await DnsServer(client, clock, config).run()

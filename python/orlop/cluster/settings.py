@@ -45,6 +45,8 @@ class Settings(msgspec.Struct, kw_only=True):
     pod_cidr: str = "10.244.0.0/16"
     proxy_mode: str = "nftables"
     """How Services are programmed; several, comma-separated: the first that the machine can run."""
+    stub_domains: list[str] = []
+    """Whom the nodes' DNS asks about domains of their own: `DOMAIN=ADDRESS[#PORT][,…]` each."""
     log_format: Literal["text", "json"] = "text"
     node_monitor_grace_period: float = 50.0
     """Seconds (upstream: --node-monitor-grace-period)."""

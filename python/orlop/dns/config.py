@@ -33,6 +33,9 @@ class DnsConfig:
     """Whose name servers are asked about everything else."""
     upstreams: tuple[str, ...] = ()
     """Asked instead of those of `resolv_conf`: addresses, with a port where it is not 53 (`ADDRESS#PORT`)."""
+    stub_domains: tuple[str, ...] = ()
+    """`DOMAIN=ADDRESS[#PORT][,…]` each: who is asked about a domain and all below it, the longest that fits. The
+    cluster's own domain is not forwarded."""
     service_ip: str = ""
     """The address of the Service `kube-dns`, which is made where it is missing, with this server behind it. Empty: no
     Service."""
@@ -44,7 +47,7 @@ class DnsConfig:
     def __post_init__(self) -> None:
         from orlop.dns import names
         from orlop.dns.health import host_port
-        from orlop.dns.upstream import parse_server
+        from orlop.dns.upstream import parse_server, parse_stub
 
         if not self.node_name and not self.addresses:
             raise ValueError("--address: Required value: give addresses to listen at, or --hostname-override")
@@ -55,6 +58,12 @@ class DnsConfig:
             _check("--cluster-cidr", text, ipaddress.ip_network)
         for text in self.upstreams:
             _check("--upstream", text, parse_server)
+        domains = []
+        for text in self.stub_domains:
+            _check("--stub-domain", text, parse_stub)
+            domains.append(parse_stub(text)[0])
+            if domains.count(domains[-1]) > 1:
+                raise ValueError(f"--stub-domain: Duplicate value: {text!r}: name all servers of a domain at once")
         for flag, text in (
             ("--healthz-bind-address", self.healthz_bind_address),
             ("--metrics-bind-address", self.metrics_bind_address),

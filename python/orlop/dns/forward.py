@@ -60,9 +60,9 @@ Key = tuple[bytes, int, int]
 
 
 class Forwarder:
-    """`servers` tells, whenever there is something to ask, whom to ask."""
+    """`servers` tells, whenever there is something to ask, whom to ask about that name."""
 
-    def __init__(self, servers: Callable[[], Awaitable[Sequence[Server]]], clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, servers: Callable[[bytes], Awaitable[Sequence[Server]]], clock: Clock, metrics: Metrics) -> None:
         self._servers = servers
         self._clock = clock
         self._metrics = metrics
@@ -131,7 +131,7 @@ class Forwarder:
         flags = query.flags & (wire.RD | wire.CD | wire.AD)
         unwilling: Outcome | None = None
         asked = False
-        for seconds, server in zip(TRY_SECONDS, await self._in_order(), strict=False):
+        for seconds, server in zip(TRY_SECONDS, await self._in_order(name), strict=False):
             asked = True
             began = self._clock.monotonic()
             try:
@@ -152,9 +152,9 @@ class Forwarder:
             unwilling = unwilling or outcome
         return unwilling or (self._failure() if asked else self._refusal())
 
-    async def _in_order(self) -> list[Server]:
+    async def _in_order(self, name: bytes) -> list[Server]:
         """Whom to ask, one for each try: those that answered last before those that did not."""
-        known = await self._servers()
+        known = await self._servers(name)
         for server in known:
             if server not in self._proven:
                 await self._prove(server)

@@ -12,7 +12,7 @@ from orlop.api.types.base import ApiStruct
 from orlop.client import Client, Informer
 from orlop.client.decode import Meta
 from orlop.clock import Clock
-from orlop.dns import records, upstream
+from orlop.dns import names, records, upstream
 from orlop.dns.config import DnsConfig
 from orlop.dns.follow import Follower
 from orlop.dns.forward import Forwarder
@@ -56,6 +56,7 @@ class DnsServer:
             self._named = [upstream.parse_server(text) for text in config.upstreams]
         elif config.resolv_conf is not None:
             self._resolv_conf = ResolvConf(config.resolv_conf, clock, self._is_us)
+        self._stubs = dict(map(upstream.parse_stub, config.stub_domains))
         self.forwarder = Forwarder(self._upstreams, clock, self.metrics)
         self.resolver = Resolver(
             self.zone,
@@ -147,8 +148,12 @@ class DnsServer:
                     )
             await self._clock.sleep(BIND_RETRY)
 
-    async def _upstreams(self) -> Sequence[Server]:
-        """The resolvers that the node uses itself, or those that are named instead."""
+    async def _upstreams(self, name: bytes) -> Sequence[Server]:
+        """Those of the longest stub domain that has the name; else the resolvers that the node uses itself, or those
+        that are named instead."""
+        for above in (name, *names.parents(name)) if self._stubs else ():
+            if (stub := self._stubs.get(above)) is not None:
+                return stub
         if self._named is not None:
             return self._named
         return await self._resolv_conf.servers() if self._resolv_conf is not None else ()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from orlop import logging
 from orlop.clock import Clock, timeout
-from orlop.dns import wire
+from orlop.dns import names, wire
 
 if TYPE_CHECKING:
     import dns.message
@@ -76,6 +76,15 @@ def parse_server(text: str) -> Server:
     if port and not (port.isdigit() and 0 < int(port) < 65536):
         raise ValueError("the port must be between 1 and 65535")
     return Server(address, int(port or 53))
+
+
+def parse_stub(text: str) -> tuple[bytes, tuple[Server, ...]]:
+    """`DOMAIN=ADDRESS[#PORT][,…]`: a domain and whom to ask about it and all below it. Raises ValueError."""
+    domain, equals, servers = text.partition("=")
+    found = tuple(parse_server(part.strip()) for part in servers.split(",") if part.strip())
+    if not equals or not domain or not found:
+        raise ValueError("must be DOMAIN=ADDRESS[#PORT],…")
+    return names.wire(domain), found
 
 
 def read_resolv_conf(path: Path) -> list[Server]:
