@@ -39,7 +39,7 @@ def ask(hub: Objects):
         meta = (kind or obj).metadata
         a = Attributes(operation, row, meta.namespace, name or meta.name, obj, old, user, subresource)
         assert plugin.handles(a)
-        await plugin.validate(a)
+        await plugin.admit(a)
 
     return ask
 

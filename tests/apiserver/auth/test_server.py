@@ -110,7 +110,7 @@ async def test_a_kubelet_is_held_to_its_node(server, admin):
     await kubelet.create(core_v1.Node(metadata=meta_v1.ObjectMeta(name="n1")))
     assert (await kubelet.list(core_v1.Pod, fields="spec.nodeName=n1")).items
     await kubelet.get(core_v1.Secret, "mine", "default")
-    with pytest.raises(errors.Forbidden, match="no relationship found between node 'n1' and this object"):
+    with pytest.raises(errors.Forbidden, match="node: no relationship found between node 'n1' and this object"):
         await kubelet.get(core_v1.Secret, "other", "default")
     with pytest.raises(errors.Forbidden, match=r"can only list/watch pods with spec\.nodeName field selector"):
         await kubelet.list(core_v1.Pod)

@@ -55,7 +55,7 @@ async def test_rules_hold_in_upstreams_words(api: Api) -> None:
 
 
 async def test_a_definition_with_wrong_rules_is_refused(api: Api) -> None:
-    path = "spec.versions[0].schema.openAPIV3Schema.properties[spec].x-kubernetes-validations[0]"
+    path = "spec.validation.openAPIV3Schema.properties[spec].x-kubernetes-validations[0]"
     [(field, message)] = await refusal(api, ruled({"rule": "self.nope > 1"}))
     assert field == f"{path}.rule"
     assert "compilation failed: ERROR: <input>:1:5: undefined field 'nope'" in message
@@ -81,7 +81,7 @@ async def test_rules_that_could_cost_too_much_are_refused(api: Api) -> None:
 async def test_old_and_new_items_of_plain_lists_cannot_be_told_apart(api: Api) -> None:
     items = {"type": "string", "x-kubernetes-validations": [{"rule": "self == oldSelf"}]}
     causes = await refusal(api, ruled(words={"type": "array", "maxItems": 3, "items": items}))
-    assert "oldSelf cannot be used on the uncorrelatable portion of the schema within spec.versions[0]" in causes[0][1]
+    assert "oldSelf cannot be used on the uncorrelatable portion of the schema within spec.validation" in causes[0][1]
 
 
 async def test_schemas_must_be_structural(api: Api) -> None:
@@ -102,7 +102,7 @@ async def test_schemas_must_be_structural(api: Api) -> None:
     made["subresources"] = {}
     made["selectableFields"] = []
     causes = dict(await refusal(api, made))
-    base = "spec.versions[0].schema.openAPIV3Schema.properties[spec]"
+    base = "spec.validation.openAPIV3Schema.properties[spec]"
     assert causes[f"{base}.properties[list].items"] == "Required value: must be specified"
     assert causes[f"{base}.properties[bare].type"] == "Required value: must not be empty for specified object fields"
     assert causes[f"{base}.anyOf[0].type"] == "Forbidden: must be empty to be structural"

@@ -86,7 +86,7 @@ async def test_a_name_that_the_certificate_does_not_have(
 ) -> None:
     await webhooks.service(api.made, "other", port)
     error = await failure(client, Endpoint(namespace="default", name="other", ca_bundle=authority.pem))
-    assert str(error).startswith('Post "https://other.default.svc:443?timeout=10s": tls: failed to verify certificate')
+    assert str(error).startswith('Post "https://other.default.svc:443/?timeout=10s": tls: failed to verify certificate')
     assert "other.default.svc" in str(error)
     assert not hook.asked
 
@@ -117,7 +117,7 @@ async def test_failures_in_the_words_of_go(client: WebhookClient, port: int, aut
 
 async def test_where_nobody_is(api: Api, client: WebhookClient, authority: webhooks.Authorities) -> None:
     missing = await failure(client, Endpoint(namespace="default", name="nobody"))
-    assert str(missing) == 'Post "https://nobody.default.svc:443?timeout=10s": service "nobody" not found'
+    assert str(missing) == 'Post "https://nobody.default.svc:443/?timeout=10s": service "nobody" not found'
     await webhooks.service(api.made, "gone", 1)
     refused = await failure(client, Endpoint(namespace="default", name="gone", ca_bundle=authority.pem))
     assert str(refused).endswith(f"dial tcp {webhooks.own_address()}:1: connect: connection refused")

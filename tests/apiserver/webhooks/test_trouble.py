@@ -94,7 +94,7 @@ async def test_certificates_are_checked(api: Api, hooks: HookServer, validating:
     where = {"url": url, "caBundle": misnamed.ca}
     await api.put(f"{VALIDATING}/v", configuration("v", misnamed.hook("/v", "configmaps", clientConfig=where)))
     answer = await api("POST", MAPS, config_map("m"))
-    assert "x509: certificate is not valid for any names, but wanted to match 127.0.0.1" in answer.message
+    assert "x509: cannot validate certificate for 127.0.0.1 because it doesn't contain any IP SANs" in answer.message
     assert not hooks.asked
     assert not misnamed.asked
     await runner.cleanup()
@@ -130,15 +130,14 @@ async def _other_kind(asked: dict[str, Any]) -> Any:
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (_text, "received invalid webhook response: couldn't read the answer as an AdmissionReview"),
+        (_text, "failed to call webhook: couldn't get version/kind; json parse error: json: cannot unmarshal string into"),
         (_redirect, "failed to call webhook: the server responded with the status code 302 but did not return more"),
         (_status, 'an error on the server ("out of ink") has prevented the request from succeeding'),
         (_nothing, "received invalid webhook response: webhook response was absent"),
         (_other_uid, 'got "other"'),
         (
             _other_kind,
-            "expected webhook response of admission.k8s.io/v1, Kind=AdmissionReview, "
-            "got admission.k8s.io/v1beta1, Kind=AdmissionReview",
+            "failed to call webhook: converting (v1beta1.AdmissionReview) to (v1.AdmissionReview): unknown conversion",
         ),
         (patch({"op": "add"}), "received invalid webhook response: validating webhook may not return response.patch"),
     ],
@@ -268,6 +267,6 @@ async def test_a_deletion_cannot_be_changed(api: Api, hooks: HookServer, mutatin
         "supported for this operation"
     )
     hooks.answers["/v"] = deny(message="stays")
-    assert (await api("DELETE", f"{MAPS}/m")).status == 403
+    assert (await api("DELETE", f"{MAPS}/m")).status == 400
     assert (await api("DELETE", f"{MUTATING}/m")).status == 200
     assert (await api("DELETE", f"{MAPS}/m")).status == 200

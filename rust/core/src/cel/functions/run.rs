@@ -185,7 +185,7 @@ pub(in crate::cel) fn run<'v>(name: &str, args: &[Value<'v>]) -> Out<'v> {
                 [Int(end)] => *end,
                 _ => count,
             };
-            if *start > end {
+            if !rest.is_empty() && *start > end {
                 return Err(format!("invalid substring range. start: {start}, end: {end}"));
             }
             if *start < 0 || *start > count || end > count {
