@@ -106,7 +106,7 @@ async def test_a_failure_is_told(api: Api) -> None:
     spec = {**constraints("configmaps"), "mutations": [mutation]}
     await mutating(api, "p", spec)
     answer = await api("POST", MAPS, config_map("m"))
-    assert answer.status == 422
+    assert answer.status == 403
     assert "policy 'p' with binding 'p-b' denied request: JSON Patch: " in answer.message
     ignoring = {"metadata": {"name": "p"}, "spec": {**spec, "failurePolicy": "Ignore", "reinvocationPolicy": "Never"}}
     assert (await api.put(f"{MUTATING}/p", ignoring)).status == 200

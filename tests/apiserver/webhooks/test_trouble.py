@@ -130,7 +130,7 @@ async def _other_kind(asked: dict[str, Any]) -> Any:
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (_text, "failed to call webhook: couldn't get version/kind; json parse error: json: cannot unmarshal string into"),
+        (_text, "failed to call webhook: couldn't get version/kind; json parse error: json: cannot unmarshal string"),
         (_redirect, "failed to call webhook: the server responded with the status code 302 but did not return more"),
         (_status, 'an error on the server ("out of ink") has prevented the request from succeeding'),
         (_nothing, "received invalid webhook response: webhook response was absent"),
