@@ -230,7 +230,7 @@ async def test_a_webhook_may_use_the_api_itself(api: Api, hooks: HookServer, val
     assert (await api("POST", MAPS, outer)).status == 201
     # One that asks itself without end is ended by its own time.
     await api.put(f"{VALIDATING}/v", configuration("v", hooks.hook("/v", "configmaps", timeoutSeconds=1)))
-    assert (await api("POST", MAPS, config_map("endless"))).status in (403, 500)
+    assert (await api("POST", MAPS, config_map("endless"))).status in (400, 403, 500)
 
 
 async def test_validating_webhooks_are_asked_together_and_all_awaited(
@@ -270,3 +270,21 @@ async def test_a_deletion_cannot_be_changed(api: Api, hooks: HookServer, mutatin
     assert (await api("DELETE", f"{MAPS}/m")).status == 400
     assert (await api("DELETE", f"{MUTATING}/m")).status == 200
     assert (await api("DELETE", f"{MAPS}/m")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "status", "words"),
+    [
+        ("/kind", "Secret", 500, "unknown conversion"),
+        ("/metadata/namespace", "kube-system", 400, "does not match the namespace sent on the request"),
+    ],
+)
+async def test_an_object_stays_what_and_where_it_is(
+    api: Api, hooks: HookServer, mutating: Any, field: str, value: str, status: int, words: str
+) -> None:
+    hooks.answers["/m"] = patch({"op": "replace", "path": field, "value": value})
+    await mutating("m", hooks.hook("/m", "configmaps"))
+    answer = await api("POST", MAPS, {**config_map("m"), "apiVersion": "v1", "kind": "ConfigMap"})
+    assert answer.status == status, answer.body
+    assert words in answer.message
+    assert (await api("GET", f"{MAPS}/m")).status == 404
