@@ -96,7 +96,7 @@ def test_what_its_pods_refer_to_can_be_read(access, resource, name):
     ],
 )
 def test_nothing_else_can(access, asked, reason):
-    assert access.authorize(NODE, asked) == (False, reason)
+    assert access.authorize(NODE, asked) == (False, reason and f"node: {reason}")
 
 
 @pytest.mark.parametrize(
