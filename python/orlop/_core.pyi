@@ -713,6 +713,9 @@ class ServicePort:
     Cluster, `local` those for policy Local. `affinity_seconds` is 0 without session affinity. `any_endpoint` tells
     whether some endpoint could serve at all: traffic without a backend is dropped if so, else rejected. `on_node` are
     the addresses of backends on this node. `scheduler` is the Service's own choice for IPVS, as in `Ipvs`.
+    `source_ranges` are the CIDRs that may ask the load balancer's addresses, empty for all. `health_port` is where a load
+    balancer asks whether this node has an endpoint, 0 for nowhere; `local_going` tells then that those of `local` are all
+    terminating.
     """
 
     def __new__(
@@ -725,6 +728,9 @@ class ServicePort:
         any_endpoint: bool,
         on_node: list[str] = ...,
         scheduler: str | None = None,
+        source_ranges: list[str] = ...,
+        health_port: int = 0,
+        local_going: bool = False,
     ) -> ServicePort: ...
     @property
     def id(self) -> tuple[str, str, str, str, int]: ...
@@ -742,6 +748,12 @@ class ServicePort:
     def on_node(self) -> list[str]: ...
     @property
     def scheduler(self) -> str | None: ...
+    @property
+    def source_ranges(self) -> list[str]: ...
+    @property
+    def health_port(self) -> int: ...
+    @property
+    def local_going(self) -> bool: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
 

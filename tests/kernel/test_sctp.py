@@ -18,6 +18,8 @@ pytestmark = [pytest.mark.kernel, pytest.mark.network, pytest.mark.root, pytest.
 
 SCTP = 132
 PORT = 8080
+LOOK = 0.2
+"""Seconds between two looks whether a server is to end."""
 
 
 class Server:
@@ -29,27 +31,33 @@ class Server:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
             made.bind(("::", PORT))
             made.listen()
+            made.settimeout(LOOK)
             return made
 
         self._listener = namespace.run(listen)
         self._name = name
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
 
     def _serve(self) -> None:
-        while True:
+        while not self._ended.is_set():
             try:
                 connection, peer = self._listener.accept()
-            except OSError:
-                return
+            except TimeoutError:
+                continue
+            connection.settimeout(TIMEOUT)
             with connection, contextlib.suppress(OSError):
                 while connection.recv(100_000):
                     connection.sendall(f"{self._name} {peer[0].removeprefix('::ffff:')}".encode())
 
     def close(self) -> None:
+        self._ended.set()
+        self._thread.join()  # a socket that somebody accepts on stays open
         self._listener.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def servers(machine: World) -> Iterator[None]:
     subprocess.run(["modprobe", "sctp"], check=True)
     made = [Server(pod, f"pod{index}") for index, pod in enumerate(machine.pods[:2])]

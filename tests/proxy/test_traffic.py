@@ -10,9 +10,10 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
+from tests.kernel import tests as kernel
 from tests.proxy.modes import PARAMETERS
 from tests.proxy.objects import endpoint_slice, service
-from tests.proxy.world import NODE, NODE6, POD_CIDR, POD_CIDR6, Namespace, World
+from tests.proxy.world import NODE, NODE6, POD_CIDR, POD_CIDR6, TIMEOUT, Namespace, World
 
 from orlop.native import ForwardTable
 from orlop.proxy.backends import Backend, make
@@ -46,8 +47,9 @@ MEDDLE = {
     ),
 }
 """Each mode's ways of being meddled with: a chain is emptied and others come; it is laid out otherwise."""
-AT_ONCE = 0.5
-"""Seconds within which a refusal must be there: a lost packet would take TCP one to be sent again."""
+AT_ONCE = TIMEOUT if kernel.is_inside() else 0.5
+"""Seconds within which a refusal must be there: a lost packet would take TCP one to be sent again. An emulated machine
+takes as long for less."""
 
 
 class Proxy:

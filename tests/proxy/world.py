@@ -172,6 +172,10 @@ class World:
         self._servers: list[Servers] = []
         self._served: set[tuple[str, int]] = set()
         node = self.node
+        if kernel.is_inside():
+            # Or a pod gets the answer of another one on its bridge from that one's address, which it never asked. Built
+            # into many kernels, a module in this one; loaded by whoever makes such a bridge.
+            subprocess.run(["modprobe", "br_netfilter"], check=True, capture_output=True)
         node.ip("link", "set", "lo", "up")
         for iptables in ("iptables", "ip6tables"):
             for table in ("nat", "filter"):

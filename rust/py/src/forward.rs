@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use orlop_core::forward::{
-    Backend, Changes, Claim, Family, Frontend, Kind, PortName, Protocol, Scheduling, State, Table,
-    relay,
+    Backend, Changes, Cidr, Claim, Family, Frontend, Kind, PortName, Protocol, Scheduling, State,
+    Table, relay,
 };
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -51,7 +51,7 @@ pub struct PyServicePort {
 #[pymethods]
 impl PyServicePort {
     #[new]
-    #[pyo3(signature = (id, frontends, cluster, local, affinity_seconds, any_endpoint, on_node = Vec::new(), scheduler = None))]
+    #[pyo3(signature = (id, frontends, cluster, local, affinity_seconds, any_endpoint, on_node = Vec::new(), scheduler = None, source_ranges = Vec::new(), health_port = 0, local_going = false))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         id: (String, String, String, String, u8),
@@ -62,6 +62,9 @@ impl PyServicePort {
         any_endpoint: bool,
         on_node: Vec<String>,
         scheduler: Option<&str>,
+        source_ranges: Vec<String>,
+        health_port: u16,
+        local_going: bool,
     ) -> PyResult<Self> {
         let name = read_id(id)?;
         let protocol = name.protocol;
@@ -91,6 +94,18 @@ impl PyServicePort {
                 .map(Scheduling::parse)
                 .transpose()
                 .map_err(|wrong| PyValueError::new_err(format!("scheduler: {wrong}")))?,
+            source_ranges: source_ranges
+                .iter()
+                .map(|text| {
+                    Cidr::parse(text).ok_or_else(|| {
+                        PyValueError::new_err(format!(
+                            "source_ranges: {text:?}: must be a valid CIDR value"
+                        ))
+                    })
+                })
+                .collect::<PyResult<_>>()?,
+            health_port,
+            local_going,
         };
         Ok(Self { name, state })
     }
@@ -140,6 +155,22 @@ impl PyServicePort {
         self.state
             .scheduling
             .map(|scheduling| scheduling.to_string())
+    }
+
+    #[getter]
+    fn source_ranges(&self) -> Vec<String> {
+        let ranges = self.state.source_ranges.iter();
+        ranges.map(ToString::to_string).collect()
+    }
+
+    #[getter]
+    fn health_port(&self) -> u16 {
+        self.state.health_port
+    }
+
+    #[getter]
+    fn local_going(&self) -> bool {
+        self.state.local_going
     }
 
     #[getter]

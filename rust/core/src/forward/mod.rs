@@ -14,6 +14,6 @@ mod select;
 mod table;
 
 pub use decode::Error;
-pub use model::{Backend, Claim, Family, Frontend, Kind, PortName, Protocol, State};
+pub use model::{Backend, Cidr, Claim, Family, Frontend, Kind, PortName, Protocol, State};
 pub use scheduling::{Scheduler, Scheduling};
 pub use table::{Changes, Table};

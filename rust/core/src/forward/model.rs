@@ -141,6 +141,43 @@ pub struct Backend {
     pub here: bool,
 }
 
+/// A range of addresses, its host bits zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Cidr {
+    address: IpAddr,
+    prefix: u8,
+}
+
+impl Cidr {
+    /// Reads `ADDRESS/PREFIX`; host bits are cleared.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (address, prefix) = text.trim().split_once('/')?;
+        let (address, prefix): (IpAddr, u8) = (address.parse().ok()?, prefix.parse().ok()?);
+        let address = match address {
+            IpAddr::V4(v4) => {
+                let host = u32::MAX.checked_shr(prefix.into()).unwrap_or_default();
+                (prefix <= 32).then(|| IpAddr::from((u32::from(v4) & !host).to_be_bytes()))
+            }
+            IpAddr::V6(v6) => {
+                let host = u128::MAX.checked_shr(prefix.into()).unwrap_or_default();
+                (prefix <= 128).then(|| IpAddr::from((u128::from(v6) & !host).to_be_bytes()))
+            }
+        }?;
+        Some(Self { address, prefix })
+    }
+
+    /// Its IP family.
+    pub fn family(&self) -> Family {
+        Family::of(&self.address)
+    }
+}
+
+impl std::fmt::Display for Cidr {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
+}
+
 /// Every endpoint's weight: Kubernetes has no field for another.
 pub const DEFAULT_WEIGHT: u16 = 1;
 
@@ -173,4 +210,10 @@ pub struct State {
     pub any_endpoint: bool,
     /// What the Service's annotation asks for; None for the node's own choice.
     pub scheduling: Option<Scheduling>,
+    /// Who may ask the load balancer's addresses, sorted; empty for everybody.
+    pub source_ranges: Box<[Cidr]>,
+    /// Where a load balancer asks whether this node has an endpoint (`spec.healthCheckNodePort`); 0 for nowhere.
+    pub health_port: u16,
+    /// Whether those of `local` are all on their way out: a load balancer must not count them.
+    pub local_going: bool,
 }

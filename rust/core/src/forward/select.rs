@@ -64,6 +64,8 @@ pub struct Selection {
     pub cluster: Box<[Backend]>,
     pub local: Box<[Backend]>,
     pub any_endpoint: bool,
+    /// Those of `local` are there only because none is ready.
+    pub local_going: bool,
 }
 
 /// Joins the candidates of all slices and chooses. The order of `candidates` is lost.
@@ -86,6 +88,7 @@ pub fn select(candidates: &mut Vec<Candidate>, uses: Uses) -> Selection {
         selection.local = gather(candidates, |c| c.ready() && c.has(LOCAL));
         if selection.local.is_empty() {
             selection.local = gather(candidates, |c| c.fallback() && c.has(LOCAL));
+            selection.local_going = !selection.local.is_empty();
         }
     }
     selection.any_endpoint = candidates.iter().any(|c| c.ready() || c.fallback());

@@ -11,7 +11,8 @@ sets change with Services, and with endpoints on this node, not with endpoints e
 | KUBE-CLUSTER-IP | cluster IP, port | masquerade what comes from outside of the cluster |
 | KUBE-EXTERNAL-IP, KUBE-LOAD-BALANCER, KUBE-NODE-PORT | frontends of policy Cluster | masquerade |
 | … -LOCAL | frontends of policy Local | keep the client's address; the cluster's own go to all endpoints |
-| KUBE-NEAR-IP, KUBE-NEAR-NODE-PORT | those → cluster IP | where the cluster's own go instead |
+| KUBE-NEAR-IP, KUBE-NEAR-NODE-PORT | those → cluster IP of policy Cluster | where the cluster's own go instead |
+| KUBE-FAR-IP, KUBE-FAR-NODE-PORT | those → cluster IP of policy Local | where all but the cluster's own go instead |
 | KUBE-LOOP-BACK | endpoints on this node, twice | masquerade one that reaches itself |
 """
 

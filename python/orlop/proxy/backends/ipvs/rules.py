@@ -11,6 +11,7 @@ SERVICE, NODE_PORTS = "KUBE-IPVS-SERVICE", "KUBE-IPVS-NODE-PORT"
 IPS = "KUBE-IPVS-IPS"
 LOOP_BACK = "KUBE-LOOP-BACK"
 NEAR, NEAR_NODE_PORT = "KUBE-NEAR-IP", "KUBE-NEAR-NODE-PORT"
+FAR, FAR_NODE_PORT = "KUBE-FAR-IP", "KUBE-FAR-NODE-PORT"
 SETS = {"ClusterIP": "KUBE-CLUSTER-IP", "ExternalIP": "KUBE-EXTERNAL-IP", "LoadBalancer": "KUBE-LOAD-BALANCER"}
 PROTOCOLS = {number: name for name, number in PROTOCOL_NUMBERS.items()}
 
@@ -42,11 +43,20 @@ def frame(family: int, config: ProxyConfig) -> Ruleset:
         cluster_ip = [f"{full} @KUBE-CLUSTER-IP {ip} saddr != {cidr} goto KUBE-MARK-MASQ"] if cidr else []
     inside = [f"{ip} saddr {cidr}"] if cidr else []
 
-    def near(key: str, map: str) -> list[str]:
-        """The cluster's own traffic to an address of policy Local: to the cluster IP, which has all endpoints."""
-        translate = f"{to} {key} map @{map}"
+    def near(key: str, near: str, far: str) -> list[str]:
+        """Traffic to an address of policy Local. Two virtual servers, its own and the cluster IP's, have the two sets
+        of endpoints: where the cluster IP has all of them, the cluster's own traffic goes there; where it has only this
+        node's, all other traffic does."""
+        translate = f"{to} {key} map @{near}"
         own = "fib saddr type local"
-        return [*(f"{match} {translate}" for match in inside), f"{own} jump KUBE-MARK-MASQ", f"{own} {translate}"]
+        return [
+            *(f"{match} {translate}" for match in inside),
+            f"{own} jump KUBE-MARK-MASQ",
+            f"{own} {translate}",
+            *(f"{match} return" for match in inside),
+            f"{own} return",
+            f"{to} {key} map @{far}",
+        ]
 
     chains = {
         "filter-prerouting": [_hook("filter", "prerouting", BEFORE_DNAT), "ct state new jump KUBE-IPVS-FILTER"],
@@ -76,8 +86,8 @@ def frame(family: int, config: ProxyConfig) -> Ruleset:
             f"{key} @KUBE-NODE-PORT goto KUBE-MARK-MASQ",
             f"{key} @KUBE-NODE-PORT-LOCAL goto KUBE-NEAR-NODE-PORT",
         ],
-        "KUBE-NEAR": near(full, NEAR),
-        "KUBE-NEAR-NODE-PORT": near(key, NEAR_NODE_PORT),
+        "KUBE-NEAR": near(full, NEAR, FAR),
+        "KUBE-NEAR-NODE-PORT": near(key, NEAR_NODE_PORT, FAR_NODE_PORT),
         "KUBE-MARK-MASQ": [f"meta mark set meta mark | {mark:#010x}"],
         "KUBE-POSTROUTING": [
             # An endpoint that reaches itself must see an answer from elsewhere.
@@ -93,8 +103,8 @@ def frame(family: int, config: ProxyConfig) -> Ruleset:
         NODE_PORTS: f"map type {port} : verdict",
         IPS: f"set type {address}",
         LOOP_BACK: f"set type {address} . {address}",
-        NEAR: f"map type {service} : {address} . inet_service",
-        NEAR_NODE_PORT: f"map type {port} : {address} . inet_service",
+        **{map: f"map type {key} : {address} . inet_service"
+           for key, maps in ((service, (NEAR, FAR)), (port, (NEAR_NODE_PORT, FAR_NODE_PORT))) for map in maps},
         "KUBE-NODE-PORT": f"set type {port}",
         "KUBE-NODE-PORT-LOCAL": f"set type {port}",
         "KUBE-CLUSTER-IP": f"set type {service}",
@@ -119,8 +129,8 @@ def service_port(port: ServicePort, own: Collection[str]) -> Ruleset:
     """The elements of one service port."""
     number = PROTOCOL_NUMBERS[port.id[3]]
     rules = Ruleset(elements=dict.fromkeys(shared(port, own), ""))
-    near = next((f"{address} . {at}" for kind, address, at, local in port.frontends
-                 if kind == "ClusterIP" and not local), None)  # fmt: skip
+    cluster_ip = next(((f"{address} . {at}", local) for kind, address, at, local in port.frontends
+                       if kind == "ClusterIP"), None)  # fmt: skip
     for kind, address, at, local in port.frontends:
         node_port = kind == "NodePort"
         key = f"{number} . {at}" if node_port else f"{address} . {number} . {at}"
@@ -128,8 +138,10 @@ def service_port(port: ServicePort, own: Collection[str]) -> Ruleset:
         name = "KUBE-NODE-PORT" if node_port else SETS[kind]
         if local and kind != "ClusterIP":
             name += "-LOCAL"
-            if near:
-                rules.elements[NEAR_NODE_PORT if node_port else NEAR, key] = near
+            if cluster_ip:
+                to, has_local = cluster_ip
+                maps = (FAR, FAR_NODE_PORT) if has_local else (NEAR, NEAR_NODE_PORT)
+                rules.elements[maps[node_port], key] = to
         rules.elements[name, key] = ""
     return rules
 

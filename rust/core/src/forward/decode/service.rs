@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::Deserialize;
 
-use super::super::model::{Claim, Family, Frontend, Kind, Protocol};
+use super::super::model::{Cidr, Claim, Family, Frontend, Kind, Protocol};
 use super::super::scheduling::Scheduling;
 use super::super::select;
 use super::{Decoded, Error, Meta, Str, Text, null_default};
@@ -28,6 +28,9 @@ pub struct ServiceSpec {
     pub affinity_seconds: u32,
     pub scheduling: Option<Scheduling>,
     pub uses: select::Uses,
+    /// Of both families, sorted.
+    pub source_ranges: Box<[Cidr]>,
+    pub health_port: u16,
 }
 
 #[derive(Deserialize)]
@@ -63,6 +66,8 @@ struct RawServiceSpec<'a> {
     external_traffic_policy: Text<'a>,
     #[serde(borrow, deserialize_with = "null_default")]
     load_balancer_source_ranges: Vec<Str<'a>>,
+    #[serde(deserialize_with = "null_default")]
+    health_check_node_port: u16,
 }
 
 #[derive(Deserialize)]
@@ -166,11 +171,23 @@ pub fn service(json: &[u8]) -> Result<Decoded<ServiceSpec>, Error> {
             .filter_map(|i| i.ip.as_deref())
             .filter(|ip| !ip.is_empty()),
     );
-    if !raw_spec.load_balancer_source_ranges.is_empty() && !ingress_ips.is_empty() {
-        // No backend filters by source yet, and forwarding without the filter would open what its owner closed.
-        warnings.push("spec.loadBalancerSourceRanges: not supported yet: the load balancer's addresses are left out".to_owned());
+    let mut ranges = Vec::new();
+    for text in &raw_spec.load_balancer_source_ranges {
+        match Cidr::parse(text) {
+            Some(range) => ranges.push(range),
+            None => warnings.push(format!(
+                "spec.loadBalancerSourceRanges: Invalid value: {:?}: must be a valid CIDR value",
+                &**text
+            )),
+        }
+    }
+    if ranges.is_empty() && !raw_spec.load_balancer_source_ranges.is_empty() {
+        // Without a filter this would open what its owner closed.
         ingress_ips.clear();
     }
+    ranges.sort_unstable();
+    ranges.dedup();
+    spec.source_ranges = ranges.into();
     if raw_spec.session_affinity.as_deref() == Some("ClientIP") {
         let timeout = raw_spec.session_affinity_config.client_ip.timeout_seconds;
         spec.affinity_seconds = timeout
@@ -187,6 +204,9 @@ pub fn service(json: &[u8]) -> Result<Decoded<ServiceSpec>, Error> {
     }
     let internal_local = raw_spec.internal_traffic_policy.as_deref() == Some("Local");
     let external_local = raw_spec.external_traffic_policy.as_deref() == Some("Local");
+    if external_local {
+        spec.health_port = raw_spec.health_check_node_port;
+    }
     let node_ports = matches!(raw_spec.type_.as_deref(), Some("NodePort" | "LoadBalancer"));
     let mut external = !external_ips.is_empty() || !ingress_ips.is_empty();
     for family in [Family::V4, Family::V6] {
@@ -272,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn load_balancer_addresses_count_unless_a_proxy_or_ranges_stand_before() {
+    fn load_balancer_addresses_count_unless_a_proxy_stands_before() {
         let kinds = |spec: &str, ingress: &str| {
             let text = format!(
                 r#"{{"metadata":{{"name":"s","namespace":"d"}},"spec":{{"type":"LoadBalancer","clusterIP":"10.0.0.1",{spec}
@@ -297,9 +317,29 @@ mod tests {
             (vec![Kind::ClusterIp], 0)
         );
         assert_eq!(
-            kinds(r#""loadBalancerSourceRanges":["192.0.2.0/24"],"#, ""),
-            (vec![Kind::ClusterIp], 1)
+            kinds(r#""loadBalancerSourceRanges":["nonsense"],"#, ""),
+            (vec![Kind::ClusterIp], 1),
+            "nobody may ask, as nothing says who may"
         );
+    }
+
+    #[test]
+    fn source_ranges_are_read_without_host_bits_and_the_health_port_for_policy_local() {
+        let text = br#"{"metadata":{"name":"s","namespace":"d"},"spec":{"type":"LoadBalancer","clusterIP":"10.0.0.1",
+            "externalTrafficPolicy":"Local","healthCheckNodePort":30500,"ports":[{"port":80}],
+            "loadBalancerSourceRanges":["192.0.2.77/24","fd00::1/16"," 10.0.0.0/8","0.0.0.0/0","1.2.3.4/33"]}}"#;
+        let decoded = service(text).unwrap();
+        let ranges = decoded.spec.source_ranges.iter();
+        assert_eq!(
+            ranges.map(ToString::to_string).collect::<Vec<_>>(),
+            ["0.0.0.0/0", "10.0.0.0/8", "192.0.2.0/24", "fd00::/16"]
+        );
+        assert_eq!(
+            (decoded.warnings.len(), decoded.spec.health_port),
+            (1, 30500)
+        );
+        let cluster = String::from_utf8_lossy(text).replace("Local", "Cluster");
+        assert_eq!(service(cluster.as_bytes()).unwrap().spec.health_port, 0);
     }
 
     #[test]

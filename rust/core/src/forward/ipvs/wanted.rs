@@ -145,12 +145,17 @@ fn frontends(claim: &Claim, node_ports: &[IpAddr]) -> Vec<Frontend> {
         .collect()
 }
 
+/// An address of external policy Local has two sets of endpoints: this node's for all, and every one for the cluster's
+/// own traffic. A second virtual server has the one that the address' own has not: the cluster IP's, to which such
+/// traffic is translated. So where the cluster IP has this node's, the address has every one.
 fn server(state: &State, claim: &Claim, choice: Choice) -> Server {
-    let backends = if claim.local {
-        &state.local
+    let mut of_cluster_ip = state.frontends.iter().filter(|c| c.kind == Kind::ClusterIp);
+    let local = if claim.kind == Kind::ClusterIp {
+        claim.local
     } else {
-        &state.cluster
+        claim.local && !of_cluster_ip.next().is_some_and(|c| c.local)
     };
+    let backends = if local { &state.local } else { &state.cluster };
     let scheduling = state.scheduling.unwrap_or(choice.scheduling);
     let mut flags = 0;
     for (set, flag) in [
@@ -175,7 +180,7 @@ fn server(state: &State, claim: &Claim, choice: Choice) -> Server {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::model::Protocol;
+    use super::super::super::model::{Backend, Protocol};
     use super::*;
 
     #[test]
@@ -208,6 +213,53 @@ mod tests {
             assert!(touched.contains(&frontend));
             assert!(wanted.servers.contains_key(&frontend));
             assert_eq!(wanted.addresses.get(&frontend.address), Some(&1));
+        }
+    }
+
+    #[test]
+    fn the_two_sets_of_an_address_of_policy_local_are_on_two_servers() {
+        let at = |last, port| Frontend {
+            address: IpAddr::from([10, 96, 0, last]),
+            port,
+            protocol: Protocol::Tcp,
+        };
+        let claim = |kind, frontend, local| Claim {
+            kind,
+            frontend,
+            local,
+        };
+        let backend = |last| Backend {
+            address: IpAddr::from([10, 1, 0, last]),
+            port: 80,
+            weight: 1,
+            here: last == 1,
+        };
+        let name = PortName {
+            service: "d/web".into(),
+            port: "".into(),
+            protocol: Protocol::Tcp,
+            family: Family::V4,
+        };
+        // (policies, cluster IP's number, external address' number)
+        for (internal_local, external_local, inside, outside) in [
+            (false, false, 2, 2),
+            (false, true, 2, 1),
+            (true, false, 1, 2),
+            (true, true, 1, 2),
+        ] {
+            let state = State {
+                frontends: Box::new([
+                    claim(Kind::ClusterIp, at(1, 80), internal_local),
+                    claim(Kind::ExternalIp, at(2, 80), external_local),
+                ]),
+                cluster: Box::new([backend(1), backend(2)]),
+                local: Box::new([backend(1)]),
+                ..State::default()
+            };
+            let mut wanted = Wanted::new(Choice::default());
+            wanted.change(&[(&name, &state)], &[]);
+            let count = |frontend| wanted.servers[&frontend].destinations.len();
+            assert_eq!((count(at(1, 80)), count(at(2, 80))), (inside, outside));
         }
     }
 }

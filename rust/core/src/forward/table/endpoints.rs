@@ -64,7 +64,10 @@ impl Table {
                     && wanted.local == state.local
                     && wanted.any_endpoint == state.any_endpoint
                     && wanted.affinity_seconds == state.affinity_seconds
-                    && wanted.scheduling == state.scheduling;
+                    && wanted.scheduling == state.scheduling
+                    && wanted.source_ranges == state.source_ranges
+                    && (wanted.health_port, wanted.local_going)
+                        == (state.health_port, state.local_going);
                 if !same {
                     let frontends = state.frontends.clone();
                     self.set_state(
@@ -114,6 +117,7 @@ impl Table {
             cluster,
             local,
             any_endpoint,
+            local_going,
         } = select::select(candidates, service.uses);
         State {
             frontends: Box::default(),
@@ -122,6 +126,14 @@ impl Table {
             affinity_seconds: service.affinity_seconds,
             any_endpoint,
             scheduling: service.scheduling,
+            source_ranges: service
+                .source_ranges
+                .iter()
+                .filter(|range| range.family() == port.family)
+                .copied()
+                .collect(),
+            health_port: service.health_port,
+            local_going: local_going && service.health_port != 0,
         }
     }
 

@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use slab::Slab;
 
 use super::decode::{self, Decoded, Error, Node, PortSpec, ServiceSpec, SliceSpec};
-use super::model::{Backend, Claim, Family, Frontend, Kind, PortName, Protocol, State};
+use super::model::{Backend, Cidr, Claim, Family, Frontend, Kind, PortName, Protocol, State};
 use super::scheduling::Scheduling;
 use super::select::{Candidate, Uses};
 
@@ -31,6 +31,8 @@ struct Service {
     affinity_seconds: u32,
     scheduling: Option<Scheduling>,
     uses: Uses,
+    source_ranges: Box<[Cidr]>,
+    health_port: u16,
     slices: Vec<u32>,
     ports: Vec<u32>,
 }
@@ -218,6 +220,8 @@ impl Table {
         service.affinity_seconds = spec.affinity_seconds;
         service.scheduling = spec.scheduling;
         service.uses = spec.uses;
+        service.source_ranges = spec.source_ranges;
+        service.health_port = spec.health_port;
         let mut touched = service.ports.clone();
         for port_id in touched.clone() {
             let port = &self.ports[port_id as usize];
