@@ -713,9 +713,9 @@ class ServicePort:
     Cluster, `local` those for policy Local. `affinity_seconds` is 0 without session affinity. `any_endpoint` tells
     whether some endpoint could serve at all: traffic without a backend is dropped if so, else rejected. `on_node` are
     the addresses of backends on this node. `scheduler` is the Service's own choice for IPVS, as in `Ipvs`.
-    `source_ranges` are the CIDRs that may ask the load balancer's addresses, empty for all. `health_port` is where a load
-    balancer asks whether this node has an endpoint, 0 for nowhere; `local_going` tells then that those of `local` are all
-    terminating.
+    `source_ranges` are the CIDRs that may ask the load balancer's addresses, empty for all. `health_port` is where a
+    load balancer asks whether this node has an endpoint, 0 for nowhere; `local_going` tells then that those of `local`
+    are all terminating.
     """
 
     def __new__(

@@ -36,8 +36,14 @@ def wanted(services: list[Object], slices: list[Object], node: str, zone: str) -
             id = (meta["namespace"], meta["name"], port.get("name", ""), protocol(port), family)
             endpoints = joined(service, port, family, slices, node, zone)
             cluster, local_ones = chosen(service, endpoints)
+            health = health_port(service)
+            ready_here = any(e["ready"] and e["local"] for e in endpoints)
             any_endpoint = any(e["ready"] or e["fallback"] for e in endpoints)
-            table[id] = ServicePort(id, sorted(mine), cluster, local_ones, affinity(service), any_endpoint)
+            table[id] = ServicePort(
+                id, sorted(mine), cluster, local_ones, affinity(service), any_endpoint,
+                source_ranges=source_ranges(service, family), health_port=health,
+                local_going=bool(health and local_ones and not ready_here),
+            )  # fmt: skip
     return table
 
 
@@ -94,6 +100,17 @@ def affinity(service: Object) -> int:
         return 0
     config = (spec.get("sessionAffinityConfig") or {}).get("clientIP") or {}
     return config.get("timeoutSeconds") or TIMEOUT_DEFAULT
+
+
+def source_ranges(service: Object, family: int) -> list[str]:
+    ranges = {ipaddress.ip_network(text) for text in service["spec"].get("loadBalancerSourceRanges") or []}
+    of_family = [r for r in ranges if r.version == family]
+    return [str(r) for r in sorted(of_family, key=lambda r: (r.network_address, r.prefixlen))]
+
+
+def health_port(service: Object) -> int:
+    spec = service["spec"]
+    return int(spec.get("healthCheckNodePort") or 0) if spec.get("externalTrafficPolicy") == "Local" else 0
 
 
 def joined(service: Object, port: Object, family: int, slices: list[Object], node: str, zone: str) -> list[Object]:

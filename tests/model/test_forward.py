@@ -24,6 +24,7 @@ CLUSTER_IPS = st.sampled_from(
     [["10.0.0.1"], ["10.0.0.2"], ["10.0.0.1", "fd00::1"], ["fd00::2", "10.0.0.2"], ["None"], []]
 )
 IPS = st.sampled_from(["10.0.0.1", "10.0.0.2", "fd00::1", "fd00::2"])
+RANGES = st.sampled_from(["192.0.2.0/24", "192.0.2.0/25", "0.0.0.0/0", "fd00::/8"])
 
 
 def some(fields: dict[str, Any]) -> dict[str, Any]:
@@ -50,6 +51,8 @@ def services(draw: st.DrawFn) -> dict[str, Any]:
         "ports": ports,
         "internalTrafficPolicy": draw(POLICIES),
         "externalTrafficPolicy": draw(POLICIES),
+        "loadBalancerSourceRanges": draw(st.one_of(st.none(), st.lists(RANGES, max_size=3))),
+        "healthCheckNodePort": draw(st.sampled_from([None, 30500])),
         "sessionAffinity": draw(st.sampled_from(["ClientIP", "None", None])),
         "sessionAffinityConfig": draw(st.sampled_from([None, {"clientIP": {"timeoutSeconds": 60}}])),
     })  # fmt: skip

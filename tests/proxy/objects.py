@@ -6,12 +6,15 @@ from typing import Any
 
 
 def service(name: str, ips: Sequence[str], port: int = 80, protocol: str = "TCP", **spec: Any) -> bytes:
-    """A Service with one unnamed port. `node_port` and the fields of the spec come as keywords."""
+    """A Service with one unnamed port. `node_port`, `ingress` (a load balancer's addresses) and the fields of the spec
+    come as keywords."""
     node_port = spec.pop("node_port", None)
+    ingress = spec.pop("ingress", ())
     ports = {"port": port, "protocol": protocol, "targetPort": 8080, **({"nodePort": node_port} if node_port else {})}
-    type = "NodePort" if node_port else "ClusterIP"
+    type = "LoadBalancer" if ingress else "NodePort" if node_port else "ClusterIP"
+    status = {"loadBalancer": {"ingress": [{"ip": address} for address in ingress]}}
     whole = {"type": type, "clusterIP": ips[0], "clusterIPs": list(ips), "ports": [ports], **spec}
-    return json.dumps({"metadata": {"name": name, "namespace": "default"}, "spec": whole}).encode()
+    return json.dumps({"metadata": {"name": name, "namespace": "default"}, "spec": whole, "status": status}).encode()
 
 
 def endpoint_slice(

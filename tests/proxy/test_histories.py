@@ -23,6 +23,8 @@ NAMES = ["a", "b", "c"]
 # Fewer addresses than services, so that they pass from one to another and are claimed twice.
 IPS = [["10.96.0.1"], ["10.96.0.2"], ["10.96.0.1", "fd00:96::1"], ["fd00:96::2", "10.96.0.3"]]
 
+RANGES = [["192.0.2.0/24"], ["192.0.2.128/25", "192.0.2.0/25", "fd00::/8"], ["203.0.113.0/24", "0.0.0.0/0"]]
+
 
 @pytest.fixture(params=PARAMETERS)
 async def config(machine: World, request: pytest.FixtureRequest) -> AsyncIterator[ProxyConfig]:
@@ -62,6 +64,8 @@ def change(table: ForwardTable, chance: random.Random) -> None:
                     chance.choice([80, 53]),
                     protocol,
                     node_port=chance.choice([None, 30080, 30081]),
+                    ingress=chance.choice([[], [], ["203.0.113.20"], ["203.0.113.20", "2001:db8:99::20"]]),
+                    loadBalancerSourceRanges=chance.choice([[], *RANGES]),
                     externalIPs=chance.choice([[], ["203.0.113.9"], ["10.96.0.2"]]),
                     sessionAffinity=chance.choice(["None", "ClientIP"]),
                     sessionAffinityConfig={"clientIP": {"timeoutSeconds": chance.choice([10, 10800, 86399])}},

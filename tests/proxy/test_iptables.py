@@ -132,7 +132,7 @@ def test_what_is_right_stays_and_what_is_wrong_is_put_right() -> None:
     text = whole(meddled, many)
     assert "-D KUBE-SERVICES -j RETURN\n" in text
     assert "-X KUBE-SVC-STRANGER" in text
-    assert text.count("-D FORWARD") == text.count("-I FORWARD") == 4
+    assert text.count("-D FORWARD") == text.count("-I FORWARD") == 5
     assert ":KUBE-SERVICES" not in text
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import http.client
+import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from pathlib import Path
@@ -10,7 +12,7 @@ import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry
 from tests.proxy.objects import service
-from tests.proxy.world import POD_CIDR, World
+from tests.proxy.world import NODE, POD_CIDR, TIMEOUT, World
 
 from orlop.api.types import core_v1, discovery_v1, meta_v1
 from orlop.apiserver.auth import User
@@ -176,10 +178,23 @@ async def test_a_lone_change_is_programmed_at_once(api: ApiServer) -> None:
         await until(lambda: backend.ports["default", "web", "", "TCP", 4].cluster == [("10.1.0.1", 8080, 1)])
         assert time.monotonic() - started < 0.25, "far above what it takes, far below a sync period"
         assert proxier.healthy
-        await until(lambda: registry.get_sample_value("kubeproxy_network_programming_duration_seconds_count") == 1)
-        assert registry.get_sample_value("kubeproxy_sync_full_proxy_rules_duration_seconds_count") == 1
-        assert (registry.get_sample_value("kubeproxy_sync_partial_proxy_rules_duration_seconds_count") or 0) >= 2
-        assert (registry.get_sample_value("kubeproxy_sync_proxy_rules_last_timestamp_seconds") or 0) > 0
+
+        def figure(name: str, **labels: str) -> float:
+            return registry.get_sample_value(f"kubeproxy_{name}", {"ip_family": "IPv4"} | labels) or 0.0
+
+        await until(lambda: figure("network_programming_duration_seconds_count") == 1)
+        assert figure("sync_full_proxy_rules_duration_seconds_count") == 1
+        assert figure("sync_partial_proxy_rules_duration_seconds_count") >= 2
+        assert figure("sync_proxy_rules_last_timestamp_seconds") > 0
+        assert registry.get_sample_value("kubeproxy_sync_proxy_rules_endpoint_changes_pending") == 0
+        # A policy that leaves nobody here is told, and no longer when an endpoint comes.
+        lacking = "sync_proxy_rules_no_local_endpoints_total"
+        await admin.patch(core_v1.Service, "web", "default", {"spec": {"internalTrafficPolicy": "Local"}})
+        await until(lambda: figure(lacking, traffic_policy="internal") == 1)
+        current = await admin.get(discovery_v1.EndpointSlice, "web-x", "default")
+        current.endpoints[0].node_name = "here"
+        await admin.update(current)
+        await until(lambda: figure(lacking, traffic_policy="internal") == 0)
 
 
 async def test_another_proxys_services_and_headless_ones_are_left_alone(api: ApiServer) -> None:
@@ -200,18 +215,107 @@ async def test_another_proxys_services_and_headless_ones_are_left_alone(api: Api
         assert {id[1] for id in backend.ports} <= {"web", "kubernetes"}
 
 
+UPSTREAM = (
+    "network_programming_duration_seconds",
+    'sync_proxy_rules_duration_seconds_bucket{ip_family="IPv4"',
+    'sync_full_proxy_rules_duration_seconds_bucket{ip_family="IPv6"',
+    "sync_partial_proxy_rules_duration_seconds",
+    'sync_proxy_rules_last_timestamp_seconds{ip_family="IPv4"}',
+    "sync_proxy_rules_last_queued_timestamp_seconds",
+    "sync_proxy_rules_endpoint_changes_pending",
+    "sync_proxy_rules_endpoint_changes_total",
+    "sync_proxy_rules_service_changes_pending",
+    "sync_proxy_rules_service_changes_total",
+    "sync_proxy_rules_nftables_sync_failures_total",
+    "sync_proxy_rules_iptables_restore_failures_total",
+    'sync_proxy_rules_no_local_endpoints_total{ip_family="IPv6",traffic_policy="external"}',
+)
+"""kube-proxy's metrics, with some of their labels."""
+
+
 async def test_health_and_metrics_are_served(api: ApiServer, unused_tcp_port_factory: Callable[[], int]) -> None:
     health, metrics = (f"127.0.0.1:{unused_tcp_port_factory()}" for _ in range(2))
     config = ProxyConfig(hostname_override="here", healthz_bind_address=health, metrics_bind_address=metrics)
     proxier = Proxier(client(api), SystemClock(), config, backend=Remembered())
-    async with running(proxier), aiohttp.ClientSession() as http:
-        async with http.get(f"http://{health}/healthz") as response:
+    async with running(proxier), aiohttp.ClientSession() as session:
+        async with session.get(f"http://{health}/healthz") as response:
             assert response.status == 200
             assert set(await response.json()) == {"lastUpdated", "currentTime", "nodeEligible"}
-        async with http.get(f"http://{metrics}/metrics") as response:
-            assert "kubeproxy_sync_proxy_rules_duration_seconds_bucket" in await response.text()
-        async with http.get(f"http://{metrics}/proxyMode") as response:
+        async with session.get(f"http://{health}/livez") as response:
+            assert response.status == 200
+        async with session.get(f"http://{metrics}/metrics") as response:
+            text = await response.text()
+            missing = [name for name in UPSTREAM if f"kubeproxy_{name}" not in text]
+            assert not missing
+            for page in ("healthz", "livez"):
+                assert f'kubeproxy_proxy_{page}_total{{code="200"}}' in text
+        async with session.get(f"http://{metrics}/proxyMode") as response:
             assert await response.text() == "remembered"
+
+
+@pytest.mark.network
+@pytest.mark.root
+async def test_a_load_balancer_is_told_which_nodes_have_an_endpoint(api: ApiServer, machine: World) -> None:
+    admin = client(api, "admin", "system:masters")
+    wanted = web_service()
+    wanted.spec.type = "LoadBalancer"
+    wanted.spec.external_traffic_policy = "Local"
+    made = await admin.create(wanted)
+    port = made.spec.health_check_node_port
+    assert port
+    slice = web_slice([machine.pods[0].addresses[0]])
+    slice.endpoints[0].node_name = "elsewhere"
+    await admin.create(slice)
+
+    async def told() -> tuple[int, dict[str, object]]:
+        def ask() -> tuple[int, bytes]:
+            connection = http.client.HTTPConnection(NODE, port, timeout=TIMEOUT)
+            try:
+                connection.request("GET", "/healthz")
+                answer = connection.getresponse()
+                return answer.status, answer.read()
+            finally:
+                connection.close()
+
+        status, body = await asyncio.to_thread(machine.outside.run, ask)
+        return status, json.loads(body)
+
+    async def becomes(status: int, endpoints: int) -> None:
+        deadline = time.monotonic() + 10
+        found: object = None
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError):
+                found = await told()
+                if found == (status, {
+                    "service": {"namespace": "default", "name": "web"},
+                    "localEndpoints": endpoints,
+                    "serviceProxyHealthy": True,
+                }):  # fmt: skip
+                    return
+            await asyncio.sleep(0.02)
+        raise AssertionError(found)
+
+    async def change(**conditions: bool) -> None:
+        current = await admin.get(discovery_v1.EndpointSlice, "web-x", "default")
+        current.endpoints[0].node_name = "here"
+        current.endpoints[0].conditions = discovery_v1.EndpointConditions(**conditions)
+        await admin.update(current)
+
+    figures = Metrics(CollectorRegistry())
+    proxier = Proxier(client(api), SystemClock(), CONFIG, prefix=machine.node.prefix, metrics=figures)
+    async with running(proxier):
+        await becomes(503, 0)
+        await change(ready=True, serving=True)
+        await becomes(200, 1)
+        await change(ready=False, serving=True, terminating=True)  # it serves what comes, and nothing more is to come
+        await becomes(503, 0)
+        await admin.delete(core_v1.Service, "web", "default")
+        deadline = time.monotonic() + 10
+        with contextlib.suppress(ConnectionRefusedError):
+            while await told():
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.02)
+    await proxier.cleanup()
 
 
 # --- on a clock that stands still

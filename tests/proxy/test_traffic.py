@@ -305,25 +305,56 @@ async def test_node_ports_on_chosen_addresses(proxy: Proxy, machine: World) -> N
     refused(machine.outside, "10.244.0.1", 30080, "TCP")
 
 
-async def test_local_policies(proxy: Proxy, machine: World) -> None:
+@pytest.mark.parametrize("family", [4, 6])
+async def test_a_load_balancers_address_answers_whom_its_ranges_name(proxy: Proxy, machine: World, family: int) -> None:
+    """And nobody else, pods neither; cluster IP and node port are no matter of theirs."""
+    ip, node, balancer = (IP, NODE, "203.0.113.20") if family == 4 else (IP6, NODE6, "2001:db8:99::20")
+    outside, elsewhere = ("198.51.100.0/24", "192.0.2.0/24") if family == 4 else ("2001:db8:51::/64", "2001:db8:7::/64")
+    everybody = "0.0.0.0/0" if family == 4 else "::/0"
+    machine.outside.ip("route", "replace", balancer, "via", node)
+
+    def balanced(*ranges: str) -> bytes:
+        return service("web", [ip], node_port=30080, ingress=[balancer], loadBalancerSourceRanges=list(ranges))
+
+    await proxy.put(balanced(outside), endpoint_slice("web", pod_ips(machine, family)))
+    assert machine.outside.ask(balancer, 80).startswith("pod")
+    assert machine.node.ask(balancer, 80).startswith("pod")
+    # One in the other, an address alone, and two that touch.
+    host = "198.51.100.2/32" if family == 4 else "2001:db8:51::2/128"
+    await proxy.put(balanced(elsewhere, outside, host))
+    assert machine.outside.ask(balancer, 80).startswith("pod")
+    await proxy.put(balanced(elsewhere))
+    for source in (machine.outside, machine.pods[0]):
+        with pytest.raises(TimeoutError):
+            source.ask(balancer, 80)
+    assert machine.outside.ask(ip, 80).startswith("pod")
+    assert machine.outside.ask(node, 30080).startswith("pod")
+    await proxy.restarted()
+    assert not proxy.changed
+    for ranges in ([elsewhere, everybody], []):
+        await proxy.put(balanced(*ranges))
+        assert machine.outside.ask(balancer, 80).startswith("pod")
+        assert machine.pods[0].ask(balancer, 80).startswith("pod")
+
+
+@pytest.mark.parametrize("internal", ["Cluster", "Local"])
+async def test_local_policies(proxy: Proxy, machine: World, internal: str) -> None:
     ips = pod_ips(machine)
-    local = {"externalTrafficPolicy": "Local", "internalTrafficPolicy": "Local", "node_port": 30080}
+    local = {"externalTrafficPolicy": "Local", "internalTrafficPolicy": internal, "node_port": 30080}
     here, there = endpoint_slice("web", ips[:1]), endpoint_slice("web", ips[1:], node="there", suffix="b")
     await proxy.put(service("web", [IP], **local), here, there)
-    assert who(lambda: machine.pods[1].ask(IP, 80), 10) == {"pod0": 10}
+    everywhere = {"pod0", "pod1", "pod2"}
+    assert set(who(lambda: machine.pods[1].ask(IP, 80), 40)) == ({"pod0"} if internal == "Local" else everywhere)
     seen = "10.244.0.1" if proxy.backend.name == "userspace" else "198.51.100.2"
-    assert machine.outside.ask(NODE, 30080) == f"pod0 {seen}", "policy Local keeps the client's address"
-    if proxy.backend.name == "ipvs":
-        # No virtual server has all endpoints where the internal policy is Local too (docs/design/service-proxy.md).
-        assert who(lambda: machine.pods[1].ask(NODE, 30080), 10) == {"pod0": 10}
-        return
+    assert {machine.outside.ask(NODE, 30080) for _ in range(12)} == {f"pod0 {seen}"}, "and the client's address is kept"
     # The cluster's own traffic reaches all endpoints through an external address.
     assert len(who(lambda: machine.pods[1].ask(NODE, 30080), 40)) == 3
     assert len(who(lambda: machine.node.ask(NODE, 30080), 40)) == 3
     await proxy.put(endpoint_slice("web", []))
     for source, address, port in ((machine.pods[1], IP, 80), (machine.outside, NODE, 30080)):
-        with pytest.raises(TimeoutError):
-            source.ask(address, port)
+        if internal == "Local" or address == NODE:
+            with pytest.raises(TimeoutError):
+                source.ask(address, port)
     assert set(who(lambda: machine.pods[1].ask(NODE, 30080), 30)) == {"pod1", "pod2"}
 
 

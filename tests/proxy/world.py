@@ -30,6 +30,9 @@ TIMEOUT = 20.0 if kernel.is_inside() else 1.5
 """Seconds for one exchange: far above what it takes, below TCP's patience, so that a black hole is seen as one. In the
 emulated machine an exchange takes more than that while programs start beside it."""
 
+PATIENCE = 300.0 if kernel.is_inside() else 60.0
+"""Seconds for one program, which may have to load modules first."""
+
 SETTLED = 30.0
 """Seconds until a new world's links must work."""
 
@@ -56,7 +59,9 @@ class Namespace:
         ip("-n", self.name, *arguments)
 
     def output(self, *command: str) -> str:
-        return subprocess.run([*self.prefix, *command], check=True, capture_output=True, text=True, timeout=60).stdout
+        return subprocess.run(
+            [*self.prefix, *command], check=True, capture_output=True, text=True, timeout=PATIENCE
+        ).stdout
 
     def rules(self) -> str:
         """What proxies program: nftables, and IPVS with the addresses of services where the kernel has it."""

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Protocol
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 from orlop import logging
 from orlop.client import Event, Head
@@ -32,9 +32,12 @@ class Feed:
         delete: Callable[[str, str], None],
         changed: Callable[[], None],
         counter: Counter | None = None,
+        pending: Gauge | None = None,
     ) -> None:
-        """`kind` is for the log, `counter` counts. `changed` is told after each batch, and when all are there."""
+        """`kind` is for the log; `counter` counts, and so does `pending` until somebody sets it to 0. `changed` is told
+        after each batch, and when all are there."""
         self._counter = counter
+        self._pending = pending
         self._watcher = watcher
         self._kind = kind
         self._apply = apply
@@ -68,6 +71,8 @@ class Feed:
     def _take(self, event: Event) -> None:
         if self._counter is not None:
             self._counter.inc()
+        if self._pending is not None:
+            self._pending.inc()
         meta = event.decode(Head).metadata
         key = (meta.namespace, meta.name)
         if event.type == "DELETED":

@@ -18,6 +18,7 @@ from orlop.clock import Clock, parse_time, timeout
 from orlop.native import ForwardTable
 from orlop.proxy.backends import MODES, Backend, ProgramError, Unsupported, make
 from orlop.proxy.config import ProxyConfig
+from orlop.proxy.healthcheck import HealthChecks
 from orlop.proxy.metrics import Metrics, process_metrics
 from orlop.proxy.server import serve_health, serve_metrics
 from orlop.proxy.wanted import Wanted, Watch
@@ -68,6 +69,7 @@ class Proxier:
         self._started_at = clock.now()
         self.last_updated = self._started_at
         """When everything that was wanted was last programmed, in seconds since 1970."""
+        self._health = HealthChecks(config, lambda: self.healthy, clock, prefix=prefix)
         self.synced = asyncio.Event()
         """Set once everything that was wanted at the start is programmed."""
 
@@ -75,7 +77,7 @@ class Proxier:
         """Works until cancelled. Raises Unsupported where this machine cannot run the backend."""
         await self._choose()
         _log.info("using the %s proxy", self.backend.name)
-        work = [self.wanted.run(), self._program(), self._tidy(), self.backend.tend(self._clock)]
+        work = [self.wanted.run(), self._program(), self._tidy(), self._health.run(), self.backend.tend(self._clock)]
         if address := self.config.healthz_bind_address:
             work.append(serve_health(self, address, self._clock))
         if address := self.config.metrics_bind_address:
@@ -121,7 +123,7 @@ class Proxier:
                 self._came_while_busy = now if self._came_while_busy is None else self._came_while_busy
             elif self._waiting_since is None:
                 self._waiting_since = now
-            self.metrics.last_queued.set(self._clock.now())
+            self.metrics.queued(self._clock.now())
             self._wake.set()
 
     # --- programming
@@ -140,7 +142,7 @@ class Proxier:
             try:
                 await self._once()
             except ProgramError as error:
-                self.metrics.failures.inc()
+                self.metrics.failed(self.backend.name)
                 _log.error("cannot program the service rules", extra={"error": str(error), "retry_in": retry})
                 self._programmed = None
                 self._wake.set()
@@ -167,17 +169,20 @@ class Proxier:
                 if changes:
                     await self.backend.apply(changes)
             self._waiting_since, self._came_while_busy = self._came_while_busy, None
+            if full:
+                self._health.replace(changes.set)
+                self.metrics.replace(changes.set)
+            else:
+                self._health.take(changes)
+                self.metrics.take(changes)
         finally:
             self._busy = False
         self._programmed = table
         if not full and not changes:
             return  # it went there and back
-        seconds = self._clock.monotonic() - started
-        self.metrics.sync.observe(seconds)
-        (self.metrics.full_sync if full else self.metrics.partial_sync).observe(seconds)
         now = self._clock.now()
         self.last_updated = now
-        self.metrics.last_sync.set(now)
+        self.metrics.programmed(self._clock.monotonic() - started, now, None if full else changes)
         self._time(changes.triggered, now)
         self.synced.set()
 
@@ -189,4 +194,4 @@ class Proxier:
             except ValueError:
                 continue
             if at >= self._started_at:
-                self.metrics.programming.observe(max(0.0, now - at))
+                self.metrics.took(max(0.0, now - at))

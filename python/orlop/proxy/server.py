@@ -38,6 +38,7 @@ async def serve_health(proxier: Proxier, address: str, clock: Clock) -> None:
             "nodeEligible": proxier.wanted.node_eligible,
         }
         status = 200 if proxier.healthy and (proxier.wanted.node_eligible or not eligible) else 503
+        (proxier.metrics.healthz if eligible else proxier.metrics.livez).labels(str(status)).inc()
         return web.Response(status=status, body=msgspec.json.encode(body), content_type="application/json")
 
     await _serve(address, {"/healthz": partial(health, True), "/livez": partial(health, False)}, clock)

@@ -87,11 +87,17 @@ class Wanted:
             self.table = table = ForwardTable(self._node_name, self._zone)
             services = self._watch(Service, labels=PROXIED_BY_US)
             slices = self._watch(EndpointSlice, labels=PROXIED_BY_US)
-            service_changes, endpoint_changes = self._metrics.service_changes, self._metrics.endpoint_changes
+            figures = self._metrics
             self._feeds = (
-                Feed(services, "Service", table.apply_service, table.delete_service, self._note, service_changes),
-                Feed(slices, "EndpointSlice", table.apply_slice, table.delete_slice, self._note, endpoint_changes),
-            )
+                Feed(
+                    services, "Service", table.apply_service, table.delete_service, self._note,
+                    figures.service_changes, figures.services_pending,
+                ),
+                Feed(
+                    slices, "EndpointSlice", table.apply_slice, table.delete_slice, self._note,
+                    figures.endpoint_changes, figures.endpoints_pending,
+                ),
+            )  # fmt: skip
             await first(run_all(*(feed.run() for feed in self._feeds)), self._until_moved())
 
     async def _until_moved(self) -> None:

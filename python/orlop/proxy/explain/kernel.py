@@ -214,7 +214,7 @@ def _translated(rules: Ruleset, lines: list[str]) -> Iterator[Target]:
 
 
 def _relayed(lines: list[str], shown: Shown | None) -> Iterator[Target]:
-    port = next((line.rpartition(":")[2] for line in lines if "redirect to" in line), "")
+    port = next((line.rpartition(":")[2] for line in lines if "redirect to" in line or " dnat to " in line), "")
     for listener in shown.listeners if shown else ():
         if str(listener.port) == port:
             total = sum(b.weight for b in listener.backends) or 1
@@ -244,7 +244,7 @@ def _iptables(rules: iptables.Rules, layout: Layout) -> Iterator[Entry]:
 
 def _balancing(rules: iptables.Rules, chain: str, layout: Layout) -> list[str]:
     lines = rules.chains.get(("nat", chain), [])
-    if chain.startswith(f"{layout.prefix}-EXT-"):
+    if chain.startswith((f"{layout.prefix}-EXT-", f"{layout.prefix}-FW-")):
         onward = [target for line in lines if (target := line.rpartition("-j ")[2]) != layout.mark]
         return _balancing(rules, onward[-1], layout) if onward else []
     return lines

@@ -43,6 +43,6 @@ def _destinations(rules: Rules, chain: str) -> set[str]:
     for line in rules.chains.get(("nat", chain), ()):
         if match := DESTINATION.search(line):
             found.add(match[1])
-        elif "-SEP-" in (target := line.rpartition("-j ")[2]) or "-SVC-" in target or "-SVL-" in target:
-            found |= _destinations(rules, target)
+        elif any(kind in line.rpartition("-j ")[2] for kind in ("-SEP-", "-SVC-", "-SVL-", "-EXT-")):
+            found |= _destinations(rules, line.rpartition("-j ")[2])
     return found

@@ -22,6 +22,7 @@ class Layout:
         self.external_services = f"{prefix}-EXTERNAL-SERVICES"
         self.node_ports = f"{prefix}-NODEPORTS"
         self.cluster_ips = f"{prefix}-CLUSTER-IPS"
+        self.firewall = f"{prefix}-PROXY-FIREWALL"
         self.reject = f"{prefix}-REJECT"
         self.mark = f"{prefix}-MARK-MASQ"
         self.postrouting = f"{prefix}-POSTROUTING"
@@ -42,6 +43,7 @@ class Layout:
                 ("filter", self.services),
                 ("filter", self.external_services),
                 ("filter", self.cluster_ips),
+                ("filter", self.firewall),
             }
         )
 
@@ -51,11 +53,11 @@ class Layout:
 
     def is_ours(self, chain: str) -> bool:
         """Whether we made this chain. Others have chains called KUBE-… too, as the kubelet."""
-        kinds = tuple(f"{self.prefix}-{kind}-" for kind in ("SVC", "SVL", "EXT", "SEP"))
+        kinds = tuple(f"{self.prefix}-{kind}-" for kind in ("SVC", "SVL", "EXT", "FW", "SEP"))
         return chain in self._fixed or chain.startswith(kinds)
 
     def chain(self, kind: str, port: tuple[str, str, str, str, int], endpoint: str = "") -> str:
-        """The chain of a service port: kind SVC, SVL, EXT or, with an endpoint `ADDRESS:PORT`, SEP."""
+        """The chain of a service port: kind SVC, SVL, EXT, FW or, with an endpoint `ADDRESS:PORT`, SEP."""
         return f"{self.prefix}-{kind}-{_hash(port_name(port) + port[3].lower() + endpoint)[:HASH]}"
 
 

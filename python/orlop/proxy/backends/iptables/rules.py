@@ -8,6 +8,7 @@ import ipaddress
 from orlop.native import ServicePort
 from orlop.proxy.backends.iptables.layout import Layout, port_name
 from orlop.proxy.backends.iptables.ruleset import Line, Rules
+from orlop.proxy.backends.sources import restricted
 from orlop.proxy.config import ProxyConfig
 
 Backend = tuple[str, int, int]
@@ -24,7 +25,8 @@ def frame(family: int, config: ProxyConfig, layout: Layout) -> Rules:
     portals = f'-m comment --comment "kubernetes service portals" -j {layout.services}'
     external = f'-m comment --comment "kubernetes externally-visible service portals" -j {layout.external_services}'
     other = f'-m comment --comment "kubernetes cluster IPs without such a port" -j {layout.cluster_ips}'
-    refuse = [f"{new}{rule}" for rule in (portals, external, other)]
+    firewall = f'-m comment --comment "kubernetes load balancer firewall" -j {layout.firewall}'
+    refuse = [f"{new}{rule}" for rule in (firewall, portals, external, other)]
     rules = Rules(
         chains={
             ("nat", layout.mark): [f"-j MARK --set-xmark {mark}/{mark}"],
@@ -79,7 +81,8 @@ def service_port(port: ServicePort, config: ProxyConfig, layout: Layout) -> Rule
     """The chains of one service port, and its rules in the chains that all have in common."""
     rules = Rules(lines=dict.fromkeys(shared(port, layout), ""))
     name, protocol, family = port_name(port.id), port.id[3].lower(), port.id[4]
-    svc, svl, ext = (layout.chain(kind, port.id) for kind in ("SVC", "SVL", "EXT"))
+    svc, svl, ext, fw = (layout.chain(kind, port.id) for kind in ("SVC", "SVL", "EXT", "FW"))
+    sources = {(address, at): cidrs for address, at, cidrs in restricted(port)}
     cluster_ips: list[tuple[str, int]] = []
     used: set[str] = set()
     for kind, address, at, is_local in port.frontends:
@@ -97,6 +100,15 @@ def service_port(port: ServicePort, config: ProxyConfig, layout: Layout) -> Rule
                     name, family, is_local, svc, svl if port.local else "", layout, config
                 )
                 used |= {svc, svl} if is_local and port.local else {svc}
+                if kind == "LoadBalancer" and (address, at) in sources:
+                    # What it does not let pass keeps the address and is dropped then.
+                    target, what = fw, " loadbalancer IP"
+                    comment = f'-m comment --comment "{name}{what}" -j {ext}'
+                    passed = [f"{_match('-s', cidr)}{comment}" for cidr in sources[address, at]]
+                    known = rules.chains.get(("nat", fw), [])
+                    rules.chains["nat", fw] = known + [rule for rule in passed if rule not in known]
+                    stop = _port(protocol, at, f"{name} traffic not accepted by {fw}")
+                    rules.lines["filter", layout.firewall, f"{to}{stop} -j DROP"] = ""
             chain = layout.services if to else layout.node_ports
             rules.lines["nat", chain, f"{to}{_port(protocol, at, name + what)} -j {target}"] = ""
         if not backends:

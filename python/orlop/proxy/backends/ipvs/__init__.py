@@ -13,6 +13,8 @@ sets change with Services, and with endpoints on this node, not with endpoints e
 | … -LOCAL | frontends of policy Local | keep the client's address; the cluster's own go to all endpoints |
 | KUBE-NEAR-IP, KUBE-NEAR-NODE-PORT | those → cluster IP of policy Cluster | where the cluster's own go instead |
 | KUBE-FAR-IP, KUBE-FAR-NODE-PORT | those → cluster IP of policy Local | where all but the cluster's own go instead |
+| KUBE-LOAD-BALANCER-FW | load balancers' addresses that only some may ask | drop what comes from others |
+| KUBE-LOAD-BALANCER-SOURCE-CIDR | those, and who may | |
 | KUBE-LOOP-BACK | endpoints on this node, twice | masquerade one that reaches itself |
 """
 

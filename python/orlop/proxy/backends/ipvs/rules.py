@@ -5,6 +5,7 @@ from collections.abc import Collection
 from orlop.native import ServicePort
 from orlop.nftables.ruleset import Ruleset
 from orlop.proxy.backends.nftables.rules import FAMILIES, PROTOCOL_NUMBERS
+from orlop.proxy.backends.sources import restricted
 from orlop.proxy.config import ProxyConfig
 
 SERVICE, NODE_PORTS = "KUBE-IPVS-SERVICE", "KUBE-IPVS-NODE-PORT"
@@ -12,6 +13,7 @@ IPS = "KUBE-IPVS-IPS"
 LOOP_BACK = "KUBE-LOOP-BACK"
 NEAR, NEAR_NODE_PORT = "KUBE-NEAR-IP", "KUBE-NEAR-NODE-PORT"
 FAR, FAR_NODE_PORT = "KUBE-FAR-IP", "KUBE-FAR-NODE-PORT"
+FIREWALL, SOURCES = "KUBE-LOAD-BALANCER-FW", "KUBE-LOAD-BALANCER-SOURCE-CIDR"
 SETS = {"ClusterIP": "KUBE-CLUSTER-IP", "ExternalIP": "KUBE-EXTERNAL-IP", "LoadBalancer": "KUBE-LOAD-BALANCER"}
 PROTOCOLS = {number: name for name, number in PROTOCOL_NUMBERS.items()}
 
@@ -65,6 +67,7 @@ def frame(family: int, config: ProxyConfig) -> Ruleset:
         "nat-output": [_hook("nat", "output", DNAT), "jump KUBE-SERVICES"],
         "nat-postrouting": [_hook("nat", "postrouting", SNAT), "jump KUBE-POSTROUTING"],
         "KUBE-IPVS-FILTER": [
+            f"{full} @{FIREWALL} {full} . {ip} saddr != @{SOURCES} drop",
             f"{full} vmap @{SERVICE}",
             f"{node_port} {key} vmap @{NODE_PORTS}",
             # What is left names a port that its Service does not have. The address is local: it would reach the node.
@@ -105,6 +108,8 @@ def frame(family: int, config: ProxyConfig) -> Ruleset:
         LOOP_BACK: f"set type {address} . {address}",
         **{map: f"map type {key} : {address} . inet_service"
            for key, maps in ((service, (NEAR, FAR)), (port, (NEAR_NODE_PORT, FAR_NODE_PORT))) for map in maps},
+        FIREWALL: f"set type {service}",
+        SOURCES: f"set type {service} . {address}; flags interval",
         "KUBE-NODE-PORT": f"set type {port}",
         "KUBE-NODE-PORT-LOCAL": f"set type {port}",
         "KUBE-CLUSTER-IP": f"set type {service}",
@@ -143,6 +148,10 @@ def service_port(port: ServicePort, own: Collection[str]) -> Ruleset:
                 maps = (FAR, FAR_NODE_PORT) if has_local else (NEAR, NEAR_NODE_PORT)
                 rules.elements[maps[node_port], key] = to
         rules.elements[name, key] = ""
+    for address, at, sources in restricted(port):
+        key = f"{address} . {number} . {at}"
+        rules.elements[FIREWALL, key] = ""
+        rules.elements.update({(SOURCES, f"{key} . {source}"): "" for source in sources})
     return rules
 
 

@@ -5,6 +5,7 @@ Every line is written as `nft list` prints it, so that a ruleset that is there c
 
 from orlop.native import ServicePort
 from orlop.nftables.ruleset import Ruleset
+from orlop.proxy.backends.sources import restricted
 from orlop.proxy.config import ProxyConfig
 
 Backend = tuple[str, int, int]
@@ -22,6 +23,7 @@ NODE_PORTS = "service-nodeports"
 NO_ENDPOINT_SERVICES = "no-endpoint-services"
 NO_ENDPOINT_NODE_PORTS = "no-endpoint-nodeports"
 CLUSTER_IPS = "cluster-ips"
+FIREWALL_IPS, FIREWALL_SOURCES = "firewall-ips", "firewall-sources"
 HAIRPIN = "hairpin"
 
 BEFORE_DNAT, DNAT, AFTER_DNAT, SNAT, FILTER = -110, -100, -90, 100, 0
@@ -42,8 +44,16 @@ def frame(family: int, config: ProxyConfig) -> Ruleset:
         node_port = f"fib daddr type local {ip} daddr != {loopback} {key} vmap"
     return Ruleset(
         chains={
-            "filter-prerouting": [_hook("filter", "prerouting", BEFORE_DNAT), "ct state new jump no-endpoints-check"],
-            "filter-output": [_hook("filter", "output", BEFORE_DNAT), "ct state new jump no-endpoints-check"],
+            "filter-prerouting": [
+                _hook("filter", "prerouting", BEFORE_DNAT),
+                "ct state new jump firewall-check",
+                "ct state new jump no-endpoints-check",
+            ],
+            "filter-output": [
+                _hook("filter", "output", BEFORE_DNAT),
+                "ct state new jump firewall-check",
+                "ct state new jump no-endpoints-check",
+            ],
             "filter-forward": [_hook("filter", "forward", FILTER), "ct state new jump cluster-ips-check"],
             "filter-output-post-dnat": [_hook("filter", "output", AFTER_DNAT), "ct state new jump cluster-ips-check"],
             "nat-prerouting": [_hook("nat", "prerouting", DNAT), "jump services"],
@@ -55,6 +65,10 @@ def frame(family: int, config: ProxyConfig) -> Ruleset:
                 f"ct status dnat {ip} saddr . {ip} daddr @{HAIRPIN} masquerade fully-random",
             ],
             "services": [f"{ip} daddr . {key} vmap @{SERVICE_IPS}", f"{node_port} @{NODE_PORTS}"],
+            # Load balancers' addresses that only some may ask.
+            "firewall-check": [
+                f"{ip} daddr . {key} @{FIREWALL_IPS} {ip} daddr . {key} . {ip} saddr != @{FIREWALL_SOURCES} drop"
+            ],
             "no-endpoints-check": [
                 f"{ip} daddr . {key} vmap @{NO_ENDPOINT_SERVICES}",
                 f"{node_port} @{NO_ENDPOINT_NODE_PORTS}",
@@ -76,6 +90,8 @@ def frame(family: int, config: ProxyConfig) -> Ruleset:
             NO_ENDPOINT_SERVICES: f"map type {address} . inet_proto . inet_service : verdict",
             NO_ENDPOINT_NODE_PORTS: "map type inet_proto . inet_service : verdict",
             CLUSTER_IPS: f"set type {address}",
+            FIREWALL_IPS: f"set type {address} . inet_proto . inet_service",
+            FIREWALL_SOURCES: f"set type {address} . inet_proto . inet_service . {address}; flags interval",
             HAIRPIN: f"set type {address} . {address}",
         },
     )
@@ -136,6 +152,10 @@ def frontends(port: ServicePort, config: ProxyConfig) -> tuple[Ruleset, list[tup
         else:
             element = (NO_ENDPOINT_SERVICES if early else SERVICE_IPS, f"{address} . {number} . {at}")
         rules.elements[element] = "goto reject-chain" if reject else verdict
+    for address, at, sources in restricted(port):
+        key = f"{address} . {number} . {at}"
+        rules.elements[FIREWALL_IPS, key] = ""
+        rules.elements.update({(FIREWALL_SOURCES, f"{key} . {source}"): "" for source in sources})
     if not port.any_endpoint:
         rules.chains.clear()
     return rules, cluster_ips
@@ -196,7 +216,7 @@ def _balance(
         if port.affinity_seconds:
             lines.append(f"goto endpoint-{_endpoint_name(base, address, to)}")
         else:
-            lines.append(f"meta l4proto {PROTOCOL_NUMBERS[port.id[3]]} dnat to {_destination(family, address, to)}")
+            lines.append(f"meta l4proto {PROTOCOL_NUMBERS[port.id[3]]} dnat to {destination(family, address, to)}")
     return lines
 
 
@@ -208,7 +228,7 @@ def _endpoint(base: str, family: int, protocol: int, address: str, port: int, af
     """Session affinity: whoever is sent here is remembered, so that the next connection is sent here too."""
     ip = FAMILIES[family]
     name = _endpoint_name(base, address, port)
-    to = _destination(family, address, port)
+    to = destination(family, address, port)
     remember = f"update @affinity-{name} {{ {ip} saddr timeout {duration(affinity_seconds)} }}"
     return Ruleset(
         chains={f"endpoint-{name}": [remember, f"meta l4proto {protocol} dnat to {to}"]},
@@ -216,7 +236,8 @@ def _endpoint(base: str, family: int, protocol: int, address: str, port: int, af
     )
 
 
-def _destination(family: int, address: str, port: int) -> str:
+def destination(family: int, address: str, port: int) -> str:
+    """As nft prints it."""
     return f"{address}:{port}" if family == 4 else f"[{address}]:{port}"
 
 

@@ -11,7 +11,7 @@ from orlop.nftables.ruleset import Ruleset
 from orlop.proxy.backends.base import ProgramError, Unsupported
 from orlop.proxy.backends.nftables.backend import Nftables
 from orlop.proxy.backends.programmed import Programmed
-from orlop.proxy.backends.userspace.relay import Relay, Shown
+from orlop.proxy.backends.userspace.relay import Place, Relay, Shown
 from orlop.proxy.backends.userspace.rules import LOCAL, frame, listener_id, listeners, service_port, shared
 from orlop.proxy.config import ProxyConfig
 
@@ -33,8 +33,8 @@ class Userspace(Nftables):
         super().__init__(config, prefix=prefix)
         self._relay = Relay(config.scope, prefix)
         self._programmed = Programmed(shared)
-        self._ports: dict[str, int] = {}
-        """The relay's ports by listener."""
+        self._places: dict[str, Place] = {}
+        """Of the relay's listeners."""
         self._lock = asyncio.Lock()
 
     async def check(self) -> None:
@@ -62,7 +62,7 @@ class Userspace(Nftables):
             if gone:
                 await self._relay.drop(gone)
                 for id in gone:
-                    self._ports.pop(id, None)
+                    self._places.pop(id, None)
             self._programmed.take(step)
 
     async def tend(self, clock: Clock) -> None:
@@ -82,7 +82,7 @@ class Userspace(Nftables):
         """Deletes both tables and ends the relay."""
         await super().cleanup()
         await self._relay.stop()
-        self._ports = {}
+        self._places = {}
 
     async def show(self) -> Shown:
         """What the relay does now."""
@@ -93,17 +93,17 @@ class Userspace(Nftables):
     async def _sync(self, wanted: Sequence[ServicePort]) -> bool:
         await self._relay.ensure()
         wanted = [port for port in wanted if port.id[4] in self._families]
-        self._ports = {}
+        self._places = {}
         await self._listen(wanted)
         changed = await super().sync(wanted)
-        await self._relay.keep(self._ports)
+        await self._relay.keep(self._places)
         return changed
 
     async def _listen(self, ports: Sequence[ServicePort]) -> None:
         wanted = [listener for port in ports for listener in listeners(port, self._config)]
         if wanted:
             found, errors = await self._relay.set(wanted)
-            self._ports |= found
+            self._places |= found
             for id, error in errors.items():
                 _log.warning("the relay cannot serve a Service", extra={"listener": id, "error": error})
 
@@ -111,9 +111,9 @@ class Userspace(Nftables):
         return frame(family, self._config)
 
     def _render(self, port: ServicePort) -> Ruleset:
-        return service_port(port, self._config, self._ports)
+        return service_port(port, self._config, self._places)
 
     def _sample_port(self, family: int) -> ServicePort:
         port = super()._sample_port(family)
-        self._ports |= {listener_id(port, policy): 1 for policy in ("cluster", LOCAL)}
+        self._places |= {listener_id(port, policy): Place(1) for policy in ("cluster", LOCAL)}
         return port

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -66,9 +66,18 @@ class Listener(msgspec.Struct):
     backends: list[tuple[str, int, int]]
 
 
+class Place(NamedTuple):
+    """Where a listener is."""
+
+    port: int
+    address: str = ""
+    """Empty for any address of the node."""
+
+
 class _Ports(msgspec.Struct):
     ports: dict[str, int]
     errors: dict[str, str]
+    addresses: dict[str, str] = {}
 
 
 class _Answer(msgspec.Struct):
@@ -113,12 +122,14 @@ class Relay:
                 self._stream = await asyncio.open_unix_connection(str(self.path), limit=LINE_MAX)
         return self._stream is not None
 
-    async def set(self, listeners: Sequence[Listener]) -> tuple[dict[str, int], dict[str, str]]:
-        """Has these listeners be so. Their ports, and why others have none."""
+    async def set(self, listeners: Sequence[Listener]) -> tuple[dict[str, Place], dict[str, str]]:
+        """Has these listeners be so. Where they are, and why others are nowhere."""
         answer = await self._call({"set": listeners})
         if answer.ports is None:
             raise ProgramError(f"the relay answers {answer}")
-        return answer.ports.ports, answer.ports.errors
+        found = answer.ports
+        places = {id: Place(port, found.addresses.get(id, "")) for id, port in found.ports.items()}
+        return places, found.errors
 
     async def keep(self, ids: Iterable[str]) -> None:
         """Closes all listeners but these; their connections go on."""

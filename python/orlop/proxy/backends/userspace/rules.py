@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from orlop.native import ServicePort
 from orlop.nftables.ruleset import Ruleset
 from orlop.proxy.backends.nftables import rules as nftables
-from orlop.proxy.backends.userspace.relay import Listener
-from orlop.proxy.config import ProxyConfig
+from orlop.proxy.backends.userspace.relay import Listener, Place
+from orlop.proxy.config import ProxyConfig, family_of
 
 PORTS = "relay-ports"
 LOCAL = "local"
@@ -47,7 +47,7 @@ def shared(port: ServicePort) -> set[nftables.Element]:
     return {element for element in nftables.shared(port) if element[0] != nftables.HAIRPIN}
 
 
-def service_port(port: ServicePort, config: ProxyConfig, ports: Mapping[str, int]) -> Ruleset:
+def service_port(port: ServicePort, config: ProxyConfig, places: Mapping[str, Place]) -> Ruleset:
     """The chains and elements of one service port. A listener that the relay could not open is refused."""
     rules, _ = nftables.frontends(port, config)
     rules.elements.update(dict.fromkeys(shared(port), ""))
@@ -55,10 +55,16 @@ def service_port(port: ServicePort, config: ProxyConfig, ports: Mapping[str, int
     number = nftables.PROTOCOL_NUMBERS[port.id[3]]
     for chain, policy, backends in (("service", "cluster", port.cluster), ("local", LOCAL, port.local)):
         if backends:
-            to = ports.get(listener_id(port, policy))
-            if to:
-                rules.elements[PORTS, f"{number} . {to}"] = ""
-                rules.chains[f"{chain}-{base}"] = [f"meta l4proto {number} redirect to :{to}"]
+            place = places.get(listener_id(port, policy))
+            if place:
+                rules.elements[PORTS, f"{number} . {place.port}"] = ""
+                rules.chains[f"{chain}-{base}"] = [f"meta l4proto {number} {_lead(place)}"]
             else:
                 rules.chains[f"{chain}-{base}"] = ["drop"]
     return rules
+
+
+def _lead(place: Place) -> str:
+    if not place.address:
+        return f"redirect to :{place.port}"
+    return f"dnat to {nftables.destination(family_of(place.address), place.address, place.port)}"

@@ -22,7 +22,7 @@ use crate::forward::model::Protocol;
 use crate::forward::scheduling::Scheduling;
 
 /// Who speaks another version is told to retire, and another relay takes its place.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// How often a relay that retires looks whether its connections have ended.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -59,6 +59,8 @@ struct Wanted {
 enum Answer {
     Ports {
         ports: HashMap<String, u16>,
+        /// The address of those that are not at any.
+        addresses: HashMap<String, IpAddr>,
         /// Why there is no port for others, as where the kernel does not know the protocol.
         errors: HashMap<String, String>,
     },
@@ -97,6 +99,7 @@ struct ShownBackend {
 struct Listening {
     protocol: Protocol,
     family: u8,
+    address: Option<IpAddr>,
     port: u16,
     pool: Arc<Pool>,
     task: JoinHandle<()>,
@@ -181,13 +184,22 @@ impl Relay {
         match request {
             Request::Set(wanted) => {
                 let (mut ports, mut errors) = (HashMap::new(), HashMap::new());
+                let mut addresses = HashMap::new();
                 for each in wanted {
                     match self.set(&mut listening, &each) {
-                        Ok(port) => drop(ports.insert(each.id, port)),
+                        Ok((port, address)) => {
+                            addresses.extend(address.map(|address| (each.id.clone(), address)));
+                            ports.insert(each.id, port);
+                        }
                         Err(why) => drop(errors.insert(each.id, why)),
                     }
                 }
-                (Answer::Ports { ports, errors }, None)
+                let answer = Answer::Ports {
+                    ports,
+                    addresses,
+                    errors,
+                };
+                (answer, None)
             }
             Request::Keep(wanted) => {
                 listening.retain(|id, _| wanted.contains(id));
@@ -217,7 +229,7 @@ impl Relay {
         &self,
         listening: &mut HashMap<String, Listening>,
         wanted: &Wanted,
-    ) -> Result<u16, String> {
+    ) -> Result<(u16, Option<IpAddr>), String> {
         let protocol = Protocol::parse(Some(&wanted.protocol))
             .ok_or_else(|| format!("protocol: unknown: {:?}", wanted.protocol))?;
         let scheduling = Scheduling::parse(&wanted.scheduler)?;
@@ -227,16 +239,19 @@ impl Relay {
             .iter()
             .map(|&(address, port, weight)| (SocketAddr::new(address, port), weight))
             .collect();
+        let v6 = wanted.family == 6;
+        let address = (protocol == Protocol::Sctp)
+            .then(|| tcp::sctp_address(v6))
+            .flatten();
         if let Some(there) = listening.get(&wanted.id)
-            && (there.protocol, there.family) == (protocol, wanted.family)
+            && (there.protocol, there.family, there.address) == (protocol, wanted.family, address)
             && !there.task.is_finished()
         {
             there.pool.set(scheduling, affinity, &backends);
-            return Ok(there.port);
+            return Ok((there.port, address));
         }
         let pool = Arc::new(Pool::new(scheduling));
         pool.set(scheduling, affinity, &backends);
-        let v6 = wanted.family == 6;
         let (port, task) = match protocol {
             Protocol::Udp => udp::Listener::open(v6).and_then(|listener| {
                 let port = listener.port()?;
@@ -244,7 +259,7 @@ impl Relay {
             }),
             _ => {
                 let sctp = protocol == Protocol::Sctp;
-                tcp::listen(v6, sctp).and_then(|listener| {
+                tcp::listen(v6, sctp, address).and_then(|listener| {
                     let port = listener.local_addr()?.port();
                     let serve = tcp::serve(listener, pool.clone(), sctp, self.connections.clone());
                     Ok((port, tokio::spawn(serve)))
@@ -255,12 +270,13 @@ impl Relay {
         let made = Listening {
             protocol,
             family: wanted.family,
+            address,
             port,
             pool,
             task,
         };
         listening.insert(wanted.id.clone(), made);
-        Ok(port)
+        Ok((port, address))
     }
 
     fn show(&self, listening: &HashMap<String, Listening>) -> Shown {

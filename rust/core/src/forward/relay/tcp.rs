@@ -1,7 +1,7 @@
 //! Connections: TCP, and SCTP's one-to-one sockets, which work alike.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -35,8 +35,26 @@ const KEEPALIVE: Duration = Duration::from_secs(300);
 /// How long to wait before the next connection is taken, when the process has no file for it.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// A listener on a port that the kernel chooses.
-pub fn listen(v6: bool, sctp: bool) -> io::Result<TcpListener> {
+/// The address at which a listener for SCTP is to be, where this machine has one to go out with; None for any.
+///
+/// SCTP tells its peer every address that its socket is bound to (RFC 9260, 5.1.2), and the peer soon tries them all.
+/// They are not translated: what comes that way belongs to no association, and is answered by an abort that ends the one
+/// that there is. So it must be one, the one that is translated.
+pub fn sctp_address(v6: bool) -> Option<IpAddr> {
+    // Nothing is sent: the kernel only looks for a route. The addresses are those of documentation (RFC 5737, 3849).
+    let (any, somewhere) = if v6 {
+        ("[::]:0", "[2001:db8::1]:9")
+    } else {
+        ("0.0.0.0:0", "192.0.2.1:9")
+    };
+    let socket = UdpSocket::bind(any).ok()?;
+    socket.connect(somewhere).ok()?;
+    let found = socket.local_addr().ok()?.ip();
+    (!found.is_loopback() && !found.is_unspecified()).then_some(found)
+}
+
+/// A listener on a port that the kernel chooses, at this address or at any.
+pub fn listen(v6: bool, sctp: bool, address: Option<IpAddr>) -> io::Result<TcpListener> {
     let socket = open(v6, sctp)?;
     if v6 {
         socket.set_only_v6(true)?;
@@ -46,7 +64,7 @@ pub fn listen(v6: bool, sctp: bool) -> io::Result<TcpListener> {
     } else {
         [0u8; 4].into()
     };
-    socket.bind(&SocketAddr::new(any, 0).into())?;
+    socket.bind(&SocketAddr::new(address.unwrap_or(any), 0).into())?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
 }
