@@ -7,9 +7,9 @@ import pytest
 from tests.proxy.world import Namespace
 
 from orlop.native import ServicePort
+from orlop.nftables import listing
+from orlop.nftables.ruleset import Ruleset, commands
 from orlop.proxy.backends.ipvs import rules
-from orlop.proxy.backends.nftables import listing
-from orlop.proxy.backends.nftables.ruleset import Ruleset, commands
 from orlop.proxy.config import ProxyConfig
 
 pytestmark = [pytest.mark.network, pytest.mark.root]

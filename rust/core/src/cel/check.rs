@@ -396,7 +396,9 @@ impl<'s> Checker<'s> {
             _ => return Ok(()),
         };
         match (name, &value) {
-            ("duration" | "timestamp", Value::Text(_)) if run(name, &[value.clone()]).is_err() => {
+            ("duration" | "timestamp", Value::Text(_))
+                if run(name, std::slice::from_ref(&value)).is_err() =>
+            {
                 Err(Wrong::new(given.at, format!("invalid {name} argument")))
             }
             ("int" | "uint" | "double" | "bool" | "string", _) => {

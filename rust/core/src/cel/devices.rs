@@ -171,9 +171,9 @@ fn attribute(name: &str, node: &Node<'_>) -> Attribute {
     if let Some(value) = text(node.get(b"version")) {
         return match parse_semver(&value, false) {
             Ok((numbers, pre)) => Attribute::Version(numbers, pre),
-            Err(why) => Attribute::Unknown(format!(
-                "attribute {name}: parse semantic version: {why}"
-            )),
+            Err(why) => {
+                Attribute::Unknown(format!("attribute {name}: parse semantic version: {why}"))
+            }
         };
     }
     Attribute::Unknown(format!("attribute {name}: unsupported attribute value"))
