@@ -29,7 +29,7 @@ async def test_rules_hold_in_upstreams_words(api: Api) -> None:
         {"rule": "!has(self.size) || self.color != 'blue'"},
         {
             "rule": "self.replicas != 4",
-            "messageExpression": "'not ' + string(self.replicas)",
+            "messageExpression": "self.replicas == 4 ? 'not 4' : 'never'",
             "reason": "FieldValueForbidden",
             "fieldPath": ".replicas",
         },

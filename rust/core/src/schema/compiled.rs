@@ -159,7 +159,7 @@ impl Compiled {
         })
     }
 
-    /// The paths of fields besides the metadata that the schema does not declare, in the order met.
+    /// The paths of fields besides the metadata that the schema does not declare.
     pub fn undeclared(&self, json: &[u8]) -> Result<Vec<String>> {
         Ok(declared::undeclared(&self.schema, &Node::parse(json)?))
     }

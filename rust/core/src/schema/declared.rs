@@ -8,7 +8,7 @@ use crate::wire::apply::tree::Node;
 
 const META: [&[u8]; 3] = [b"apiVersion", b"kind", b"metadata"];
 
-/// The paths of fields that are not declared, in the order met. Metadata is looked at elsewhere.
+/// The paths of fields that are not declared, by name. Metadata is looked at elsewhere.
 pub(super) fn undeclared(schema: &Schema, node: &Node<'_>) -> Vec<String> {
     let mut found = Vec::new();
     walk(schema, node, "", true, &mut found);
@@ -62,7 +62,7 @@ mod tests {
         let node = Node::parse(given).expect("an object");
         assert_eq!(
             undeclared(&schema, &node),
-            ["top", "spec.no", "spec.open.b.no", "spec.map.k.no"]
+            ["spec.map.k.no", "spec.no", "spec.open.b.no", "top"]
         );
     }
 }
