@@ -236,24 +236,29 @@ def _swagger(kinds: Sequence[Kind]) -> dict[str, Any]:
     }
 
 
+_INLINE = {"name", "dryRun", "fieldValidation"}
+"""Parameters that stay where they are: kubectl before 1.27 looks for them there, and follows no reference."""
+
+
 def _shared(paths: dict[str, Any]) -> dict[str, Any]:
-    """Takes parameters that stand in several places out of them, and gives them names of their own."""
-    found: dict[bytes, int] = {}
-    places = [place for item in paths.values() for place in (item, *item.values()) if isinstance(place, dict)]
-    for place in places:
-        for said in place.get("parameters", ()):
-            data = msgspec.json.encode(said, order="sorted")
-            found[data] = found.get(data, 0) + 1
+    """Takes parameters that stand in many places out of them, and gives them names of their own."""
     shared: dict[str, Any] = {}
-    for place in places:
-        for i, said in enumerate(place.get("parameters", ())):
-            data = msgspec.json.encode(said, order="sorted")
-            if found[data] > 1 and said["name"] != "name":
-                digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).decode()
-                name = f"{said['name']}-{digest[:8]}"
+    for item in paths.values():
+        for place in (item, *item.values()):
+            parameters: list[Any] = place.get("parameters", []) if isinstance(place, dict) else []
+            for i, said in enumerate(parameters):
+                if said["name"] in _INLINE or (said["name"] == "body" and not _is_shared_body(said)):
+                    continue
+                digest = base64.urlsafe_b64encode(hashlib.sha256(msgspec.json.encode(said, order="sorted")).digest())
+                name = f"{said['name']}-{digest[:8].decode()}"
                 shared[name] = said
-                place["parameters"][i] = {"$ref": f"#/parameters/{name}"}
+                parameters[i] = {"$ref": f"#/parameters/{name}"}
     return dict(sorted(shared.items()))
+
+
+def _is_shared_body(said: dict[str, Any]) -> bool:
+    """Whether a body is one that all kinds have: a patch, or how to delete."""
+    return bool(said["schema"].get("$ref", "").endswith((".Patch", ".DeleteOptions")))
 
 
 def document_v2(kinds: Sequence[Kind]) -> bytes:

@@ -181,18 +181,18 @@ def test_warnings_for_what_is_outdated(api: Api, ns: Namespace) -> None:
 
 
 def test_changes_are_warned_of_as_new_objects_are(api: Api, ns: Namespace) -> None:
-    claims, odd = f"/api/v1/namespaces/{ns.name}/persistentvolumeclaims", "volume.beta.kubernetes.io/storage-class"
-    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
-    claim = api.post(claims, {"metadata": {"name": "c"}, "spec": spec})
-    marked = {"metadata": {"annotations": {odd: "a"}}}
-    patched = api("PATCH", f"{claims}/c", marked, MERGE_PATCH)
-    claim["metadata"] = {"name": "c", **marked["metadata"]}
-    put = api("PUT", f"{claims}/c", claim)
-    applied = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", **marked}
-    apply = api("PATCH", f"{claims}/c?fieldManager=a", applied, APPLY_PATCH)
+    services = f"/api/v1/namespaces/{ns.name}/services"
+    marked = {"spec": {"trafficDistribution": "PreferClose"}}
+    service = api.post(services, {"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}]}})
+    patched = api("PATCH", f"{services}/s", marked, MERGE_PATCH)
+    service["metadata"] = {"name": "s"}
+    service["spec"] |= marked["spec"]
+    put = api("PUT", f"{services}/s", service)
+    applied = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}, **marked}
+    apply = api("PATCH", f"{services}/s?fieldManager=a", applied, APPLY_PATCH)
     for answer in (patched, put, apply):
         assert answer.status_code == 200, answer.text
-        assert "deprecated since v1.8" in answer.headers.get("warning", "")
+        assert '"PreferClose\\" is deprecated' in answer.headers.get("warning", "")
 
 
 def test_what_is_too_large_is_refused(api: Api, ns: Namespace) -> None:

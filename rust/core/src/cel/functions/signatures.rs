@@ -51,29 +51,9 @@ pub(in crate::cel) fn signature<'s>(name: &str, method: bool, args: &[Type<'s>])
             let same = a.fits(b) || numeric(a) && numeric(b);
             when(ordered(a) && ordered(b) && same, Bool)
         }
-        ("_+_", [a, b]) => match (a, b) {
-            (Text(x), Text(y)) => Of(Text(x.saturating_add(*y))),
-            (Bytes(x), Bytes(y)) => Of(Bytes(x.saturating_add(*y))),
-            (List(of, x), List(other, y)) if of.fits(other) => {
-                Of(List(of.clone(), x.saturating_add(*y)))
-            }
-            (Timestamp, Duration) | (Duration, Timestamp) => Of(Timestamp),
-            (Int, Int) | (Uint, Uint) | (Double, Double) | (Duration, Duration) => Of(a.clone()),
-            (Dyn, _) | (_, Dyn) => Of(Dyn),
-            _ => Mismatch,
-        },
-        ("_-_", [a, b]) => match (a, b) {
-            (Timestamp, Timestamp) => Of(Duration),
-            (Timestamp, Duration) => Of(Timestamp),
-            (Int, Int) | (Uint, Uint) | (Double, Double) | (Duration, Duration) => Of(a.clone()),
-            (Dyn, _) | (_, Dyn) => Of(Dyn),
-            _ => Mismatch,
-        },
-        ("_*_" | "_/_" | "_%_", [a, b]) => match (a, b) {
-            (Int, Int) | (Uint, Uint) => Of(a.clone()),
-            (Double, Double) if name != "_%_" => Of(Double),
-            (Dyn, _) | (_, Dyn) => Of(Dyn),
-            _ => Mismatch,
+        ("_+_" | "_-_" | "_*_" | "_/_" | "_%_", [a, b]) => match arithmetic(name, a, b) {
+            Some(kind) => Of(kind),
+            None => Mismatch,
         },
         ("@in", [a, List(of, _)]) => when(a.fits(of), Bool),
         ("@in", [a, Map(key, ..)]) => when(a.fits(key), Bool),
@@ -437,3 +417,37 @@ pub(super) const NAMED: &[&str] = &[
     "date",
     "datetime",
 ];
+
+/// What two values come to; of something unknown, what all operators that take the other one give.
+fn arithmetic<'s>(name: &str, a: &Type<'s>, b: &Type<'s>) -> Option<Type<'s>> {
+    use Type::{Bytes, Double, Duration, Dyn, Int, List, Text, Timestamp, Uint};
+    let plus = name == "_+_";
+    let either = |other: &Type<'s>| match (name, other) {
+        (_, Int | Uint) => Some(other.clone()),
+        (_, Double) if name != "_%_" => Some(Double),
+        ("_+_", Text(_)) => Some(Text(REQUEST_MAX)),
+        ("_+_", Bytes(_)) => Some(Bytes(REQUEST_MAX)),
+        ("_+_", List(of, _)) => Some(List(of.clone(), REQUEST_MAX)),
+        ("_+_", Timestamp) => Some(Timestamp),
+        _ => None,
+    };
+    match (a, b) {
+        (Dyn, Dyn) => Some(Dyn),
+        (Timestamp, Dyn) | (Dyn, Duration) if name == "_-_" => Some(Dyn),
+        (Dyn, Timestamp) | (Duration, Dyn) if name == "_-_" => Some(Duration),
+        (Dyn, Duration) | (Duration, Dyn) if plus => Some(Dyn),
+        (Dyn, other) | (other, Dyn) => either(other),
+        (Int, Int) | (Uint, Uint) => Some(a.clone()),
+        (Double, Double) if name != "_%_" => Some(Double),
+        (Text(x), Text(y)) if plus => Some(Text(x.saturating_add(*y))),
+        (Bytes(x), Bytes(y)) if plus => Some(Bytes(x.saturating_add(*y))),
+        (List(of, x), List(other, y)) if plus && of.fits(other) => {
+            Some(List(of.clone(), x.saturating_add(*y)))
+        }
+        (Duration, Duration) if plus || name == "_-_" => Some(Duration),
+        (Timestamp, Duration) if plus || name == "_-_" => Some(Timestamp),
+        (Duration, Timestamp) if plus => Some(Timestamp),
+        (Timestamp, Timestamp) if name == "_-_" => Some(Duration),
+        _ => None,
+    }
+}
