@@ -199,6 +199,11 @@ impl<'s> Checker<'s> {
                 body,
                 optional,
             } => {
+                if optional.is_none() {
+                    // Kubernetes has the macro where devices are chosen, and nowhere else.
+                    let why = "undeclared reference to 'cel' (in container '')";
+                    return Err(Wrong::new(expr.at, why));
+                }
                 let inner = match (optional, self.expr(value)) {
                     (None, kind) => kind,
                     (Some(_), Type::Optional(of)) => *of,
