@@ -108,7 +108,9 @@ def test_the_life_of_a_release(helm: Helm) -> None:
     assert "greeting: hello" not in helm("get", "values", "web")
     assert "greeting: hello" in helm("get", "values", "web", "--all")
 
-    helm("uninstall", "web", "--wait", "--cascade", "foreground", "--timeout", "60s")
+    # helm's own --wait stops when all that its watches have told of is gone, and may not have heard of the Deployment.
+    helm("uninstall", "web", "--cascade", "foreground", "--timeout", "60s")
+    helm.cluster.kubectl("-n", helm.namespace, "wait", "--for=delete", "deployment/web", "--timeout=60s")
     assert helm.get("deployments,services,horizontalpodautoscalers")["items"] == []
     assert [p for p in helm.get("pods")["items"] if "-answers" not in p["metadata"]["name"]] == []
     assert helm.get("configmap", "web-pre-delete")["data"] == {"revision": "1"}
