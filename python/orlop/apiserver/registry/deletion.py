@@ -68,15 +68,7 @@ def check_preconditions(kind: Kind, metadata: meta_v1.ObjectMeta, wanted: meta_v
         return
     if kind.resource == "namespaces":
         # Upstream's namespaces are looked at by their storage, which has words of its own.
-        if wanted.uid is not None and wanted.uid != metadata.uid:
-            why = f"Precondition failed: UID in precondition: {wanted.uid}, UID in object meta: {metadata.uid}"
-            raise errors.conflict(kind.plural, kind.group, metadata.name, why)
-        if wanted.resource_version is not None and wanted.resource_version != metadata.resource_version:
-            why = (
-                f"Precondition failed: ResourceVersion in precondition: {wanted.resource_version}, ResourceVersion in "
-                f"object meta: {metadata.resource_version}"
-            )
-            raise errors.conflict(kind.plural, kind.group, metadata.name, why)
+        check_stored(kind.plural, kind.group, metadata, wanted.uid, wanted.resource_version)
     if wanted.uid is not None and wanted.uid != metadata.uid:
         why = (
             f"the UID in the precondition ({wanted.uid}) does not match the UID in record ({metadata.uid}). "
@@ -89,6 +81,21 @@ def check_preconditions(kind: Kind, metadata: meta_v1.ObjectMeta, wanted: meta_v
             f"in record ({metadata.resource_version}). The object might have been modified"
         )
         raise errors.conflict(kind.kind, kind.group, metadata.name, why)
+
+
+def check_stored(
+    resource: str, group: str, metadata: meta_v1.ObjectMeta, uid: str | None, revision: str | None
+) -> None:
+    """Raises Conflict, in the words of upstream's storage, where an object has not this uid or this revision."""
+    if uid is not None and uid != metadata.uid:
+        why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {metadata.uid}"
+        raise errors.conflict(resource, group, metadata.name, why)
+    if revision is not None and revision != metadata.resource_version:
+        why = (
+            f"Precondition failed: ResourceVersion in precondition: {revision}, ResourceVersion in object meta: "
+            f"{metadata.resource_version}"
+        )
+        raise errors.conflict(resource, group, metadata.name, why)
 
 
 def ends(strategy: Strategy, new: Any, old: Any) -> bool:

@@ -11,6 +11,7 @@ from orlop.api.types import core_v1, meta_v1
 from orlop.apiserver.core import Core
 from orlop.apiserver.handlers import body
 from orlop.apiserver.handlers.update import attributes
+from orlop.apiserver.registry.deletion import check_stored
 from orlop.apiserver.request import Request
 from orlop.apiserver.response import Response, of_status
 from orlop.clock import rfc3339
@@ -56,7 +57,8 @@ async def assign(core: Core, request: Request, kind: Kind, binding: core_v1.Bind
         why = _refusal(pod)
         if why:
             raise errors.conflict("pods/binding", "", info.name, why)
-        _preconditions(binding.metadata, pod.metadata)
+        wanted = binding.metadata
+        check_stored("pods/binding", "", pod.metadata, wanted.uid or None, wanted.resource_version or None)
         new = _apart(pod)
         new.spec.node_name = binding.target.name
         new.metadata.annotations.update(binding.metadata.annotations)
@@ -105,18 +107,6 @@ def _refusal(pod: core_v1.Pod) -> str:
     if pod.spec.scheduling_gates:
         return f"pod {name} has non-empty .spec.schedulingGates"
     return ""
-
-
-def _preconditions(wanted: meta_v1.ObjectMeta, metadata: meta_v1.ObjectMeta) -> None:
-    if wanted.uid and wanted.uid != metadata.uid:
-        why = f"Precondition failed: UID in precondition: {wanted.uid}, UID in object meta: {metadata.uid}"
-        raise errors.conflict("pods/binding", "", metadata.name, why)
-    if wanted.resource_version and wanted.resource_version != metadata.resource_version:
-        why = (
-            f"Precondition failed: ResourceVersion in precondition: {wanted.resource_version}, ResourceVersion in "
-            f"object meta: {metadata.resource_version}"
-        )
-        raise errors.conflict("pods/binding", "", metadata.name, why)
 
 
 def set_scheduled(pod: core_v1.Pod, now: str) -> None:
