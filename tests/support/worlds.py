@@ -209,6 +209,8 @@ class World:
                 found = await self._get(owner, where if owner.namespaced else None, ref["name"])
                 ref["uid"] = found["metadata"]["uid"]
         await self._send("POST", kind.path(meta.get("namespace")), document)
+        if kind.kind == "CustomResourceDefinition":
+            await self._served_by(document["spec"])
         if "status" in document:
             await self._status(kind, meta.get("namespace"), meta["name"], document["status"])
 
@@ -267,6 +269,13 @@ class World:
                 await self._clock.advance(step["seconds"])
             case unknown:
                 raise ValueError(f"no such step: {unknown}")
+
+    async def _served_by(self, spec: dict[str, Any]) -> None:
+        """Waits until the kind of a definition is served: the server follows its definitions in its own time."""
+        for version in spec["versions"]:
+            path = f"/apis/{spec['group']}/{version['name']}/{spec['names']['plural']}"
+            while version["served"] and (await self._client.request("GET", path)).status != 200:
+                await asyncio.sleep(0)
 
     async def _approve(self, of: str, type_: str) -> None:
         now = rfc3339(self._clock.now())
