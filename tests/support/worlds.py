@@ -274,7 +274,7 @@ class World:
         """Waits until the kind of a definition is served: the server follows its definitions in its own time."""
         for version in spec["versions"]:
             path = f"/apis/{spec['group']}/{version['name']}/{spec['names']['plural']}"
-            while version["served"] and (await self._client.request("GET", path)).status != 200:
+            while version["served"] and (await self._client.request("GET", path)).status != 200:  # noqa: ASYNC110
                 await asyncio.sleep(0)
 
     async def _approve(self, of: str, type_: str) -> None:
