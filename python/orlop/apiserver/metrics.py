@@ -2,11 +2,12 @@
 
 from bisect import bisect_left
 from collections.abc import Iterator
+from functools import lru_cache
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from orlop.apiserver.request import RequestInfo
+from orlop.apiserver.request import PATHS, RequestInfo
 from orlop.metrics import REGISTRY
 
 BUCKETS = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60)
@@ -31,6 +32,7 @@ CONNECTS = frozenset({"exec", "attach", "portforward", "proxy"})
 Labels = tuple[str, str, str, str, str, str]
 
 
+@lru_cache(PATHS)
 def labels_of(info: RequestInfo) -> Labels:
     """What a request counts under."""
     scope = "resource" if info.name else "namespace" if info.namespace else "cluster"
@@ -44,12 +46,22 @@ def labels_of(info: RequestInfo) -> Labels:
     )
 
 
+class _Series:
+    """Requests of the same labels, found by one look-up."""
+
+    __slots__ = ("buckets", "codes", "seconds")
+
+    def __init__(self) -> None:
+        self.codes: dict[int, int] = {}
+        self.buckets = [0] * (len(BUCKETS) + 1)
+        self.seconds = 0.0
+
+
 class RequestMetrics(Collector):
     """apiserver_request_total, apiserver_request_duration_seconds, apiserver_longrunning_requests."""
 
     def __init__(self) -> None:
-        self._totals: dict[tuple[Labels, int], int] = {}
-        self._durations: dict[Labels, tuple[list[int], list[float]]] = {}
+        self._series: dict[Labels, _Series] = {}
         self._running: dict[Labels, int] = {}
 
     def started(self, labels: Labels) -> None:
@@ -62,15 +74,12 @@ class RequestMetrics(Collector):
 
     def observe(self, labels: Labels, code: int, seconds: float) -> None:
         """A request was answered."""
-        key = (labels, code)
-        self._totals[key] = self._totals.get(key, 0) + 1
-        if labels[0] in LONG_RUNNING:
-            return
-        found = self._durations.get(labels)
+        found = self._series.get(labels)
         if found is None:
-            found = self._durations[labels] = ([0] * (len(BUCKETS) + 1), [0.0])
-        found[0][bisect_left(BUCKETS, seconds)] += 1
-        found[1][0] += seconds
+            found = self._series[labels] = _Series()
+        found.codes[code] = found.codes.get(code, 0) + 1
+        found.buckets[bisect_left(BUCKETS, seconds)] += 1
+        found.seconds += seconds
 
     def collect(self) -> Iterator[Metric]:
         total = CounterMetricFamily(
@@ -79,8 +88,10 @@ class RequestMetrics(Collector):
             "component, and HTTP response code.",
             labels=[*LABELS, "dry_run", "code"],
         )
-        for (labels, code), count in list(self._totals.items()):
-            total.add_metric([*labels, "apiserver", "", str(code)], count)
+        series = list(self._series.items())
+        for labels, found in series:
+            for code, count in list(found.codes.items()):
+                total.add_metric([*labels, "apiserver", "", str(code)], count)
         yield total
         duration = HistogramMetricFamily(
             "apiserver_request_duration_seconds",
@@ -88,13 +99,15 @@ class RequestMetrics(Collector):
             "subresource, scope and component.",
             labels=[*LABELS, "dry_run"],
         )
-        for labels, (counts, total_seconds) in list(self._durations.items()):
+        for labels, found in series:
+            if labels[0] in LONG_RUNNING:
+                continue
             running = 0
             buckets = []
-            for bound, count in zip([*map(str, BUCKETS), "+Inf"], counts, strict=True):
+            for bound, count in zip([*map(str, BUCKETS), "+Inf"], found.buckets, strict=True):
                 running += count
                 buckets.append((bound, running))
-            duration.add_metric([*labels, "apiserver", ""], buckets, total_seconds[0])
+            duration.add_metric([*labels, "apiserver", ""], buckets, found.seconds)
         yield duration
         running_now = GaugeMetricFamily(
             "apiserver_longrunning_requests",

@@ -47,11 +47,17 @@ def _patterns(struct: type) -> tuple[tuple[bytes, bytes], ...]:
     return tuple((f'"{name}":[]'.encode(), f'"{name}":null'.encode()) for name in sorted(names))
 
 
+def written_always(struct: type) -> bool:
+    """Whether a type has such lists."""
+    return bool(_patterns(struct))
+
+
 def written(struct: type, data: bytes) -> bytes:
     """An object's bytes with null for its lists that are empty."""
-    if _EMPTY not in data:
+    patterns = _patterns(struct)
+    if not patterns or _EMPTY not in data:
         return data
-    for empty, null in _patterns(struct):
+    for empty, null in patterns:
         data = data.replace(empty, null)
     return data
 

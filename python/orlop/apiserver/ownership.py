@@ -45,6 +45,8 @@ _EMPTY = re.compile(rb'"managedFields"\s*:\s*\[\s*\]')
 
 def forget(obj: Any, data: bytes) -> None:
     """An empty list of entries in the JSON that an update was read from means what `[{}]` means."""
+    if obj.metadata.managed_fields is not NOTHING:
+        return  # there are some: the list is not empty
     if b'"managedFields"' not in data or _EMPTY.search(data) is None:
         return
     metadata = msgspec.json.decode(data).get("metadata")
@@ -54,7 +56,7 @@ def forget(obj: Any, data: bytes) -> None:
 
 def _noted(managed: Raw, old: Any) -> bool:
     """Whether the entries that a client sends are entries; others count as not sent."""
-    if bytes(managed) == RESET or (old is not None and bytes(managed) == bytes(old.metadata.managed_fields)):
+    if (old is not None and managed == old.metadata.managed_fields) or bytes(managed) == RESET:
         return True
     try:
         entries = msgspec.json.decode(managed, type=list[meta_v1.ManagedFieldsEntry])
@@ -91,7 +93,7 @@ def note(
     live = stored
     if data is None:
         data = _encoded(request, strategy, new, by)
-    if bytes(metadata.managed_fields) == RESET and old is None:
+    if old is None and bytes(metadata.managed_fields) == RESET:
         metadata.managed_fields = NOTHING
         return
     if metadata.managed_fields is not NOTHING and not _noted(metadata.managed_fields, old):

@@ -5,6 +5,7 @@ The rules are those of k8s.io/apiserver's pkg/endpoints/request.RequestInfo.
 
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
@@ -54,6 +55,11 @@ class RequestInfo(NamedTuple):
     """The path's parts behind the subresource (proxy)."""
 
 
+PATHS = 1024
+"""Paths remembered with what they ask for: a client's collections and leases come again and again. Some 0.6 MB."""
+
+
+@lru_cache(PATHS)
 def parse_path(method: str, path: str) -> RequestInfo:
     """The request info of a method and a decoded path. `list` and `watch` are told apart by `Request`."""
     parts = path.strip("/").split("/")
@@ -89,11 +95,11 @@ class Request:
 
     __slots__ = (
         "_body",
-        "_headers",
         "_query",
         "audit_id",
         "conversion",
         "deadline",
+        "headers",
         "info",
         "method",
         "receive",
@@ -108,6 +114,8 @@ class Request:
     audit_id: str
     conversion: "Conversion | None"
     """How the served kind becomes the stored one, where they differ."""
+    headers: dict[bytes, bytes]
+    """Header fields by lower-case name; of a repeated one the last."""
     deadline: float | None
     """Until when it must be answered, once somebody has asked: monotonic seconds."""
     started: bool
@@ -122,7 +130,7 @@ class Request:
         self.started = False
         self.conversion = None
         self.deadline = None
-        self._headers: dict[bytes, bytes] | None = None
+        self.headers = dict(scope["headers"])
         self._query: dict[str, list[str]] | None = None
         self._body: bytes | None = None
         info = parse_path(self.method, scope["path"])
@@ -132,13 +140,6 @@ class Request:
             if name := _name_of_selector(self.query):
                 info = info._replace(name=name)
         self.info = info
-
-    @property
-    def headers(self) -> dict[bytes, bytes]:
-        """Header fields by lower-case name; of a repeated one the last."""
-        if self._headers is None:
-            self._headers = dict(self.scope["headers"])
-        return self._headers
 
     def header(self, name: bytes) -> str:
         """A header's text, "" where it is missing."""
@@ -214,7 +215,7 @@ class Request:
 
         Only for answers whose body the connection writes by itself: what writes others asks the scope for its method.
         """
-        self._headers, self._query = {}, {}
+        self.headers, self._query = {}, {}
         kept = {name: self.scope[name] for name in ("type", "method", "http_version") if name in self.scope}
         self.scope.clear()
         self.scope.update(kept)

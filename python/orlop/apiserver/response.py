@@ -35,6 +35,7 @@ class Response(NamedTuple):
 GZIPPED: tuple[Header, ...] = ((b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding"))
 
 
+NO_CACHE: Header = (b"cache-control", b"no-cache, private")
 NO_SNIFF: tuple[Header, ...] = ((b"x-content-type-options", b"nosniff"),)
 
 
@@ -128,7 +129,7 @@ async def start_stream(request: Request, content_type: bytes, *headers: Header) 
     request.started = True
     start: list[Header] = [
         (b"audit-id", request.audit_id.encode()),
-        (b"cache-control", b"no-cache, private"),
+        NO_CACHE,
         (b"content-type", content_type),
         *headers,
         *warning_headers(request.warnings),
@@ -149,8 +150,8 @@ async def send_response(request: Request, response: Response) -> None:
         (b"content-type", response.content_type),
         *response.headers,
     ]
-    if not any(name == b"cache-control" for name, _ in response.headers):
-        headers.append((b"cache-control", b"no-cache, private"))
+    if not response.headers or not any(name == b"cache-control" for name, _ in response.headers):
+        headers.append(NO_CACHE)
     if request.warnings:
         headers += warning_headers(request.warnings)
     if response.content_type == JSON and _pretty(request):

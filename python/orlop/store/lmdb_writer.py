@@ -171,7 +171,7 @@ class Writer:
         counts.seconds += seconds
         counts.writes += len(changes)
         for outcome in outcomes:
-            if isinstance(outcome, Exception):
+            if type(outcome) is not list:
                 counts.conflicts += isinstance(outcome, Conflict)
                 counts.full += isinstance(outcome, StoreFull)
                 counts.failed += not isinstance(outcome, Conflict | StoreFull)

@@ -36,6 +36,8 @@ SECOND = 1_000_000
 
 TYPES: tuple[ChangeType, ...] = ("ADDED", "MODIFIED", "DELETED")
 DELETED = 3
+_NUMBERS = {what: number for number, what in enumerate(TYPES, 1)}
+_FIRST = bytes([FORMAT])
 
 
 class Header(NamedTuple):
@@ -53,14 +55,21 @@ class Header(NamedTuple):
 def encode(change: Change, resource: int) -> bytes:
     """The record of a change; `resource` is its resource's number."""
     by = change.by
-    attribution = (by.user, by.manager, by.request_id, by.trace)
-    texts = [change.key.namespace.encode(), change.key.name.encode()]
-    texts += [text[:MAX_ATTRIBUTION].encode(errors="replace") for text in attribution]
-    kind = TYPES.index(change.type) + 1
+    _, namespace, name = change.key
+    texts = (
+        namespace.encode(),
+        name.encode(),
+        by.user[:MAX_ATTRIBUTION].encode(errors="replace"),
+        by.manager[:MAX_ATTRIBUTION].encode(errors="replace"),
+        by.request_id[:MAX_ATTRIBUTION].encode(errors="replace"),
+        by.trace[:MAX_ATTRIBUTION].encode(errors="replace"),
+    )
+    kind = _NUMBERS[change.type]
     fixed = _CHECKED.pack(kind, change.previous_revision, microseconds(change.time), resource, *map(len, texts))
     head = b"".join((fixed, *texts))
-    checksum = crc32(change.value, _checksum(change.revision, head))
-    return b"%c%b%b%b" % (FORMAT, checksum.to_bytes(4), head, change.value)
+    value = change.value
+    checksum = crc32(value, _checksum(change.revision, head))
+    return b"".join((_FIRST, checksum.to_bytes(4), head, value))
 
 
 def _checksum(revision: int, body: bytes | memoryview) -> int:

@@ -3,7 +3,8 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
-from orlop.apiserver.admission.base import Admission, Attributes
+from orlop.api.kind import Kind
+from orlop.apiserver.admission.base import Admission, Attributes, Operation
 from orlop.apiserver.admission.certificates import (
     CertificateApproval,
     CertificateSigning,
@@ -233,6 +234,10 @@ class Chain:
         for one, turn in zip(concerned, turns, strict=True):
             turn.again = True
             await one.admit(shown, turn)
+
+    def validates(self, kind: Kind, subresource: str, operation: Operation) -> bool:
+        """Whether anything may refuse the final object of such a write."""
+        return self._validate.get((kind.resource, subresource, operation)) != [] or bool(self._validating.now())
 
     async def validate(self, a: Attributes) -> None:
         """Lets each plug-in refuse the final object."""

@@ -81,6 +81,8 @@ class ResourceQuotas(Hooks):
     async def update(self, new: Any, old: Any, dry_run: bool) -> Charge | None:
         if isinstance(new, core_v1.ResourceQuota):
             return await self._turn(new.metadata.namespace)
+        if (by := self._evaluator(type(new))) is None or not by.grows:
+            return None  # as with most updates
         return await self._charge(new, old, dry_run)
 
     async def _turn(self, namespace: str) -> Charge:
@@ -113,9 +115,11 @@ class ResourceQuotas(Hooks):
         return charge
 
     def _evaluator(self, struct: type[Any]) -> quota.Evaluator | None:
-        if struct not in self._evaluators:
-            self._evaluators[struct] = quota.evaluator(scheme.of(struct))
-        return self._evaluators[struct]
+        try:
+            return self._evaluators[struct]
+        except KeyError:
+            found = self._evaluators[struct] = quota.evaluator(scheme.of(struct))
+            return found
 
     def _counting(self, write: "_Asked") -> list[tuple[core_v1.ResourceQuota, Amounts]]:
         """The quotas that the object costs something, and what is used of each then. Raises Forbidden."""

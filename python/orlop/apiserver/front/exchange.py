@@ -55,8 +55,8 @@ class Exchange:
         self._room: asyncio.Event | None = None
         self._stream: tuple[int, asyncio.Future[None]] | None = None
 
-    async def run(self, app: App, scope: Any) -> None:
-        """The request's task."""
+    async def run(self, app: App, scope: Any, running: "set[asyncio.Task[None]]") -> None:
+        """The request's task, which takes itself out of those that are running: a callback would cost a turn more."""
         try:
             await app(scope, self.receive, self.send)
         except Exception:
@@ -67,6 +67,7 @@ class Exchange:
         finally:
             if not self._ended and not self._gone:
                 self._exchange.abort()
+            running.discard(asyncio.current_task())
 
     # --- what the app calls -----------------------------------------------------------------------
 

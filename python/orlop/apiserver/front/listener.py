@@ -245,9 +245,7 @@ class Listener:
             "headers": headers,
             "state": {**source.state, CONNECTION: exchange},
         }
-        task = self._loop.create_task(exchange.run(self._config.loaded_app, scope))
-        self._requests.add(task)
-        task.add_done_callback(self._requests.discard)
+        self._requests.add(self._loop.create_task(exchange.run(self._config.loaded_app, scope, self._requests)))
 
     def _flush(self) -> None:
         """What was written in this turn of the loop goes out at its end: many writes are one wake-up of the front."""

@@ -1,6 +1,7 @@
 """From a request's body to a typed object, and the options that all writes share."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from orlop import native
@@ -55,7 +56,13 @@ def attribution(request: Request) -> Attribution:
 def manager_of(request: Request) -> str:
     """The field manager: the one named, else the user agent's first word."""
     manager = request.param("fieldManager") if request.scope.get("query_string") else ""
-    return manager or request.header(b"user-agent").partition("/")[0][:MANAGER_MAX]
+    return manager or _first_word(request.headers.get(b"user-agent", b""))
+
+
+@lru_cache(256)
+def _first_word(agent: bytes) -> str:
+    """Of a user agent. Remembered, since all requests of a client have the same."""
+    return agent.decode("latin-1").partition("/")[0][:MANAGER_MAX]
 
 
 async def decode(core: Core, request: Request, kind: Kind) -> Any:

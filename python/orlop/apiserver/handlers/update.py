@@ -2,14 +2,17 @@
 
 from typing import Any
 
+import msgspec
+
 from orlop.api import errors
 from orlop.api.scheme import Kind
-from orlop.apiserver import negotiate, output, ownership
+from orlop.apiserver import negotiate, nulls, output, ownership
 from orlop.apiserver.admission.base import Attributes, Operation
 from orlop.apiserver.core import Core
 from orlop.apiserver.handlers import body
 from orlop.apiserver.handlers.create import NAMESPACE_MISMATCH
 from orlop.apiserver.registry.objects import Check
+from orlop.apiserver.registry.strategy import Strategy
 from orlop.apiserver.request import Request
 from orlop.apiserver.response import Response
 
@@ -55,7 +58,8 @@ def checker(core: Core, request: Request, kind: Kind, dry_run: bool) -> Check:
     """Validating admission of an update, or of the create that it turned into."""
 
     async def check(new: Any, old: Any) -> None:
-        await core.admission.validate(attributes(request, kind, new, old, dry_run))
+        if core.admission.validates(kind, request.info.subresource, "CREATE" if old is None else "UPDATE"):
+            await core.admission.validate(attributes(request, kind, new, old, dry_run))
 
     return check
 
@@ -65,6 +69,13 @@ async def admit(core: Core, request: Request, kind: Kind, new: Any, old: Any, dr
     a = attributes(request, kind, new, old, dry_run)
     await core.admission.admit(a)
     return a.object
+
+
+def stands_as_read(strategy: Strategy, obj: Any) -> bool:
+    """Whether the bytes that an object was read from are those it is written as: nothing is filled in."""
+    if not isinstance(obj, msgspec.Struct) or not strategy.nothing_to_default(stored_spec=False):
+        return False
+    return not nulls.written_always(type(obj))
 
 
 async def update(core: Core, request: Request, kind: Kind) -> Response:
@@ -80,6 +91,7 @@ async def update(core: Core, request: Request, kind: Kind) -> Response:
     check_identity(request, kind, given)
     # Through the status the spec stays as it is: there is nothing to fill in, nor to own.
     leave_spec = info.subresource == "status" and strategy.fills_spec and request.conversion is None
+    plain = request.conversion is None and not info.subresource and stands_as_read(strategy, given)
 
     async def change(old: Any) -> Any:
         nonlocal given
@@ -87,13 +99,15 @@ async def update(core: Core, request: Request, kind: Kind) -> Response:
         new, given = given if given is not None else core.objects.decode(kind, value), None
         if kind.namespaced:
             new.metadata.namespace = info.namespace
+        sent = new.metadata.managed_fields
         if media == "json":
             ownership.forget(new, data)
         if leave_spec and old is not None:
             new.spec = old.spec
         if not strategy.nothing_to_default(stored_spec=leave_spec and old is not None):
             strategy.default(new)
-        ownership.note(core, request, strategy, old, new)
+        as_read = plain and new.metadata.managed_fields is sent
+        ownership.note(core, request, strategy, old, new, data=value if as_read else None)
         return await admit(core, request, kind, new, old, dry_run)
 
     stored, created = await core.objects.update(

@@ -161,14 +161,23 @@ def validate_update(new: meta_v1.ObjectMeta, old: meta_v1.ObjectMeta) -> list[Fi
                     f"[]string{{{listed}}}",
                 )
             )
-    for field, value, before in (
-        ("name", new.name, old.name),
-        ("namespace", new.namespace, old.namespace),
-        ("uid", new.uid, old.uid),
-        ("creationTimestamp", new.creation_timestamp, old.creation_timestamp),
-        ("deletionTimestamp", new.deletion_timestamp, old.deletion_timestamp),
-        ("deletionGracePeriodSeconds", new.deletion_grace_period_seconds, old.deletion_grace_period_seconds),
+    # Seldom does any of them differ, and most writes come by here.
+    if (
+        new.name != old.name
+        or new.namespace != old.namespace
+        or new.uid != old.uid
+        or new.creation_timestamp != old.creation_timestamp
+        or new.deletion_timestamp != old.deletion_timestamp
+        or new.deletion_grace_period_seconds != old.deletion_grace_period_seconds
     ):
-        if value != before:
-            errors.append(invalid_value(f"metadata.{field}", value, IMMUTABLE))
+        for field, value, before in (
+            ("name", new.name, old.name),
+            ("namespace", new.namespace, old.namespace),
+            ("uid", new.uid, old.uid),
+            ("creationTimestamp", new.creation_timestamp, old.creation_timestamp),
+            ("deletionTimestamp", new.deletion_timestamp, old.deletion_timestamp),
+            ("deletionGracePeriodSeconds", new.deletion_grace_period_seconds, old.deletion_grace_period_seconds),
+        ):
+            if value != before:
+                errors.append(invalid_value(f"metadata.{field}", value, IMMUTABLE))
     return errors + _common(new)

@@ -83,7 +83,7 @@ def split_stored(value: bytes) -> Parts:
 
 def join(parts: Parts, revision: int) -> bytes:
     """An object's JSON at a revision."""
-    return parts.head + str(revision).encode() + parts.tail
+    return parts.at(revision)
 
 
 class Objects:
@@ -299,7 +299,7 @@ class Objects:
                         warn(advice)
                 return made, True
             stored, revision = found
-            value = await self.served(kind, stored)
+            value = stored if kind.converter is None else await self.served(kind, stored)
             old = self.decode(kind, value)
             new = await change(old)
             if precondition and new.metadata.uid and new.metadata.uid != old.metadata.uid:
@@ -324,7 +324,7 @@ class Objects:
             transaction = await self._hooks(kind.resource).update(new, old, dry_run)
             try:
                 parts = split(new)
-                made = join(parts, revision)
+                made = parts.at(revision)
                 same = made == value or _only_later(made, new.metadata, value, old.metadata)
                 if same and (dry_run or kind.converter is None or kind.converter.settled(stored)):
                     return made if dry_run else value, False
@@ -334,13 +334,16 @@ class Objects:
                     return await self.served(kind, join(parts, revision)), False
                 if kind.type_key in self.outdated:
                     await self.distrust(kind, False)
-                revision = await self._commit(Write(key, parts, revision, by=by), transaction)
+                write = Write(key, parts, revision, by=by)
+                committed = self.writer.commit(write) if transaction is None else self._commit(write, transaction)
+                revision = await committed
             except Conflict:
                 continue
             finally:
                 if transaction is not None:
                     transaction.release()
-            return await self.served(kind, join(parts, revision)), False
+            made = parts.at(revision)
+            return (made if kind.converter is None else await self.served(kind, made)), False
         raise errors.conflict(kind.plural, kind.group, name, errors.MODIFIED)
 
     def _match(self, strategy: Strategy, key: Key, new: meta_v1.ObjectMeta, revision: int, whole: bool) -> None:
@@ -430,6 +433,8 @@ _TIME = re.compile(rb'"time":"[^"]*",?')
 
 def _only_later(made: bytes, new: meta_v1.ObjectMeta, value: bytes, old: meta_v1.ObjectMeta) -> bool:
     """Whether nothing differs but the times at which field managers wrote."""
+    if new.managed_fields is old.managed_fields:
+        return False
     ours, theirs = bytes(new.managed_fields), bytes(old.managed_fields)
     if ours == theirs or not ours or not theirs:
         return False

@@ -137,15 +137,16 @@ def _addresses(now: list[str], was: list[str], path: str) -> list[FieldError]:
     for i, address in enumerate(now):
         if address not in was:
             errors += [invalid_value(f"{path}[{i}]", address, m) for m in names.ip(address)]
+    if len(now) < 2:
+        return errors
     unread = next((i for i, a in enumerate(now) if names.parse_ip(a) is None), None)
-    if len(now) > 1 and unread is not None:
+    if unread is not None:
         words = f"failed to check for dual stack with error:invalid IP[{unread}]: {now[unread]}"
         errors.append(FieldError("InternalError", path, None, words))
-    if len(now) > 1:
-        families = {ipaddress.ip_address(a).version for a in now if not names.ip(a)}
-        if len(families) != 2 or len(now) > 2:
-            key = "IP"
-            errors.append(invalid_value(path, [{key: a} for a in now], TWO_FAMILIES))
+    families = {ipaddress.ip_address(a).version for a in now if not names.ip(a)}
+    if len(families) != 2 or len(now) > 2:
+        key = "IP"
+        errors.append(invalid_value(path, [{key: a} for a in now], TWO_FAMILIES))
     return errors
 
 
