@@ -5,13 +5,14 @@ import statistics
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import NamedTuple
 
 from orlop.bench.watches import FILL_PAD, OPENING, SETTLE, Maker, Watcher, Watches, path
 from orlop.bench.work import Load, Result
 
-TURNS = 4
-"""With and without, in turn: what else runs on the machine then meets both."""
+TURNS = 6
+"""With them, between turns without: what else runs on the machine meets both."""
 WINDOW = 4096
 """Bytes that the kernel holds for one of the others at the client's end: its way is soon full."""
 FILL = 40
@@ -35,25 +36,40 @@ class Turn(NamedTuple):
 
 async def beside(load: Load, watchers: int, events: int, rate: float, asleep: int = 0, slow: int = 0) -> Result:
     """Paced events to watchers who take them, with and without others beside them who take nothing, or too little."""
-    alone, with_them = [], []
+    with_them = []
     began, cpu = time.perf_counter(), load.processes.cpu()
+    alone = [await _turn(load, watchers, events, rate)]
     for _ in range(TURNS):
-        alone.append(await _turn(load, watchers, events, rate))
         async with _others(load, asleep, slow):
             with_them.append(await _turn(load, watchers, events, rate))
-    result = Result(2 * TURNS * watchers * events, time.perf_counter() - began, load.processes.cpu() - cpu)
-
-    def times(part: Callable[[Turn], float]) -> float:
-        return statistics.median(map(part, with_them)) / statistics.median(map(part, alone))
-
-    result.more = {
-        "times the CPU": times(lambda turn: turn.cpu),
-        "times a create's time": times(lambda turn: turn.create),
-        "times the time to a watcher": times(lambda turn: turn.behind),
+        alone.append(await _turn(load, watchers, events, rate))
+    count = (len(alone) + len(with_them)) * watchers * events
+    result = Result(count, time.perf_counter() - began, load.processes.cpu() - cpu)
+    for name, part in PARTS.items():
+        times, noise = compared([part(turn) for turn in alone], [part(turn) for turn in with_them])
+        result.more |= {f"times {name}": times, f"times {name}, noise": noise}
+        result.more[f"times {name}, beyond noise"] = times / noise
+    result.more |= {
         "p99 ms behind the answer alone": min(turn.late for turn in alone),
         "p99 ms behind the answer": min(turn.late for turn in with_them),
     }
     return result
+
+
+def compared(alone: list[float], between: list[float]) -> tuple[float, float]:
+    """How many times as much each figure is as those before and after it, half of them; and how many times as much
+    two figures that nothing is between differ from turn to turn, half of them: the noise of the same minutes."""
+    times = [one / ((before + after) / 2) for before, one, after in zip(alone, between, alone[1:], strict=False)]
+    noise = [max(before, after) / min(before, after) for before, after in pairwise(alone)]
+    return statistics.median(times), statistics.median(noise)
+
+
+PARTS: dict[str, Callable[[Turn], float]] = {
+    "the CPU": lambda turn: turn.cpu,
+    "a create's time": lambda turn: turn.create,
+    "the time to a watcher": lambda turn: turn.behind,
+}
+"""What must stay the same beside them."""
 
 
 async def _turn(load: Load, watchers: int, events: int, rate: float) -> Turn:

@@ -13,7 +13,8 @@ import msgspec
 
 from orlop.bench.http import Connection, Target
 from orlop.bench.http2 import Streams
-from orlop.bench.work import LIMIT, Load, Result
+from orlop.bench.progress import progressing
+from orlop.bench.work import Load, Result
 
 PAD = "x" * 800
 FILL, FILL_PAD = 200, "x" * 100_000
@@ -91,6 +92,7 @@ class Watches:
         self._target = target
         self._path = path
         self._ends: list[Callable[[], object]] = []
+        self._begun = 0
         self.all: list[Watcher] = []
         self.taken: list[tuple[int, int]] = []
         """Of each delivery when its event was asked for and when it came, in nanoseconds."""
@@ -104,7 +106,7 @@ class Watches:
             for size in sizes:
                 await (self._streams(size) if http2 else self._own())
 
-        async with asyncio.timeout(LIMIT), asyncio.TaskGroup() as tasks:
+        async with progressing(lambda: self._begun), asyncio.TaskGroup() as tasks:
             for _ in range(OPENING):
                 tasks.create_task(some())
 
@@ -129,6 +131,7 @@ class Watches:
         fields = f"Host: {target.host}\r\nUser-Agent: orlop-bench\r\nAccept: application/json\r\n{token}"
         transport.write(f"GET {self._path} HTTP/1.1\r\n{fields}\r\n".encode())
         await one.began
+        self._begun += 1
         return transport
 
     async def _streams(self, count: int) -> None:
@@ -138,6 +141,7 @@ class Watches:
             watcher = Watcher(self.taken)
             self.all.append(watcher)
             await connection.get(self._path, watcher.taken)
+            self._begun += 1
 
     async def open_asleep(self, count: int, window: int = 0) -> None:
         """Watches that take nothing once they have begun, and are not counted."""
@@ -146,7 +150,7 @@ class Watches:
 
     async def seen(self, events: int) -> None:
         """Returns when all have seen so many events. Raises TimeoutError, and RuntimeError where one saw more."""
-        async with asyncio.timeout(LIMIT):
+        async with progressing(lambda: len(self.taken)):
             while any(watcher.seen < events for watcher in self.all):  # noqa: ASYNC110 no event for each of thousands
                 await asyncio.sleep(0.02)
         if any(watcher.seen > events for watcher in self.all):

@@ -14,12 +14,13 @@ from orlop.bench.http import Connection, Target
 from orlop.bench.http2 import Streams
 from orlop.bench.objects import pod, running
 from orlop.bench.process import Processes
+from orlop.bench.progress import progressing
 
 REPLACE = {"$patch": "replace"}
 CONNECTIONS = 4
 """Connections of HTTP/2, whose streams are the clients."""
 LIMIT = 180.0
-"""Seconds that a work may take: a load ends by itself."""
+"""Seconds that a server may take to be ready."""
 
 
 @dataclass
@@ -79,11 +80,13 @@ class Load:
         """Deletes what was made, where a server is used for other things too. Raises TimeoutError."""
         self.one.close()
         at_once = b'{"kind":"DeleteOptions","apiVersion":"v1","gracePeriodSeconds":0}'
-        async with asyncio.timeout(LIMIT):
+        answers = 0
+        async with progressing(lambda: answers):
             for path in (self.pods, self.listed_pods, self.maps, self.leases, self.recorded):
                 while await self._some(path):  # a server may end a large deletion by its own limit of time
                     await self.one.ask("DELETE", path, at_once)
                     await self.one.read()
+                    answers += 1
             for namespace in (self.namespace, self.list_namespace):
                 await self.one.ask("DELETE", f"/api/v1/namespaces/{namespace}")
                 await self.one.read()
@@ -117,7 +120,7 @@ class Load:
         for connection in connections:
             await connection.open()
         try:
-            async with asyncio.timeout(LIMIT), asyncio.TaskGroup() as group:
+            async with progressing(lambda: len(late)), asyncio.TaskGroup() as group:
                 for connection in connections:
                     group.create_task(run(connection))
         finally:
