@@ -31,6 +31,7 @@ SCENARIOS: dict[str, tuple[str, dict[str, Any]]] = {
     "server: a list of 400 pods": ("list", {"objects": 400, "times": LISTS}),
     "server: a list of 400 pods, gzip": ("list", {"objects": 400, "times": LISTS, "gzip": True}),
     "server: a lease renewed": ("lease", {"objects": 400, "leases": 20, "clients": 4}),
+    "server: a lease renewed by PUT": ("lease-put", {"objects": 400, "leases": 20, "clients": 4}),
     "server: a delivery to one of 50 watchers": ("watch", {"watchers": 50, "events": 50, "clients": 2}),
 }
 """By the name of the figure: the work and its sizes. What the works check is in orlop/bench/work.py and watches.py."""

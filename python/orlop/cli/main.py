@@ -1,9 +1,14 @@
 """`orlop COMMAND`: the list of commands, and how a failure is told."""
 
 import argparse
+import gc
 import importlib
 import sys
 from collections.abc import Sequence
+
+COLLECT_AFTER = 20_000
+"""Objects that may be made before the collector looks for cycles: what is imported stays, and to look at all of it
+again and again is a tenth of a start."""
 
 COMMANDS = {
     "up": "start a cluster in the background",
@@ -77,6 +82,7 @@ class Command:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command. 0: done; 1: it failed; 2: the command line is wrong."""
+    gc.set_threshold(COLLECT_AFTER)
     words = list(sys.argv[1:] if argv is None else argv)
     command = next((w for w in words if not w.startswith("-")), None)
     arguments = parser(command if command in COMMANDS else None).parse_args(words)
