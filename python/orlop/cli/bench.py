@@ -13,7 +13,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-START_SECONDS = 30.0
+START_SECONDS = 180.0
+"""An API server is ready in one, on a machine with nothing else to do."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
