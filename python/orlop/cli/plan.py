@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     from orlop.cli.whytext import Style
     from orlop.client.client import Client
     from orlop.cluster.manifests import ManifestError
-    from orlop.scheduler.explain.plan import plan
+    from orlop.scheduler.explain.planner import plan
     from orlop.scheduler.explain.results import Plan
 
     async def work(client: Client, namespace: str) -> Plan:

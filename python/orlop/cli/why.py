@@ -28,8 +28,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     from orlop.cli import whytext
     from orlop.client.client import Client
+    from orlop.scheduler.explain.answers import NoSuchNode, why, why_node
     from orlop.scheduler.explain.results import Why, WhyNode
-    from orlop.scheduler.explain.why import NoSuchNode, why, why_node
 
     async def work(client: Client, namespace: str) -> Why | WhyNode:
         where = reach.pod_of(arguments.pod, namespace)

@@ -21,8 +21,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     from orlop.cli import whytext
     from orlop.client.client import Client
+    from orlop.scheduler.explain.answers import NotPlaced, why_here
     from orlop.scheduler.explain.results import WhyHere
-    from orlop.scheduler.explain.why import NotPlaced, why_here
 
     async def work(client: Client, namespace: str) -> WhyHere:
         return await why_here(client, *reach.pod_of(arguments.pod, namespace))

@@ -133,24 +133,24 @@ class AsyncCluster:
 
     async def why(self, pod: str, namespace: str = "default", *, now: bool = False) -> "Why":
         """Why a pod waits, and the smallest changes that would place it (`orlop why`). Raises NotFound."""
-        from orlop.scheduler.explain.why import why
+        from orlop.scheduler.explain.answers import why
 
         return await why(self.client, namespace, pod, now=now)
 
     async def why_here(self, pod: str, namespace: str = "default") -> "WhyHere":
         """Why a placed pod is on its node (`orlop why-here`). Raises NotPlaced, NotFound."""
-        from orlop.scheduler.explain.why import why_here
+        from orlop.scheduler.explain.answers import why_here
 
         return await why_here(self.client, namespace, pod)
 
     async def why_node(self, pod: str, node: str, namespace: str = "default") -> "WhyNode":
         """What speaks for and against one node (`orlop why POD --node NODE`). Raises NoSuchNode, NotFound."""
-        from orlop.scheduler.explain.why import why_node
+        from orlop.scheduler.explain.answers import why_node
 
         return await why_node(self.client, namespace, pod, node)
 
     async def plan(self, source: manifests.Manifest, namespace: str = "default") -> "Plan":
         """Where the pods of a manifest would go; nothing is written (`orlop plan`). Raises ManifestError, ApiError."""
-        from orlop.scheduler.explain.plan import plan
+        from orlop.scheduler.explain.planner import plan
 
         return await plan(self.client, manifests.documents(source), namespace)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from orlop.api.types import resource_v1
 from orlop.clock import Clock
 from orlop.native import Columns, Decision, SchedulerCore
-from orlop.scheduler import metrics
+from orlop.scheduler import metrics, volumevotes
 from orlop.scheduler.config import Profile
 from orlop.scheduler.devices import DYNAMIC, DeviceBinder, DevicePlan, PodClaims
 from orlop.scheduler.extenders import Extender, ExtenderError
@@ -14,10 +14,8 @@ from orlop.scheduler.plugins import Loaded, Nodes as PluginNodes, Pod
 from orlop.scheduler.podvolumes import Nodes, PodVolumes, Unfit
 from orlop.scheduler.queue import Item
 from orlop.scheduler.volumebinding import Plan, VolumeBinder
-from orlop.scheduler.votes import NEVER, NOT_HELPFUL, Tally, Vote, unavailable
+from orlop.scheduler.votes import MAX_SCORE, NEVER, NOT_HELPFUL, Tally, Vote, unavailable
 
-MAX_SCORE = 100
-"""Of a plug-in for a node, before its weight (upstream: MaxNodeScore)."""
 MAX_TRIES = 16
 """Times that a decision starts anew because nodes came or went while others were asked; then it backs off."""
 
@@ -109,7 +107,7 @@ class Cycle:
         tally = Tally(filtered, columns.names, profile.points["filter"])
         if volumes is not None:
             try:
-                tally.add(others.volumes.votes(item.key, volumes, others.nodes, profile.points["filter"]))
+                tally.add(volumevotes.votes(others.volumes, item.key, volumes, others.nodes, profile.points["filter"]))
             except Unfit as unfit:
                 return self._unfit(volumes, unfit)
         devices = others.devices.waiting(item.key) if DYNAMIC in profile.points["filter"] else None

@@ -14,14 +14,12 @@ from orlop.api import volumes as rules
 from orlop.api.quantity import parse
 from orlop.api.types import core_v1, storage_v1
 from orlop.api.types.base import ApiStruct
-from orlop.scheduler.storagecapacity import NOT_ENOUGH
+from orlop.scheduler.storagecapacity import NOT_ENOUGH, suffices, tracked
 
 BINDING = "VolumeBinding"
-RESTRICTIONS = "VolumeRestrictions"
 NODE_CONFLICT = "node(s) didn't match PersistentVolume's node affinity"
 BIND_CONFLICT = "node(s) didn't find available persistent volumes to bind"
 NO_VOLUME = "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)"
-ONE_POD = "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode"
 UNBOUND = "pod has unbound immediate PersistentVolumeClaims"
 
 Claim = core_v1.PersistentVolumeClaim
@@ -147,13 +145,41 @@ class Storage:
         """The class that a claim asks for."""
         raise NotImplementedError
 
-    def has_room(self, claim: Claim, storage_class: storage_v1.StorageClass, labels: Mapping[str, str]) -> bool:
-        """Whether the class's driver has room for the claim near a node with these labels, as far as it tells."""
+    def driver(self, name: str) -> storage_v1.CSIDriver | None:
+        """What a driver says of itself."""
+        raise NotImplementedError
+
+    def capacities(self, storage_class: str) -> Iterable[storage_v1.CSIStorageCapacity]:
+        """Where there is how much room for volumes of a class."""
         raise NotImplementedError
 
     def candidates(self, claim: Claim) -> Iterable[Volume]:
         """Free volumes of the claim's class, and those that are reserved for it."""
         raise NotImplementedError
+
+    def csi_nodes(self) -> Iterable[storage_v1.CSINode]:
+        """What drivers say of the nodes."""
+        raise NotImplementedError
+
+    def pods_on(self, node: str) -> Iterable[PodVolumes]:
+        """The pods with claims that are on a node, or promised it."""
+        raise NotImplementedError
+
+    def is_taken(self, key: tuple[str, str], claims: Iterable[Claim]) -> bool:
+        """Whether one of the claims may be used by one pod only, and another pod with a node uses it."""
+        raise NotImplementedError
+
+    def has_room(self, claim: Claim, storage_class: storage_v1.StorageClass, labels: Mapping[str, str]) -> bool:
+        """Whether the class's driver has room for the claim near a node with these labels, as far as it tells."""
+        if not tracked(self.driver(storage_class.provisioner)):
+            return True
+        name = storage_class.metadata.name
+        return suffices(self.capacities(name), name, rules.storage_of(claim), labels)
+
+    def known(self, pod: PodVolumes) -> list[Claim]:
+        """The pod's claims that there are."""
+        found = (self.claim(pod.metadata.namespace, name) for name, _ in pod.claims())
+        return [claim for claim in found if claim is not None]
 
     def wanted(self, pod: PodVolumes) -> list[Claim]:
         """The pod's claims. Raises Unfit where one is missing, lost, being deleted, another's, or yet to be bound."""

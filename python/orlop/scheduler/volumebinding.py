@@ -4,7 +4,7 @@ Upstream: pkg/scheduler/framework/plugins/volumebinding/binder.go (AssumePodVolu
 """
 
 import asyncio
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from msgspec import field
@@ -14,23 +14,8 @@ from orlop.api.types import core_v1, storage_v1
 from orlop.api.types.base import ApiStruct
 from orlop.client import Client, Informer, Meta, copy
 from orlop.clock import Clock, timeout
-from orlop.scheduler.podvolumes import (
-    BINDING,
-    ONE_POD,
-    RESTRICTIONS,
-    Choice,
-    Claim,
-    Nodes,
-    PodVolumes,
-    Storage,
-    Volume,
-    read,
-)
+from orlop.scheduler.podvolumes import Choice, Claim, PodVolumes, Storage, Volume, read
 from orlop.scheduler.queue import Key
-from orlop.scheduler.storagecapacity import suffices, tracked
-from orlop.scheduler.volumelimits import EXCEEDED, LIMITS, Attachment, exceeds, limits
-from orlop.scheduler.volumezone import CONFLICT, ZONE, conflicts, places
-from orlop.scheduler.votes import Vote
 
 BIND_TIMEOUT = 600.0
 """Seconds for a pod's claims to be bound (upstream: VolumeBindingArgs.bindTimeoutSeconds)."""
@@ -205,64 +190,19 @@ class VolumeBinder(Storage):
         names = {v.metadata.name for v in (*free, *reserved)}
         return [volume for name in names if (volume := self.volume(name)) is not None]
 
-    def has_room(self, claim: Claim, storage_class: storage_v1.StorageClass, labels: Mapping[str, str]) -> bool:
-        if not tracked(self._drivers.get("", storage_class.provisioner)):
-            return True
-        capacities = self._capacities.by_index(_CLASS, storage_class.metadata.name)
-        return suffices(capacities, storage_class.metadata.name, rules.storage_of(claim), labels)
+    def driver(self, name: str) -> storage_v1.CSIDriver | None:
+        return self._drivers.get("", name)
 
-    def votes(self, key: Key, pod: PodVolumes, nodes: Nodes, filters: Container[str]) -> list[Vote]:
-        """What the filters of the profile that look at volumes say of the nodes. Raises Unfit."""
-        claims = self.wanted(pod) if BINDING in filters else self.known(pod)
-        votes = []
-        if RESTRICTIONS in filters and self.is_taken(key, claims):
-            votes.append(Vote(RESTRICTIONS, lambda name: [ONE_POD], only=(), resolvable=True))
-        if LIMITS in filters and (full := self._full(claims, nodes)):
-            votes.append(Vote(LIMITS, lambda name: [EXCEEDED] if name in full else [], resolvable=True))
-        if BINDING in filters:
-            allowed = self.allowed(claims, nodes)
-            if allowed.names is not None:
-                votes.append(Vote(BINDING, allowed.reasons, only=allowed.names))
-        bound = [v for c in claims if c.spec.volume_name and (v := self.volume(c.spec.volume_name)) is not None]
-        if ZONE in filters and (wanted := places(bound)):
-            votes.append(Vote(ZONE, lambda name: [CONFLICT] if conflicts(wanted, nodes.labels[name]) else []))
-        return votes
+    def capacities(self, storage_class: str) -> Iterable[storage_v1.CSIStorageCapacity]:
+        return self._capacities.by_index(_CLASS, storage_class)
 
-    def known(self, pod: PodVolumes) -> list[Claim]:
-        """The pod's claims that there are."""
-        found = (self.claim(pod.metadata.namespace, name) for name, _ in pod.claims())
-        return [claim for claim in found if claim is not None]
+    def csi_nodes(self) -> Iterable[storage_v1.CSINode]:
+        return self._nodes.items()
 
-    def _full(self, claims: list[Claim], nodes: Nodes) -> set[str]:
-        """The nodes whose limits of volumes leave no room for those of the claims."""
-        wanted = [a for a in map(self._attachment, claims) if a is not None]
-        full = set()
-        for node in self._nodes.items() if wanted else ():
-            most = limits(node)
-            name = node.metadata.name
-            if most.keys() & {driver for driver, _ in wanted} and name in nodes.labels:
-                there = [a for key in self._on.get(name, ()) for a in self._attachments(key)]
-                if exceeds(most, there, wanted):
-                    full.add(name)
-        return full
+    def pods_on(self, node: str) -> Iterable[PodVolumes]:
+        return [self._pods[key][0] for key in self._on.get(node, ())]
 
-    def _attachments(self, key: Key) -> Iterable[Attachment]:
-        pod, _ = self._pods[key]
-        found = (self.claim(key[0], name) for name, _ in pod.claims())
-        return [a for claim in found if claim is not None and (a := self._attachment(claim)) is not None]
-
-    def _attachment(self, claim: Claim) -> Attachment | None:
-        if claim.spec.volume_name:
-            volume = self.volume(claim.spec.volume_name)
-            source = volume.spec.csi if volume is not None else None
-            return (source.driver, source.volume_handle) if source is not None else None
-        storage_class = self.storage_class(claim)
-        if storage_class is None:
-            return None
-        return storage_class.provisioner, f"{claim.metadata.namespace}/{claim.metadata.name}"
-
-    def is_taken(self, key: Key, claims: list[Claim]) -> bool:
-        """Whether one of the claims may be used by one pod only, and another pod with a node uses it."""
+    def is_taken(self, key: Key, claims: Iterable[Claim]) -> bool:
         for claim in claims:
             if "ReadWriteOncePod" in claim.spec.access_modes:
                 users = self._users.get((claim.metadata.namespace, claim.metadata.name), set()) - {key}

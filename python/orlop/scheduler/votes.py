@@ -11,6 +11,8 @@ ALLOWED, REFUSED, REFUSED_BOTH = 1, 0, 2
 NONE, ABSENT = 255, 254
 """As `Filtered.refused_by` has them."""
 
+MAX_SCORE = 100
+"""Of a plug-in for a node, before its weight (upstream: MaxNodeScore)."""
 NOT_HELPFUL = "Preemption is not helpful for scheduling"
 NO_VICTIMS = "No preemption victims found for incoming pod"
 NEVER = "not eligible due to preemptionPolicy=Never."

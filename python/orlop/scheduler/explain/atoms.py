@@ -215,6 +215,15 @@ def drop_volume(name: str, claim: str) -> Atom:
     return Atom("volume", f"do without the volume of claim {claim!r}, or mend the claim", 6.0, edit)
 
 
+def drop_claim(name: str) -> Atom:
+    """The pod does without a claim for devices."""
+
+    def edit(pod: Object) -> None:
+        pod["spec"]["resourceClaims"] = [c for c in pod["spec"]["resourceClaims"] if c["name"] != name]
+
+    return Atom("claim", f"do without the devices of claim {name!r}, or mend the claim", 6.0, edit)
+
+
 def ungate(names: list[str]) -> Atom:
     """The pod's gates are removed."""
 

@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable
 
+import msgspec
+
 from orlop.scheduler.explain.atoms import Object, expression_text, spell, taint_text, term_text
 from orlop.scheduler.explain.remedies import CONDITION, host_ports, untolerated
 from orlop.scheduler.explain.results import Lack, NodeReport, Reason
@@ -42,6 +44,8 @@ def _detail(world: World, pod: Object, reason: Reason, reports: dict[str, NodeRe
             return ", ".join(f"{c['topologyKey']} with maxSkew {c['maxSkew']}" for c in hard)
         case "InterPodAffinity":
             return _pod_affinity(spec, reason.words)
+        case "DynamicResources":
+            return world.devices.spelled(msgspec.json.encode(pod))
     return ""
 
 

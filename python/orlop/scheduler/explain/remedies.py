@@ -47,9 +47,11 @@ class Remedies:
                 return self._spread(report.node, node)
             case "InterPodAffinity":
                 return self._pod_affinity(report.node, deletions)
-        if plugin.startswith("Volume") or plugin == "NodeVolumeLimits":
-            return self._volumes()
-        return []
+            case "NodeVolumeLimits":
+                return [*self._volumes(), *self._leaving(report.node, deletions, '"volumes"')]
+            case "DynamicResources":
+                return [*self._claims(), *self._leaving(report.node, deletions, '"resourceClaims"')]
+        return self._volumes() if plugin.startswith("Volume") else []
 
     def _taints(self, name: str, node: Object) -> list[Remedy]:
         taints = untolerated(self._pod, node)
@@ -161,10 +163,15 @@ class Remedies:
         for kind in ("podAffinity", "podAntiAffinity"):
             terms = (affinity.get(kind) or {}).get("requiredDuringSchedulingIgnoredDuringExecution") or ()
             found += [(atoms.prefer(kind, index, term),) for index, term in enumerate(terms)]
-        if deletions:
-            for key in list(self._world.on.get(name, ()))[:MAX_DELETED]:
-                found.append((atoms.delete((key,), name, 6.0),))
-        return found
+        return found + self._leaving(name, deletions)
+
+    def _leaving(self, name: str, deletions: bool, having: str = "") -> list[Remedy]:
+        """Pods that leave the node, one each; only those in whose JSON `having` is."""
+        there = [key for key in self._world.on.get(name, ()) if having.encode() in self._world.pods[key]]
+        return [(atoms.delete((key,), name, 6.0),) for key in there[:MAX_DELETED]] if deletions else []
+
+    def _claims(self) -> list[Remedy]:
+        return [(atoms.drop_claim(claim["name"]),) for claim in self._spec.get("resourceClaims") or ()]
 
     def _volumes(self) -> list[Remedy]:
         found: list[Remedy] = []

@@ -96,3 +96,39 @@ def with_claims(pod: Object, made: Template, name: str) -> Object:
     volumes = [v for v in pod["spec"].get("volumes") or () if v["name"] not in own]
     volumes += [{"name": of, "persistentVolumeClaim": {"claimName": f"{of}-{name}"}} for of in own]
     return {**pod, "spec": {**pod["spec"], "volumes": volumes}}
+
+
+def ephemeral_claims(pod: Object) -> Iterator[Object]:
+    """The claims that are made for a pod's own volumes."""
+    for volume in pod["spec"].get("volumes") or ():
+        if (made := (volume.get("ephemeral") or {}).get("volumeClaimTemplate")) is not None:
+            name = f"{pod['metadata']['name']}-{volume['name']}"
+            metadata = {**(made.get("metadata") or {}), **_owned_by(pod), "name": name}
+            yield {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": made["spec"]}
+
+
+def claim_templates(pod: Object) -> Iterator[tuple[str, str]]:
+    """The names that a pod has for claims for devices that are made for it, and of their templates."""
+    for asked in pod["spec"].get("resourceClaims") or ():
+        if template := asked.get("resourceClaimTemplateName"):
+            yield asked["name"], template
+
+
+def device_claim(pod: Object, name: str, template: Object) -> Object:
+    """The claim of a template for a pod, of which the pod then knows."""
+    made = f"{pod['metadata']['name']}-{name}"
+    statuses = pod.setdefault("status", {}).setdefault("resourceClaimStatuses", [])
+    statuses.append({"name": name, "resourceClaimName": made})
+    metadata = {**(template["spec"].get("metadata") or {}), **_owned_by(pod), "name": made, "uid": f"planned-{made}"}
+    return {
+        "apiVersion": "resource.k8s.io/v1",
+        "kind": "ResourceClaim",
+        "metadata": metadata,
+        "spec": template["spec"]["spec"],
+    }
+
+
+def _owned_by(pod: Object) -> Object:
+    meta = pod["metadata"]
+    owner = {"apiVersion": "v1", "kind": "Pod", "name": meta["name"], "uid": meta.get("uid", ""), "controller": True}
+    return {"namespace": meta["namespace"], "ownerReferences": [owner]}

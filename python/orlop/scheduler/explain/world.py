@@ -14,19 +14,16 @@ from orlop.api import errors
 from orlop.client import Client
 from orlop.client.decode import RawList, decode, error_of
 from orlop.native import Decision, SchedulerCore
+from orlop.scheduler import volumevotes
+from orlop.scheduler.config.plugins import IN_TREE, WEIGHTS
+from orlop.scheduler.devices import DYNAMIC, AllocationFailed, deciding as devices
+from orlop.scheduler.explain import devices as listed_devices, storage as listed_storage
+from orlop.scheduler.explain.devices import ListedDevices
 from orlop.scheduler.explain.narrow import narrow
 from orlop.scheduler.explain.results import Lack, NodeReport, Reason, Refusal, Score
 from orlop.scheduler.explain.storage import ListedStorage
-from orlop.scheduler.podvolumes import (
-    BINDING,
-    ONE_POD,
-    RESTRICTIONS,
-    Allowed,
-    Claim,
-    Nodes,
-    Unfit,
-    read,
-)
+from orlop.scheduler.podvolumes import Nodes, Unfit, read
+from orlop.scheduler.votes import MAX_SCORE, Vote
 
 Key = tuple[str, str]
 Object = dict[str, Any]
@@ -36,14 +33,15 @@ NEEDED = {"nodes": "/api/v1/nodes", "pods": "/api/v1/pods", "namespaces": "/api/
 """Without these nothing can be said."""
 HELPFUL = {
     "poddisruptionbudgets": "/apis/policy/v1/poddisruptionbudgets",
-    "persistentvolumeclaims": "/api/v1/persistentvolumeclaims",
-    "persistentvolumes": "/api/v1/persistentvolumes",
-    "storageclasses": "/apis/storage.k8s.io/v1/storageclasses",
+    **listed_storage.RESOURCES,
     "priorityclasses": "/apis/scheduling.k8s.io/v1/priorityclasses",
+    **listed_devices.RESOURCES,
 }
 """What a user may not be allowed to list: then it is said that it was not looked at."""
-LATER_FILTERS = frozenset({"PodTopologySpread", "InterPodAffinity"})
-"""Filters of the core that upstream runs after those of volumes."""
+STAMPED = frozenset({*NEEDED, "poddisruptionbudgets", "persistentvolumeclaims", "persistentvolumes", "storageclasses"})
+"""What every scheduler notes the revision of; the rest not every server has."""
+ORDER = {plugin: at for at, plugin in enumerate(name for name, points in IN_TREE.items() if "filter" in points)}
+"""The filters, in the order in which they are asked."""
 FIELDS = {"pods": "status.phase!=Succeeded,status.phase!=Failed"}
 """Pods that have ended hold nothing."""
 
@@ -93,6 +91,7 @@ class World:
         """The pods on each node, in the order in which they came."""
         self.priority_classes: list[Object] = []
         self.storage = ListedStorage()
+        self.devices = ListedDevices()
         self.revisions: dict[str, str] = {}
         self.notes: list[str] = []
         """What could not be looked at, each in a sentence."""
@@ -106,12 +105,15 @@ class World:
         world, lists = cls(), dict[str, list[bytes]]()
         for resource, path in (NEEDED | HELPFUL).items():
             if at is not None and resource not in at:
-                if resource in NEEDED or resource != "priorityclasses":
+                if resource in STAMPED:
                     raise errors.Expired(f"the revision of {resource} was not noted")
                 continue
             try:
                 lists[resource] = await world._list(client, resource, path, at)
-            except (errors.Forbidden, errors.NotFound) as error:
+            except errors.NotFound:
+                if resource in STAMPED:
+                    raise
+            except errors.Forbidden as error:
                 if resource in NEEDED:
                     raise
                 world.notes.append(f"{resource} cannot be listed, so they were not looked at: {error}")
@@ -141,7 +143,8 @@ class World:
         return [bytes(item) for item in listed.items or ()]
 
     def _fill(self, lists: Mapping[str, list[bytes]]) -> None:
-        self.storage.fill(*(lists.get(name, ()) for name in list(HELPFUL)[1:4]))
+        self.storage.fill(*(lists.get(name, ()) for name in listed_storage.RESOURCES))
+        self.devices.fill(*(lists.get(name, ()) for name in listed_devices.RESOURCES))
         self.priority_classes = [msgspec.json.decode(value) for value in lists.get("priorityclasses", ())]
         for value in lists["namespaces"]:
             self._try(lambda value=value: self.core.upsert_namespace(value))
@@ -182,7 +185,7 @@ class World:
         self.pods[key] = value
         if facts.node:
             self.on.setdefault(facts.node, {})[key] = None
-            self.storage.use(key, value, on=True)
+            self._use(key, value, facts.node, on=True)
 
     def drop_pod(self, key: Key) -> bytes | None:
         """Takes a pod out."""
@@ -193,9 +196,22 @@ class World:
         return value
 
     def _leave(self, key: Key, value: bytes) -> None:
-        self.storage.use(key, value, on=False)
         if node := _read_placed(value).spec.node_name:
             self.on.get(node, {}).pop(key, None)
+            self._use(key, value, node, on=False)
+
+    def _use(self, key: Key, value: bytes, node: str, *, on: bool) -> None:
+        self.storage.use(key, value, node, on=on)
+        self.devices.use(key, value, on=on)
+
+    def settle(self, pod: Object, node: str) -> None:
+        """The pod comes to the node, and what it claims is its own. Raises ValueError."""
+        value, labels = msgspec.json.encode(pod), dict(self._labels.labels[node])
+        if (volumes := read(value)) is not None:
+            self.storage.settle(volumes, node, labels)
+        if (claims := devices.read(value)) is not None:
+            self.devices.settle(claims, node, labels)
+        self.set_pod(msgspec.json.encode({**pod, "spec": {**pod["spec"], "nodeName": node}}))
 
     def node(self, name: str) -> Object:
         """A copy of a node."""
@@ -209,78 +225,56 @@ class World:
 
     # --- asking
 
-    def unfit(self, pod: Object) -> Unfit | None:
-        """What is wrong with the pod's volumes themselves: then no node is looked at."""
-        try:
-            self._claims(msgspec.json.encode(pod))
-        except Unfit as unfit:
-            return unfit
-        return None
-
     def explain(self, pod: Object) -> list[NodeReport]:
         """What is said of every node for a pod."""
         value = msgspec.json.encode(pod)
-        plugin, allowed = self._volumes(value)
-        reports = [self._report(told, plugin, allowed) for told in self.core.why(value)]
-        if allowed is not None and allowed.names:
-            # Scores are relative to the feasible nodes, which the claims made fewer.
-            told = self.core.why(narrow(value, allowed.names))
-            narrowed = {of[0]: self._report(of, plugin, allowed) for of in told}
+        said = self._ask(value)
+        told = self.core.why(value)
+        reports = [said.report(of) for of in told]
+        names = [report.node for report in reports if report.feasible]
+        if names and len(names) < sum(not refusals for _, refusals, *_ in told):
+            # Scores are relative to the feasible nodes, which others made fewer.
+            narrowed = {of[0]: said.report(of) for of in self.core.why(narrow(value, names))}
             reports = [narrowed[of.node] if of.feasible else of for of in reports]
-        return reports
-
-    def _report(self, told: Any, plugin: str, allowed: Allowed | None) -> NodeReport:
-        node, refusals, lacks, scores, total = told
-        found = [Refusal(plugin=of, reasons=reasons) for of, reasons, _ in refusals]
-        if allowed is not None and (why := allowed.reasons(node)):
-            # One that is about the pod itself (upstream's PreFilter) comes before all filters.
-            before = 0 if allowed.names == [] else sum(refusal.plugin not in LATER_FILTERS for refusal in found)
-            found.insert(before, Refusal(plugin=plugin, reasons=why))
-            scores, total = [], 0
-        return NodeReport(
-            node=node,
-            refusals=found,
-            lacks=[Lack(resource=of, wanted=w, free=f, allocatable=a) for of, w, f, a in lacks],
-            scores=[Score(plugin=of, raw=raw, score=score, weight=w) for of, raw, score, w in scores],
-            total=total,
-        )
+        return [said.scored(of, names) if of.feasible else of for of in reports]
 
     def place(self, pod: Object) -> Outcome:
         """What would be decided for a waiting pod."""
         value = msgspec.json.encode(pod)
-        _, allowed = self._volumes(value)
-        if allowed is None or allowed.names is None or not self.nodes:
+        said = self._ask(value)
+        if said.unfit is not None:
+            return Outcome(None, 0, f"0/{len(self.nodes)} nodes are available: {said.unfit}.", None, [])
+        names = [name for name in self.nodes if not any(vote.reasons(name) for vote in said.votes)]
+        if len(names) == len(self.nodes) and not said.scores:
             return _outcome(self.core.preview(value))
-        if not allowed.names:
-            unfit = self.unfit(pod)
-            words = (
-                message(self.explain(pod)) if unfit is None else f"0/{len(self.nodes)} nodes are available: {unfit}."
-            )
-            return Outcome(None, 0, words, None, [])
-        outcome = _outcome(self.core.preview(narrow(value, allowed.names)))
-        if outcome.node is not None or outcome.nominated:
-            return outcome
-        return outcome._replace(message=message(self.explain(pod)))
+        if not names:
+            return Outcome(None, 0, message(self.explain(pod)), None, [])
+        outcome = _outcome(self.core.preview(narrow(value, names)))
+        if outcome.node is not None:
+            return self._rescored(pod, outcome) if said.scores else outcome
+        return outcome if outcome.nominated else outcome._replace(message=message(self.explain(pod)))
 
-    def _volumes(self, value: bytes) -> tuple[str, Allowed | None]:
-        """Where the pod's claims let it be, and the plug-in that says so; None for a pod without claims."""
+    def _rescored(self, pod: Object, outcome: Outcome) -> Outcome:
+        """The best node where others than the core have scores too."""
+        best = max(self.explain(pod), key=lambda report: (report.feasible, report.total))
+        return outcome._replace(node=best.node)
+
+    def _ask(self, value: bytes) -> "_Said":
+        """What those who look at claims say of the nodes for a pod."""
+        votes: list[Vote] = []
+        scores: dict[str, int] = {}
         try:
-            found = self._claims(value)
+            if (volumes := read(value)) is not None:
+                key = volumes.metadata.namespace, volumes.metadata.name
+                votes += volumevotes.votes(self.storage, key, volumes, self._labels, ORDER)
+            if (claims := devices.read(value)) is not None:
+                vote, scores = self.devices.vote(self.devices.wanted(claims), self._labels, self.nodes)
+                votes.append(vote)
         except Unfit as unfit:
-            words = str(unfit)
-            return unfit.plugin, Allowed([], lambda _: [words])
-        if found is None:
-            return BINDING, None
-        key, claims = found
-        if self.storage.taken(key, claims):
-            return RESTRICTIONS, Allowed([], lambda _: [ONE_POD])
-        return BINDING, self.storage.allowed(claims, self._labels)
-
-    def _claims(self, value: bytes) -> tuple[Key, list[Claim]] | None:
-        pod = read(value)
-        if pod is None:
-            return None
-        return (pod.metadata.namespace, pod.metadata.name), self.storage.wanted(pod)
+            return _Said(unfit, [], {})
+        except AllocationFailed as failed:
+            return _Said(Unfit(DYNAMIC, str(failed)), [], {})
+        return _Said(None, votes, {node: score for node, score in scores.items() if score})
 
     # --- trying
 
@@ -301,6 +295,42 @@ class World:
                     self.set_node(value)
             for value in pods:
                 self.set_pod(value)
+
+
+class _Said(NamedTuple):
+    """What others than the core say of the nodes."""
+
+    unfit: Unfit | None
+    """What is wrong with the claims themselves: then no node is looked at."""
+    votes: list[Vote]
+    scores: dict[str, int]
+
+    def report(self, told: Any) -> NodeReport:
+        """A node as the core tells of it, and they."""
+        node, refusals, lacks, scores, total = told
+        found = [Refusal(plugin=of, reasons=reasons) for of, reasons, _ in refusals]
+        found += [Refusal(plugin=v.plugin, reasons=list(why)) for v in self.votes if (why := v.reasons(node))]
+        found.sort(key=lambda refusal: ORDER.get(refusal.plugin, len(ORDER)))
+        if self.unfit is not None:
+            found.insert(0, Refusal(plugin=self.unfit.plugin, reasons=[str(self.unfit)]))
+        if found:
+            scores, total = [], 0
+        return NodeReport(
+            node=node,
+            refusals=found,
+            lacks=[Lack(resource=of, wanted=w, free=f, allocatable=a) for of, w, f, a in lacks],
+            scores=[Score(plugin=of, raw=raw, score=score, weight=w) for of, raw, score, w in scores],
+            total=total,
+        )
+
+    def scored(self, report: NodeReport, among: Iterable[str]) -> NodeReport:
+        """The report with what devices count for, beside the other feasible nodes."""
+        best = max((self.scores.get(name, 0) for name in among), default=0)
+        if best:
+            raw, weight = self.scores.get(report.node, 0), WEIGHTS[DYNAMIC]
+            report.scores.append(Score(plugin=DYNAMIC, raw=raw, score=MAX_SCORE * raw // best, weight=weight))
+            report.total += report.scores[-1].score * weight
+        return report
 
 
 def _exactly(revision: str) -> dict[str, str]:

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from orlop.api import errors
+from orlop.api import errors, scheme
+from orlop.api.types import resource_v1
 from orlop.client import Client
 from orlop.client.decode import decode
 from orlop.scheduler.explain import search, workloads
@@ -21,7 +22,9 @@ from orlop.scheduler.explain.world import World
 from orlop.scheduler.podvolumes import Claim
 
 STORAGE = ("PersistentVolumeClaim", "PersistentVolume", "StorageClass")
+DEVICES = ("ResourceClaim", "DeviceClass")
 GATED = "Scheduling is blocked due to non-empty scheduling gates"
+TEMPLATE = "ResourceClaimTemplate"
 DAEMON_FILTERS = {"NodeAffinity", "TaintToleration", "NodeName"}
 """Where one of these refuses, a DaemonSet makes no pod."""
 
@@ -44,6 +47,7 @@ class _Planner:
         self._plan = Plan(placements=[])
         self._explained: dict[str, Placement] = {}
         self._bases: dict[Key, Object] = {}
+        self._claim_templates: dict[Key, Object] = {}
 
     async def run(self, documents: list[Object]) -> Plan:
         objects = [self._located(document) for document in documents]
@@ -63,12 +67,14 @@ class _Planner:
         self._plan.notes += [f"not looked at: {kind}" for kind in sorted(ignored)]
         # As the queue has it: the more important first, and then in their order.
         for made, name, pod in sorted(waiting, key=lambda of: -of[2]["spec"].get("priority", 0)):
+            await self._claimed(pod)
             self._place(made, name, pod)
         return self._plan
 
     def _located(self, document: Object) -> Object:
         metadata = document.get("metadata") or {}
-        if document["kind"] in ("Namespace", "PriorityClass", "StorageClass", "PersistentVolume"):
+        kind = scheme.by_kind(document["apiVersion"], document["kind"])
+        if kind is not None and not kind.namespaced:
             return document
         return {**document, "metadata": {"namespace": self._namespace, **metadata}}
 
@@ -79,6 +85,13 @@ class _Planner:
                 self._world.core.upsert_namespace(msgspec.json.encode(obj))
             elif obj["kind"] in STORAGE:
                 await self._storage(obj)
+            elif obj["kind"] in DEVICES:
+                value = msgspec.json.encode(_identified(await self._dry.stored(obj)))
+                self._world.devices.fill(*([value] if obj["kind"] == kind else [] for kind in DEVICES))
+            elif obj["kind"] == TEMPLATE:
+                self._claim_templates[obj["metadata"]["namespace"], obj["metadata"]["name"]] = await self._dry.stored(
+                    obj
+                )
 
     async def _storage(self, obj: Object) -> None:
         value = msgspec.json.encode(await self._dry.stored(obj))
@@ -138,6 +151,21 @@ class _Planner:
             stored = await self._dry.stored(claim)
             self._world.storage.add_claim(decode(Claim, msgspec.json.encode(stored)))
 
+    async def _claimed(self, pod: Object) -> None:
+        """Makes what controllers would make for the pod: claims of ephemeral volumes, and claims for devices."""
+        for claim in workloads.ephemeral_claims(pod):
+            await self._claim(claim)
+        for name, template in workloads.claim_templates(pod):
+            key = pod["metadata"]["namespace"], template
+            if key not in self._claim_templates:
+                named = {"name": template, "namespace": key[0]}
+                found = await self._dry.get({"apiVersion": "resource.k8s.io/v1", "kind": TEMPLATE, "metadata": named})
+                if found is None:
+                    continue  # it waits, as it would
+                self._claim_templates[key] = found
+            claim = workloads.device_claim(pod, name, self._claim_templates[key])
+            self._world.devices.add_claim(decode(resource_v1.ResourceClaim, msgspec.json.encode(claim)))
+
     def _keep(self, present: Object, stored: Object) -> list[Key]:
         """The workload's pods that stay. Those that are replaced, or too many, are taken out of the world."""
         mine = self._pods_of(present)
@@ -182,13 +210,13 @@ class _Planner:
         self._plan.placements.append(placement)
         if pod["spec"].get("nodeName"):
             placement.node = pod["spec"]["nodeName"]
+            self._world.set_pod(msgspec.json.encode(pod))
         elif pod["spec"].get("schedulingGates"):
             placement.message = GATED
         else:
             self._schedule(placement, pod)
-        if placement.node:
-            bound = {**pod, "spec": {**pod["spec"], "nodeName": placement.node}}
-            self._world.set_pod(msgspec.json.encode(bound))
+            if placement.node:
+                self._world.settle(pod, placement.node)
 
     def _schedule(self, placement: Placement, pod: Object) -> None:
         outcome = self._world.place(pod)
@@ -209,3 +237,9 @@ class _Planner:
             placement.changes = search.changes(self._world, pod, reports, self._changes)
             if placement.owner:
                 self._explained[placement.owner] = placement
+
+
+def _identified(obj: Object) -> Object:
+    """The object with a uid of its own: what a dry run answers may have none that stays."""
+    obj["metadata"].setdefault("uid", f"planned-{obj['metadata']['name']}")
+    return obj
