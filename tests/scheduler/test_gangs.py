@@ -11,6 +11,7 @@ import pytest
 from orlop.api.types import core_v1, meta_v1, scheduling_v1beta1
 from orlop.apiserver.config import Config
 from orlop.apiserver.server import ApiServer
+from orlop.scheduler.explain import why
 from orlop.scheduler.queue import Place
 from tests.scheduler.conftest import World, eventually
 
@@ -100,3 +101,25 @@ async def test_one_more_is_placed_alone_once_enough_are(world: World) -> None:
         tried = attempts.attempts
         await asyncio.sleep(0.05)
         assert attempts.attempts == tried, "a refused gang is tried over and over"
+
+
+async def test_why_knows_the_group(world: World) -> None:
+    await world.node("n1", cpu="4")
+    await member(world, "a", "g")
+    await world.pod("gated", schedulingGroup={"podGroupName": "g"}, schedulingGates=[{"name": "example.com/x"}])
+    found = await why(world.admin, "default", "a")
+    assert (found.state, found.summary) == ("gated", 'it waits for its pod group "g", which is not there')
+    await group(world, "g", 3)
+    found = await why(world.admin, "default", "a")
+    words = 'it waits for its pod group "g": 1 of the 3 pods that it needs is there'
+    assert (found.state, found.summary) == ("gated", words)
+    await member(world, "b", "g")
+    await member(world, "c", "g", cpu="3")
+    async with world.scheduler():
+        said = await world.condition("a", "Unschedulable")
+    found = await why(world.admin, "default", "a")
+    assert found.state == "unschedulable"
+    assert found.message == said.partition(" preemption:")[0]
+    assert [reason.words for reason in found.reasons] == ["Insufficient cpu"]
+    assert found.hints == ["with the others placed, default/c is the first that finds no node; this is said of it"]
+    assert found.changes[0].text == "request 1 CPU less (2 instead of 3)"

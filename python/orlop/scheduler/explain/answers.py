@@ -6,7 +6,7 @@ import msgspec
 
 from orlop.client import Client
 from orlop.client.decode import error_of
-from orlop.scheduler.explain import atoms, decision, elsewhere, search
+from orlop.scheduler.explain import atoms, decision, elsewhere, groups, search
 from orlop.scheduler.explain.atoms import Atom
 from orlop.scheduler.explain.details import detailed
 from orlop.scheduler.explain.results import Moment, NodeReport, Why, WhyHere, WhyNode
@@ -55,7 +55,31 @@ async def why(client: Client, namespace: str, name: str, *, changes: int = searc
     if foreign is not None:
         base.hints = [f"is scheduler {foreign!r} running? kubectl get events -A --field-selector source={foreign}"]
         return _if_only(base, present, pod, atoms.default_scheduler(DEFAULT_SCHEDULER), "foreign", changes)
+    group = await groups.group_of(client, present, pod)
+    if group is not None and group.held:
+        base.summary = group.held
+        base.state, base.hints = "gated", [f"kubectl get podgroup -n {namespace} {group.name} -o yaml"]
+        return base
+    if group is not None and _falls_short(base, present, group, changes):
+        return base
     return await _undecided(client, base, present, pod, about, changes, now)
+
+
+def _falls_short(base: Why, world: World, group: groups.Group, changes: int) -> bool:
+    """Whether too few of a gang find a node: then it is told what refuses the first that finds none."""
+    with groups.together(world, group) as (count, refused):
+        if count >= group.least or not refused:
+            return False
+        key = refused[0]
+        member = world.pod(key)
+        base.reports = world.explain(member)
+        base.reasons = detailed(world, member, base.reports)
+        base.changes = search.changes(world, member, base.reports, changes)
+    base.moment = Moment(exact=False, revisions=world.revisions)
+    base.summary = f'only {count} of the {group.least} pods that the pod group "{group.name}" needs can be placed'
+    base.message = f"0/{base.nodes} nodes are available: {base.summary}."
+    base.hints = [f"with the others placed, {key[0]}/{key[1]} is the first that finds no node; this is said of it"]
+    return True
 
 
 def _foreign(pod: Object) -> str | None:

@@ -7,7 +7,7 @@ from msgspec import field
 
 State = Literal["unschedulable", "schedulable", "making-room", "gated", "foreign", "deleting", "placed", "ended"]
 """Of the pod: refused by all nodes; not yet decided and to be placed; pods are being evicted for it; held back by its
-gates; another scheduler's; and the three that have nothing to do with scheduling any more."""
+gates or for its pod group; another scheduler's; and the three that have nothing to do with scheduling any more."""
 
 
 class Result(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True):
