@@ -114,7 +114,7 @@ async def test_why_knows_the_group(world: World) -> None:
     words = 'it waits for its pod group "g": 1 of the 3 pods that it needs is there'
     assert (found.state, found.summary) == ("gated", words)
     await member(world, "b", "g")
-    await member(world, "c", "g", cpu="3")
+    await member(world, "c", "g", cpu="5")
     async with world.scheduler():
         said = await world.condition("a", "Unschedulable")
     found = await why(world.admin, "default", "a")
@@ -122,4 +122,4 @@ async def test_why_knows_the_group(world: World) -> None:
     assert found.message == said.partition(" preemption:")[0]
     assert [reason.words for reason in found.reasons] == ["Insufficient cpu"]
     assert found.hints == ["with the others placed, default/c is the first that finds no node; this is said of it"]
-    assert found.changes[0].text == "request 1 CPU less (2 instead of 3)"
+    assert found.changes[0].text == "request 3 CPU less (2 instead of 5)"

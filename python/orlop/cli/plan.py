@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import Any
 
-from orlop.cli import reach
+from orlop.cli import reach, terms
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a manifest, a folder of them, or - for stdin; may be repeated",
     )
     reach.add_arguments(parser)
+    terms.add_arguments(parser)
     parser.add_argument("--changes", type=int, default=3, metavar="N", help="changes to tell of each, at most")
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="for people or for programs")
 
@@ -35,8 +36,10 @@ def run(arguments: argparse.Namespace) -> int:
     from orlop.scheduler.explain.planner import plan
     from orlop.scheduler.explain.results import Plan
 
+    given = terms.of(arguments)
+
     async def work(client: Client, namespace: str) -> Plan:
-        return await plan(client, objects, namespace, changes=arguments.changes)
+        return await plan(client, objects, namespace, changes=arguments.changes, terms=given)
 
     try:
         objects = [obj for name in arguments.filename for obj in _read(name)]

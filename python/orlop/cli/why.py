@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from orlop.cli import reach
+from orlop.cli import reach, terms
 
 EXPLAINED = """
 reads the cluster through your kubeconfig and asks the scheduler's own core, without writing anything. It works with any
@@ -15,6 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = f"It {' '.join(EXPLAINED.split())}"
     parser.add_argument("pod", metavar="POD", help="the pod's name, also as NAMESPACE/NAME")
     reach.add_arguments(parser)
+    terms.add_arguments(parser)
     parser.add_argument(
         "--node", default=None, metavar="NAME", help="only this node: all that speaks for or against it"
     )
@@ -31,11 +32,15 @@ def run(arguments: argparse.Namespace) -> int:
     from orlop.scheduler.explain.answers import NoSuchNode, why, why_node
     from orlop.scheduler.explain.results import Why, WhyNode
 
+    given = terms.of(arguments)
+
     async def work(client: Client, namespace: str) -> Why | WhyNode:
         where = reach.pod_of(arguments.pod, namespace)
         if arguments.node is not None:
-            return await why_node(client, *where, arguments.node, changes=arguments.changes, now=arguments.now)
-        return await why(client, *where, changes=arguments.changes, now=arguments.now)
+            return await why_node(
+                client, *where, arguments.node, changes=arguments.changes, now=arguments.now, terms=given
+            )
+        return await why(client, *where, changes=arguments.changes, now=arguments.now, terms=given)
 
     try:
         found = reach.run(arguments, work)

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from orlop.cli import reach
+from orlop.cli import reach, terms
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,6 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("pod", metavar="POD", help="the pod's name, also as NAMESPACE/NAME")
     reach.add_arguments(parser)
+    terms.add_arguments(parser)
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="for people or for programs")
 
 
@@ -24,8 +25,10 @@ def run(arguments: argparse.Namespace) -> int:
     from orlop.scheduler.explain.answers import NotPlaced, why_here
     from orlop.scheduler.explain.results import WhyHere
 
+    given = terms.of(arguments)
+
     async def work(client: Client, namespace: str) -> WhyHere:
-        return await why_here(client, *reach.pod_of(arguments.pod, namespace))
+        return await why_here(client, *reach.pod_of(arguments.pod, namespace), terms=given)
 
     try:
         found = reach.run(arguments, work)

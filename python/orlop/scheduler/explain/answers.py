@@ -10,6 +10,7 @@ from orlop.scheduler.explain import atoms, decision, elsewhere, groups, search
 from orlop.scheduler.explain.atoms import Atom
 from orlop.scheduler.explain.details import detailed
 from orlop.scheduler.explain.results import Moment, NodeReport, Why, WhyHere, WhyNode
+from orlop.scheduler.explain.terms import Terms
 from orlop.scheduler.explain.world import Object, Outcome, World
 
 DEFAULT_SCHEDULER = "default-scheduler"
@@ -32,7 +33,15 @@ async def get_pod(client: Client, namespace: str, name: str) -> Object:
     return pod
 
 
-async def why(client: Client, namespace: str, name: str, *, changes: int = search.LIMIT, now: bool = False) -> Why:
+async def why(
+    client: Client,
+    namespace: str,
+    name: str,
+    *,
+    changes: int = search.LIMIT,
+    now: bool = False,
+    terms: Terms | None = None,
+) -> Why:
     """Why the pod waits, or what holds it back elsewhere; and up to `changes` changes that would place it.
 
     The reasons are those of the last decision, recomputed from the objects as they were then (`now`: from the present
@@ -46,12 +55,12 @@ async def why(client: Client, namespace: str, name: str, *, changes: int = searc
         base.state, base.summary, base.hints = found
         base.node = pod["spec"].get("nodeName", "")
         return base
-    present = await World.load(client)
+    present = await World.load(client, terms=terms)
     base.nodes = len(present.nodes)
     gates = [gate["name"] for gate in pod["spec"].get("schedulingGates") or ()]
     if gates:
         return _if_only(base, present, pod, atoms.ungate(gates), "gated", changes)
-    foreign = _foreign(pod)
+    foreign = _foreign(present, pod)
     if foreign is not None:
         base.hints = [f"is scheduler {foreign!r} running? kubectl get events -A --field-selector source={foreign}"]
         return _if_only(base, present, pod, atoms.default_scheduler(DEFAULT_SCHEDULER), "foreign", changes)
@@ -82,11 +91,11 @@ def _falls_short(base: Why, world: World, group: groups.Group, changes: int) -> 
     return True
 
 
-def _foreign(pod: Object) -> str | None:
+def _foreign(world: World, pod: Object) -> str | None:
     """The scheduler that a pod names, where nobody that is known here has ever looked at it."""
     name: str = pod["spec"].get("schedulerName") or DEFAULT_SCHEDULER
     looked = any(c["type"] == "PodScheduled" for c in pod.get("status", {}).get("conditions") or ())
-    return None if name == DEFAULT_SCHEDULER or looked else name
+    return None if name in world.terms.profiles or looked else name
 
 
 def _if_only(base: Why, world: World, pod: Object, atom: Atom, state: Any, changes: int) -> Why:
@@ -185,14 +194,14 @@ def _summary(base: Why) -> str:
     return f"all {base.nodes} nodes refuse it, for {len(base.reasons)} reasons"
 
 
-async def why_here(client: Client, namespace: str, name: str) -> WhyHere:
+async def why_here(client: Client, namespace: str, name: str, *, terms: Terms | None = None) -> WhyHere:
     """Why the pod is on its node: the scores of all nodes at the decision. Raises NotPlaced, ApiError."""
     pod = await get_pod(client, namespace, name)
     node = pod["spec"].get("nodeName", "")
     if not node:
         raise NotPlaced(f"pod {namespace}/{name} has no node; `orlop why -n {namespace} {name}` tells why")
     about = await decision.events(client, pod)
-    present = await World.load(client)
+    present = await World.load(client, terms=terms)
     then, moment, said = await decision.recall(client, about, decision.SCHEDULED, present)
     if not said and _by_hand(pod):
         moment.note = (
@@ -220,13 +229,20 @@ async def why_here(client: Client, namespace: str, name: str) -> WhyHere:
 
 
 async def why_node(
-    client: Client, namespace: str, name: str, node: str, *, changes: int = search.LIMIT, now: bool = False
+    client: Client,
+    namespace: str,
+    name: str,
+    node: str,
+    *,
+    changes: int = search.LIMIT,
+    now: bool = False,
+    terms: Terms | None = None,
 ) -> WhyNode:
     """What speaks for and against one node, for a pod that waits or one that is placed (at its decision; `now`: at
     present); and up to `changes` changes that would let the node take it now. Raises NoSuchNode, ApiError."""
     pod = await get_pod(client, namespace, name)
     about = await decision.events(client, pod)
-    present = await World.load(client)
+    present = await World.load(client, terms=terms)
     if node not in present.nodes:
         raise NoSuchNode(f"there is no node {node!r}; there are {len(present.nodes)}: {_some(sorted(present.nodes))}")
     placed = pod["spec"].get("nodeName", "")

@@ -57,7 +57,7 @@ async def recall(client: Client, about: list[Object], reason: str, present: Worl
     if found is None:
         return _now(present, message, "the scheduler did not note what it decided on, so this is the present state")
     try:
-        world = await World.load(client, found.revisions)
+        world = await World.load(client, found.revisions, terms=present.terms)
     except errors.Expired as error:
         return _now(
             present, message, f"the state of the decision is no longer kept ({error}), so this is the present one"

@@ -17,6 +17,7 @@ from orlop.scheduler.explain.atoms import Key, Object
 from orlop.scheduler.explain.details import detailed
 from orlop.scheduler.explain.dryrun import DryRun
 from orlop.scheduler.explain.results import Placement, Plan
+from orlop.scheduler.explain.terms import Terms
 from orlop.scheduler.explain.workloads import Template
 from orlop.scheduler.explain.world import World
 from orlop.scheduler.podvolumes import Claim
@@ -30,20 +31,26 @@ DAEMON_FILTERS = {"NodeAffinity", "TaintToleration", "NodeName"}
 
 
 async def plan(
-    client: Client, documents: Iterable[Object], namespace: str = "default", *, changes: int = search.LIMIT
+    client: Client,
+    documents: Iterable[Object],
+    namespace: str = "default",
+    *,
+    changes: int = search.LIMIT,
+    terms: Terms | None = None,
 ) -> Plan:
     """Schedules the pods of a manifest's objects, and up to `changes` changes for each sort of pod that finds no place.
 
     Raises ApiError where an object would be refused or the cluster cannot be read.
     """
-    return await _Planner(client, namespace, changes).run(list(documents))
+    return await _Planner(client, namespace, changes, terms).run(list(documents))
 
 
 class _Planner:
-    def __init__(self, client: Client, namespace: str, changes: int) -> None:
+    def __init__(self, client: Client, namespace: str, changes: int, terms: Terms | None) -> None:
         self._client = client
         self._namespace = namespace
         self._changes = changes
+        self._terms = terms
         self._plan = Plan(placements=[])
         self._explained: dict[str, Placement] = {}
         self._bases: dict[Key, Object] = {}
@@ -52,7 +59,7 @@ class _Planner:
     async def run(self, documents: list[Object]) -> Plan:
         objects = [self._located(document) for document in documents]
         self._dry = DryRun(self._client, objects)
-        self._world = await World.load(self._client)
+        self._world = await World.load(self._client, terms=self._terms)
         self._plan.notes += self._world.notes
         await self._surroundings(objects)
         waiting: list[tuple[Template, str, Object]] = []

@@ -4,7 +4,7 @@ It is filled by plain lists, so a kubeconfig is all that it needs. Nothing is wr
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -15,15 +15,18 @@ from orlop.client import Client
 from orlop.client.decode import RawList, decode, error_of
 from orlop.native import Decision, SchedulerCore
 from orlop.scheduler import volumevotes
-from orlop.scheduler.config.plugins import IN_TREE, WEIGHTS
+from orlop.scheduler.config import Profile
 from orlop.scheduler.devices import DYNAMIC, AllocationFailed, deciding as devices
 from orlop.scheduler.explain import devices as listed_devices, storage as listed_storage
 from orlop.scheduler.explain.devices import ListedDevices
 from orlop.scheduler.explain.narrow import narrow
-from orlop.scheduler.explain.results import Lack, NodeReport, Reason, Refusal, Score
+from orlop.scheduler.explain.results import NodeReport, Reason
+from orlop.scheduler.explain.said import Said
 from orlop.scheduler.explain.storage import ListedStorage
+from orlop.scheduler.explain.terms import Terms
+from orlop.scheduler.plugins import Nodes as PluginNodes, PluginFailed, Pod
 from orlop.scheduler.podvolumes import Nodes, Unfit, read
-from orlop.scheduler.votes import MAX_SCORE, Vote
+from orlop.scheduler.votes import Vote
 
 Key = tuple[str, str]
 Object = dict[str, Any]
@@ -40,8 +43,6 @@ HELPFUL = {
 """What a user may not be allowed to list: then it is said that it was not looked at."""
 STAMPED = frozenset({*NEEDED, "poddisruptionbudgets", "persistentvolumeclaims", "persistentvolumes", "storageclasses"})
 """What every scheduler notes the revision of; the rest not every server has."""
-ORDER = {plugin: at for at, plugin in enumerate(name for name, points in IN_TREE.items() if "filter" in points)}
-"""The filters, in the order in which they are asked."""
 FIELDS = {"pods": "status.phase!=Succeeded,status.phase!=Failed"}
 """Pods that have ended hold nothing."""
 
@@ -60,6 +61,7 @@ class Outcome(NamedTuple):
 class _Meta(msgspec.Struct):
     name: str = ""
     namespace: str = ""
+    uid: str = ""
     labels: dict[str, str] | None = None
     resource_version: str = msgspec.field(default="0", name="resourceVersion")
 
@@ -76,15 +78,27 @@ class _Placed(msgspec.Struct):
     spec: _Spec
 
 
+class _Wanting(msgspec.Struct, rename="camel"):
+    scheduler_name: str = ""
+
+
+class _Named(msgspec.Struct):
+    metadata: _Meta
+    spec: _Wanting
+
+
 _head = msgspec.json.Decoder(_Head).decode
+_named = msgspec.json.Decoder(_Named).decode
 _read_placed = msgspec.json.Decoder(_Placed).decode
 
 
 class World:
     """Nodes, pods and all else that scheduling looks at."""
 
-    def __init__(self) -> None:
-        self.core = SchedulerCore(0)
+    def __init__(self, terms: Terms | None = None) -> None:
+        """`terms` are those of the scheduler that is explained."""
+        self.terms = terms or Terms()
+        self.core = SchedulerCore(0, [profile.for_core() for profile in self.terms.settings.profiles])
         self.nodes: dict[str, bytes] = {}
         self.pods: dict[Key, bytes] = {}
         self.on: dict[str, dict[Key, None]] = {}
@@ -93,16 +107,16 @@ class World:
         self.storage = ListedStorage()
         self.devices = ListedDevices()
         self.revisions: dict[str, str] = {}
-        self.notes: list[str] = []
+        self.notes: list[str] = self.terms.notes
         """What could not be looked at, each in a sentence."""
         self._labels = Nodes()
 
     # --- filling
 
     @classmethod
-    async def load(cls, client: Client, at: Mapping[str, str] | None = None) -> "World":
+    async def load(cls, client: Client, at: Mapping[str, str] | None = None, *, terms: Terms | None = None) -> "World":
         """The present state, or that at these revisions. Raises ApiError: Expired where one is no longer kept."""
-        world, lists = cls(), dict[str, list[bytes]]()
+        world, lists = cls(terms), dict[str, list[bytes]]()
         for resource, path in (NEEDED | HELPFUL).items():
             if at is not None and resource not in at:
                 if resource in STAMPED:
@@ -228,8 +242,8 @@ class World:
     def explain(self, pod: Object) -> list[NodeReport]:
         """What is said of every node for a pod."""
         value = msgspec.json.encode(pod)
-        said = self._ask(value)
         told = self.core.why(value)
+        said = self._ask(value, [node for node, refusals, *_ in told if not refusals])
         reports = [said.report(of) for of in told]
         names = [report.node for report in reports if report.feasible]
         if names and len(names) < sum(not refusals for _, refusals, *_ in told):
@@ -244,7 +258,7 @@ class World:
         said = self._ask(value)
         if said.unfit is not None:
             return Outcome(None, 0, f"0/{len(self.nodes)} nodes are available: {said.unfit}.", None, [])
-        names = [name for name in self.nodes if not any(vote.reasons(name) for vote in said.votes)]
+        names = [name for name in self.nodes if said.allows(name)]
         if len(names) == len(self.nodes) and not said.scores:
             return _outcome(self.core.preview(value))
         if not names:
@@ -259,22 +273,59 @@ class World:
         best = max(self.explain(pod), key=lambda report: (report.feasible, report.total))
         return outcome._replace(node=best.node)
 
-    def _ask(self, value: bytes) -> "_Said":
-        """What those who look at claims say of the nodes for a pod."""
+    def _ask(self, value: bytes, feasible: Sequence[str] | None = None) -> Said:
+        """What others than the core say of the nodes for a pod; `feasible` are those that the core leaves."""
+        head = _named(value)
+        profile = self.terms.profile(head.spec.scheduler_name)
+        filters = profile.points["filter"]
         votes: list[Vote] = []
-        scores: dict[str, int] = {}
+        scores: dict[str, Mapping[str, int]] = {}
         try:
             if (volumes := read(value)) is not None:
                 key = volumes.metadata.namespace, volumes.metadata.name
-                votes += volumevotes.votes(self.storage, key, volumes, self._labels, ORDER)
-            if (claims := devices.read(value)) is not None:
-                vote, scores = self.devices.vote(self.devices.wanted(claims), self._labels, self.nodes)
+                votes += volumevotes.votes(self.storage, key, volumes, self._labels, filters)
+            if DYNAMIC in filters and (claims := devices.read(value)) is not None:
+                vote, found = self.devices.vote(self.devices.wanted(claims), self._labels, self.nodes)
                 votes.append(vote)
+                if any(found.values()) and DYNAMIC in profile.points["score"]:
+                    scores[DYNAMIC] = found
+            if self.terms.plugins:
+                pod = Pod(head.metadata.namespace, head.metadata.name, head.metadata.uid, value)
+                self._ask_plugins(profile, pod, feasible, votes, scores)
         except Unfit as unfit:
-            return _Said(unfit, [], {})
+            return Said(profile, unfit)
         except AllocationFailed as failed:
-            return _Said(Unfit(DYNAMIC, str(failed)), [], {})
-        return _Said(None, votes, {node: score for node, score in scores.items() if score})
+            return Said(profile, Unfit(DYNAMIC, str(failed)))
+        except PluginFailed as failed:
+            return Said(profile, Unfit("Plugin", str(failed)))
+        return Said(profile, None, tuple(votes), scores, frozenset({DYNAMIC}))
+
+    def _ask_plugins(
+        self,
+        profile: Profile,
+        pod: Pod,
+        feasible: Sequence[str] | None,
+        votes: list[Vote],
+        scores: dict[str, Mapping[str, int]],
+    ) -> None:
+        """Asks the Python plug-ins of the profile, in its order, as the scheduler does. Raises PluginFailed."""
+        columns, plugins = self.core.columns(), self.terms.plugins
+        if feasible is None:
+            feasible = [node for node, refusals, *_ in self.core.why(pod.json) if not refusals]
+        left = set(feasible)
+
+        def view() -> PluginNodes:
+            now = {name for name in left if not any(vote.reasons(name) for vote in votes)}
+            return PluginNodes(columns, self._labels.labels, bytes(name in now for name in columns.names))
+
+        for name in profile.points["filter"]:
+            if name in plugins and (answer := plugins[name].filter(pod, view())) is not None:
+                values, reason = answer
+                gone = {node for node, value in zip(columns.names, values, strict=True) if node and not value}
+                votes.append(Vote(name, lambda node, gone=gone, r=reason: [r] if node in gone else []))  # type: ignore[misc]
+        for name in profile.points["score"]:
+            if name in plugins and (given := plugins[name].score(pod, view())) is not None:
+                scores[name] = {node: value for node, value in zip(columns.names, given, strict=True) if node}
 
     # --- trying
 
@@ -295,42 +346,6 @@ class World:
                     self.set_node(value)
             for value in pods:
                 self.set_pod(value)
-
-
-class _Said(NamedTuple):
-    """What others than the core say of the nodes."""
-
-    unfit: Unfit | None
-    """What is wrong with the claims themselves: then no node is looked at."""
-    votes: list[Vote]
-    scores: dict[str, int]
-
-    def report(self, told: Any) -> NodeReport:
-        """A node as the core tells of it, and they."""
-        node, refusals, lacks, scores, total = told
-        found = [Refusal(plugin=of, reasons=reasons) for of, reasons, _ in refusals]
-        found += [Refusal(plugin=v.plugin, reasons=list(why)) for v in self.votes if (why := v.reasons(node))]
-        found.sort(key=lambda refusal: ORDER.get(refusal.plugin, len(ORDER)))
-        if self.unfit is not None:
-            found.insert(0, Refusal(plugin=self.unfit.plugin, reasons=[str(self.unfit)]))
-        if found:
-            scores, total = [], 0
-        return NodeReport(
-            node=node,
-            refusals=found,
-            lacks=[Lack(resource=of, wanted=w, free=f, allocatable=a) for of, w, f, a in lacks],
-            scores=[Score(plugin=of, raw=raw, score=score, weight=w) for of, raw, score, w in scores],
-            total=total,
-        )
-
-    def scored(self, report: NodeReport, among: Iterable[str]) -> NodeReport:
-        """The report with what devices count for, beside the other feasible nodes."""
-        best = max((self.scores.get(name, 0) for name in among), default=0)
-        if best:
-            raw, weight = self.scores.get(report.node, 0), WEIGHTS[DYNAMIC]
-            report.scores.append(Score(plugin=DYNAMIC, raw=raw, score=MAX_SCORE * raw // best, weight=weight))
-            report.total += report.scores[-1].score * weight
-        return report
 
 
 def _exactly(revision: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""`why` and `plan` of pods with claims: they say what the scheduler said, and what they propose works."""
+"""`why` and `plan` where others than the core have a say: they tell what the scheduler told, and what would help."""
 
 from typing import Any
 
@@ -6,7 +6,10 @@ import msgspec
 import pytest
 
 from orlop.api.types import core_v1, storage_v1
-from orlop.scheduler.explain import plan, why, why_node
+from orlop.scheduler import config
+from orlop.scheduler.explain import plan, why, why_here, why_node
+from orlop.scheduler.explain.terms import Terms
+from orlop.scheduler.plugins import Loaded, Nodes, Pod, points
 from tests.scheduler.conftest import World
 from tests.scheduler.test_devices import DRIVER, Devices, exactly
 from tests.scheduler.test_volumefilters import DRIVER as CSI
@@ -138,3 +141,37 @@ def planned(name: str) -> dict[str, Any]:
         "resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "gpu"}],
     }
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
+
+
+class Even:
+    """A plug-in that wants nodes with an even number, and prefers higher ones."""
+
+    def filter(self, pod: Pod, nodes: Nodes) -> tuple[bytes, str]:
+        return bytes(name[-1:] in "02468" for name in nodes.names), "node(s) were odd"
+
+    def score(self, pod: Pod, nodes: Nodes) -> list[int]:
+        return [int(name[-1:] or 0) for name in nodes.names]
+
+
+async def test_profiles_and_plugins_have_their_say(world: World) -> None:
+    for node in ("n1", "n2", "n4"):
+        await world.node(node)
+    plugins = {"Even": Loaded(Even())}
+    own = {"enabled": [{"name": "Even"}]}
+    one = {"schedulerName": "even", "plugins": {"filter": own, "score": {"disabled": [{"name": "*"}], **own}}}
+    given = {"apiVersion": "kubescheduler.config.k8s.io/v1", "kind": "KubeSchedulerConfiguration", "profiles": [one]}
+    settings = config.read(msgspec.json.encode(given), points(plugins))
+    terms = Terms(settings, plugins)
+    await world.pod("p", schedulerName="even")
+    odd = await why_node(world.admin, "default", "p", "n1", terms=terms)
+    assert odd.summary == "n1 refuses it: node(s) were odd"
+    there = await why_node(world.admin, "default", "p", "n4", terms=terms)
+    assert [(score.plugin, score.score) for score in there.report.scores] == [("Even", 4)]
+    assert (await why(world.admin, "default", "p", terms=terms)).node == "n4"
+    assert (await why(world.admin, "default", "p")).state == "foreign"
+    async with world.scheduler(settings=settings, plugins=plugins):
+        assert await world.placed("p") == "n4"
+    assert (await why_here(world.admin, "default", "p", terms=terms)).best == ["n4"]
+    planned = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "q"}, "spec": {"schedulerName": "even"}}
+    planned["spec"] |= {"containers": [{"name": "c", "image": "i"}]}  # type: ignore[operator]
+    assert [p.node for p in (await plan(world.admin, [planned], terms=terms)).placements] == ["n4"]
