@@ -14,6 +14,7 @@ ZONE, HOSTNAME = "topology.kubernetes.io/zone", "kubernetes.io/hostname"
 TOPOLOGY = {"zone": ZONE, "hostname": HOSTNAME}
 CPU, MEMORY, PODS = 32_000, 256 * 2**30, 500
 """What a node has: thousandths, bytes, count."""
+CLASS = "waits"
 UNITS = {"Mi": 2**20, "Gi": 2**30}
 
 
@@ -26,6 +27,8 @@ class Step(NamedTuple):
     """Pods without a place that come meanwhile."""
     refused: bool
     """None of the pods has a place."""
+    before: list[Object]
+    """What is there before the pods are: volumes, claims, groups."""
 
 
 def workloads() -> dict[str, Object]:
@@ -56,7 +59,28 @@ def steps(workload: Object, nodes: int, pods: int) -> Iterator[Step]:
         if churn is not None:
             hopeless = [_pod({"cpu": churn["cpu"]}, number + index, nodes) for index in range(count // churn["every"])]
             number += len(hopeless)
-        yield Step(made, bool(step.get("gated")), hopeless, step.get("cpu") == "900")
+        before = [obj for pod in made for obj in _needed(step, pod)]
+        yield Step(made, bool(step.get("gated")), hopeless, step.get("cpu") == "900", before)
+
+
+def _needed(step: Object, pod: Object) -> Iterator[Object]:
+    """What has to be there for a pod."""
+    name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
+    if step.get("claims"):
+        common = {"accessModes": ["ReadWriteOnce"], "storageClassName": CLASS}
+        volume = {**common, "capacity": {"storage": "1Gi"}, "hostPath": {"path": f"/nowhere/{name}"}}
+        claim = {**common, "resources": {"requests": {"storage": "1Gi"}}}
+        yield {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": volume}
+        metadata = {"name": name, "namespace": namespace}
+        yield {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": claim}
+    group = pod["spec"].get("schedulingGroup")
+    if group is not None and int(name[1:]) % step["group"] == 0:
+        yield {
+            "apiVersion": "scheduling.k8s.io/v1beta1",
+            "kind": "PodGroup",
+            "metadata": {"name": group["podGroupName"], "namespace": namespace},
+            "spec": {"schedulingPolicy": {"gang": {"minCount": step["group"]}}},
+        }
 
 
 def namespaces(workload: Object) -> list[Object]:
@@ -98,6 +122,10 @@ def _pod(step: Object, index: int, nodes: int) -> Object:
         spec["topologySpreadConstraints"] = [{**constraint, "labelSelector": {"matchLabels": labels}}]
     if step.get("gated"):
         spec["schedulingGates"] = [{"name": "example.com/gate"}]
+    if step.get("claims"):
+        spec["volumes"] = [{"name": "data", "persistentVolumeClaim": {"claimName": f"p{index}"}}]
+    if "group" in step:
+        spec["schedulingGroup"] = {"podGroupName": f"g{index // step['group']}"}
     if "priority" in step:
         spec |= {"priorityClassName": "bench-high", "priority": step["priority"]}
     where = f"ns-{index % NAMESPACES}" if step.get("namespaces") else "default"

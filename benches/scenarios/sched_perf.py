@@ -17,6 +17,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from benches import machine, scheduling
 from benches.scheduling import Object, Step
 from benches.world import NEVER, Spent, World, each, header, until
+from orlop.api.kinds import OPTIONAL
+from orlop.api.scheme import KINDS as SERVED
 from orlop.api.types import core_v1
 from orlop.client import Client
 from orlop.client.decode import RawList, decode, encode
@@ -25,6 +27,7 @@ NODES = int(os.environ.get("ORLOP_BENCH_NODES", machine.scaled(1000, least=20)))
 CHOSEN = sys.argv[1:] or os.environ.get("ORLOP_BENCH_WORKLOADS", "").split()
 MEASURED = int(os.environ.get("ORLOP_BENCH_MEASURED", machine.scaled(5000, least=30)))
 POLL = 0.1
+KINDS = (*SERVED, *OPTIONAL)
 
 
 async def send(client: Client, method: str, path: str, obj: Object) -> None:
@@ -53,6 +56,22 @@ async def make_pods(client: Client, pods: list[Object]) -> None:
     await each(pods, make)
 
 
+async def make_objects(client: Client, objects: list[Object]) -> None:
+    async def make(obj: Object) -> None:
+        kind = next(k for k in KINDS if (k.api_version, k.kind) == (obj["apiVersion"], obj["kind"]))
+        await send(client, "POST", kind.path(obj["metadata"].get("namespace")), obj)
+
+    await each(objects, make)
+    volumes = sum(obj["kind"] == "PersistentVolume" for obj in objects)
+
+    async def available() -> bool:
+        found = (await client.list(core_v1.PersistentVolume)).items
+        return sum(volume.status.phase in ("Available", "Bound") for volume in found) >= volumes
+
+    if volumes:
+        await until(available, f"{volumes} volumes Available", POLL)
+
+
 async def all_bound(client: Client, but: int) -> None:
     """Returns when no more than `but` pods wait."""
 
@@ -79,18 +98,26 @@ async def prepare(client: Client, workload: Object) -> None:
         "value": 10,
     }
     await send(client, "POST", "/apis/scheduling.k8s.io/v1/priorityclasses", high)
+    waits = {"provisioner": "kubernetes.io/no-provisioner", "volumeBindingMode": "WaitForFirstConsumer"}
+    kind = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": scheduling.CLASS}}
+    await send(client, "POST", "/apis/storage.k8s.io/v1/storageclasses", {**kind, **waits})
     await each(range(NODES), lambda index: make_node(client, index))
 
 
 async def run(name: str, workload: Object) -> None:
-    with World(node_monitor_grace_period=NEVER) as world:
+    needs = workload.get("needs", {})
+    served = {needs["api"]: "true"} if "api" in needs else {}
+    with World(node_monitor_grace_period=NEVER, runtime_config=served) as world:
         async with world.client() as client:
             await prepare(client, workload)
+            if needs.get("controllers"):
+                world.start("controllers")
             world.start("scheduler")
             steps = list(scheduling.steps(workload, NODES, MEASURED))
             waiting = 0
             for step in steps[:-1]:
                 waiting += len(step.pods) if step.gated or step.refused else 0
+                await make_objects(client, step.before)
                 await make_pods(client, step.pods)
                 await all_bound(client, waiting)
             seconds, spent = await measure(world, client, steps[-1], waiting)
@@ -108,6 +135,7 @@ async def run(name: str, workload: Object) -> None:
 
 async def measure(world: World, client: Client, step: Step, waiting: int) -> tuple[float, Spent]:
     """Seconds until a step's pods are bound, all of which were there when it began."""
+    await make_objects(client, step.before)
     scheduler = world.parts["scheduler"]
     scheduler.send_signal(signal.SIGSTOP)
     try:

@@ -79,5 +79,5 @@ if __name__ == "__main__":
     print(f"{machine.line('cargo --version')}, load {os.getloadavg()[0]:.1f}")
     print(f"{NODES:,} nodes in {scheduling.ZONES} zones, batches of {BATCH}; seconds are CPU seconds")
     for name, workload in scheduling.workloads().items():
-        if not CHOSEN or name in CHOSEN:
+        if "needs" not in workload and (not CHOSEN or name in CHOSEN):
             run(name, workload)

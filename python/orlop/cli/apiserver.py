@@ -79,12 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--token-auth-file", type=Path, default=None, metavar="FILE", help='token,user,uid,"group1,group2" lines'
     )
-    parser.add_argument(
-        "--runtime-config",
-        default="",
-        metavar="KEY=VALUE,…",
-        help="group-versions that are not stable: scheduling.k8s.io/v1beta1=true, or api/beta=true for all",
-    )
+    options.add_runtime_config(parser)
     options.add_logging(parser)
 
 
@@ -136,7 +131,7 @@ def run(arguments: argparse.Namespace) -> int:
         service_account_key_file=arguments.service_account_signing_key_file,
         disable_admission_plugins=plugins[1],
         token_auth_file=arguments.token_auth_file,
-        runtime_config=dict(p.partition("=")[::2] for p in arguments.runtime_config.split(",") if p),
+        runtime_config=options.runtime_config(arguments),
     )
 
     async def main() -> None:

@@ -193,6 +193,21 @@ def boolean(text: str) -> bool:
     return values[text.lower()]
 
 
+def add_runtime_config(parser: argparse.ArgumentParser) -> None:
+    """Which APIs are served that are not stable."""
+    parser.add_argument(
+        "--runtime-config",
+        default=None,
+        metavar="KEY=VALUE,…",
+        help="group-versions that are not stable: scheduling.k8s.io/v1beta1=true, or api/beta=true for all",
+    )
+
+
+def runtime_config(arguments: argparse.Namespace) -> dict[str, str]:
+    """What --runtime-config said."""
+    return dict(pair.partition("=")[::2] for pair in (arguments.runtime_config or "").split(",") if pair)
+
+
 def add_stub_domains(parser: argparse.ArgumentParser) -> None:
     """Who is asked about domains of their own."""
     parser.add_argument(

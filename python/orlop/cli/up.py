@@ -101,6 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="a KubeSchedulerConfiguration (v1) for the scheduler, but for leaderElection and clientConnection",
     )
+    options.add_runtime_config(parser)
     options.add_stub_domains(parser)
     options.add_container_logs(parser)
     options.add_eviction(parser)
@@ -229,6 +230,8 @@ def settle(arguments: argparse.Namespace) -> Settings:
         if value is not None:
             setattr(settings, field, value)
     settings.eviction = options.eviction(arguments, settings.eviction)
+    if arguments.runtime_config is not None:
+        settings.runtime_config = options.runtime_config(arguments)
     if arguments.stub_domain is not None:
         settings.stub_domains = [text for text in arguments.stub_domain if text]
     if arguments.image_dir is not None:
@@ -341,6 +344,7 @@ def warn(settings: Settings) -> None:
 
 def check(settings: Settings) -> None:
     """Finds out now what would fail later. Raises SettingsError with what to do."""
+    from orlop.api import scheme
     from orlop.dns import DnsConfig
     from orlop.kubelet.config import KubeletConfig, log_limits
     from orlop.kubelet.eviction.config import on_shared_machine
@@ -348,6 +352,7 @@ def check(settings: Settings) -> None:
 
     kind = choose_runtime(settings)
     try:
+        scheme.wanted(settings.runtime_config)
         DnsConfig(node_name="any", stub_domains=tuple(settings.stub_domains))
         log_limits(settings.container_log_max_size, settings.container_log_max_files)
         if kind != "hollow":

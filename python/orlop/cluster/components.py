@@ -49,6 +49,7 @@ def apiserver_config(settings: Settings) -> "Config":
         write_kubeconfig=settings.kubeconfig("admin"),
         default_toleration_seconds=settings.default_toleration_seconds,
         history=tuple(settings.history),
+        runtime_config=settings.runtime_config,
     )
 
 

@@ -47,6 +47,8 @@ class Settings(msgspec.Struct, kw_only=True):
     """How Services are programmed; several, comma-separated: the first that the machine can run."""
     stub_domains: list[str] = []
     """Whom the nodes' DNS asks about domains of their own: `DOMAIN=ADDRESS[#PORT][,…]` each."""
+    runtime_config: dict[str, str] = {}
+    """Which APIs are served that are not stable (upstream: --runtime-config)."""
     log_format: Literal["text", "json"] = "text"
     node_monitor_grace_period: float = 50.0
     """Seconds (upstream: --node-monitor-grace-period)."""
