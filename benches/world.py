@@ -211,6 +211,12 @@ async def made_namespace(client: Client, name: str) -> None:
     await until(has_account, f"the ServiceAccount of {name}")
 
 
+async def made_account(client: Client, namespace: str) -> None:
+    """Makes the account of a namespace where no controller does, so that pods can be made in it."""
+    metadata = meta_v1.ObjectMeta(name="default", namespace=namespace)
+    await client.create(core_v1.ServiceAccount(metadata=metadata))
+
+
 def template(app: str) -> core_v1.PodTemplateSpec:
     """One container, as most have."""
     container = core_v1.Container(

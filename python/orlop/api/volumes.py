@@ -3,7 +3,8 @@
 Upstream: component-helpers/storage/volume and storage/ephemeral, component-helpers/scheduling/corev1/nodeaffinity.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any, Protocol
 
 from orlop.api import nodeselectors, selectors
@@ -139,47 +140,35 @@ def same_attributes_class(volume: core_v1.PersistentVolume, claim: core_v1.Persi
     return (claim.spec.volume_attributes_class_name or "") == (volume.spec.volume_attributes_class_name or "")
 
 
-def find_volume(
-    claim: core_v1.PersistentVolumeClaim,
-    volumes: Iterable[core_v1.PersistentVolume],
-    *,
-    node: Mapping[str, str] | None = None,
-    node_name: str = "",
-    excluded: Collection[str] = (),
-    delayed: bool = False,
-) -> core_v1.PersistentVolume | None:
-    """The volume for a claim: the one reserved for it, else the smallest available one that fits.
-
-    `node` (labels) limits the choice to volumes that can be used there; `excluded` names volumes that are taken;
-    `delayed` leaves only reserved ones, since the scheduler is to choose among the others.
-    """
+def fitting(
+    claim: core_v1.PersistentVolumeClaim, volumes: Iterable[core_v1.PersistentVolume], *, delayed: bool = False
+) -> list[core_v1.PersistentVolume]:
+    """The volumes that a claim may have wherever they are, the best first: the one reserved for it alone, else those
+    available that fit, by size and name. `delayed` leaves out these, since the scheduler is to choose among them."""
     selector = selectors.from_struct(claim.spec.selector) if claim.spec.selector is not None else None
     wanted, asked, modes = parse(storage_of(claim)), claim_class(claim), set(claim.spec.access_modes)
-    best: core_v1.PersistentVolume | None = None
-    for volume in sorted(volumes, key=lambda v: v.metadata.name):
+    found: list[tuple[Decimal, str, core_v1.PersistentVolume]] = []
+    for volume in volumes:
         spec = volume.spec
         reserved = is_bound_to(volume, claim)
-        if volume.metadata.name in excluded or (spec.claim_ref is not None and not reserved):
+        if spec.claim_ref is not None and not reserved:
             continue
         size = parse(spec.capacity.get("storage", "0"))
         if size < wanted or modes_differ(volume, claim) or volume.metadata.deletion_timestamp is not None:
             continue
         if not same_attributes_class(volume, claim):
             continue
-        fits = node is None or usable_on(volume, node, node_name)
         if reserved:
-            return volume if fits else None
+            return [volume]
         if (
             not delayed
-            and fits
             and volume.status.phase == "Available"
             and volume_class(volume) == asked
             and modes <= set(spec.access_modes)
             and (selector is None or selector.matches(volume.metadata.labels))
-            and (best is None or size < parse(best.spec.capacity["storage"]))
         ):
-            best = volume
-    return best
+            found.append((size, volume.metadata.name, volume))
+    return [volume for _, _, volume in sorted(found, key=lambda of: of[:2])]
 
 
 def usable_on(volume: core_v1.PersistentVolume, labels: Mapping[str, str], name: str) -> bool:

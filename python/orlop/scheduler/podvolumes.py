@@ -4,7 +4,8 @@ Upstream: pkg/scheduler/framework/plugins/volumebinding. The core knows nothing 
 allow (`votes`).
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
+from heapq import merge
 from typing import NamedTuple
 
 import msgspec
@@ -115,6 +116,42 @@ def read(value: bytes) -> PodVolumes | None:
     return pod if any(True for _ in pod.claims()) else None
 
 
+class Options(NamedTuple):
+    """The volumes that a claim may have, the best first, by where they can be used."""
+
+    claim: Claim
+    ranked: list[Volume]
+    anywhere: list[int]
+    """Those that are not for certain host names, by their ranks."""
+    at: dict[str, list[int]]
+    """The others, by host name: local volumes are many, and a node can use few of them."""
+
+    @classmethod
+    def of(cls, claim: Claim, candidates: Iterable[Volume]) -> "Options":
+        """What of the candidates fits."""
+        found = cls(claim, rules.fitting(claim, candidates), [], {})
+        for rank, volume in enumerate(found.ranked):
+            hosts = _hosts(volume)
+            for host in hosts or ():
+                found.at.setdefault(host, []).append(rank)
+            if hosts is None:
+                found.anywhere.append(rank)
+        return found
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether every node can use the same volumes."""
+        return not any(_has_affinity(volume) for volume in self.ranked)
+
+    def best(self, node: str, labels: Mapping[str, str], taken: Container[str]) -> Volume | None:
+        """The best volume on a node that is not taken."""
+        for rank in merge(self.anywhere, self.at.get(labels.get(HOSTNAME, ""), ())):
+            volume = self.ranked[rank]
+            if volume.metadata.name not in taken and rules.usable_on(volume, labels, node):
+                return volume
+        return None
+
+
 class Choice(NamedTuple):
     """What is to be bound for a pod on one node."""
 
@@ -214,9 +251,9 @@ class Storage:
         bound = [self.volume(c.spec.volume_name) for c in claims if rules.is_fully_bound(c)]
         pinned = [volume for volume in bound if volume is not None and _has_affinity(volume)]
         missing = None in bound
-        unbound = [c for c in claims if not rules.is_fully_bound(c)]
+        unbound = self._options(claims)
         everywhere = None  # whether the unbound ones can be bound, where that is the same on all nodes
-        if not any(self._depends_on_node(claim) for claim in unbound):
+        if not any(self._depends_on_node(options) for options in unbound):
             everywhere = self._choose(unbound, "", {})
 
         def reasons(name: str) -> list[str]:
@@ -237,37 +274,39 @@ class Storage:
         candidates: Iterable[str] = nodes.labels if hosts is None else nodes.at(hosts)
         return Allowed([name for name in candidates if not reasons(name)], reasons)
 
-    def _depends_on_node(self, claim: Claim) -> bool:
+    def _options(self, claims: Iterable[Claim]) -> list[Options]:
+        """What there is for the claims that are not bound, the smallest first."""
+        unbound = (claim for claim in claims if not rules.is_fully_bound(claim))
+        return [Options.of(c, self.candidates(c)) for c in sorted(unbound, key=lambda c: parse(rules.storage_of(c)))]
+
+    def _depends_on_node(self, options: Options) -> bool:
         """Whether an unbound claim may be bound on one node and not on another."""
-        storage_class = self.storage_class(claim)
+        claim, storage_class = options.claim, self.storage_class(options.claim)
         return (
             rules.SELECTED_NODE in claim.metadata.annotations
-            or any(True for _ in self.candidates(claim))
+            or not options.everywhere
             or (storage_class is not None and bool(storage_class.allowed_topologies))
             or (storage_class is not None and not self.has_room(claim, storage_class, {}))
         )
 
     def choose(self, claims: list[Claim], node: str, labels: Mapping[str, str]) -> Choice:
         """What to bind on a node that was not refused: volumes that there are, smallest claims first, else new ones."""
-        chosen = self._choose(claims, node, labels)
+        chosen = self._choose(self._options(claims), node, labels)
         return Choice([], []) if isinstance(chosen, str) else chosen
 
-    def _choose(self, claims: list[Claim], node: str, labels: Mapping[str, str]) -> Choice | str:
+    def _choose(self, unbound: Iterable[Options], node: str, labels: Mapping[str, str]) -> Choice | str:
         """What to bind; or why that cannot be."""
         choice = Choice([], [])
         taken: set[str] = set()
-        unbound = (claim for claim in claims if not rules.is_fully_bound(claim))
-        for claim in sorted(unbound, key=lambda c: parse(rules.storage_of(c))):
+        for options in unbound:
+            claim = options.claim
             chosen = claim.metadata.annotations.get(rules.SELECTED_NODE)
             if chosen is not None and chosen != node:
                 return BIND_CONFLICT
-            if chosen is None:
-                free = self.candidates(claim)
-                volume = rules.find_volume(claim, free, node=labels, node_name=node, excluded=taken)
-                if volume is not None:
-                    taken.add(volume.metadata.name)
-                    choice.static.append((claim, volume))
-                    continue
+            if chosen is None and (volume := options.best(node, labels, taken)) is not None:
+                taken.add(volume.metadata.name)
+                choice.static.append((claim, volume))
+                continue
             storage_class = self.storage_class(claim)
             provisioner = storage_class.provisioner if storage_class is not None else ""
             if storage_class is None or provisioner in ("", rules.NO_PROVISIONER):

@@ -51,9 +51,8 @@ class ClaimSync:
     async def _unbound(self, claim: Claim) -> None:
         storage_class = self._classes.get("", rules.claim_class(claim))
         delayed = rules.waits_for_consumer(storage_class)
-        volume = rules.find_volume(claim, self._candidates(claim), delayed=delayed)
-        if volume is not None:
-            await self._binding.bind(volume, claim)
+        if fit := rules.fitting(claim, self._candidates(claim), delayed=delayed):
+            await self._binding.bind(fit[0], claim)
             return
         if rules.asks_no_class(claim) and (default := rules.default_class(self._classes.items())) is not None:
             # It was made before there was a default class. The next look is by that class.
