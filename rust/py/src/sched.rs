@@ -3,9 +3,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use orlop_core::sched::explain::NodeExplanation;
+use orlop_core::sched::facts::{self, pod_change};
 use orlop_core::sched::open::Say;
 use orlop_core::sched::preempt::{Answer, PodName, Preemption};
-use orlop_core::sched::table::{self, pod_change};
 use orlop_core::sched::{self, Core, filter, nodes, score};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -42,8 +42,8 @@ struct PodFacts {
     freed: String,
 }
 
-impl From<table::PodFacts> for PodFacts {
-    fn from(facts: table::PodFacts) -> Self {
+impl From<facts::PodFacts> for PodFacts {
+    fn from(facts: facts::PodFacts) -> Self {
         Self {
             namespace: facts.namespace,
             name: facts.name,

@@ -3,10 +3,10 @@
 use hashbrown::{HashMap, HashSet};
 
 use super::Malformed;
+use super::facts::key_of;
 use super::identity::Identity;
 use super::labels::Selector;
 use super::object::{self, decode};
-use super::table::key_of;
 
 /// A PodDisruptionBudget.
 #[derive(Debug)]

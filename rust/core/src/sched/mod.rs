@@ -9,6 +9,7 @@ pub mod decide;
 pub mod disks;
 pub mod dryruns;
 pub mod explain;
+pub mod facts;
 pub mod features;
 pub mod filter;
 pub mod groups;
@@ -37,13 +38,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use decide::{Considered, Decider, consider};
+use facts::key_of;
 use nodes::Slot;
 use open::Say;
 use pods::Subject;
 use preempt::Answer;
 use refusal::Refusal;
 use spec::Spec;
-use table::{Table, key_of};
+use table::Table;
 
 /// An object that cannot be read: which one, which field, and what is wrong with it.
 #[derive(Debug, PartialEq, Eq)]

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::Core;
+use super::facts::key_of;
 use super::filter::{self, FEASIBLE, Verdict, prefilter};
 use super::identity::{Constraint, Identity, Term};
 use super::nodes::Slot;
 use super::nominated;
 use super::pods::Subject;
 use super::preempt::{self, Preemption};
-use super::table::key_of;
 
 /// What others say of a node.
 pub mod say {

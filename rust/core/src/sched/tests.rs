@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 use super::explain::NodeExplanation;
+use super::facts::pod_change;
 use super::nodes::change;
-use super::table::pod_change;
 use super::*;
 
 pub(crate) fn node(name: &str, cpu: &str, extra: &str) -> String {
