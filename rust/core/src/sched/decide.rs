@@ -348,7 +348,9 @@ impl Evaluation {
 
     fn evaluate(&mut self, table: &Table, subject: &Subject, range: Range<usize>) {
         let verdicts = &mut self.verdicts[range.clone()];
-        self.feasible -= count_feasible(verdicts);
+        if self.feasible > 0 {
+            self.feasible -= count_feasible(verdicts);
+        }
         filter::run_node(table, subject, range.clone(), verdicts);
         self.feasible += count_feasible(verdicts);
         let base = &mut self.base[range.clone()];
@@ -364,12 +366,9 @@ impl Evaluation {
         });
         for (score, weight) in plain {
             score.score(table, subject, range.clone(), verdicts, &mut scores);
-            for ((base, score_of), verdict) in base.iter_mut().zip(&scores).zip(&*verdicts) {
-                *base += if *verdict == FEASIBLE {
-                    weight * *score_of
-                } else {
-                    0
-                };
+            // Nobody writes the score of a node that is not feasible: it stays 0.
+            for (base, score_of) in base.iter_mut().zip(&scores) {
+                *base += weight * *score_of;
             }
         }
         for (score, _, raw) in &mut self.raw {
