@@ -73,7 +73,8 @@ async def test_a_container_from_start_to_end(world: World) -> None:
     assert (row.id, row.pod_sandbox_id, row.metadata, row.pod) == (container_id, sandbox_id, metadata, pod.metadata)
     assert row.image == world.image
     assert await world.runtime.list_containers(sandbox_id="0" * 64) == []
-    await world.runtime.stop_container(container_id, 10)
+    await world.ready(container_id)
+    await world.runtime.stop_container(container_id, 60)
     stopped = await world.runtime.container_status(container_id)
     assert (stopped.state, stopped.exit_code, stopped.reason) == ("exited", 0, "Completed")
     assert stopped.finished_at > stopped.started_at

@@ -56,7 +56,7 @@ class World:
     # What containers do
 
     def sleeps(self) -> dict[str, Any]:
-        return self.does("trap 'exit 0' TERM; while :; do sleep 0.1; done", {})
+        return self.does("trap 'exit 0' TERM; echo ready; while :; do sleep 0.1; done", {"logs": ["ready"]})
 
     def exits(self, code: int, after: float = 0.0) -> dict[str, Any]:
         return self.does(f"sleep {after}; exit {code}", {"run": after, "exitCode": code})
@@ -98,6 +98,12 @@ class World:
                 if status.state == "exited":
                     return status
         raise AssertionError("the events ended")
+
+    async def ready(self, container_id: str) -> None:
+        """Waits until a container that `sleeps` can be asked to end: a signal that comes before its trap is lost."""
+        async with asyncio.timeout(EVENT_SECONDS):
+            while await self.log(container_id) != b"ready\n":  # noqa: ASYNC110 - nothing tells of a log's line
+                await asyncio.sleep(0.01)
 
     async def log(self, container_id: str, **options: Any) -> bytes:
         chunks = [chunk async for chunk in self.runtime.logs(container_id, v.LogOptions(**options))]
