@@ -94,6 +94,8 @@ def test_removing_what_is_not_there_changes_nothing(tmp_path: Path) -> None:
     file.write_text(OTHERS)
     assert kubeconfig.remove("orlop", file) == []
     assert kubeconfig.remove("orlop", tmp_path / "none") == []
+    with pytest.raises(kubeconfig.KubeconfigError, match="Is a directory"):
+        kubeconfig.remove("orlop", tmp_path)
     assert file.read_text() == OTHERS
 
 

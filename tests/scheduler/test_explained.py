@@ -119,15 +119,15 @@ async def test_a_node_that_takes_no_more_volumes(world: World) -> None:
 async def test_a_plan_gives_each_pod_its_own_devices_and_volumes(devices: Devices) -> None:
     world = devices.world
     await world.node("n1")
-    await devices.device_class()
     await devices.slice("n1", "g0", "g1")
+    gpu = {"apiVersion": "resource.k8s.io/v1", "kind": "DeviceClass", "metadata": {"name": "gpu"}, "spec": {}}
     template = {
         "apiVersion": "resource.k8s.io/v1",
         "kind": "ResourceClaimTemplate",
         "metadata": {"name": "gpu"},
         "spec": {"spec": {"devices": {"requests": [exactly()]}}},
     }
-    documents = [template, *(planned(name) for name in ("a", "b", "c"))]
+    documents = [gpu, template, *(planned(name) for name in ("a", "b", "c"))]
     found = await plan(world.admin, documents)
     assert [(p.pod, p.node) for p in found.placements] == [("default/a", "n1"), ("default/b", "n1"), ("default/c", "")]
     last = found.placements[-1]

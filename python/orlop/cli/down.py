@@ -3,8 +3,10 @@
 import argparse
 import asyncio
 import shutil
+import sys
 
 from orlop.cli import options
+from orlop.client.kubeconfig import KubeconfigError
 from orlop.cluster import launch
 from orlop.cluster.cleanup import clean_nodes
 from orlop.cluster.kubectl import forget_context
@@ -24,7 +26,10 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     ran = launch.stop(settings)
     asyncio.run(clean_nodes(settings))
-    forget_context(settings)
+    try:
+        forget_context(settings)
+    except KubeconfigError as error:  # the user's file may be anything; the cluster goes all the same
+        print(f"orlop down: context {settings.name!r} stays in the kubeconfig: {error}", file=sys.stderr)
     if arguments.purge:
         shutil.rmtree(folder)
         print(f"cluster {settings.name!r} is gone, with everything in {folder}")

@@ -172,10 +172,17 @@ def merge(
 
 
 def remove(name: str, path: str | Path | None = None, *, environ: Mapping[str, str] = os.environ) -> list[Path]:
-    """Takes out what has that name, and current-context where it says so. Gives the files changed."""
+    """Takes out what has that name, and current-context where it says so. Gives the files changed.
+
+    Raises KubeconfigError when a file cannot be read, written or locked.
+    """
     changed = []
     for file in paths(path, environ):
-        if file.exists() and name in file.read_text():
+        try:
+            concerned = file.exists() and name in file.read_text()
+        except OSError as error:
+            raise KubeconfigError(f"{file}: {error.strerror}") from error
+        if concerned:
             with _editing(file) as config:
                 if config.take(name):
                     changed.append(file)

@@ -31,7 +31,11 @@ class ListedDevices(Devices):
         """Claims as they were listed, of those whose last user was taken away."""
 
     def fill(
-        self, claims: Iterable[bytes], classes: Iterable[bytes], slices: Iterable[bytes], rules: Iterable[bytes]
+        self,
+        claims: Iterable[bytes] = (),
+        classes: Iterable[bytes] = (),
+        slices: Iterable[bytes] = (),
+        rules: Iterable[bytes] = (),
     ) -> None:
         """Takes over what the API listed."""
         for found in (decode(resource_v1.DeviceClass, value) for value in classes):
