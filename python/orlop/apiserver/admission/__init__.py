@@ -19,6 +19,7 @@ from orlop.apiserver.admission.matching import NEVER_SHOWN
 from orlop.apiserver.admission.namespacelifecycle import NamespaceLifecycle
 from orlop.apiserver.admission.noderestriction import NodeRestriction
 from orlop.apiserver.admission.persistentvolumeclaimresize import PersistentVolumeClaimResize
+from orlop.apiserver.admission.podsecurity import PodSecurity
 from orlop.apiserver.admission.policies import MutatingPolicies, ValidatingPolicies
 from orlop.apiserver.admission.priority import Priority
 from orlop.apiserver.admission.rbacescalation import RbacEscalation
@@ -41,6 +42,7 @@ PLUGINS: list[type[Admission]] = [
     ServiceAccount,
     NodeRestriction,
     TaintNodesByCondition,
+    PodSecurity,
     Priority,
     DefaultTolerationSeconds,
     DefaultStorageClass,
@@ -84,7 +86,6 @@ ELSEWHERE = frozenset(
         "NamespaceExists",
         "OwnerReferencesPermissionEnforcement",
         "PodNodeSelector",
-        "PodSecurity",
         "PodTolerationRestriction",
         "PodTopologyLabels",
     }

@@ -53,12 +53,16 @@ async def create(core: Core, request: Request, kind: Kind) -> Response:
     if obj.metadata.namespace != (info.namespace if kind.namespaced else ""):
         raise errors.BadRequest(NAMESPACE_MISMATCH)
 
+    warnings: list[str] = []
+
     async def check(new: object, _: object) -> None:
         a.name = obj.metadata.name
+        warnings[:] = strategy.warnings(obj)
+        for warning in warnings:
+            request.warn(warning)  # also of what admission then refuses
         await core.admission.validate(a)
 
     value = await core.objects.create(strategy, obj, by=by, dry_run=dry_run, check=check)
-    warnings = strategy.warnings(obj)
     if like is not None:
         core.alike.keep(strategy, like, a, value, warnings)
     return _answer(core, request, kind, value, accepted, warnings)
