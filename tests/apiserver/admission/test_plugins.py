@@ -181,3 +181,27 @@ async def test_a_claim_grows_when_it_is_bound_and_its_class_allows_it(api: Api) 
         "storageclass that provisions the pvc must support resize",
     )
     assert (await api("PATCH", f"{CLAIMS}/elastic", more, merge)).status == 200
+
+
+async def test_a_pod_that_gets_its_node_is_told_its_place(api: Api) -> None:
+    place = {"topology.kubernetes.io/zone": "z", "topology.kubernetes.io/region": "r"}
+    await api.made(
+        "/api/v1/nodes", {"metadata": {"name": "n", "labels": {**place, "topology.kubernetes.io/rack": "k"}}}
+    )
+    mine = {"app": "a", "topology.kubernetes.io/zone": "elsewhere"}
+    spec = {"containers": [{"name": "c", "image": "i"}]}
+    await api.made("/api/v1/namespaces/default/pods", {"metadata": {"name": "p", "labels": mine}, "spec": spec})
+    binding = {"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n"}}
+    assert (await api("POST", "/api/v1/namespaces/default/pods/p/binding", binding)).status == 201
+    found = (await api("GET", "/api/v1/namespaces/default/pods/p")).body
+    assert found["metadata"]["labels"] == {"app": "a", **place}
+    # As upstream's, a binding's condition is on no generation.
+    (condition,) = found["status"]["conditions"]
+    assert (condition["type"], condition["status"], "observedGeneration" in condition) == (
+        "PodScheduled",
+        "True",
+        False,
+    )
+    named = {"metadata": {"name": "q"}, "spec": {**spec, "nodeName": "n"}}
+    made = await api.made("/api/v1/namespaces/default/pods", named)
+    assert made["metadata"]["labels"] == place

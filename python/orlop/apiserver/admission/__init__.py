@@ -20,6 +20,7 @@ from orlop.apiserver.admission.namespacelifecycle import NamespaceLifecycle
 from orlop.apiserver.admission.noderestriction import NodeRestriction
 from orlop.apiserver.admission.persistentvolumeclaimresize import PersistentVolumeClaimResize
 from orlop.apiserver.admission.podsecurity import PodSecurity
+from orlop.apiserver.admission.podtopologylabels import PodTopologyLabels
 from orlop.apiserver.admission.policies import MutatingPolicies, ValidatingPolicies
 from orlop.apiserver.admission.priority import Priority
 from orlop.apiserver.admission.rbacescalation import RbacEscalation
@@ -54,6 +55,7 @@ PLUGINS: list[type[Admission]] = [
     ClusterTrustBundleAttest,
     CertificateSubjectRestriction,
     DefaultIngressClass,
+    PodTopologyLabels,
     RbacEscalation,
 ]
 """Upstream's recommended order (pkg/kubeapiserver/options/plugins.go), of those that exist here; each has upstream's
@@ -87,7 +89,6 @@ ELSEWHERE = frozenset(
         "OwnerReferencesPermissionEnforcement",
         "PodNodeSelector",
         "PodTolerationRestriction",
-        "PodTopologyLabels",
     }
 )
 """Upstream's plug-ins that are not here: turning them off is no mistake."""

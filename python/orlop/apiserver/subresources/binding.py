@@ -117,13 +117,6 @@ def set_scheduled(pod: core_v1.Pod, now: str) -> None:
             if condition.status != "True":
                 condition.last_transition_time = now
             condition.status, condition.reason, condition.message = "True", "", ""
-            condition.observed_generation = pod.metadata.generation
+            condition.observed_generation = 0  # as upstream: it is the scheduler's word, not on a generation
             return
-    conditions.append(
-        core_v1.PodCondition(
-            type="PodScheduled",
-            status="True",
-            observed_generation=pod.metadata.generation,
-            last_transition_time=now,
-        )
-    )
+    conditions.append(core_v1.PodCondition(type="PodScheduled", status="True", last_transition_time=now))
