@@ -45,6 +45,7 @@ class Config:
     """Who service account tokens say they are from; "" means the API's name within the cluster."""
     service_account_key_file: Path | None = None
     """The private key that signs service account tokens; None: one in `data_dir`."""
+    enable_admission_plugins: frozenset[str] = frozenset()
     disable_admission_plugins: frozenset[str] = frozenset()
     token_auth_file: Path | None = None
     """Static tokens, `token,user,uid,"group1,group2"` a line."""

@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--enable-admission-plugins",
         default="",
         metavar="NAME,…",
-        help="plug-ins that shall see requests; all that there are do where nothing is said",
+        help="plug-ins that shall see requests, beside those that do where nothing is said",
     )
     parser.add_argument(
         "--disable-admission-plugins", default="", metavar="NAME,…", help="plug-ins that shall see no request"
@@ -129,6 +129,7 @@ def run(arguments: argparse.Namespace) -> int:
         client_ca_file=arguments.client_ca_file,
         service_account_issuer=arguments.service_account_issuer,
         service_account_key_file=arguments.service_account_signing_key_file,
+        enable_admission_plugins=plugins[0],
         disable_admission_plugins=plugins[1],
         token_auth_file=arguments.token_auth_file,
         runtime_config=options.runtime_config(arguments),

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from orlop.api.kind import Kind
+from orlop.apiserver.admission.alwayspullimages import AlwaysPullImages
 from orlop.apiserver.admission.base import Admission, Attributes, Operation
 from orlop.apiserver.admission.certificates import (
     CertificateApproval,
@@ -14,11 +15,15 @@ from orlop.apiserver.admission.certificates import (
 from orlop.apiserver.admission.defaultingressclass import DefaultIngressClass
 from orlop.apiserver.admission.defaultstorageclass import DefaultStorageClass
 from orlop.apiserver.admission.defaulttolerationseconds import DefaultTolerationSeconds
+from orlop.apiserver.admission.denyserviceexternalips import DenyServiceExternalIPs
+from orlop.apiserver.admission.extendedresourcetoleration import ExtendedResourceToleration
+from orlop.apiserver.admission.limitpodhardantiaffinitytopology import LimitPodHardAntiAffinityTopology
 from orlop.apiserver.admission.limitranger import LimitRanger
 from orlop.apiserver.admission.matching import NEVER_SHOWN
 from orlop.apiserver.admission.namespacelifecycle import NamespaceLifecycle
 from orlop.apiserver.admission.noderestriction import NodeRestriction
 from orlop.apiserver.admission.persistentvolumeclaimresize import PersistentVolumeClaimResize
+from orlop.apiserver.admission.podnodeselector import PodNodeSelector
 from orlop.apiserver.admission.podsecurity import PodSecurity
 from orlop.apiserver.admission.podtopologylabels import PodTopologyLabels
 from orlop.apiserver.admission.policies import MutatingPolicies, ValidatingPolicies
@@ -43,9 +48,12 @@ PLUGINS: list[type[Admission]] = [
     ServiceAccount,
     NodeRestriction,
     TaintNodesByCondition,
+    AlwaysPullImages,
     PodSecurity,
+    PodNodeSelector,
     Priority,
     DefaultTolerationSeconds,
+    ExtendedResourceToleration,
     DefaultStorageClass,
     StorageObjectInUseProtection,
     PersistentVolumeClaimResize,
@@ -55,6 +63,8 @@ PLUGINS: list[type[Admission]] = [
     ClusterTrustBundleAttest,
     CertificateSubjectRestriction,
     DefaultIngressClass,
+    DenyServiceExternalIPs,
+    LimitPodHardAntiAffinityTopology,
     PodTopologyLabels,
     RbacEscalation,
 ]
@@ -71,23 +81,29 @@ CONFIGURED = (
     "ValidatingAdmissionWebhook",
 )
 """What objects of the API configure, in upstream's order."""
+ASKED_FOR = frozenset(
+    {
+        "AlwaysPullImages",
+        "DenyServiceExternalIPs",
+        "ExtendedResourceToleration",
+        "LimitPodHardAntiAffinityTopology",
+        "PodNodeSelector",
+    }
+)
+"""What is off where nothing is said, as upstream."""
 NAMES = frozenset({plugin.__name__ for plugin in PLUGINS} - ALWAYS) | {*CONFIGURED, "ResourceQuota"}
-"""What `--enable-admission-plugins` and `--disable-admission-plugins` may name. All are on where nothing is said."""
+"""What `--enable-admission-plugins` and `--disable-admission-plugins` may name. All but those of `ASKED_FOR` are
+on where nothing is said."""
 
 ELSEWHERE = frozenset(
     {
         "AlwaysAdmit",
         "AlwaysDeny",
-        "AlwaysPullImages",
-        "DenyServiceExternalIPs",
         "EventRateLimit",
-        "ExtendedResourceToleration",
         "ImagePolicyWebhook",
-        "LimitPodHardAntiAffinityTopology",
         "NamespaceAutoProvision",
         "NamespaceExists",
         "OwnerReferencesPermissionEnforcement",
-        "PodNodeSelector",
         "PodTolerationRestriction",
     }
 )
@@ -166,7 +182,7 @@ class Chain:
         versions: Versions,
         client: WebhookClient,
     ) -> None:
-        without = config.disable_admission_plugins - ALWAYS
+        without = (config.disable_admission_plugins | (ASKED_FOR - config.enable_admission_plugins)) - ALWAYS
         chosen = [plugin for plugin in PLUGINS if plugin.__name__ not in without]
         self.plugins = [plugin(objects, clock, config, authorizer) for plugin in chosen]
         self._admit: dict[tuple[str, str, str], list[Step]] = {}

@@ -61,7 +61,7 @@ def validate_container_name(name: str, path: str) -> list[FieldError]:
     if "/" not in name:
         if name not in CONTAINER and not name.startswith(HUGE_PAGES):
             errors.append(invalid_value(path, name, "must be a standard resource for containers"))
-    elif not _native(name) and not _extended(name):
+    elif not _native(name) and not is_extended(name):
         errors.append(invalid_value(path, name, "doesn't follow extended resource name standard"))
     return errors
 
@@ -70,7 +70,7 @@ def _native(name: str) -> bool:
     return "/" not in name or "kubernetes.io/" in name
 
 
-def _extended(name: str) -> bool:
+def is_extended(name: str) -> bool:
     if "/" not in name or "kubernetes.io/" in name or name.startswith("requests."):
         return False
     return not selectors.key_errors(f"requests.{name}")
@@ -80,7 +80,7 @@ def validate_amount(name: str, value: str, path: str) -> list[FieldError]:
     """A resource's amount: not negative, whole where it is counted."""
     amount = parse(value)
     errors = [invalid_value(path, value, "must be greater than or equal to 0")] if amount < 0 else []
-    if (name in WHOLE or _extended(name)) and amount != amount.to_integral_value():
+    if (name in WHOLE or is_extended(name)) and amount != amount.to_integral_value():
         errors.append(invalid_value(path, value, "must be an integer"))
     return errors
 

@@ -7,6 +7,7 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
+from orlop.apiserver.admission import ASKED_FOR
 from orlop.cli import apiserver
 from orlop.cli.standins.etcd import STORE
 from orlop.cluster.settings import SettingsError
@@ -47,7 +48,9 @@ def main(argv: Sequence[str]) -> int:
 
 def _settle(arguments: argparse.Namespace) -> None:
     """Upstream's flags in terms of `orlop apiserver`'s. Raises SettingsError."""
-    arguments.enable_admission_plugins = ""  # all that there are see requests
+    # Of others that upstream has, and has no more, nothing is to be had by naming them.
+    named = ASKED_FOR.intersection(arguments.enable_admission_plugins.split(","))
+    arguments.enable_admission_plugins = ",".join(sorted(named))
     modes = set(arguments.authorization_mode.split(","))
     if not modes <= MODES:
         raise SettingsError(f"--authorization-mode={arguments.authorization_mode}: orlop decides by Node,RBAC alone")
