@@ -30,6 +30,8 @@ def warnings(service: core_v1.Service) -> list[str]:
         found += cidr(source, f"spec.loadBalancerSourceRanges[{i}]")
     if spec.type == EXTERNAL_NAME and spec.external_ips:
         found.append(f'spec.externalIPs is ignored when spec.type is "{EXTERNAL_NAME}"')
+    elif spec.external_ips and spec.cluster_ip != "None":
+        found.append("spec.externalIPs is deprecated and may no longer be implemented in some clusters")
     if spec.type != EXTERNAL_NAME and spec.external_name:
         found.append(f'spec.externalName is ignored when spec.type is not "{EXTERNAL_NAME}"')
     if spec.traffic_distribution == "PreferClose":
