@@ -205,3 +205,30 @@ async def test_a_pod_that_gets_its_node_is_told_its_place(api: Api) -> None:
     named = {"metadata": {"name": "q"}, "spec": {**spec, "nodeName": "n"}}
     made = await api.made("/api/v1/namespaces/default/pods", named)
     assert made["metadata"]["labels"] == place
+
+
+async def test_a_pod_is_not_resized_beyond_its_node(api: Api) -> None:
+    for name, system in (("n", "linux"), ("w", "windows")):
+        node = {"metadata": {"name": name, "labels": {"kubernetes.io/os": system}}}
+        await api.made("/api/v1/nodes", node)
+        has = {"status": {"allocatable": {"cpu": "2", "memory": "1Gi"}}}
+        await api("PATCH", f"/api/v1/nodes/{name}/status", has, "application/merge-patch+json")
+
+    async def resized(name: str, node: str, cpu: str) -> Any:
+        def spec(cpu: str) -> dict[str, Any]:
+            return {"containers": [{"name": "c", "image": "i", "resources": {"requests": {"cpu": cpu}}}]}
+
+        pods = "/api/v1/namespaces/default/pods"
+        await api.made(pods, {"metadata": {"name": name}, "spec": {**spec("1"), "nodeName": node}})
+        return await api(
+            "PATCH", f"{pods}/{name}/resize", {"spec": spec(cpu)}, "application/strategic-merge-patch+json"
+        )
+
+    assert (await resized("a", "n", "1500m")).status == 200
+    large = await resized("b", "n", "3")
+    assert large.message == (
+        'pods "b" is forbidden: node didn\'t have enough allocatable resources: cpu, requested: 3000, allocatable: 2000'
+    )
+    assert large.body["details"]["causes"] == [{"reason": "NodeCapacity"}]
+    assert (await resized("c", "w", "1500m")).body["details"]["causes"] == [{"reason": "UnsupportedPlatform"}]
+    assert (await resized("d", "gone", "2")).message == 'pods "d" is forbidden: node "gone" not found'

@@ -24,6 +24,7 @@ from orlop.apiserver.admission.namespacelifecycle import NamespaceLifecycle
 from orlop.apiserver.admission.noderestriction import NodeRestriction
 from orlop.apiserver.admission.persistentvolumeclaimresize import PersistentVolumeClaimResize
 from orlop.apiserver.admission.podnodeselector import PodNodeSelector
+from orlop.apiserver.admission.podresizevalidator import PodResizeValidator
 from orlop.apiserver.admission.podsecurity import PodSecurity
 from orlop.apiserver.admission.podtopologylabels import PodTopologyLabels
 from orlop.apiserver.admission.policies import MutatingPolicies, ValidatingPolicies
@@ -66,6 +67,7 @@ PLUGINS: list[type[Admission]] = [
     DenyServiceExternalIPs,
     LimitPodHardAntiAffinityTopology,
     PodTopologyLabels,
+    PodResizeValidator,
     RbacEscalation,
 ]
 """Upstream's recommended order (pkg/kubeapiserver/options/plugins.go), of those that exist here; each has upstream's
