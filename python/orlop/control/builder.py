@@ -61,11 +61,13 @@ class Builder:
         def change(old: T | None, new: T | None) -> None:
             if old is not None and new is not None and changed is not None and not changed(old, new):
                 return
-            keys = dict.fromkeys(map_(old) if old is not None else ())
-            keys.update(dict.fromkeys(map_(new) if new is not None else ()))
-            patient = not informer.has_synced  # found there, not changed
-            for key in keys:
-                self._enqueue(key, patient)
+            keys = tuple(map_(new)) if new is not None else ()
+            if old is not None and (before := tuple(map_(old))) != keys:
+                keys = (*dict.fromkeys((*before, *keys)),)
+            if keys:
+                patient = not informer.has_synced  # found there, not changed
+                for key in keys:
+                    self._enqueue(key, patient)
 
         informer.on_change(change)
         return informer

@@ -33,7 +33,11 @@ class DeviceTaintEvictionController(Controller):
         """Pods by the uid of a rule because of which they went."""
 
     def setup(self, builder: Builder) -> None:
-        self.pods = builder.for_(PodView, changed=lambda old, new: old.spec.node_name != new.spec.node_name)
+        self.pods = builder.watches(
+            PodView,
+            self._concerned,
+            changed=lambda old, new: old.spec.node_name != new.spec.node_name,
+        )
         self.claims = builder.watches(
             resource_v1.ResourceClaim,
             _consumers,
@@ -54,6 +58,11 @@ class DeviceTaintEvictionController(Controller):
             lambda rule: [key_of(rule), *self._of_rule(rule)],
             changed=lambda old, new: old.spec != new.spec,
         )
+
+    def _concerned(self, pod: PodView) -> Iterable[Key]:
+        """The pod where it has claims. Most have none."""
+        key = key_of(pod)
+        return (key,) if key in self.waiting or self.claims.by_index("pod", str(key)) else ()
 
     def _of_pool(self, pool: str) -> Iterator[Key]:
         for claim in self.claims.by_index("pool", pool):

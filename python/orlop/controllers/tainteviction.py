@@ -3,6 +3,7 @@
 Upstream: pkg/controller/tainteviction.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from orlop.api.taints import tolerates
@@ -33,8 +34,9 @@ class TaintEvictionController(Controller):
         self.waiting: dict[Key, Waiting] = {}
 
     def setup(self, builder: Builder) -> None:
-        self.pods = builder.for_(
+        self.pods = builder.watches(
             PodView,
+            self._concerned,
             changed=lambda old, new: (
                 old.spec.node_name != new.spec.node_name or old.spec.tolerations != new.spec.tolerations
             ),
@@ -45,6 +47,13 @@ class TaintEvictionController(Controller):
             lambda n: [Key(p.metadata.namespace, p.metadata.name) for p in self.pods.by_index("node", n.metadata.name)],
             changed=lambda old, new: no_execute(old) != no_execute(new),
         )
+
+    def _concerned(self, pod: PodView) -> Iterable[Key]:
+        """The pod where it may have to go. Most nodes have no such taint; of one that gets some, all pods are looked
+        at."""
+        key = Key(pod.metadata.namespace, pod.metadata.name)
+        node = self.nodes.get("", pod.spec.node_name)
+        return (key,) if key in self.waiting or (node is not None and no_execute(node)) else ()
 
     async def reconcile(self, key: Key) -> Result | None:
         pod = self.pods.get(key.namespace, key.name)
