@@ -225,7 +225,14 @@ class DisruptionController(Controller):
         now = self.context.clock.now()
         if (left := since + STALE_DISRUPTION_TIMEOUT - now) > 0:
             return Result(requeue_after=left)
-        over = {"type": TARGET, "status": "False", "lastTransitionTime": rfc3339(now), "reason": "", "message": ""}
+        over = {
+            "type": TARGET,
+            "observedGeneration": pod.metadata.generation,
+            "status": "False",
+            "lastTransitionTime": rfc3339(now),
+            "reason": "",
+            "message": "",
+        }
         patch = {"metadata": {"uid": pod.metadata.uid}, "status": {"conditions": [over]}}
         await self.context.client.patch(
             core_v1.Pod, key.name, key.namespace, patch, type="strategic", subresource="status"

@@ -66,6 +66,8 @@ class _Reconcile:
         self.was = was
         self.d = copy(was)
         self.now = self.context.clock.now()
+        self._resumed = False
+        """Whether it has just been, which is then what its condition says until there is progress."""
 
     async def run(self) -> Result | None:
         d = self.d
@@ -81,6 +83,7 @@ class _Reconcile:
             return await self._report_counts(new, old)
         if (pause := status.paused_or_resumed(d, self.now)) is not None:
             d.status.conditions = status.put(d.status.conditions, pause)
+            self._resumed = not d.spec.paused
         if d.spec.paused or scaling.is_scaling(d, sets):
             return await self._scale(sets)
         if d.spec.strategy.type == "Recreate":
@@ -225,7 +228,7 @@ class _Reconcile:
                 self._event(
                     "Normal", "ScalingReplicaSet", f"Scaled up replica set {name} from 0 to {new.spec.replicas}"
                 )
-            if status.has_deadline(d):
+            if status.has_deadline(d) and not self._resumed:
                 self._progressing("True", "NewReplicaSetCreated", f'Created new replica set "{name}"')
         d.metadata.annotations[REVISION] = str(revision)
         return created

@@ -50,10 +50,6 @@ def counted(
 ) -> apps_v1.DeploymentStatus:
     """The status by the sets' own, with Available; the other conditions as they are."""
     can_use = available(everything)
-    terminating: int | None = 0
-    for rs in everything:
-        gone = rs.status.terminating_replicas
-        terminating = None if terminating is None or gone is None else terminating + gone
     if can_use >= replicas_of(d) - max_unavailable(d):
         message = "Deployment has minimum availability."
         minimum = condition("Available", "True", "MinimumReplicasAvailable", message, now)
@@ -67,7 +63,7 @@ def counted(
         ready_replicas=sum(rs.status.ready_replicas for rs in everything),
         available_replicas=can_use,
         unavailable_replicas=max(0, asked(everything) - can_use),
-        terminating_replicas=terminating,
+        terminating_replicas=sum(rs.status.terminating_replicas or 0 for rs in everything),
         conditions=put(d.status.conditions, minimum),
         collision_count=d.status.collision_count,
     )

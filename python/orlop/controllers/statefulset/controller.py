@@ -145,7 +145,7 @@ def status_of(
     )
     wanted = 1 if s.spec.replicas is None else s.spec.replicas
     counts = (status.replicas, status.ready_replicas, status.available_replicas, status.updated_replicas)
-    if s.spec.update_strategy.type == "RollingUpdate" and all(count == wanted for count in counts):
+    if all(count == wanted for count in counts):
         # The update is complete: what was the way to is now the way from.
         status = msgspec.structs.replace(status, current_revision=update, current_replicas=status.updated_replicas)
     return status
