@@ -94,7 +94,8 @@ class JobController(Controller):
 
     async def _sync(self, job: batch_v1.Job) -> Result | None:
         before = copy(job.status)
-        state = State(job, await self._claim(job), self.context.clock.now())
+        pods = await making.tracked(self.context, job, await self._claim(job))
+        state = State(job, pods, self.context.clock.now())
         record = self._look(state)
         if job.status.start_time is None and not rules.is_suspended(job):
             job.status.start_time = rfc3339(state.now)

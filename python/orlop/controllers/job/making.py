@@ -109,12 +109,21 @@ async def _untrack(context: Context, pod: PodView, only: dict[str, str]) -> PodV
     return await context.client.patch(PodView, meta.name, meta.namespace, patch, type="strategic")
 
 
-async def _track(context: Context, pod: PodView) -> None:
+async def _track(context: Context, pod: PodView) -> PodView | None:
     """Gives the finalizer back. A pod that is gone, is another, or is being deleted needs none."""
     meta = pod.metadata
     patch = {"metadata": {"uid": meta.uid, "finalizers": [TRACKING]}}
     with suppress(errors.NotFound, errors.Conflict, errors.Invalid):
-        await context.client.patch(PodView, meta.name, meta.namespace, patch, type="strategic")
+        return await context.client.patch(PodView, meta.name, meta.namespace, patch, type="strategic")
+    return None
+
+
+async def tracked(context: Context, job: batch_v1.Job, pods: Sequence[PodView]) -> list[PodView]:
+    """The pods, those at work with the finalizer: a controller that ended between taking it from a pod and deleting
+    that pod has left one whose end nobody would count. Of a suspended Job they go in any case."""
+    if is_suspended(job) or job.metadata.deletion_timestamp is not None:
+        return list(pods)
+    return [pod if is_tracked(pod) or not podlib.is_active(pod) else await _track(context, pod) or pod for pod in pods]
 
 
 async def delete(context: Context, state: State, pods: Sequence[PodView], *, uncounted: bool) -> errors.ApiError | None:
