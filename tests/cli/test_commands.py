@@ -8,6 +8,7 @@ from pathlib import Path
 
 import lmdb
 import pytest
+import yaml
 
 from orlop.cli.main import COMMANDS
 from orlop.clock import SystemClock
@@ -38,6 +39,17 @@ def test_every_command_has_help_that_a_person_can_read(command: str) -> None:
     done = orlop(command, "--help")
     assert done.returncode == 0, done.stderr
     assert f"usage: orlop {command}" in done.stdout
+
+
+def test_the_roles_of_orlops_own_controllers_are_printed() -> None:
+    roles = list(yaml.safe_load_all(orlop("controller-manager", "--print-roles").stdout))
+    names = ["system:controller:local-path-provisioner", "system:controller:service-address-repair-controller"]
+    assert [(r["kind"], r["metadata"]["name"]) for r in roles] == [
+        (kind, name) for kind in ("ClusterRole", "ClusterRoleBinding") for name in names
+    ]
+    account = {"kind": "ServiceAccount", "name": "local-path-provisioner", "namespace": "kube-system"}
+    assert account in roles[2]["subjects"]
+    assert all(role["rules"] for role in roles[:2])
 
 
 def test_wrong_flags() -> None:

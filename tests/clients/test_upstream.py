@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from orlop.api import errors
-from orlop.api.types import apps_v1, batch_v1, core_v1, discovery_v1, meta_v1, policy_v1
+from orlop.api.types import apps_v1, batch_v1, core_v1, discovery_v1, meta_v1, policy_v1, storage_v1
+from orlop.apiserver.auth.policy.controllers import own_roles
 from orlop.cluster.inprocess import AsyncCluster
 from tests.support import go
 from tests.support.upstream import APISERVER, MANAGER, SCHEDULER, OnTheirs, WithTheirs
@@ -174,3 +175,28 @@ async def test_namespaces_and_quotas(cluster: AsyncCluster) -> None:
         return "guest" not in {n.metadata.name for n in (await client.list(core_v1.Namespace)).items}
 
     await eventually("the namespace is gone", gone)
+
+
+@pytest.mark.parametrize("cluster", [(APISERVER,)], indirect=True, ids="+".join)
+async def test_the_provisioner_that_only_orlop_has(cluster: AsyncCluster) -> None:
+    """On upstream's API server it may do nothing, until the printed roles are applied."""
+    client = cluster.client
+    with pytest.raises(errors.NotFound):
+        await client.get(storage_v1.StorageClass, "local-path")
+    for role in own_roles():
+        await client.create(role)
+    source = core_v1.PersistentVolumeClaimVolumeSource(claim_name="data")
+    spec = template("db", volumes=[core_v1.Volume(name="data", persistent_volume_claim=source)]).spec
+
+    async def provided() -> bool:
+        return any(c.metadata.name == "local-path" for c in (await client.list(storage_v1.StorageClass)).items)
+
+    async def bound() -> bool:
+        return (await client.get(core_v1.PersistentVolumeClaim, "data", "default")).status.phase == "Bound"
+
+    await eventually("there is a default class", provided)
+    resources = core_v1.VolumeResourceRequirements(requests={"storage": "1Gi"})
+    claim = core_v1.PersistentVolumeClaimSpec(access_modes=["ReadWriteOnce"], resources=resources)
+    await client.create(core_v1.PersistentVolumeClaim(metadata=meta("data"), spec=claim))
+    await client.create(core_v1.Pod(metadata=meta("db"), spec=spec))
+    await eventually("the claim has a volume", bound)

@@ -9,6 +9,24 @@ from orlop.client.client import Client
 from orlop.clock import Clock
 
 
+class _PrintRoles(argparse.Action):
+    """Prints and ends, as --version does: no server is asked."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        import msgspec
+        import yaml
+
+        from orlop.api import scheme
+        from orlop.apiserver.auth.policy.controllers import own_roles
+
+        documents = []
+        for role in own_roles():
+            kind = scheme.of(type(role))
+            documents.append({"apiVersion": kind.api_version, "kind": kind.kind, **msgspec.to_builtins(role)})
+        print(yaml.safe_dump_all(documents, sort_keys=False), end="")
+        parser.exit()
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_component(parser)
     options.add_leader_election(parser, "kube-controller-manager")
@@ -28,6 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         default=False,
         help="let each controller act as a ServiceAccount of its own in kube-system",
+    )
+    parser.add_argument(
+        "--print-roles",
+        action=_PrintRoles,
+        nargs=0,
+        help="print what orlop's own controllers need on another API server than orlop's, for `kubectl apply -f -`",
     )
     parser.add_argument("--cluster-cidr", default="10.244.0.0/16", metavar="CIDR", help="addresses of pods")
     parser.add_argument(

@@ -17,6 +17,11 @@ from orlop.tasks import run_all
 RESTART_BASE = 1.0
 RESTART_MAX = 60.0
 """Seconds before a controller whose `prepare` failed is tried again: doubled each time up to the second."""
+NO_ROLE = (
+    "bind a role to the ServiceAccount kube-system/{account}; those that only orlop has are printed by "
+    "`orlop controller-manager --print-roles`"
+)
+"""What to do where the server does not let a controller do its work."""
 
 
 class Loop:
@@ -40,9 +45,11 @@ class Loop:
         self._builder = Builder(informers, lambda key, patient: self.queue.add(key, patient=patient))
         self._writes = OwnWrites(clock, self._builder.asked)
         reader = client
+        self._account: str | None = None
+        """The ServiceAccount that it acts as."""
         if accounts is not None and controller.account is not None:
-            own = accounts(controller.account or controller.name)
-            client = Client(own, clock=clock, user_agent=f"{client.user_agent}/{controller.account or controller.name}")
+            self._account = controller.account or controller.name
+            client = Client(accounts(self._account), clock=clock, user_agent=f"{client.user_agent}/{self._account}")
         writing: Client = TrackingClient(client.transport, clock=clock, user_agent=client.user_agent)
         if dry_run is not None:
             # There are no own writes to wait for: no cache will ever show them.
@@ -118,6 +125,8 @@ class Loop:
         if isinstance(error, errors.Conflict | errors.AlreadyExists):
             self._log.debug(what, extra=extra)  # another was faster: part of the game
         elif isinstance(error, errors.ApiError):
+            if isinstance(error, errors.Forbidden) and self._account is not None:
+                extra["fix"] = NO_ROLE.format(account=self._account)
             self._log.warning(what, extra=extra)
         else:
             self._log.error(what, extra=extra, exc_info=error)

@@ -29,6 +29,10 @@ _METRICS = [
 ]
 
 
+OWN = ("local-path-provisioner", "service-address-repair-controller")
+"""Those that upstream has no role for: what they do is no controller's work there."""
+
+
 def _rules() -> dict[str, list[PolicyRule]]:
     return {
         "attachdetach-controller": [
@@ -294,6 +298,13 @@ def _rules() -> dict[str, list[PolicyRule]]:
 
 def controller_roles() -> list[ClusterRole]:
     return [cluster_role(f"system:controller:{name}", *rules) for name, rules in _rules().items()]
+
+
+def own_roles() -> list[ClusterRole | ClusterRoleBinding]:
+    """What orlop's own controllers need on an API server that does not make it by itself, as upstream's."""
+    names = {f"system:controller:{name}" for name in OWN}
+    made: list[ClusterRole | ClusterRoleBinding] = [*controller_roles(), *controller_role_bindings()]
+    return [found for found in made if found.metadata.name in names]
 
 
 def controller_role_bindings() -> list[ClusterRoleBinding]:
