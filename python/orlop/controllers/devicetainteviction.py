@@ -130,7 +130,7 @@ class DeviceTaintEvictionController(Controller):
     async def _evict(self, key: Key, pod: PodView) -> None:
         self.context.recorder.event(pod, "Normal", REASON, "Marking for deletion")
         message = "Device Taint manager: deleting due to NoExecute taint"
-        await evictions.evict(self.context, pod, "DeletionByDeviceTaintManager", message)
+        await evictions.evict(self.context, pod, "DeletionByDeviceTaintManager", message, observed=False)
         self.waiting.pop(key, None)
         self._tell_rules(pod, 1)
 
@@ -219,11 +219,14 @@ class DeviceTaintEvictionController(Controller):
 def leaves_at(
     taint: resource_v1.DeviceTaint, tolerations: Iterable[resource_v1.DeviceToleration], now: float
 ) -> float | None:
-    """When who has these tolerations leaves a device with that taint; None for never."""
+    """When who has these tolerations leaves a device with that taint; None for never.
+
+    As in upstream only a toleration that names NoExecute keeps anybody there; one for all effects helps in scheduling.
+    """
     if taint.effect != NO_EXECUTE:
         return None
     since = parse_time(taint.time_added) if taint.time_added else now
-    matching = [t for t in tolerations if tolerates(t, taint)]
+    matching = [t for t in tolerations if t.effect == NO_EXECUTE and tolerates(t, taint)]
     if not matching:
         return since
     limits = [t.toleration_seconds for t in matching if t.toleration_seconds is not None]

@@ -10,11 +10,12 @@ from orlop.control import Context
 from orlop.controllers.views import PodView
 
 
-def disruption_target(pod: PodView, reason: str, message: str, now: float) -> dict[str, Any]:
-    """The condition DisruptionTarget (KEP-3329), as a patch of the status wants it."""
+def disruption_target(pod: PodView, reason: str, message: str, now: float, *, observed: bool = True) -> dict[str, Any]:
+    """The condition DisruptionTarget (KEP-3329), as a patch of the status wants it; with the pod's generation where it
+    is `observed`, which upstream does not say everywhere."""
     return {
         "type": "DisruptionTarget",
-        "observedGeneration": pod.metadata.generation,
+        **({"observedGeneration": pod.metadata.generation} if observed else {}),
         "status": "True",
         "reason": reason,
         "message": message,
@@ -29,10 +30,10 @@ async def patch_status(context: Context, pod: PodView, status: dict[str, Any]) -
     await context.client.patch(core_v1.Pod, m.name, m.namespace, patch, type="strategic", subresource="status")
 
 
-async def evict(context: Context, pod: PodView, reason: str, message: str) -> None:
+async def evict(context: Context, pod: PodView, reason: str, message: str, *, observed: bool = True) -> None:
     """Says why, then deletes it gracefully."""
     m = pod.metadata
-    condition = disruption_target(pod, reason, message, context.clock.now())
+    condition = disruption_target(pod, reason, message, context.clock.now(), observed=observed)
     with suppress(errors.NotFound, errors.Conflict):  # gone already, or another pod of that name
         await patch_status(context, pod, {"conditions": [condition]})
         await context.client.delete(core_v1.Pod, m.name, m.namespace, uid=m.uid)
