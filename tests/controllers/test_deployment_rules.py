@@ -294,9 +294,11 @@ def test_a_sets_failure_is_the_deployments() -> None:
     assert status.find(status.rolled_out(d, failed, [new], new, NOW).conditions, "ReplicaFailure") is None
 
 
-def test_terminating_replicas_are_known_only_if_every_set_knows_them() -> None:
+def test_terminating_replicas_are_known_if_every_set_that_was_looked_at_knows_them() -> None:
     d, new, old = deployment(1), replica_set("a", 1), replica_set("b", 1)
-    new.status.terminating_replicas = 2
+    new.status.terminating_replicas, old.status.observed_generation = 2, 1
     assert status.counted(d, [old, new], new, NOW).terminating_replicas is None
-    old.status.terminating_replicas = 0
+    old.status.terminating_replicas = 1
+    assert status.counted(d, [old, new], new, NOW).terminating_replicas == 3
+    old.status = apps_v1.ReplicaSetStatus()
     assert status.counted(d, [old, new], new, NOW).terminating_replicas == 2

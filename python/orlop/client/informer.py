@@ -286,7 +286,10 @@ class Informer(Generic[T]):
         for raw in self._raw:
             self._call(raw, "ADDED" if old is None else "MODIFIED", meta.namespace, meta.name, value)
         for change in self._changes:
-            self._call(change, old, new)
+            try:
+                change(old, new)
+            except Exception:
+                _log.exception("a handler failed", extra={"resource": self.resource})
         self._touch(meta)
 
     def _touch(self, meta: Any) -> None:

@@ -16,10 +16,13 @@ MAX_KNOWN = 8192
 
 _encode = msgspec.json.Encoder().encode
 _known: dict[tuple[type, bytes], Any] = {}
+_empty: dict[type, Any] = {}
 
 
 def share(part: T) -> T:
     """A part that equals this one; of all that are given the first."""
+    if not part:  # most parts of most objects
+        return _empty.setdefault(type(part), part)
     key = (type(part), _encode(part))
     found: T | None = _known.get(key)
     if found is None:

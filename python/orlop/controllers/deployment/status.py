@@ -63,10 +63,21 @@ def counted(
         ready_replicas=sum(rs.status.ready_replicas for rs in everything),
         available_replicas=can_use,
         unavailable_replicas=max(0, asked(everything) - can_use),
-        terminating_replicas=sum(rs.status.terminating_replicas or 0 for rs in everything),
+        terminating_replicas=_terminating(everything),
         conditions=put(d.status.conditions, minimum),
         collision_count=d.status.collision_count,
     )
+
+
+def _terminating(everything: Sets) -> int | None:
+    """Unknown where a set does not tell. One that nobody has looked at yet has none."""
+    total = 0
+    for rs in everything:
+        if rs.status.terminating_replicas is not None:
+            total += rs.status.terminating_replicas
+        elif rs.status.observed_generation:
+            return None
+    return total
 
 
 def rolled_out(
