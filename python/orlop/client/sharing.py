@@ -22,7 +22,8 @@ _empty: dict[type, Any] = {}
 def share(part: T) -> T:
     """A part that equals this one; of all that are given the first."""
     if not part:  # most parts of most objects
-        return _empty.setdefault(type(part), part)
+        nothing: T = _empty.setdefault(type(part), part)
+        return nothing
     key = (type(part), _encode(part))
     found: T | None = _known.get(key)
     if found is None:

@@ -127,7 +127,7 @@ class PodGCController(Controller):
 
     async def _mark_failed(self, pod: PodView, why: tuple[str, str] | None) -> None:
         """Its owner must see that it has failed before it is gone."""
-        status: dict[str, object] = {"phase": "Failed"}
+        status: dict[str, object] = {"phase": "Failed", "observedGeneration": pod.metadata.generation}
         if why is not None:
             status["conditions"] = [evictions.disruption_target(pod, *why, self.context.clock.now())]
         await evictions.patch_status(self.context, pod, status)

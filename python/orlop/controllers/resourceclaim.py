@@ -86,7 +86,7 @@ class ResourceClaimController(Controller):
                 continue
             try:
                 made[asked.name] = (await self._make(pod, asked)).metadata.name
-            except (errors.ApiError, LookupError) as error:
+            except errors.ApiError as error:
                 words = f"PodResourceClaim {asked.name}: {error.args[0] if error.args else error}"
                 self.context.recorder.event(pod, "Warning", "FailedResourceClaimCreation", words)
                 raise
@@ -108,7 +108,7 @@ class ResourceClaimController(Controller):
         name, namespace = asked.resource_claim_template_name or "", pod.metadata.namespace
         template = self.templates.get(namespace, name)
         if template is None:
-            raise LookupError(
+            raise errors.NotFound(
                 f'resource claim template "{name}": resourceclaimtemplate.resource.k8s.io "{name}" not found'
             )
         like = template.spec.metadata
