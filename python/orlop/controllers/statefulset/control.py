@@ -234,7 +234,7 @@ class Control:
         self._tell("delete", pod, None)
 
     def _tell(self, verb: str, pod: PodView | core_v1.Pod, error: Exception | None) -> None:
-        about = f"{verb} Pod {pod.metadata.name} in StatefulSet {self._set.metadata.name}"
+        about = f"{verb.title()} Pod {pod.metadata.name} in StatefulSet {self._set.metadata.name}"
         if error is None:
             self._recorder.event(self._set, "Normal", f"Successful{verb.title()}", f"{about} successful")
         else:
