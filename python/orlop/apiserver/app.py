@@ -4,6 +4,7 @@ request info → authenticate → impersonate → authorize → handler of the v
 """
 
 from collections.abc import Awaitable, Callable
+from email.utils import formatdate
 
 from orlop import logging
 from orlop.api import errors, scheme
@@ -26,7 +27,7 @@ from orlop.apiserver.handlers.update import update
 from orlop.apiserver.handlers.watch import watch
 from orlop.apiserver.metrics import LONG_RUNNING, REQUESTS, labels_of
 from orlop.apiserver.request import ClientDisconnected, Receive, Request, Scope, Send
-from orlop.apiserver.response import TEXT, Response, send_response, status_response
+from orlop.apiserver.response import NO_PAGE, Response, send_response, status_response
 from orlop.apiserver.subresources import WEBSOCKETS, binding, subresource
 from orlop.apiserver.subresources.reviews import review
 from orlop.store.base import StoreClosed, StoreError, StoreFull
@@ -63,7 +64,10 @@ DEPRECATED = {
 }
 """What every request for a kind is told, by its type key."""
 
-PAGE_METHODS = frozenset({"GET", "HEAD"})
+ONE_PLACE = frozenset({"/healthz", "/livez", "/readyz", "/metrics", "/openapi/v2", "/openapi/v3"})
+"""Pages that are not found with a slash behind them."""
+ONLY_GET = frozenset({"/api", "/api/v1", "/version", "/.well-known/openid-configuration", "/openid/v1/jwks"})
+"""Pages that ask for the method; the others answer any."""
 DISK_FULL = "the store has no room: free space on its disk, writes are refused until then"
 
 log = logging.get("apiserver")
@@ -74,6 +78,7 @@ class App:
 
     def __init__(self, core: Core) -> None:
         self.core = core
+        self._second, self._date = -1, b""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -87,6 +92,7 @@ class App:
         core = self.core
         began = core.clock.monotonic()
         request.audit_id = request.header(b"audit-id") or core.clock.uuid()
+        request.common = [(b"audit-id", request.audit_id.encode()), (b"date", self._now())]
         labels = labels_of(request.info)
         long_running = labels[0] in LONG_RUNNING
         if long_running:
@@ -103,6 +109,13 @@ class App:
                 REQUESTS.ended(labels)
             REQUESTS.observe(labels, code, core.clock.monotonic() - began)
 
+    def _now(self) -> bytes:
+        """The time as HTTP writes it (RFC 9110, section 5.6.7), made anew each second."""
+        second = int(self.core.clock.now())
+        if second != self._second:
+            self._second, self._date = second, formatdate(second, usegmt=True).encode()
+        return self._date
+
     async def _answered(self, request: Request) -> Response | None:
         """The answer, whatever happens: an error becomes a Status, a fault of ours a 500 and a line in the log."""
         try:
@@ -112,7 +125,7 @@ class App:
         except ClientDisconnected:
             return None
         except NoSuchPage:
-            return Response(404, b"404 page not found\n", TEXT)
+            return NO_PAGE
         except StoreFull:
             return status_response(errors.InsufficientStorage(DISK_FULL), request)
         except StoreClosed:
@@ -145,6 +158,8 @@ class App:
                 return await bulk.answer(self.core, request)
             kind = custom.find(self.core.custom, request)
             if kind is None:
+                if info.resource == WATCH and info.subresource and request.method != "GET":
+                    raise errors.MethodNotSupported(METHOD, details=meta_v1.StatusDetails())
                 raise _unknown(request, self.core)
         handler = handler_of(kind, request)
         if warning := DEPRECATED.get(kind.type_key):
@@ -164,6 +179,7 @@ class App:
         # One look at all names at once: this is on every request's way.
         if IMPERSONATE in b" ".join(request.headers) and any(n.startswith(IMPERSONATE) for n in request.headers):
             request.user = user = impersonate(user, request.scope, request.headers, core.authorizer)
+        request.common += core.flows.headers(user, info)
         if info.group == bulk.GROUP and (info.group, info.version) not in core.aggregator.remote:
             return  # it authorizes each item on its own
         selector = request.param("fieldSelector") if request.scope.get("query_string") else ""
@@ -172,13 +188,13 @@ class App:
     async def _page(self, request: Request) -> Response | None:
         path = request.scope["path"]
         page = PAGES.get(path) or PAGES.get(path.rstrip("/"))
-        if page is None:
+        if page is None or (path.endswith("/") and path.rstrip("/") in ONE_PLACE):
             page = next((p for prefix, p in PREFIXES if path.startswith(prefix)), None)
         if page is None:
             if path.startswith("/api/"):
                 raise errors.NotFound(UNKNOWN, details=meta_v1.StatusDetails())
             raise NoSuchPage
-        if request.method not in PAGE_METHODS:
+        if request.method != "GET" and path.rstrip("/") in ONLY_GET:
             raise errors.MethodNotSupported(METHOD, details=meta_v1.StatusDetails())
         return await page(self.core, request)
 
@@ -200,7 +216,7 @@ class App:
             except errors.ApiError as error:
                 await _refuse(request, status_response(error))
             except NoSuchPage:
-                await _refuse(request, Response(404, b"404 page not found\n", TEXT))
+                await _refuse(request, NO_PAGE)
             except Exception:
                 log.exception("request failed", extra={"path": request.info.path})
                 if not request.started:
@@ -214,6 +230,10 @@ UNKNOWN = "the server could not find the requested resource"
 UNUSABLE = frozenset({".", ".."})
 """Names that no object has and that a path would be led astray by."""
 IMPERSONATE = b"impersonate-"
+WATCH = "watch"
+"""Stands before a resource's path where all its GETs are watches."""
+BELOW = frozenset({"proxy"})
+"""Subresources behind which a path goes on."""
 
 
 def handler_of(kind: Kind, request: Request) -> Handler:
@@ -221,32 +241,33 @@ def handler_of(kind: Kind, request: Request) -> Handler:
     info = request.info
     if info.subresource:
         handlers = subresource(kind, info.subresource)
-        if handlers is None:
+        if handlers is None or (info.rest and info.subresource not in BELOW):
             raise errors.NotFound(UNKNOWN, details=meta_v1.StatusDetails())
         handler = handlers.get(info.verb)
-        if handler is None:
+        if handler is None or (request.method == "HEAD" and info.subresource not in BELOW):
             raise errors.MethodNotSupported(METHOD, details=meta_v1.StatusDetails())
         return handler
     if info.rest:
         raise errors.NotFound(UNKNOWN, details=meta_v1.StatusDetails())
-    if request.method == "HEAD":
-        raise errors.MethodNotSupported(METHOD, details=meta_v1.StatusDetails())
     if kind.namespaced and not info.namespace and kind.stored:
         if info.name and info.verb not in ("list", "watch"):
             raise errors.NotFound(UNKNOWN, details=meta_v1.StatusDetails())
         if info.verb in ("create", "deletecollection"):
             raise errors.MethodNotSupported(METHOD, details=meta_v1.StatusDetails())
-    if info.name in UNUSABLE:
-        why = f"Name parameter invalid: \"{info.name}\": may not be '{info.name}'"
-        raise errors.BadRequest(why)
     if not kind.namespaced and info.namespace and (info.resource != "namespaces" or info.name != info.namespace):
         raise errors.NotFound(UNKNOWN, details=meta_v1.StatusDetails())
+    if not kind.stored and info.name and kind.kind != "ComponentStatus":
+        raise errors.NotFound(UNKNOWN, details=meta_v1.StatusDetails())
+    if request.method == "HEAD":
+        raise errors.MethodNotSupported(METHOD, details=meta_v1.StatusDetails())
     if not kind.stored:
         return _answered(kind, info.verb)
     handler = HANDLERS.get(info.verb)
     named = request.info.name != "" and info.verb not in ("list", "watch")
     if handler is None or info.verb not in kind.verbs or named == (info.verb in COLLECTION):
         raise errors.MethodNotSupported(METHOD, details=meta_v1.StatusDetails())
+    if info.name in UNUSABLE:
+        raise errors.BadRequest(f"Name parameter invalid: \"{info.name}\": may not be '{info.name}'")
     return handler
 
 

@@ -10,6 +10,7 @@ from orlop.apiserver.auth.tokens import ServiceAccountTokens
 from orlop.apiserver.auth.user import User
 from orlop.apiserver.config import Config
 from orlop.apiserver.crd.served import Served
+from orlop.apiserver.flows import Flows
 from orlop.apiserver.registry.objects import Objects
 from orlop.apiserver.registry.strategy import Strategy
 from orlop.clock import Clock
@@ -49,6 +50,8 @@ class Core:
     alike: "Alike"
     authenticator: Authenticator
     authorizer: Authorizer
+    flows: Flows
+    """Which FlowSchema a request belongs to."""
     kubelets: "Kubelets | None" = None
     issue_token: TokenIssuer | None = None
     tokens: ServiceAccountTokens | None = None

@@ -275,8 +275,8 @@ def _with_etag(request: Request, body: bytes, content_type: bytes) -> Response:
     return Response(200, body, content_type, headers)
 
 
-def _plain(request: Request, type_key: str, body: bytes) -> Response:
-    accepted = negotiate.accept(request.header(b"accept"), tables=False)
+def _plain(request: Request, type_key: str, body: bytes, routed: bool = True) -> Response:
+    accepted = negotiate.accept(request.header(b"accept"), tables=False, routed=routed)
     if accepted.media == "protobuf" and not body.startswith(b'{"apiVersion"'):
         body = b'{"apiVersion":"v1",' + body[1:]
     return Response(200, *encoded(accepted.media, type_key, body))
@@ -295,7 +295,7 @@ async def apis(core: Core, request: Request) -> Response:
 
     if _wants_aggregated(request.header(b"accept")):
         return _with_etag(request, custom.aggregated(core.custom), AGGREGATED)
-    return _plain(request, "meta/v1.APIGroupList", custom.api_groups(core.custom))
+    return _plain(request, "meta/v1.APIGroupList", custom.api_groups(core.custom), routed=False)
 
 
 async def core_resources(core: Core, request: Request) -> Response:
@@ -316,10 +316,16 @@ async def group_or_version(core: Core, request: Request) -> Response | None:
         raise NoSuchPage
     if parts and parts[0]:
         if len(parts) == 1:
-            return _plain(request, "meta/v1.APIGroup", msgspec.json.encode(group_of(parts[0], groups[parts[0]])))
+            group = group_of(parts[0], groups[parts[0]])
+            return _plain(request, "meta/v1.APIGroup", msgspec.json.encode(group), routed=False)
         if len(parts) == 2 and parts[1] in groups[parts[0]]:
+            if request.method != "GET":
+                raise errors.MethodNotSupported(NOT_ALLOWED, details=meta_v1.StatusDetails())
             return _plain(request, "meta/v1.APIResourceList", custom.resources(core.custom, parts[0], parts[1]))
     raise errors.NotFound("the server could not find the requested resource", details=meta_v1.StatusDetails())
+
+
+NOT_ALLOWED = "the server does not allow this method on the requested resource"
 
 
 class NoSuchPage(Exception):

@@ -8,7 +8,7 @@ from functools import lru_cache
 from orlop.api import scheme
 from orlop.apiserver.core import Core
 from orlop.apiserver.request import Request
-from orlop.apiserver.response import JSON, TEXT, Response
+from orlop.apiserver.response import JSON, NO_PAGE, TEXT, Response
 
 V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 V2_PROTOBUF_TYPE = b"application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
@@ -107,7 +107,7 @@ async def v3(core: Core, request: Request) -> Response | None:
         found = custom.v3(core.custom, parts[1], parts[2])
     found = found or _v3()[1].get(place)
     if found is None:
-        return Response(404, b"404 page not found\n", TEXT)
+        return NO_PAGE
     current, compressed = found
     extra: tuple[tuple[bytes, bytes], ...] = ()
     if asked := request.param("hash"):
@@ -117,18 +117,21 @@ async def v3(core: Core, request: Request) -> Response | None:
     return _etagged(request, zlib.decompress(compressed), extra)
 
 
+KEPT_AN_HOUR = ((b"cache-control", b"public, max-age=3600"),)
+
+
 async def openid_configuration(core: Core, request: Request) -> Response:
     """GET /.well-known/openid-configuration."""
     if core.tokens is None:
-        return Response(404, b"404 page not found\n", TEXT)
-    return Response(200, core.tokens.openid_configuration(), JSON)
+        return NO_PAGE
+    return Response(200, core.tokens.openid_configuration(), JSON, KEPT_AN_HOUR)
 
 
 async def key_set(core: Core, request: Request) -> Response:
     """GET /openid/v1/jwks."""
     if core.tokens is None:
-        return Response(404, b"404 page not found\n", TEXT)
-    return Response(200, core.tokens.key_set(), b"application/jwk-set+json")
+        return NO_PAGE
+    return Response(200, core.tokens.key_set(), b"application/jwk-set+json", KEPT_AN_HOUR)
 
 
 Page = Callable[[Core, Request], Awaitable[Response | None]]

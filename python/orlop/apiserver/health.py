@@ -7,9 +7,12 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from orlop import metrics, native
+from orlop.api import errors
+from orlop.api.types import meta_v1
+from orlop.apiserver import negotiate
 from orlop.apiserver.core import Core
 from orlop.apiserver.request import Request
-from orlop.apiserver.response import JSON, NO_SNIFF, TEXT, Response
+from orlop.apiserver.response import JSON, NO_PAGE, NO_SNIFF, TEXT, Response
 from orlop.logging import get as logger
 
 KUBERNETES = ("1", "37")
@@ -60,6 +63,7 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 async def version(core: Core, request: Request) -> Response:
     """GET /version."""
+    negotiate.only_json(request.header(b"accept"))
     return Response(200, msgspec.json.format(msgspec.json.encode(version_info()), indent=2), JSON)
 
 
@@ -91,14 +95,20 @@ async def health(core: Core, request: Request) -> Response:
     if path != base:
         wanted = path[len(base) + 1 :]
         if wanted not in names:
-            return Response(404, b"404 page not found\n", TEXT)
+            return NO_PAGE
         names = (wanted,)
     return _report(core, base, names, "verbose" in request.query, request.query.get("exclude", []))
 
 
+METRICS_TYPE = f"{metrics.CONTENT_TYPE}; escaping=underscores".encode()
+"""Names are of letters, digits and underscores: what they are in every version of the format."""
+
+
 async def metrics_page(core: Core, request: Request) -> Response:
     """GET /metrics."""
-    return Response(200, metrics.render(), metrics.CONTENT_TYPE.encode())
+    if request.method == "DELETE":  # upstream begins to count anew; what reads the counters would not know
+        raise errors.MethodNotSupported("the counters cannot be reset", details=meta_v1.StatusDetails())
+    return Response(200, metrics.render(), METRICS_TYPE)
 
 
 async def index(core: Core, request: Request) -> Response:

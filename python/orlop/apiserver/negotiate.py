@@ -49,14 +49,16 @@ _ROUTED = frozenset({*MEDIA, "*/*"})
 
 
 @lru_cache(1024)
-def accept(header: str, tables: bool = True, collection: bool = False) -> Accepted:
+def accept(header: str, tables: bool = True, collection: bool = False, routed: bool = True) -> Accepted:
     """The best form that an Accept header allows; of a `collection` the error names streams too. Raises NotAcceptable.
+
+    Not `routed` are the pages that stand before upstream's router.
 
     Raised errors are made anew by the caller of the cache: lru_cache keeps no exceptions.
     """
     if not header or header == JSON or header == "*/*":
         return _PLAIN
-    if not any(clause.partition(";")[0].strip() in _ROUTED for clause in header.split(",")):
+    if routed and not any(clause.partition(";")[0].strip() in _ROUTED for clause in header.split(",")):
         available = ", ".join((*MEDIA, *(WATCH_TYPES if collection else ())))
         raise errors.NotAcceptable(
             f"406: Not Acceptable\n\nAvailable representations: {available}", details=meta_v1.StatusDetails()
@@ -75,8 +77,10 @@ def accept(header: str, tables: bool = True, collection: bool = False) -> Accept
         if media is None:
             continue
         as_ = options.get("as", "")
-        if as_:
+        if as_ or "g" in options or "v" in options:
             if not tables or not _convertible(as_, options.get("g", ""), options.get("v", "")):
+                continue
+            if as_ == "Table" and media == "protobuf":
                 continue
             return Accepted(media, as_, options.get("g", ""), options.get("v", ""))  # type: ignore[arg-type]
         return Accepted(media, stream=options.get("stream") == "watch")
@@ -87,6 +91,14 @@ def _convertible(as_: str, group: str, version: str) -> bool:
     if as_ in ("Table", "PartialObjectMetadata", "PartialObjectMetadataList"):
         return group == "meta.k8s.io" and version in ("v1", "v1beta1")
     return False
+
+
+def only_json(header: str) -> None:
+    """Of pages that are JSON alone. Raises NotAcceptable."""
+    if header and not any(clause.partition(";")[0].strip() in (JSON, "*/*") for clause in header.split(",")):
+        raise errors.NotAcceptable(
+            f"406: Not Acceptable\n\nAvailable representations: {JSON}", details=meta_v1.StatusDetails()
+        )
 
 
 def body_media(content_type: str) -> Media:

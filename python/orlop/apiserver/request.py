@@ -97,6 +97,7 @@ class Request:
         "_body",
         "_query",
         "audit_id",
+        "common",
         "conversion",
         "deadline",
         "headers",
@@ -112,6 +113,8 @@ class Request:
 
     user: "User"
     audit_id: str
+    common: "list[tuple[bytes, bytes]]"
+    """Header fields of the answer, whatever it is."""
     conversion: "Conversion | None"
     """How the served kind becomes the stored one, where they differ."""
     headers: dict[bytes, bytes]
@@ -127,6 +130,7 @@ class Request:
         self.send = send
         self.method: str = scope.get("method", "GET")
         self.warnings: list[str] = []
+        self.common = []
         self.started = False
         self.conversion = None
         self.deadline = None
@@ -151,6 +155,8 @@ class Request:
         if self._query is None:
             self._query = {}
             text = self.scope.get("query_string", b"")
+            if b";" in text:  # Go's parser leaves out what it cannot read
+                text = b"&".join(part for part in text.split(b"&") if b";" not in part)
             if text:
                 for name, value in parse_qsl(text.decode("latin-1"), keep_blank_values=True):
                     self._query.setdefault(name, []).append(value)

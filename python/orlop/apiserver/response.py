@@ -39,6 +39,10 @@ NO_CACHE: Header = (b"cache-control", b"no-cache, private")
 NO_SNIFF: tuple[Header, ...] = ((b"x-content-type-options", b"nosniff"),)
 
 
+NO_PAGE = Response(404, b"404 page not found\n", TEXT, NO_SNIFF)
+"""Of a path that nothing answers."""
+
+
 def accepts_gzip(request: Request) -> bool:
     """Whether the client takes compressed bodies."""
     return b"gzip" in request.headers.get(b"accept-encoding", b"")
@@ -128,7 +132,7 @@ async def start_stream(request: Request, content_type: bytes, *headers: Header) 
     """Begins an answer whose body is written as it comes. From here on the request has its answer."""
     request.started = True
     start: list[Header] = [
-        (b"audit-id", request.audit_id.encode()),
+        *request.common,
         NO_CACHE,
         (b"content-type", content_type),
         *headers,
@@ -146,7 +150,7 @@ async def send_response(request: Request, response: Response) -> None:
     """Sends a whole answer, compressed where the client asks and it pays."""
     body = response.body
     headers: list[Header] = [
-        (b"audit-id", request.audit_id.encode()),
+        *request.common,
         (b"content-type", response.content_type),
         *response.headers,
     ]

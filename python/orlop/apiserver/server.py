@@ -29,6 +29,8 @@ from orlop.apiserver.core import Core
 from orlop.apiserver.crd.follow import Follower
 from orlop.apiserver.crd.served import Served
 from orlop.apiserver.expiry import EventExpiry
+from orlop.apiserver.flows import Flows
+from orlop.apiserver.flowstatus import FlowStatus
 from orlop.apiserver.front import Listener, Tls
 from orlop.apiserver.kubernetes import KubernetesService
 from orlop.apiserver.registry import all_strategies, certificatetimes, devicetaints, phasetimes
@@ -158,6 +160,7 @@ class ApiServer:
             alike=Alike(objects, admission, self.clock),
             authenticator=authenticator,
             authorizer=authorizer,
+            flows=Flows(hub),
             issue_token=TokenIssuer(tokens, hub),
             tokens=tokens,
             reviews=Reviews(authenticator, authorizer).by_type(),
@@ -178,6 +181,7 @@ class ApiServer:
         self._kubernetes = KubernetesService(self.core, endpoint)
         await self._kubernetes.reconcile()
         self._tasks.start("kubernetes service", self._kubernetes.run())
+        self._tasks.start("flow schemas", FlowStatus(self.core).run())
         self._ready = True
         if listener is not None:
             await self._listen(listener)

@@ -1,5 +1,7 @@
 """Services and what the control plane keeps for them; flow control's objects."""
 
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from tests.clients.protocol.api import Api, Namespace, pod
@@ -63,15 +65,30 @@ def test_flow_control_is_configured_by_objects(api: Api, ns: Namespace) -> None:
         "metadata": {"name": ns.name},
         "spec": {"matchingPrecedence": 9000, "priorityLevelConfiguration": {"name": ns.name}},
     }
+    one = f"{path}/flowschemas/{ns.name}"
     made = api.post(f"{path}/flowschemas", schema)
+    assert made["status"] == {}
+
+    def told() -> list[tuple[str, str, str]]:
+        return [(c["type"], c["status"], c["reason"]) for c in api.get(one)["status"].get("conditions", [])]
+
+    eventually("its level is found", lambda: told() == [("Dangling", "False", "Found")], every=0.02)
+    made = api.get(one)
     made["spec"]["matchingPrecedence"] = 9001
-    assert api.put(f"{path}/flowschemas/{ns.name}", made)["metadata"]["generation"] == 2
-    made = api.merge(
-        f"{path}/flowschemas/{ns.name}/status", {"status": {"conditions": [{"type": "X", "status": "True"}]}}
-    )
-    assert made["status"]["conditions"][0]["type"] == "X"
-    for kind in ("flowschemas", "prioritylevelconfigurations"):
-        assert api("DELETE", f"{path}/{kind}/{ns.name}").is_success
+    assert api.put(one, made)["metadata"]["generation"] == 2
+    assert api("DELETE", f"{path}/prioritylevelconfigurations/{ns.name}").is_success
+    eventually("its level is missed", lambda: told() == [("Dangling", "True", "NotFound")], every=0.02)
+    assert api("DELETE", one).is_success
+
+
+def test_answers_say_which_flow_schema_they_belong_to(api: Api) -> None:
+    path = "/apis/flowcontrol.apiserver.k8s.io/v1"
+    schema = api.get(f"{path}/flowschemas/exempt")
+    level = api.get(f"{path}/prioritylevelconfigurations/exempt")
+    told = api("GET", "/api/v1/namespaces").headers
+    assert told["x-kubernetes-pf-flowschema-uid"] == schema["metadata"]["uid"]
+    assert told["x-kubernetes-pf-prioritylevel-uid"] == level["metadata"]["uid"]
+    assert parsedate_to_datetime(told["date"]).utcoffset() == timedelta()
 
 
 def test_a_cluster_starts_with_kubernetes_levels_and_schemas(api: Api) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from orlop.api import errors
-from orlop.apiserver.auth.attributes import Access
+from orlop.apiserver.auth.attributes import Access, quote
 from orlop.apiserver.auth.authorizer import Authorizer
 from orlop.apiserver.auth.user import (
     ALL_AUTHENTICATED,
@@ -25,17 +25,23 @@ _USER, _GROUP, _UID = b"impersonate-user", b"impersonate-group", b"impersonate-u
 _EXTRA = b"impersonate-extra-"
 
 
+def _shown(uid: str, groups: list[str], more: Mapping[str, list[str]]) -> str:
+    """A user as Go's %#v shows it."""
+
+    def listed(values: list[str]) -> str:
+        return f"[]string{{{', '.join(map(quote, values))}}}" if values else "[]string(nil)"
+
+    pairs = ", ".join(f"{quote(key)}:{listed(more[key])}" for key in sorted(more))
+    extra = f"map[string][]string{{{pairs}}}" if more else "map[string][]string(nil)"
+    return f'&user.DefaultInfo{{Name:"", UID:{quote(uid)}, Groups:{listed(groups)}, Extra:{extra}}}'
+
+
 def impersonate(user: User, scope: Mapping[str, Any], headers: Mapping[bytes, bytes], authorizer: Authorizer) -> User:
     """Whom the request is to be treated as coming from: `user` itself without Impersonate headers.
 
     Raises Forbidden where `user` may not impersonate one of the values, BadRequest for headers without a user.
     """
-    if _USER not in headers:
-        for header in headers:
-            if header in (_GROUP, _UID) or header.startswith(_EXTRA):
-                raise errors.BadRequest("requested impersonation without impersonating a user")
-        return user
-    name = headers[_USER].decode("latin-1")
+    name = headers.get(_USER, b"").decode("latin-1")
     uid = ""
     groups: list[str] = []
     more: dict[str, list[str]] = {}
@@ -47,6 +53,11 @@ def impersonate(user: User, scope: Mapping[str, Any], headers: Mapping[bytes, by
             uid = value
         elif field.startswith(_EXTRA):
             more.setdefault(unquote(field[len(_EXTRA) :].decode("latin-1").lower()), []).append(value)
+
+    if not name:
+        if groups or uid or more:
+            raise errors.BadRequest(f"requested {_shown(uid, groups, more)} without impersonating a user name")
+        return user
 
     def ask(resource: str, value: str, group: str = "", namespace: str = "", subresource: str = "") -> None:
         access = Access("impersonate", resource, group, namespace, value, subresource, "v1" if group else "")

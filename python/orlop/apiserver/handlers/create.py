@@ -34,8 +34,8 @@ async def create(core: Core, request: Request, kind: Kind) -> Response:
             metadata.namespace = info.namespace
         elif metadata.namespace != info.namespace:
             raise errors.BadRequest(NAMESPACE_MISMATCH)
-    elif metadata.namespace:
-        raise errors.BadRequest(NAMESPACE_MISMATCH)
+    else:
+        metadata.namespace = ""
     if metadata.deletion_timestamp is not None or metadata.deletion_grace_period_seconds is not None:
         metadata.deletion_timestamp = metadata.deletion_grace_period_seconds = None
     metadata.resource_version = _no_revision(metadata.resource_version)

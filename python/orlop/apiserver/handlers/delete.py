@@ -12,12 +12,15 @@ from orlop.apiserver.admission.base import Attributes
 from orlop.apiserver.core import Core
 from orlop.apiserver.handlers import body
 from orlop.apiserver.registry.objects import Check
+from orlop.apiserver.registry.storagekeys import storage_key
 from orlop.apiserver.registry.strategy import Strategy
 from orlop.apiserver.request import Request
 from orlop.apiserver.response import Response, of_status, success
+from orlop.store.base import Key
 
 OPTIONS_KEY = "meta/v1.DeleteOptions"
 POLICIES = ("Foreground", "Background", "Orphan")
+UNSAFE = "ignoreStoreReadErrorWithClusterBreakingPotential"
 OPTION_VERSIONS = frozenset({"", "v1", "meta.k8s.io/v1"})
 
 
@@ -43,7 +46,15 @@ async def delete_options(request: Request) -> meta_v1.DeleteOptions:
             orphan_dependents=request.flag("orphanDependents") if "orphanDependents" in request.query else None,
             dry_run=request.query.get("dryRun", []),
         )
-    wrong: list[FieldError] = []
+        # Upstream's conversion finds these in the query too, though they stand deeper in a body.
+        if "uid" in request.query or "resourceVersion" in request.query:
+            options.preconditions = meta_v1.Preconditions(
+                uid=request.param("uid") if "uid" in request.query else None,
+                resource_version=request.param("resourceVersion") if "resourceVersion" in request.query else None,
+            )
+        if UNSAFE in request.query:
+            options.ignore_store_read_error_with_cluster_breaking_potential = request.flag(UNSAFE)
+    wrong: list[FieldError] = _unsafe(options)
     if options.propagation_policy is not None and options.propagation_policy not in POLICIES:
         wrong.append(not_supported("propagationPolicy", options.propagation_policy, [*POLICIES, "nil"]))
     if options.propagation_policy is not None and options.orphan_dependents is not None:
@@ -59,6 +70,19 @@ async def delete_options(request: Request) -> meta_v1.DeleteOptions:
     if wrong:
         raise errors.invalid("DeleteOptions", "meta.k8s.io", "", wrong)
     return options
+
+
+def _unsafe(options: meta_v1.DeleteOptions) -> list[FieldError]:
+    """What may not be asked together with the deletion of an object that cannot be read."""
+    if not options.ignore_store_read_error_with_cluster_breaking_potential:
+        return []
+    with_ = [
+        (options.propagation_policy is not None, ".propagationPolicy"),
+        (options.orphan_dependents is not None, ".orphanDependents"),
+        (options.grace_period_seconds is not None, ".gracePeriodSeconds"),
+        (options.preconditions is not None, ".preconditions"),
+    ]
+    return [invalid_value(UNSAFE, True, f"cannot be set together with {name}") for given, name in with_ if given]
 
 
 def advise(request: Request, strategy: Strategy, options: meta_v1.DeleteOptions) -> None:
@@ -83,6 +107,15 @@ def checker(
     return check
 
 
+def _readable(kind: Kind, namespace: str, name: str) -> str:
+    """Why an object is not deleted as one that cannot be read."""
+    key = storage_key(Key(kind.resource, namespace, name))
+    return (
+        f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: unsafe deletion "
+        "is not allowed because the object is decodable from storage"
+    )
+
+
 async def delete(core: Core, request: Request, kind: Kind) -> Response:
     """200 with the object where it stays a while (or the kind returns it), else with a Status."""
     accepted = negotiate.accept(request.header(b"accept"))
@@ -92,6 +125,9 @@ async def delete(core: Core, request: Request, kind: Kind) -> Response:
     advise(request, strategy, options)
     info = request.info
     namespace = info.namespace if kind.namespaced else ""
+    if options.ignore_store_read_error_with_cluster_breaking_potential:
+        core.objects.find(kind, namespace, info.name)
+        raise errors.conflict(kind.plural, kind.group, info.name, _readable(kind, namespace, info.name))
     check = checker(core, request, kind, namespace, info.name, options)
     value, gone = await core.objects.delete(
         strategy, namespace, info.name, options, by=body.attribution(request), dry_run=dry_run, check=check

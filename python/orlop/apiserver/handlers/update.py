@@ -30,7 +30,9 @@ def check_identity(request: Request, kind: Kind, obj: Any) -> None:
         )
     if not metadata.namespace and kind.namespaced:
         metadata.namespace = info.namespace
-    elif metadata.namespace != (info.namespace if kind.namespaced else ""):
+    elif not kind.namespaced:
+        metadata.namespace = ""
+    elif metadata.namespace != info.namespace:
         raise errors.BadRequest(NAMESPACE_MISMATCH)
 
 

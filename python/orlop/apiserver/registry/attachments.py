@@ -14,6 +14,8 @@ MAX_ERROR_BYTES = 1024
 class VolumeAttachments(Strategy):
     """A volume that shall be at a node."""
 
+    status_keeps_metadata = True
+    returns_deleted = True
     unconditional_update = False
 
     def validate(self, obj: storage_v1.VolumeAttachment) -> list[FieldError]:

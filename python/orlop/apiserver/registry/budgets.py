@@ -2,7 +2,7 @@
 
 from orlop.api.errors import FieldError, invalid_value
 from orlop.api.types import policy_v1
-from orlop.apiserver.registry import conditions
+from orlop.apiserver.registry import conditions, names
 from orlop.apiserver.registry.common import at_most_100, int_or_percent, not_negative
 from orlop.apiserver.registry.goforms import go_form
 from orlop.apiserver.registry.labelselectors import validate_selector
@@ -17,6 +17,9 @@ class PodDisruptionBudgets(Strategy):
 
     unconditional_update = False
     generation = True
+
+    def name_rule(self, name: str) -> list[str]:
+        return names.path_segment(name)
 
     def validate(self, obj: policy_v1.PodDisruptionBudget) -> list[FieldError]:
         spec = obj.spec

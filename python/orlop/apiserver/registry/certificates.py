@@ -250,6 +250,7 @@ ONE_KEY = "exactly one of (stubPKCS10Request) or (pkixPublicKey, proofOfPossessi
 class PodCertificateRequests(Strategy):
     """A pod's key that wants a certificate; its kubelet asks."""
 
+    status_keeps_metadata = True
     fields = (
         ("spec.signerName", "spec.signerName"),
         ("spec.podName", "spec.podName"),

@@ -61,6 +61,8 @@ def class_annotation(metadata: meta_v1.ObjectMeta) -> list[str]:
 class PersistentVolumeClaims(Strategy):
     """A request for a volume."""
 
+    returns_deleted = True
+
     def default(self, obj: core_v1.PersistentVolumeClaim) -> None:
         default(obj)
         drop(obj.spec)

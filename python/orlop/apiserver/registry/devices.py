@@ -13,6 +13,9 @@ MAX_RULE_CONDITIONS = 8
 class ResourceClaims(Strategy):
     """Devices that pods use."""
 
+    status_keeps_metadata = True
+    returns_deleted = True
+
     def default(self, obj: resource_v1.ResourceClaim) -> None:
         deviceclaims.default(obj.spec.devices)
 
@@ -28,6 +31,8 @@ class ResourceClaims(Strategy):
 
 class ResourceClaimTemplates(Strategy):
     """Claims that are made for each pod."""
+
+    returns_deleted = True
 
     def default(self, obj: resource_v1.ResourceClaimTemplate) -> None:
         deviceclaims.default(obj.spec.spec.devices)
@@ -46,6 +51,7 @@ class ResourceClaimTemplates(Strategy):
 class DeviceClasses(Strategy):
     """A kind of device, and how it is set up."""
 
+    returns_deleted = True
     generation = True
 
     def validate(self, obj: resource_v1.DeviceClass) -> list[FieldError]:
@@ -65,6 +71,7 @@ class DeviceClasses(Strategy):
 class ResourceSlices(Strategy):
     """Devices that a driver has to offer."""
 
+    returns_deleted = True
     generation = True
     fields = (("spec.nodeName", "spec.nodeName"), ("spec.driver", "spec.driver"))
 
@@ -78,6 +85,7 @@ class ResourceSlices(Strategy):
 class DeviceTaintRules(Strategy):
     """Taints of devices that somebody other than their driver sets."""
 
+    status_keeps_metadata = True
     unconditional_update = False
     generation = True
 

@@ -319,6 +319,7 @@ def _conversion(conversion: apiextensions_v1.CustomResourceConversion | None) ->
 class APIServices(Strategy):
     """Who serves a group's version."""
 
+    status_keeps_metadata = True
     unconditional_update = False
     keeps_new_status = True
 

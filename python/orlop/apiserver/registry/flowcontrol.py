@@ -26,6 +26,7 @@ ALL = "*"
 class FlowSchemas(Strategy):
     """Which requests belong to which priority level."""
 
+    status_keeps_metadata = True
     generation = True
 
     def default(self, obj: flowcontrol_v1.FlowSchema) -> None:
@@ -192,6 +193,7 @@ def _verbs(verbs: list[str], path: str) -> list[FieldError]:
 class PriorityLevels(Strategy):
     """How many requests of a level run at once, and how many wait."""
 
+    status_keeps_metadata = True
     generation = True
 
     def default(self, obj: flowcontrol_v1.PriorityLevelConfiguration) -> None:

@@ -125,6 +125,7 @@ def validate_label_value(value: str, path: str) -> list[FieldError]:
 class StorageVersionMigrations(Strategy):
     """A wish to have all objects of a resource stored anew."""
 
+    status_keeps_metadata = True
     unconditional_update = False
 
     def validate(self, obj: storagemigration_v1.StorageVersionMigration) -> list[FieldError]:

@@ -33,6 +33,8 @@ class IPAddresses(Strategy):
 class ServiceCIDRs(Strategy):
     """A range that cluster IPs come from."""
 
+    status_keeps_metadata = True
+
     def validate(self, obj: networking_v1.ServiceCIDR) -> list[FieldError]:
         cidrs, path = obj.spec.cidrs, "spec.cidrs"
         if not cidrs:

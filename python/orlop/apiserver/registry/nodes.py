@@ -14,7 +14,6 @@ class Nodes(Strategy):
     """A new node may bring its status; afterwards only the kubelet's subresource changes it."""
 
     keeps_new_status = True
-    returns_deleted = True
     fields = (("spec.unschedulable", "spec.unschedulable=false"),)
 
     def default(self, obj: core_v1.Node) -> None:

@@ -17,6 +17,7 @@ from orlop.api.scheme import Kind
 from orlop.api.types import meta_v1
 from orlop.apiserver import nulls
 from orlop.apiserver.registry import deletion, names
+from orlop.apiserver.registry.storagekeys import storage_key
 from orlop.apiserver.registry.strategy import Strategy
 from orlop.apiserver.registry.transactions import NO_HOOKS, Both, Hooks, Transaction
 from orlop.clock import Clock, rfc3339
@@ -452,7 +453,7 @@ def _only_later(made: bytes, new: meta_v1.ObjectMeta, value: bytes, old: meta_v1
 
 def _other(key: Key, wanted: str, found: str) -> str:
     """Why a write that is meant for another object is refused."""
-    path = "/".join(part for part in ("/registry", key.resource, key.namespace, key.name) if part)
+    path = storage_key(key)
     why = f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}"
     return f"StorageError: invalid object, Code: 4, Key: {path}, ResourceVersion: 0, AdditionalErrorMsg: {why}"
 

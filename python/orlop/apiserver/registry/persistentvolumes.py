@@ -75,6 +75,8 @@ OLD_SOURCES = (
 class PersistentVolumes(Strategy):
     """A piece of storage."""
 
+    returns_deleted = True
+
     def default(self, obj: core_v1.PersistentVolume) -> None:
         spec = obj.spec
         if not obj.status.phase:

@@ -136,6 +136,8 @@ class _Policies(Strategy):
 class ValidatingAdmissionPolicies(_Policies):
     """What requests must fulfil, in CEL."""
 
+    status_keeps_metadata = True
+
     def _validate(self, obj: types.ValidatingAdmissionPolicy, *, conditions: bool) -> list[FieldError]:
         spec = obj.spec
         errors = self._common(spec, conditions)

@@ -52,6 +52,8 @@ EXISTS_WORDS = (
 class ResourceQuotas(Strategy):
     """How much a namespace may use."""
 
+    returns_deleted = True
+
     def validate(self, obj: core_v1.ResourceQuota) -> list[FieldError]:
         errors = _amounts(obj.spec.hard, "spec.hard")
         errors += _scopes(obj.spec)
@@ -137,6 +139,10 @@ class LimitRanges(Strategy):
     """What a container, pod or claim gets where it does not say, and how far it may go."""
 
     create_on_update = True
+
+    def prepare_create(self, obj: core_v1.LimitRange) -> None:
+        if not obj.metadata.name:
+            obj.metadata.name = obj.metadata.uid
 
     def default(self, obj: core_v1.LimitRange) -> None:
         for item in obj.spec.limits:

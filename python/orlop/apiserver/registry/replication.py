@@ -68,6 +68,7 @@ class ReplicationControllers(Strategy):
 class PodTemplates(Strategy):
     """A template by itself."""
 
+    returns_deleted = True
     generation = True
 
     def changes_generation(self, new: core_v1.PodTemplate, old: core_v1.PodTemplate) -> bool:

@@ -67,6 +67,8 @@ def _topologies(terms: list[core_v1.TopologySelectorTerm], path: str) -> list[Fi
 class StorageClasses(Strategy):
     """How volumes are made for claims of a class."""
 
+    returns_deleted = True
+
     def default(self, obj: storage_v1.StorageClass) -> None:
         if obj.reclaim_policy is None:
             obj.reclaim_policy = "Delete"
@@ -99,6 +101,8 @@ class StorageClasses(Strategy):
 class VolumeAttributesClasses(Strategy):
     """What may change of a volume while it is in use."""
 
+    returns_deleted = True
+
     def validate(self, obj: storage_v1.VolumeAttributesClass) -> list[FieldError]:
         errors: list[FieldError] = []
         if not obj.driver_name:
@@ -123,6 +127,7 @@ class VolumeAttributesClasses(Strategy):
 class CSIDrivers(Strategy):
     """What a CSI driver can and wants."""
 
+    returns_deleted = True
     unconditional_update = False
 
     def default(self, obj: storage_v1.CSIDriver) -> None:
@@ -196,6 +201,8 @@ class CSIDrivers(Strategy):
 class CSINodes(Strategy):
     """The CSI drivers of a node."""
 
+    status_keeps_metadata = True
+    returns_deleted = True
     unconditional_update = False
 
     def validate(self, obj: storage_v1.CSINode) -> list[FieldError]:

@@ -126,6 +126,8 @@ class Strategy:
             self.canonicalize(new)
         return errors
 
+    status_keeps_metadata: ClassVar[bool] = False
+    """Whether the status subresource leaves labels, annotations and finalizers as they are, too."""
     resets_status: ClassVar[bool] = True
     """Whether the main endpoint keeps the old status (it has a status subresource)."""
     keeps_new_status: ClassVar[bool] = False
@@ -142,6 +144,10 @@ class Strategy:
             new.spec = old.spec
         new.metadata.deletion_timestamp = old.metadata.deletion_timestamp
         new.metadata.owner_references = old.metadata.owner_references
+        if self.status_keeps_metadata:
+            new.metadata.labels = old.metadata.labels
+            new.metadata.annotations = old.metadata.annotations
+            new.metadata.finalizers = old.metadata.finalizers
         self.prepare_status(new, old)
         errors = meta.validate_update(new.metadata, old.metadata) + self.validate_status(new, old)
         return declared.merged(errors, declared.check(new, old))
@@ -161,6 +167,8 @@ class Strategy:
 
     def not_owned(self, subresource: str) -> list[str]:
         """Fields that a write through this endpoint leaves as they are, so that its field manager cannot own them."""
+        if subresource == "status" and self.status_keeps_metadata:
+            return ["spec", "metadata"]
         if subresource == "status":
             return ["spec", "metadata.deletionTimestamp", "metadata.ownerReferences"]
         if subresource == "approval":

@@ -19,7 +19,7 @@ _PART: Verbs = {"get": get, "update": update, "patch": patch}
 _SCALE: Verbs = {"get": scale.get_scale, "update": scale.update_scale, "patch": scale.patch_scale}
 _STREAM: Verbs = {"get": streams.stream, "create": streams.stream}
 
-_PROXY: Verbs = dict.fromkeys(("get", "create", "update", "patch", "delete"), proxy.proxy)
+_PROXY: Verbs = dict.fromkeys(("get", "create", "update", "patch", "delete", "options"), proxy.proxy)
 
 _OWN: dict[tuple[str, str], Verbs] = {
     ("namespaces", "finalize"): {"update": update},

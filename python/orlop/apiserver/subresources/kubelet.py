@@ -152,7 +152,7 @@ async def log(core: Core, request: Request, kind: Kind) -> Response | None:
                     "type": "http.response.start",
                     "status": 200,
                     "headers": [
-                        (b"audit-id", request.audit_id.encode()),
+                        *request.common,
                         (b"cache-control", b"no-cache, private"),
                         (b"content-type", b"text/plain"),
                         *warning_headers(request.warnings),

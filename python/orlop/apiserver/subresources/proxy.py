@@ -124,6 +124,8 @@ def _pod(core: Core, request: Request, kind: Kind) -> Target:
 
 def _service(core: Core, request: Request, kind: Kind) -> Target:
     how, name, port = split_name(request.info.name)
+    if core.hub.get(kind.resource, request.info.namespace, name) is None:
+        raise errors.ServiceUnavailable(f'no endpoints available for service "{name}"')
     value, _ = core.objects.find(kind, request.info.namespace, name)
     service: core_v1.Service = core.objects.decode(kind, value)
     if not port and len(service.spec.ports) == 1:
