@@ -1,5 +1,6 @@
 """PATCH with a configuration: server-side apply (KEP-555). Creates the object if it is not there."""
 
+import re
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,6 +15,7 @@ from orlop.apiserver import gojson, negotiate, output, ownership
 from orlop.apiserver.core import Core
 from orlop.apiserver.crd.kind import CustomKind
 from orlop.apiserver.handlers import body
+from orlop.apiserver.handlers.typed import UNDECLARED, doubtful, mismatch
 from orlop.apiserver.handlers.update import admit, check_identity, checker
 from orlop.apiserver.request import Request
 from orlop.apiserver.response import Response
@@ -53,24 +55,51 @@ async def read(core: Core, request: Request, kind: Kind) -> Config:
         metadata = {}
     if metadata.get("managedFields") is not None:
         raise errors.BadRequest("metadata.managedFields must be nil")
-    _known(request, kind, text, data, metadata)
+    _known(request, kind, text, data, tree, metadata)
     return Config(data, tree)
 
 
 def _go_kind(api_version: Any, kind: Any) -> str:
     """A group, version and kind as Go prints them."""
-    group, _, version = str(api_version or "").rpartition("/")
+    group, _, version = (api_version if isinstance(api_version, str) else "").rpartition("/")
     return f"{group}/{version}, Kind={kind or ''}"
 
 
-def _known(request: Request, kind: Kind, text: bytes, data: bytes, metadata: dict[str, Any]) -> None:
+_INTO = re.compile(r"json: cannot unmarshal (number [-+.eE\d]+|\w+) into Go struct field \S+ of type (\w+)")
+
+
+def _converting(error: str) -> str:
+    """The wire's error as upstream's converter from unstructured objects words it."""
+    found = _INTO.match(error)
+    if found is None:
+        return error
+    given, type_ = found.groups()
+    if not given.startswith("number "):
+        return f"json: cannot unmarshal {given} into Go value of type {type_}"
+    return f"cannot convert float64 to {type_}"
+
+
+def _known(
+    request: Request, kind: Kind, text: bytes, data: bytes, tree: dict[str, Any], metadata: dict[str, Any]
+) -> None:
     """Every field must be one of the type: ownership of others could not be told."""
     where = f"{metadata.get('namespace') or ''}/{metadata.get('name') or ''}"
     start = f"failed to create typed patch object ({where}; {_go_kind(kind.api_version, kind.kind)}): "
     try:
         _, unknown, duplicate = native.wire_decode(kind.type_key, "yaml", text)
     except native.WireError as error:
-        raise errors.ApiError(f"{start}{error}", code=500, reason="") from None
+        wrong = "" if isinstance(kind, CustomKind) else mismatch(kind.type_key, tree)
+        if wrong or isinstance(kind, CustomKind):
+            raise errors.ApiError(f"{start}{wrong or error}", code=500, reason="") from None
+        # What fits the schema and not the type is found when the result is converted.
+        type_ = _go_kind(kind.api_version, kind.kind)
+        why = f"unable to convert unstructured object to {type_}: {_converting(str(error))}"
+        raise errors.ApiError(
+            f"failed to convert new object ({where}; {type_}) to proper version: {why}", code=500, reason=""
+        ) from None
+    checked = not isinstance(kind, CustomKind) and not unknown and doubtful(tree)
+    if checked and (wrong := mismatch(kind.type_key, tree)):
+        raise errors.ApiError(start + wrong, code=500, reason="")
     if isinstance(kind, CustomKind):
         # What an object without declared fields holds is pruned, as in any other write.
         unknown = [problem for problem in unknown if problem.startswith(_OF_METADATA)]
@@ -78,7 +107,8 @@ def _known(request: Request, kind: Kind, text: bytes, data: bytes, metadata: dic
     if unknown:
         # Upstream stops at the first that it comes upon.
         path = min(problem.removeprefix("unknown field ").strip('"') for problem in unknown)
-        raise errors.ApiError(f"{start}.{path}: field not declared in schema", code=500, reason="")
+        wrong = "" if isinstance(kind, CustomKind) else mismatch(kind.type_key, tree)
+        raise errors.ApiError(start + (wrong or f".{path}: {UNDECLARED}"), code=500, reason="")
     if duplicate and request.param("fieldValidation") == "Strict":
         raise errors.BadRequest(f"error strict decoding patch: error converting YAML to JSON: {', '.join(duplicate)}")
     if duplicate:
