@@ -78,12 +78,13 @@ class Both:
     """The two servers, each with a namespace and its service account."""
 
     def __init__(self, theirs: Client, ours: Client) -> None:
-        self._clients = (theirs, ours)
+        self.clients = (theirs, ours)
+        """Theirs and ours."""
 
     async def ask(self, method: str, path: str, *bodies: Any, dry: bool = False) -> tuple[Answer, Answer]:
         """Their answer and ours. `bodies`: one for both, or theirs and ours."""
         theirs, ours = await asyncio.gather(
-            *(_ask(c, method, path, bodies[min(i, len(bodies) - 1)], dry) for i, c in enumerate(self._clients))
+            *(_ask(c, method, path, bodies[min(i, len(bodies) - 1)], dry) for i, c in enumerate(self.clients))
         )
         return theirs, ours
 

@@ -27,7 +27,7 @@ from orlop.apiserver.handlers.update import update
 from orlop.apiserver.handlers.watch import watch
 from orlop.apiserver.metrics import LONG_RUNNING, REQUESTS, labels_of
 from orlop.apiserver.request import ClientDisconnected, Receive, Request, Scope, Send
-from orlop.apiserver.response import NO_PAGE, Response, send_response, status_response
+from orlop.apiserver.response import NO_PAGE, NO_SNIFF, Response, send_response, status_response
 from orlop.apiserver.subresources import WEBSOCKETS, binding, subresource
 from orlop.apiserver.subresources.reviews import review
 from orlop.store.base import StoreClosed, StoreError, StoreFull
@@ -143,7 +143,11 @@ class App:
             )
 
     async def _answer(self, request: Request) -> Response | None:
-        self.admit_user(request)
+        try:
+            self.admit_user(request)
+        except (errors.Forbidden, errors.BadRequest):
+            request.common += NO_SNIFF
+            raise
         info = request.info
         if not info.is_resource:
             return await self._page(request)
@@ -188,7 +192,9 @@ class App:
     async def _page(self, request: Request) -> Response | None:
         path = request.scope["path"]
         page = PAGES.get(path) or PAGES.get(path.rstrip("/"))
-        if page is None or (path.endswith("/") and path.rstrip("/") in ONE_PLACE):
+        if path.endswith("/") and path.rstrip("/") in ONE_PLACE:
+            raise NoSuchPage
+        if page is None:
             page = next((p for prefix, p in PREFIXES if path.startswith(prefix)), None)
         if page is None:
             if path.startswith("/api/"):

@@ -116,6 +116,7 @@ async def index(core: Core, request: Request) -> Response:
     from orlop.api import scheme
 
     paths = {"/api", "/api/v1", "/apis", "/apis/", "/metrics", "/openapi/v2", "/openapi/v3", "/openapi/v3/", "/version"}
+    paths |= {"/.well-known/openid-configuration", "/openid/v1/jwks"}
     for group, version_ in scheme.group_versions():
         if group:
             paths |= {f"/apis/{group}", f"/apis/{group}/{version_}"}
