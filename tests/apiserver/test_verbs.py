@@ -216,3 +216,25 @@ async def test_events_are_the_same_objects_in_both_groups(api: Api) -> None:
     thin = await api("POST", new, {"metadata": {"name": "f"}, "regarding": {"namespace": "default"}})
     assert thin.status == 422
     assert "eventTime: Required value" in thin.message
+
+
+async def test_objects_of_the_cluster_lose_a_namespace(api: Api) -> None:
+    made = await api.made("/api/v1/nodes", {"metadata": {"name": "n", "namespace": "elsewhere"}})
+    assert "namespace" not in made["metadata"]
+    made["metadata"] |= {"namespace": "elsewhere", "labels": {"a": "b"}}
+    changed = (await api("PUT", "/api/v1/nodes/n", made)).body["metadata"]
+    assert (changed["labels"], "namespace" in changed) == ({"a": "b"}, False)
+
+
+async def test_a_limit_range_without_a_name_is_called_by_its_uid(api: Api) -> None:
+    metadata = (await api.made("/api/v1/namespaces/default/limitranges", {}))["metadata"]
+    assert metadata["name"] == metadata["uid"]
+
+
+async def test_some_statuses_are_written_without_their_metadata(api: Api) -> None:
+    path = "/apis/networking.k8s.io/v1/servicecidrs"
+    await api.made(path, {"metadata": {"name": "c"}, "spec": {"cidrs": ["10.9.0.0/24"]}})
+    patch = {"metadata": {"labels": {"a": "b"}, "annotations": {"a": "b"}, "finalizers": ["a/b"]}}
+    kept = (await api("PATCH", f"{path}/c/status", patch, "application/merge-patch+json")).body["metadata"]
+    assert not {"labels", "annotations", "finalizers"} & {*kept}
+    assert [entry.get("subresource") for entry in kept["managedFields"]] == [None]
