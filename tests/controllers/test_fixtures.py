@@ -14,6 +14,7 @@ from tests.support import worlds
 
 _AUTHORITY_KEY = new_key()
 GIVEN: dict[str, Any] = {
+    "load_balancer_pool": "192.0.2.0/29,2001:db8::/64",
     "root_ca": b"CA",
     "cluster_signing_cert": certificate_pem(Authority.create(_AUTHORITY_KEY, FakeClock()).certificate),
     "cluster_signing_key": signing_key_pem(_AUTHORITY_KEY),

@@ -58,6 +58,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--service-cluster-ip-range", default="10.96.0.0/16", metavar="CIDR", help="addresses of Services"
     )
     parser.add_argument(
+        "--load-balancer-pool",
+        default="",
+        metavar="CIDR[,CIDR]",
+        help="addresses of Services of type LoadBalancer; without it those are somebody else's to give",
+    )
+    parser.add_argument(
         "--node-monitor-grace-period",
         type=float,
         default=50.0,
@@ -98,6 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
     options_ = Options(
         cluster_cidr=arguments.cluster_cidr,
         service_cidr=arguments.service_cluster_ip_range,
+        load_balancer_pool=arguments.load_balancer_pool,
         node_monitor_grace_period=arguments.node_monitor_grace_period,
         root_ca=_read(arguments.root_ca_file),
         service_account_key=_read(arguments.service_account_private_key_file),

@@ -67,6 +67,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--node-cidr", default=None, metavar="CIDR", help="addresses of several nodes (default: a free range)"
     )
     parser.add_argument(
+        "--load-balancer-pool",
+        default=None,
+        metavar="CIDR[,CIDR]",
+        help="addresses of Services of type LoadBalancer (default: a free range); none leaves them to somebody else",
+    )
+    parser.add_argument(
         "--proxy-mode",
         default=None,
         metavar="MODES",
@@ -218,6 +224,7 @@ def settle(arguments: argparse.Namespace) -> Settings:
         "service_cidr",
         "pod_cidr",
         "node_cidr",
+        "load_balancer_pool",
         "proxy_mode",
         "node_monitor_grace_period",
         "default_toleration_seconds",
@@ -249,6 +256,7 @@ def settle(arguments: argparse.Namespace) -> Settings:
         primary_address() if settings.bind_address in ("0.0.0.0", "::") else settings.bind_address
     )
     settle_nodes(settings)
+    settle_pool(settings)
     port = arguments.secure_port
     if port is None and fresh and not port_is_free(settings.bind_address, DEFAULT_PORT):
         port = 0
@@ -303,6 +311,27 @@ def settle_nodes(settings: Settings) -> None:
     settings.node_cidr = settings.node_cidr or nodenet.choose_cidrs(settings)
     if settings.advertise_address == "127.0.0.1":  # a machine without a network of its own
         settings.advertise_address = nodenet.host_addresses(settings)[0]
+
+
+def settle_pool(settings: Settings) -> None:
+    """Checks the addresses of load balancers, and chooses some. Raises SettingsError."""
+    from orlop.cluster import nodenet
+
+    if not settings.load_balancer_pool:
+        if choose_runtime(settings) == "hollow":  # nobody binds them
+            settings.load_balancer_pool = nodenet.BALANCER_CANDIDATES[0][0]
+        else:
+            settings.load_balancer_pool = nodenet.choose_pool(settings) if os.geteuid() == 0 else "none"
+        return
+    others = [*settings.pod_cidrs, *settings.service_cidrs, *settings.node_cidrs]
+    for cidr in settings.load_balancer_pools:
+        try:
+            network = ip_network(cidr)
+        except ValueError as error:
+            raise SettingsError(f"--load-balancer-pool: {error}") from None
+        for other in map(ip_network, others):
+            if network.version == other.version and network.overlaps(other):
+                raise SettingsError(f"--load-balancer-pool: {cidr} overlaps {other}, which is in use by the cluster")
 
 
 def check_ranges(settings: Settings) -> None:

@@ -23,6 +23,7 @@ async def clean_nodes(settings: Settings) -> None:
 
 async def clean_node(settings: Settings, node: RealNode) -> None:
     """One node that does not run any more."""
+    from orlop.kubelet.network import balancers
     from orlop.kubelet.network.hollow import HollowNetwork
     from orlop.kubelet.volumes import host
     from orlop.networkpolicy.config import PolicyConfig
@@ -50,6 +51,8 @@ async def clean_node(settings: Settings, node: RealNode) -> None:
         _, network = make_runtime(settings, node, "native", SystemClock())
         await network.cleanup()
         await cleanup(settings.scope)
+        if settings.load_balancer_pools:
+            await asyncio.to_thread(balancers.release, settings.load_balancer_pools)
         await Table(PolicyConfig(node_name=node.name, scope=settings.scope).table).remove()
 
 

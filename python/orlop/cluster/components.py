@@ -3,12 +3,14 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from orlop import logging, tasks
+from orlop.api.loadbalancers import EXCLUDED
 from orlop.clock import Clock, SystemClock
 from orlop.cluster.nodes import RealNode
 from orlop.cluster.runtimes import choose_runtime
@@ -81,6 +83,7 @@ async def run_controllers(settings: Settings, ready: Ready) -> None:
     options = Options(
         cluster_cidr=settings.pod_cidr,
         service_cidr=settings.service_cidr,
+        load_balancer_pool=",".join(settings.load_balancer_pools),
         node_monitor_grace_period=settings.node_monitor_grace_period,
         root_ca=(settings.pki / "ca.crt").read_bytes(),
         service_account_key=(settings.pki / "sa.key").read_bytes(),
@@ -140,6 +143,9 @@ async def run_node(settings: Settings, node: RealNode, ready: Ready) -> None:
         ]
     if settings.nodes > 1:
         work.append(keep_running("routes", clock, lambda: run_routes(settings, node, proxy_client)))
+    if policies is not None and settings.load_balancer_pools:
+        balancing = partial(run_balancers, settings, node, proxy_client, clock)
+        work.append(keep_running("load balancers' addresses", clock, balancing))
     try:
         await tasks.run_all(*work)
     finally:
@@ -156,11 +162,12 @@ async def run_hollow(settings: Settings, ready: Ready, names: Sequence[str] | No
     clock = SystemClock()
     kubelets: list[Kubelet] = []
     clients = []
-    for name in hollow_names(settings, choose_runtime(settings)) if names is None else names:
+    kind = choose_runtime(settings)
+    for name in hollow_names(settings, kind) if names is None else names:
         client = client_of(settings, f"kubelet-{name}", clock)
         clients.append(client)
         network = HollowNetwork()
-        config = hollow_config(settings, name)
+        config = hollow_config(settings, name, beside_real=kind != "hollow")
         runtime = HollowRuntime(clock, network, state_file=config.root_dir / "runtime.jsonl")
         kubelets.append(Kubelet(client, clock, config, runtime, network))
     try:
@@ -231,6 +238,15 @@ async def run_routes(settings: Settings, node: RealNode, client: Any) -> None:
     await NodeRoutes(client, node.name, link, settings.node_cidrs).run()
 
 
+async def run_balancers(settings: Settings, node: RealNode, client: Any, clock: Clock) -> None:
+    """The addresses of load balancers that a node bears."""
+    from orlop.cluster import nodenet
+    from orlop.kubelet.network.balancers import LoadBalancerAddresses
+
+    link = nodenet.balancer_link(settings, node)
+    await LoadBalancerAddresses(client, clock, node.name, settings.load_balancer_pools, link).run()
+
+
 async def real_kubelet(
     settings: Settings, node: RealNode, kind: str, client: Any, clock: Clock, admit: "Admit | None" = None
 ) -> Any:
@@ -292,15 +308,15 @@ def hollow_names(settings: Settings, kind: str) -> list[str]:
     return [f"hollow-{i}" for i in range(count)]
 
 
-def hollow_config(settings: Settings, name: str) -> Any:
-    """A simulated node of a common size."""
+def hollow_config(settings: Settings, name: str, *, beside_real: bool = False) -> Any:
+    """A simulated node of a common size; where there are real ones, these bear the addresses of load balancers."""
     from orlop.kubelet.config import KubeletConfig
 
     return KubeletConfig(
         node_name=name,
         root_dir=settings.data_dir / "hollow" / name,
         node_ips=["127.0.0.1"],
-        labels={"type": "hollow"},
+        labels={"type": "hollow"} | ({EXCLUDED: "true"} if beside_real else {}),
         capacity=HOLLOW_CAPACITY,
         simulated=True,
         node_lease_duration_seconds=settings.node_lease_duration_seconds,

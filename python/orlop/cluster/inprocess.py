@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 log = logging.get("cluster")
 
+LOAD_BALANCER_POOL = "10.246.0.0/24"
+"""Addresses that nobody answers, as those of hollow pods; where `orlop up` begins to look for its own."""
+
 
 class AsyncCluster:
     """`async with AsyncCluster() as cluster`. Needs no root and, unless `port` is given, opens no port.
@@ -81,7 +84,10 @@ class AsyncCluster:
 
         server = self._server
         options = Options(
-            cluster_cidr=self._settings.pod_cidr, root_ca=server.ca, service_account_key=server.service_account_key
+            cluster_cidr=self._settings.pod_cidr,
+            load_balancer_pool=LOAD_BALANCER_POOL,
+            root_ca=server.ca,
+            service_account_key=server.service_account_key,
         )
         manager = Manager(self.client_as("system:kube-controller-manager"), self._clock, all_controllers(options))
         scheduler = Scheduler(self.client_as("system:kube-scheduler"), self._clock)

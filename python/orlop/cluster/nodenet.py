@@ -14,6 +14,7 @@ from pathlib import Path
 
 from orlop import logging
 from orlop.cluster.nodes import RealNode
+from orlop.cluster.runtimes import bridge_name
 from orlop.cluster.settings import Settings, SettingsError
 from orlop.kubelet.dns import host_config
 from orlop.kubelet.network import firewall, links
@@ -31,6 +32,9 @@ RESOLV_CONFS = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf
 CANDIDATES = [(f"10.245.{i}.0/24", f"fd00:10:245:{i:x}::/64") for i in range(256)]
 """Where the nodes' own addresses are looked for: next to the default range of pods, one piece a cluster."""
 
+BALANCER_CANDIDATES = [(f"10.246.{i}.0/24", f"fd00:10:246:{i:x}::/64") for i in range(256)]
+"""Where the addresses of load balancers are looked for."""
+
 log = logging.get("cluster")
 
 
@@ -46,16 +50,35 @@ def cable_name(node: RealNode) -> str:
 
 def choose_cidrs(settings: Settings) -> str:
     """Ranges for the nodes' addresses that nothing on this machine uses. Raises SettingsError."""
-    taken = [ip_network(cidr) for cidr in (*settings.pod_cidrs, *settings.service_cidrs)]
-    versions = {ip_network(cidr).version for cidr in settings.pod_cidrs} | {4}
-    for pair in CANDIDATES:
+    versions: set[int] = {ip_network(cidr).version for cidr in settings.pod_cidrs} | {4}
+    if chosen := _free(settings, CANDIDATES, versions, uplink_name(settings)):
+        return chosen
+    raise SettingsError("no free range for the nodes' addresses in 10.245.0.0/16: name one with --node-cidr")
+
+
+def choose_pool(settings: Settings) -> str:
+    """Ranges for load balancers that nothing on this machine uses, one per IP family; "none" where there is none."""
+    versions: set[int] = {ip_network(cidr).version for cidr in settings.service_cidrs}
+    return _free(settings, BALANCER_CANDIDATES, versions) or "none"
+
+
+def _free(settings: Settings, candidates: Sequence[tuple[str, str]], versions: set[int], own: str = "") -> str:
+    taken = [ip_network(c) for c in (*settings.pod_cidrs, *settings.service_cidrs, *settings.node_cidrs)]
+    for pair in candidates:
         chosen = [cidr for cidr in pair if ip_network(cidr).version in versions]
         free = not any(
             a.version == b.version and a.overlaps(b) for a in taken for b in (ip_network(cidr) for cidr in chosen)
         )
-        if free and not links.conflict([Pool(cidr) for cidr in chosen], uplink_name(settings)):
+        if free and not links.conflict([Pool(cidr) for cidr in chosen], own):
             return ",".join(chosen)
-    raise SettingsError("no free range for the nodes' addresses in 10.245.0.0/16: name one with --node-cidr")
+    return ""
+
+
+def balancer_link(settings: Settings, node: RealNode) -> str:
+    """Where a node binds the addresses of load balancers that are in no network of the machine's."""
+    if node.netns:
+        return INTERFACE
+    return uplink_name(settings) if settings.nodes > 1 else bridge_name(settings.scope)
 
 
 def host_addresses(settings: Settings) -> list[str]:

@@ -43,6 +43,9 @@ class Settings(msgspec.Struct, kw_only=True):
     """The nodes' own addresses on this machine, comma-separated, one range per IP family; chosen when first needed."""
     service_cidr: str = "10.96.0.0/16"
     pod_cidr: str = "10.244.0.0/16"
+    load_balancer_pool: str = ""
+    """Addresses of Services of type LoadBalancer, ranges, comma-separated; chosen at the first start. `none`: they are
+    somebody else's to give."""
     proxy_mode: str = "nftables"
     """How Services are programmed; several, comma-separated: the first that the machine can run."""
     stub_domains: list[str] = []
@@ -79,6 +82,13 @@ class Settings(msgspec.Struct, kw_only=True):
     def node_cidrs(self) -> list[str]:
         """`node_cidr` taken apart, one per IP family."""
         return [part.strip() for part in self.node_cidr.split(",") if part.strip()]
+
+    @property
+    def load_balancer_pools(self) -> list[str]:
+        """`load_balancer_pool` taken apart; empty for none."""
+        if self.load_balancer_pool == "none":
+            return []
+        return [part.strip() for part in self.load_balancer_pool.split(",") if part.strip()]
 
     @property
     def scope(self) -> str:

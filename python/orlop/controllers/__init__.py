@@ -17,6 +17,8 @@ class Options:
     """Pod addresses, comma separated for two families; "" allocates none."""
     service_cidr: str = "10.96.0.0/16"
     """Kept out of what nodes get, where the two overlap."""
+    load_balancer_pool: str = ""
+    """Addresses of Services of type LoadBalancer, ranges, comma separated; "" leaves those to somebody else."""
     service_node_port_range: str = "30000-32767"
     node_monitor_grace_period: float = 50.0
     """Seconds of silence after which a node is unreachable."""
@@ -68,6 +70,7 @@ def all_controllers(options: Options) -> list[Controller]:
     from orlop.controllers.serviceaccounttokens import ServiceAccountTokensController
     from orlop.controllers.serviceaddresses import ServiceAddressRepairController, port_range
     from orlop.controllers.servicecidrs import ServiceCIDRController
+    from orlop.controllers.serviceloadbalancer import ServiceLoadBalancerController
     from orlop.controllers.statefulset import StatefulSetController
     from orlop.controllers.storageversionmigration import StorageVersionMigrator
     from orlop.controllers.tainteviction import TaintEvictionController
@@ -111,6 +114,8 @@ def all_controllers(options: Options) -> list[Controller]:
     ]
     if options.cluster_cidr:
         controllers.append(NodeIPAMController(options.cluster_cidr.split(","), options.service_cidr.split(",")))
+    if options.load_balancer_pool:
+        controllers.append(ServiceLoadBalancerController(options.load_balancer_pool.split(",")))
     if options.root_ca:
         controllers.append(RootCAPublisher(options.root_ca))
         controllers.append(certificates.TrustBundlePublisher(options.root_ca))

@@ -27,7 +27,7 @@ _LINK = struct.Struct("=BxHiII")
 _ADDRESS = struct.Struct("=BBBBI")
 _ROUTE = struct.Struct("=BBBBBBBBI")
 _NEWLINK, _DELLINK, _GETLINK, _SETLINK = 16, 17, 18, 19
-_NEWADDR, _GETADDR = 20, 22
+_NEWADDR, _DELADDR, _GETADDR = 20, 21, 22
 _NEWROUTE, _DELROUTE, _GETROUTE = 24, 25, 26
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_PROTINFO = 1, 3, 4, 10, 12
 _IFLA_LINKINFO, _IFLA_IFALIAS, _IFLA_GROUP, _IFLA_NET_NS_FD = 18, 20, 27, 28
@@ -59,6 +59,8 @@ class Address(msgspec.Struct, frozen=True):
 
     address: str
     scope: int
+    prefix: int
+    """Bits of the network that it says is on the link."""
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -167,14 +169,19 @@ class Netlink(NetlinkSocket):
             body += attribute(_IFA_FLAGS, struct.pack("=I", _IFA_F_NODAD))
         self.ask(_NEWADDR, CREATE | EXCLUSIVE, body)
 
+    def delete_address(self, index: int, address: str, prefix: int) -> None:
+        """Takes it away. Raises OSError (EADDRNOTAVAIL) where the link does not have it."""
+        body = _ADDRESS.pack(_family(address), prefix, 0, SCOPE_UNIVERSE, index)
+        self.ask(_DELADDR, 0, body + attribute(_IFA_LOCAL, ip_address(address).packed))
+
     def addresses(self, index: int) -> list[Address]:
         """Those of a link, as the kernel orders them."""
         found = []
         for body in self.dump(_GETADDR, _ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, 0)):
-            _, _, _, scope, link = _ADDRESS.unpack_from(body)
+            _, prefix, _, scope, link = _ADDRESS.unpack_from(body)
             packed = attributes(body, _ADDRESS.size).get(_IFA_ADDRESS)
             if link == index and packed is not None:
-                found.append(Address(str(ip_address(packed)), scope))
+                found.append(Address(str(ip_address(packed)), scope, prefix))
         return found
 
     # --- routes ---
