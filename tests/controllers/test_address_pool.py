@@ -1,6 +1,6 @@
 """The pool of load balancers' addresses."""
 
-from hypothesis import given, strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from orlop.control.controller import Key
 from orlop.controllers.addresspool import Pool
@@ -34,6 +34,7 @@ def test_an_address_has_one_holder() -> None:
     assert pool.holder("192.0.2.1") == A
 
 
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.tuples(st.sampled_from(["take", "claim", "free"]), st.integers(0, 3), st.integers(1, 6))))
 def test_any_history_gives_what_a_search_from_the_start_would(history: list[tuple[str, int, int]]) -> None:
     pool, holders = Pool(["192.0.2.0/29"]), dict[str, Key]()
