@@ -144,6 +144,37 @@ async def test_a_policy_that_leaves_nobody_is_named(proxier: Proxier, admin: Cli
     assert "they are on there" in found.text
 
 
+async def test_who_bears_a_load_balancers_address_is_told(proxier: Proxier, admin: Client, machine: World) -> None:
+    async def told(source: str = "node", **changes: object) -> Step:
+        await admin.patch(core_v1.Service, "web", "default", changes, type="merge", subresource="status")
+        steps = await why(admin, source, "192.0.2.77:80", prefix=machine.node.prefix)
+        return steps[-1] if steps[-1].broken else next(step for step in steps if step.name == "balancer")
+
+    def bears(node: str | None) -> dict[str, object]:
+        return {"annotations": {"orlop/load-balancer-node": node}}
+
+    await put_service(admin, type="LoadBalancer")
+    await put_slice(admin, [pod.addresses[0] for pod in machine.pods], node="there")
+    status = {"loadBalancer": {"ingress": [{"ip": "192.0.2.77"}]}}
+    assert "another load balancer" in (await told(status=status)).text
+    await programmed(machine, "192.0.2.77")
+    assert (await told(metadata=bears(""))).text == "no node bears no node can"
+    assert "which is gone" in (await told(metadata=bears("here"))).text
+    own = core_v1.NodeAddress(type="InternalIP", address=machine.node.addresses[0])
+    node = core_v1.Node(metadata=meta_v1.ObjectMeta(name="here"), status=core_v1.NodeStatus(addresses=[own]))
+    await admin.create(node)
+    assert "is not bound here" in (await told()).text
+    machine.node.ip("address", "add", "192.0.2.77/32", "dev", "lo")
+    try:
+        assert await told() == Step("balancer", "192.0.2.77 is bound to node here, this one")
+        await admin.patch(core_v1.Service, "web", "default", {"spec": {"externalTrafficPolicy": "Local"}}, type="merge")
+        found = await told("198.51.100.1")
+        assert "externalTrafficPolicy is Local" in found.text
+        assert "they are on there" in found.text
+    finally:
+        machine.node.ip("address", "del", "192.0.2.77/32", "dev", "lo")
+
+
 async def test_a_node_without_rules_is_named(admin: Client, machine: World) -> None:
     await put_service(admin)
     await put_slice(admin, [machine.pods[0].addresses[0]])

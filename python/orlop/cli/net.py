@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         sub.add_argument(
             "--netns", default="", metavar="NAME", help="the node's network namespace, as `ip netns` has it"
         )
+        options.add_cluster(sub)
         sub.set_defaults(run_verb=run)
         return sub
 
@@ -28,7 +29,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     asked.add_argument("source", metavar="FROM", help="[NAMESPACE/]POD, `node`, or an address")
     asked.add_argument("to", metavar="TO[:PORT]", help="SERVICE[.NAMESPACE], NAMESPACE/SERVICE, or an address")
     asked.add_argument("--kubeconfig", type=Path, metavar="FILE", help="of the cluster (default: the one by --name)")
-    options.add_cluster(asked)
     verb("table", table, "show the forwarding table of this node, with the connections of each backend")
     seen = verb("watch", watch, "show the connections of each backend as they come and go")
     seen.add_argument("--interval", type=float, default=1.0, metavar="SECONDS", help="between two looks")
@@ -60,7 +60,7 @@ async def why(arguments: argparse.Namespace) -> int:
     try:
         prefix = _prefix(arguments)
         judge = Judge(client, prefix).between
-        steps = await walk.why(client, arguments.source, arguments.to, prefix=prefix, judge=judge)
+        steps = await walk.why(client, arguments.source, arguments.to, prefix=prefix, scope=arguments.name, judge=judge)
     finally:
         await client.close()
     for step in steps:
@@ -74,7 +74,7 @@ async def table(arguments: argparse.Namespace) -> int:
     """Exit code 1 where nothing is programmed."""
     from orlop.proxy.explain import kernel, show
 
-    found = await kernel.read(_prefix(arguments))
+    found = await kernel.read(_prefix(arguments), arguments.name)
     if not found.modes:
         print("nothing is programmed here: no service proxy has run", file=sys.stderr)
         return 1
@@ -90,7 +90,7 @@ async def watch(arguments: argparse.Namespace) -> int:
     before: dict[show.Key, int] = {}
     looks = 0
     while True:
-        now = show.connections((await kernel.read(_prefix(arguments))).entries)
+        now = show.connections((await kernel.read(_prefix(arguments), arguments.name)).entries)
         for line in show.moves(before, now):
             print(line, flush=True)
         before = now

@@ -19,6 +19,7 @@ from orlop.api import loadbalancers
 from orlop.api.types import core_v1
 from orlop.api.types.base import ApiStruct
 from orlop.client.client import Client
+from orlop.client.decode import Meta
 from orlop.client.informer import Informer
 from orlop.clock import Clock, timeout
 from orlop.kubelet.network.announce import announce
@@ -37,10 +38,7 @@ RETRY_SECONDS = 1.0
 log = logging.get("kubelet")
 
 
-class _Meta(ApiStruct):
-    name: str = ""
-    namespace: str = ""
-    resource_version: str = ""
+class _Meta(Meta):
     annotations: dict[str, str] = msgspec.field(default_factory=dict)
 
 

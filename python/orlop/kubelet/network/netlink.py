@@ -39,7 +39,7 @@ _IFA_F_NODAD = 0x02
 """An address nobody else can have needs no second of duplicate detection (IPv6)."""
 _UNICAST, _STATIC = 1, 4
 MAIN_TABLE = 254
-SCOPE_UNIVERSE, SCOPE_LINK = 0, 253
+SCOPE_UNIVERSE, SCOPE_LINK, SCOPE_ANY = 0, 253, 255
 
 
 class Link(msgspec.Struct, frozen=True):
@@ -224,7 +224,7 @@ class Netlink(NetlinkSocket):
 
     def delete_route(self, link: int, destination: str, *, protocol: int = _STATIC) -> None:
         """Takes it away."""
-        self.ask(_DELROUTE, 0, self._route(link, destination, "", SCOPE_UNIVERSE, protocol))
+        self.ask(_DELROUTE, 0, self._route(link, destination, "", SCOPE_ANY, protocol))
 
     @staticmethod
     def _route(link: int, destination: str, gateway: str, scope: int, protocol: int) -> bytes:

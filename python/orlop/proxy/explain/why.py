@@ -11,12 +11,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from orlop.api import loadbalancers
 from orlop.api.errors import NotFound
-from orlop.api.types.core_v1 import Pod, Service
+from orlop.api.types.core_v1 import Node, Pod, Service
 from orlop.api.types.discovery_v1 import EndpointSlice
 from orlop.client import Client
 from orlop.proxy.backends.base import ProgramError, Unsupported
 from orlop.proxy.backends.command import Command
+from orlop.proxy.config import DEFAULT_SCOPE
 from orlop.proxy.explain import kernel
 from orlop.proxy.explain.kernel import Entry, Kernel
 
@@ -87,13 +89,20 @@ class _Endpoint:
 
 
 async def why(
-    client: Client, source: str, to: str, *, prefix: Sequence[str] = (), judge: Judge | None = None
+    client: Client,
+    source: str,
+    to: str,
+    *,
+    prefix: Sequence[str] = (),
+    scope: str = DEFAULT_SCOPE,
+    judge: Judge | None = None,
 ) -> list[Step]:
     """The steps of the way from `source` (`[NAMESPACE/]POD`, `node`, or an address outside) to `to`
-    (`SERVICE[.NAMESPACE[.svc…]][:PORT]`, `NAMESPACE/SERVICE`, a cluster IP, or a pod's address and port); the last one
-    is where it breaks, if it does. `prefix` leads to the node's network namespace, `judge` knows the NetworkPolicies.
-    Raises ApiError where the API server refuses, ValueError where `to` cannot be read."""
-    walk = _Walk(client, prefix, judge)
+    (`SERVICE[.NAMESPACE[.svc…]][:PORT]`, `NAMESPACE/SERVICE`, an address of a Service, or a pod's address and port);
+    the last one is where it breaks, if it does. `prefix` leads to the node's network namespace, `scope` is the
+    cluster's name in the kernel, `judge` knows the NetworkPolicies. Raises ApiError where the API server refuses,
+    ValueError where `to` cannot be read."""
+    walk = _Walk(client, prefix, scope, judge)
     try:
         await walk.all(source, to)
     except _Broken as broken:
@@ -102,8 +111,9 @@ async def why(
 
 
 class _Walk:
-    def __init__(self, client: Client, prefix: Sequence[str], judge: Judge | None) -> None:
+    def __init__(self, client: Client, prefix: Sequence[str], scope: str, judge: Judge | None) -> None:
         self._client = client
+        self._scope = scope
         self._judge = judge
         self._prefix = prefix
         self.steps: list[Step] = []
@@ -121,7 +131,8 @@ class _Walk:
         service, address = await self._resolve(host, start.namespace)
         number, protocol, target_name = self._port(service, port)
         endpoints = await self._endpoints(service, target_name, protocol, address)
-        found = await kernel.read(self._prefix)
+        await self._balancer(service, address, start, endpoints)
+        found = await kernel.read(self._prefix, self._scope)
         entry = self._table(found, service, protocol, address, number)
         entry = await self._policy(service, start, endpoints, entry)
         self._choice(entry, endpoints)
@@ -307,6 +318,44 @@ class _Walk:
             f"see why: kubectl describe pod -n {namespace} {pods[0].metadata.name}",
         )  # fmt: skip
 
+    async def _balancer(self, service: Service, address: str, start: _Source, endpoints: list[_Endpoint]) -> None:
+        """Who answers for a load balancer's address, where that is what was asked."""
+        if address not in _balancers(service):
+            return
+        bearer = service.metadata.annotations.get(loadbalancers.NODE)
+        if bearer is None:
+            self._ok("balancer", f"{address} was given by another load balancer ({service.spec.load_balancer_class})")
+            return
+        if not bearer:
+            said = next((c.message for c in service.status.conditions if c.reason == "NoNode"), "no node can")
+            raise _Broken(
+                "balancer", f"no node bears {said}",
+                "kubectl get nodes --show-labels: one must be Ready and not left out",
+            )  # fmt: skip
+        _, out, _ = await Command("ip", "iproute2", self._prefix).run("-o", "address")
+        here = {word.partition("/")[0] for word in out.split() if "/" in word}
+        try:
+            node = await self._client.get(Node, bearer)
+        except NotFound:
+            raise _Broken(
+                "balancer", f"{address} is on node {bearer}, which is gone", "see the log of the controllers"
+            ) from None  # fmt: skip
+        on_it = any(one.address in here for one in node.status.addresses if one.type == "InternalIP")
+        if on_it and address not in here:
+            raise _Broken(
+                "balancer", f"{address} belongs on this node, {bearer}, and is not bound here",
+                "see the node's log: it cannot bind the address, or does not follow the API server",
+            )  # fmt: skip
+        outside = bool(start.address) and not start.node
+        serving = {e.node for e in endpoints if e.ready}
+        if outside and service.spec.external_traffic_policy == "Local" and bearer not in serving:
+            raise _Broken(
+                "balancer", f"externalTrafficPolicy is Local, and node {bearer}, where {address} is, has no endpoint; "
+                f"they are on {_some(sorted(serving))}",
+                "set externalTrafficPolicy: Cluster, or run a pod of it on every node (a DaemonSet)",
+            )  # fmt: skip
+        self._ok("balancer", f"{address} is bound to node {bearer}{', this one' if on_it else ''}")
+
     def _table(self, found: Kernel, service: Service, protocol: str, address: str, port: int) -> Entry:
         if not found.modes:
             raise _Broken(
@@ -404,10 +453,11 @@ def _split(to: str) -> tuple[str, str]:
 
 
 def _addresses(service: Service) -> list[str]:
-    balancers: list[Any] = list(service.status.load_balancer.ingress or []) if service.status else []
-    return [
-        *(service.spec.cluster_ips or []), *(service.spec.external_ips or []), *(b.ip for b in balancers if b.ip)
-    ]  # fmt: skip
+    return [*(service.spec.cluster_ips or []), *(service.spec.external_ips or []), *_balancers(service)]
+
+
+def _balancers(service: Service) -> list[str]:
+    return [one.ip for one in service.status.load_balancer.ingress if one.ip]
 
 
 def _name(service: Service) -> str:
