@@ -1,4 +1,4 @@
-"""Services of type LoadBalancer as users and their neighbours see them: an address from the pool, on one of the nodes."""
+"""Services of type LoadBalancer as users and their neighbours see them: an address of the pool, on one of the nodes."""
 
 import subprocess
 import urllib.error

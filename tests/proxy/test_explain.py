@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from tests.proxy.modes import PARAMETERS
 from tests.proxy.test_proxier import client, running
-from tests.proxy.world import POD_CIDR, World
+from tests.proxy.world import NODE, POD_CIDR, World
 
 from orlop.api.types import core_v1, discovery_v1, meta_v1
 from orlop.apiserver.config import Config
@@ -144,6 +144,7 @@ async def test_a_policy_that_leaves_nobody_is_named(proxier: Proxier, admin: Cli
     assert "they are on there" in found.text
 
 
+@pytest.mark.parametrize("proxier", ["nftables"], indirect=True)
 async def test_who_bears_a_load_balancers_address_is_told(proxier: Proxier, admin: Client, machine: World) -> None:
     async def told(source: str = "node", **changes: object) -> Step:
         await admin.patch(core_v1.Service, "web", "default", changes, type="merge", subresource="status")
@@ -156,11 +157,12 @@ async def test_who_bears_a_load_balancers_address_is_told(proxier: Proxier, admi
     await put_service(admin, type="LoadBalancer")
     await put_slice(admin, [pod.addresses[0] for pod in machine.pods], node="there")
     status = {"loadBalancer": {"ingress": [{"ip": "192.0.2.77"}]}}
-    assert "another load balancer" in (await told(status=status)).text
+    await admin.patch(core_v1.Service, "web", "default", {"status": status}, type="merge", subresource="status")
     await programmed(machine, "192.0.2.77")
+    assert "another load balancer" in (await told()).text
     assert (await told(metadata=bears(""))).text == "no node bears no node can"
     assert "which is gone" in (await told(metadata=bears("here"))).text
-    own = core_v1.NodeAddress(type="InternalIP", address=machine.node.addresses[0])
+    own = core_v1.NodeAddress(type="InternalIP", address=NODE)
     node = core_v1.Node(metadata=meta_v1.ObjectMeta(name="here"), status=core_v1.NodeStatus(addresses=[own]))
     await admin.create(node)
     assert "is not bound here" in (await told()).text

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.support.cluster import eventually
 
 from orlop.clock import SystemClock
