@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--load-balancer-pool",
         default="",
         metavar="CIDR[,CIDR]",
-        help="addresses of Services of type LoadBalancer; without it those are somebody else's to give",
+        help="addresses of Services of type LoadBalancer, or nodes for the nodes' own; else those are somebody else's",
     )
     parser.add_argument(
         "--node-monitor-grace-period",

@@ -70,7 +70,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--load-balancer-pool",
         default=None,
         metavar="CIDR[,CIDR]",
-        help="addresses of Services of type LoadBalancer (default: a free range); none leaves them to somebody else",
+        help="addresses of Services of type LoadBalancer (default: a free range); `nodes` for the nodes' own, `none` to "
+        "leave them to somebody else",
     )
     parser.add_argument(
         "--proxy-mode",
@@ -323,6 +324,8 @@ def settle_pool(settings: Settings) -> None:
         else:
             settings.load_balancer_pool = nodenet.choose_pool(settings) if os.geteuid() == 0 else "none"
         return
+    if settings.load_balancer_pool == "nodes" and "ipvs" in settings.proxy_mode.split(","):
+        raise SettingsError("--load-balancer-pool=nodes: --proxy-mode=ipvs would bind each node's address to all nodes")
     others = [*settings.pod_cidrs, *settings.service_cidrs, *settings.node_cidrs]
     for cidr in settings.load_balancer_pools:
         try:

@@ -83,7 +83,7 @@ async def run_controllers(settings: Settings, ready: Ready) -> None:
     options = Options(
         cluster_cidr=settings.pod_cidr,
         service_cidr=settings.service_cidr,
-        load_balancer_pool=",".join(settings.load_balancer_pools),
+        load_balancer_pool="" if settings.load_balancer_pool == "none" else settings.load_balancer_pool,
         node_monitor_grace_period=settings.node_monitor_grace_period,
         root_ca=(settings.pki / "ca.crt").read_bytes(),
         service_account_key=(settings.pki / "sa.key").read_bytes(),

@@ -44,8 +44,8 @@ class Settings(msgspec.Struct, kw_only=True):
     service_cidr: str = "10.96.0.0/16"
     pod_cidr: str = "10.244.0.0/16"
     load_balancer_pool: str = ""
-    """Addresses of Services of type LoadBalancer, ranges, comma-separated; chosen at the first start. `none`: they are
-    somebody else's to give."""
+    """Addresses of Services of type LoadBalancer, ranges, comma-separated; chosen at the first start. `nodes`: the
+    nodes' own. `none`: they are somebody else's to give."""
     proxy_mode: str = "nftables"
     """How Services are programmed; several, comma-separated: the first that the machine can run."""
     stub_domains: list[str] = []
@@ -85,8 +85,8 @@ class Settings(msgspec.Struct, kw_only=True):
 
     @property
     def load_balancer_pools(self) -> list[str]:
-        """`load_balancer_pool` taken apart; empty for none."""
-        if self.load_balancer_pool == "none":
+        """`load_balancer_pool` taken apart; empty where nothing is to be bound."""
+        if self.load_balancer_pool in ("none", "nodes"):
             return []
         return [part.strip() for part in self.load_balancer_pool.split(",") if part.strip()]
 

@@ -18,7 +18,8 @@ class Options:
     service_cidr: str = "10.96.0.0/16"
     """Kept out of what nodes get, where the two overlap."""
     load_balancer_pool: str = ""
-    """Addresses of Services of type LoadBalancer, ranges, comma separated; "" leaves those to somebody else."""
+    """Addresses of Services of type LoadBalancer: ranges, comma separated; `nodes` for the nodes' own; "" leaves those
+    to somebody else."""
     service_node_port_range: str = "30000-32767"
     node_monitor_grace_period: float = 50.0
     """Seconds of silence after which a node is unreachable."""
@@ -58,6 +59,7 @@ def all_controllers(options: Options) -> list[Controller]:
     from orlop.controllers.namespace import NamespaceController
     from orlop.controllers.nodeipam import NodeIPAMController
     from orlop.controllers.nodelifecycle import NodeLifecycleController
+    from orlop.controllers.nodeloadbalancer import load_balancer_controller
     from orlop.controllers.nodettl import NodeTTLController
     from orlop.controllers.persistentvolume import volume_controllers
     from orlop.controllers.podautoscaler import HorizontalPodAutoscalerController
@@ -70,7 +72,6 @@ def all_controllers(options: Options) -> list[Controller]:
     from orlop.controllers.serviceaccounttokens import ServiceAccountTokensController
     from orlop.controllers.serviceaddresses import ServiceAddressRepairController, port_range
     from orlop.controllers.servicecidrs import ServiceCIDRController
-    from orlop.controllers.serviceloadbalancer import ServiceLoadBalancerController
     from orlop.controllers.statefulset import StatefulSetController
     from orlop.controllers.storageversionmigration import StorageVersionMigrator
     from orlop.controllers.tainteviction import TaintEvictionController
@@ -115,7 +116,7 @@ def all_controllers(options: Options) -> list[Controller]:
     if options.cluster_cidr:
         controllers.append(NodeIPAMController(options.cluster_cidr.split(","), options.service_cidr.split(",")))
     if options.load_balancer_pool:
-        controllers.append(ServiceLoadBalancerController(options.load_balancer_pool.split(",")))
+        controllers.append(load_balancer_controller(options.load_balancer_pool))
     if options.root_ca:
         controllers.append(RootCAPublisher(options.root_ca))
         controllers.append(certificates.TrustBundlePublisher(options.root_ca))

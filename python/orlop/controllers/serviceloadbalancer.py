@@ -24,6 +24,7 @@ from orlop.controllers.endpointslice.controller import MANAGED_BY, MANAGED_BY_LA
 CONDITION = "orlop/LoadBalancerReady"
 GOING = "ToBeDeletedByClusterAutoscaler"
 """A taint: the node is about to go."""
+NO_NODE = f"no node is Ready and without the label {loadbalancers.EXCLUDED}"
 VERSIONS = {"IPv4": 4, "IPv6": 6}
 
 
@@ -79,7 +80,7 @@ class ServiceLoadBalancerController(Controller):
             await self._remove(service)
         self.bearers.pop(key, None)
         self.waiting.discard(key)
-        self._keep(key, [])
+        self._forget(key)
         return None
 
     # --- giving
@@ -131,7 +132,7 @@ class ServiceLoadBalancerController(Controller):
             tell(service, "Normal", "UpdatedLoadBalancer", "Updated load balancer with new hosts")
 
     def _decide(self, key: Key, service: core_v1.Service) -> Decision:
-        """Nothing is awaited here: two Services never get the same address."""
+        """What the Service is to have. Nothing is awaited here: two Services never get the same."""
         addresses, problem = self._addresses(key, service)
         self._keep(key, addresses)
         if problem:
@@ -141,8 +142,7 @@ class ServiceLoadBalancerController(Controller):
         self.waiting.discard(key)
         node = self.bearers[key] = self._bearer(key, service)
         if not node:
-            why = f"no node is Ready and without the label {loadbalancers.EXCLUDED}"
-            return Decision(addresses, "", "NoNode", f"{', '.join(addresses)}: {why}")
+            return Decision(addresses, "", "NoNode", f"{', '.join(addresses)}: {NO_NODE}")
         return Decision(addresses, node, "Announced", f"{', '.join(addresses)} on node {node}")
 
     def _addresses(self, key: Key, service: core_v1.Service) -> tuple[list[str], str]:
@@ -176,10 +176,19 @@ class ServiceLoadBalancerController(Controller):
             for other in self.waiting - {key}:
                 self.context.enqueue(other, 0)
 
-    def _bearer(self, key: Key, service: core_v1.Service) -> str:
+    def _forget(self, key: Key) -> None:
+        """The Service has nothing any more."""
+        self._keep(key, [])
+
+    def _able(self, key: Key, service: core_v1.Service) -> set[str]:
+        """The nodes that may answer; of policy Local those with endpoints, where there are any."""
         able = {node.metadata.name for node in self.nodes.items() if eligible(node)}
         if service.spec.external_traffic_policy == "Local":
             able = able & self._serving(key) or able
+        return able
+
+    def _bearer(self, key: Key, service: core_v1.Service) -> str:
+        able = self._able(key, service)
         now = self.bearers.get(key, "")
         if now in able or not able:
             return now if now in able else ""

@@ -326,6 +326,9 @@ class _Walk:
         if bearer is None:
             self._ok("balancer", f"{address} was given by another load balancer ({service.spec.load_balancer_class})")
             return
+        if bearer == loadbalancers.EVERY_NODE:
+            self._ok("balancer", f"{address} is a node's own address")
+            return
         if not bearer:
             said = next((c.message for c in service.status.conditions if c.reason == "NoNode"), "no node can")
             raise _Broken(
