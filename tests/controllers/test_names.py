@@ -14,7 +14,7 @@ ABSENT = re.compile(r"^\| `([a-z-]+)` \| [^`]", re.MULTILINE)
 
 def test_the_table_names_every_controller_and_its_file() -> None:
     pair = {"cluster_signing_cert": b"c", "cluster_signing_key": b"k"}
-    options = Options(root_ca=b"c", service_account_key=b"k", **pair)
+    options = Options(root_ca=b"c", service_account_key=b"k", load_balancer_pool="192.0.2.0/24", **pair)
     folder = Path(controllers.__file__).parent
     found = {
         c.name: Path(inspect.getsourcefile(type(c)) or "").relative_to(folder).as_posix()

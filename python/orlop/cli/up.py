@@ -70,8 +70,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--load-balancer-pool",
         default=None,
         metavar="CIDR[,CIDR]",
-        help="addresses of Services of type LoadBalancer (default: a free range); `nodes` for the nodes' own, `none` to "
-        "leave them to somebody else",
+        help="addresses of Services of type LoadBalancer (default: a free range); `nodes` for the nodes' own, `none` "
+        "for somebody else's",
     )
     parser.add_argument(
         "--proxy-mode",

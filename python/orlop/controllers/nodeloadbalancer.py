@@ -56,7 +56,7 @@ class NodeLoadBalancerController(ServiceLoadBalancerController):
         addresses = self._of_nodes(key, service)
         if not addresses:
             return Decision([], "", "NoNode", NO_NODE)
-        return Decision(addresses, loadbalancers.EVERY_NODE, "Announced", f"{', '.join(addresses)} are the nodes' own")
+        return Decision(addresses, loadbalancers.EVERY_NODE, "Announced", f"{', '.join(addresses)}, of the nodes")
 
     def _forget(self, key: Key) -> None:
         self._release(key, set())
