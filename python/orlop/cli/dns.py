@@ -73,6 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
             resolv_conf=arguments.resolv_conf,
             upstreams=words(arguments.upstream),
             stub_domains=tuple(arguments.stub_domain or ()),
+            autopath=bool(arguments.dns_autopath),
             service_ip=arguments.service_ip,
             healthz_bind_address=arguments.healthz_bind_address,
             metrics_bind_address=arguments.metrics_bind_address,

@@ -209,11 +209,17 @@ def runtime_config(arguments: argparse.Namespace) -> dict[str, str]:
 
 
 def add_stub_domains(parser: argparse.ArgumentParser) -> None:
-    """Who is asked about domains of their own."""
+    """Who is asked about domains of their own, and whether search paths are walked here."""
     parser.add_argument(
         "--stub-domain",
         action="append",
         default=None,
         metavar="DOMAIN=ADDRESS[#PORT],…",
         help="name servers to ask about a domain and all below it; may be repeated",
+    )
+    parser.add_argument(
+        "--dns-autopath",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="answer a pod's first question with what is found anywhere on its search path",
     )

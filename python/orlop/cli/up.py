@@ -226,6 +226,7 @@ def settle(arguments: argparse.Namespace) -> Settings:
         "pod_cidr",
         "node_cidr",
         "load_balancer_pool",
+        "dns_autopath",
         "proxy_mode",
         "node_monitor_grace_period",
         "default_toleration_seconds",

@@ -217,6 +217,7 @@ async def run_dns(settings: Settings, node: RealNode, client: Any, clock: Clock)
         resolv_conf=nodenet.resolv_conf() if node.netns else nodenet.RESOLV_CONFS[0],
         cluster_cidrs=(*settings.pod_cidrs, *settings.service_cidrs),
         stub_domains=tuple(settings.stub_domains),
+        autopath=settings.dns_autopath,
         service_ip=settings.dns_ip(),
     )
     await DnsServer(client, clock, config).run()

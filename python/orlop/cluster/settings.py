@@ -52,6 +52,8 @@ class Settings(msgspec.Struct, kw_only=True):
     """Whom the nodes' DNS asks about domains of their own: `DOMAIN=ADDRESS[#PORT][,…]` each."""
     runtime_config: dict[str, str] = {}
     """Which APIs are served that are not stable (upstream: --runtime-config)."""
+    dns_autopath: bool = False
+    """Whether the nodes' DNS walks pods' search paths for them."""
     log_format: Literal["text", "json"] = "text"
     node_monitor_grace_period: float = 50.0
     """Seconds (upstream: --node-monitor-grace-period)."""

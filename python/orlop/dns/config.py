@@ -36,6 +36,8 @@ class DnsConfig:
     stub_domains: tuple[str, ...] = ()
     """`DOMAIN=ADDRESS[#PORT][,…]` each: who is asked about a domain and all below it, the longest that fits. The
     cluster's own domain is not forwarded."""
+    autopath: bool = False
+    """Whether a pod's search path is walked here, within its first question."""
     service_ip: str = ""
     """The address of the Service `kube-dns`, which is made where it is missing, with this server behind it. Empty: no
     Service."""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from orlop.dns import names, records, wire
 from orlop.dns.config import Pods
-from orlop.dns.forward import Forwarder
+from orlop.dns.forward import Forwarder, Outcome
 from orlop.dns.metrics import Answered, Kind, Metrics, rcode_name, type_name
 from orlop.dns.wire import Query, Record
 from orlop.dns.zone import Found, Zone
@@ -22,6 +22,8 @@ MAX_TURNS = 8
 """Orders of the addresses in an answer, taken in turns, so that clients who take the first spread over all."""
 MAX_CHAIN = 8
 """CNAME records followed."""
+SEARCHED = (wire.A, wire.AAAA)
+"""Types of questions that come of a search path."""
 UNTAKEN = frozenset((wire.ANY, wire.AXFR, wire.IXFR, wire.MAILA, wire.MAILB))
 """Types that are refused: ANY only serves those who flood others with answers (RFC 8482), zones are not given away."""
 PREFIXES = tuple(names.wire(suffix) for suffix in ("in-addr.arpa", "ip6.arpa"))
@@ -95,6 +97,8 @@ class Answer(NamedTuple):
     additional: Sequence[Record]
     depends: tuple[bytes, ...]
     outside: bytes | None = None
+    searched: bool = False
+    """Whether it is about another name of the client's search path than the one asked."""
 
 
 class Resolver:
@@ -109,8 +113,12 @@ class Resolver:
         ttl: int,
         pods: Pods = "insecure",
         ranges: Sequence[IPv4Network | IPv6Network] = (),
+        autopath: bool = False,
     ) -> None:
-        """`ranges`: the cluster's own. Of an address in them that is not known nobody else is asked."""
+        """`ranges`: the cluster's own. Of an address in them that is not known nobody else is asked. `autopath`: what
+        is not there at the first name of a pod's search path is looked for at the others at once."""
+        self._autopath = autopath
+        self._services = names.label("svc") + zone.origin
         self.zone = zone
         self.forwarder = forwarder
         self.metrics = metrics
@@ -135,6 +143,10 @@ class Resolver:
             if found.what == "elsewhere":
                 return Answer(wire.NOERROR, answer, (), (), tuple(depends), outside=name)
             if found.what == "nothing":
+                if self._autopath and not answer and query.type in SEARCHED:
+                    return self._searched(query) or Answer(
+                        wire.NXDOMAIN, (), self._authority(name), (), (*depends, *self._path(name))
+                    )
                 return Answer(wire.NXDOMAIN, answer, self._authority(name), (), tuple(depends))
             data = found.records.get(query.type)
             if data is None and wire.CNAME in found.records:
@@ -149,6 +161,33 @@ class Resolver:
             depends += (record.name for record in additional)
             return Answer(wire.NOERROR, answer, (), additional, tuple(dict.fromkeys(depends)))
         return Answer(wire.SERVFAIL, answer, (), (), tuple(depends))
+
+    def _searched(self, query: Query) -> Answer | None:
+        """The first of the search path's other names that is there, as what the name asked for stands for."""
+        path = self._path(query.name)
+        for target in path:
+            found = self._find(target)
+            if found.what == "nothing" or (found.what == "name" and not found.records):
+                continue
+            at = self.local(query._replace(name=target))
+            alias = Record(query.name, wire.CNAME, self._ttl, target)
+            depends = tuple(dict.fromkeys((query.name, *path, *at.depends)))
+            return at._replace(answer=[alias, *at.answer], depends=depends, searched=True)
+        return None
+
+    def _path(self, name: bytes) -> list[bytes]:
+        """What a pod asks next that was told that there is no `name` (kubelet's search path, the host's own left out):
+        `a.b` in the place of `a.b.default.svc.cluster.local`."""
+        if not name.endswith(self._services):
+            return []
+        at = 0
+        for above in names.parents(name):
+            rest, namespace = name[:at], name[at:]
+            at = len(name) - len(above)
+            if above == self._services:
+                there = bool(rest) and self.zone.find(namespace).what == "name"
+                return [rest + self._services, rest + self.zone.origin, rest + names.ROOT] if there else []
+        return []
 
     def reply(self, query: Query, limit: int, proto: str, family: str) -> Reply | None:
         """The answer as bytes, where nobody else is to be asked."""
@@ -231,6 +270,10 @@ class Resolver:
             assert reply is not None
             return wire.as_asked(query, reply.bodies[0])
         outcome = await self.forwarder.ask(query, local.outside)
+        if local.searched and outcome.rcode in (wire.NXDOMAIN, wire.REFUSED):  # it is nowhere
+            local = Answer(wire.NXDOMAIN, (), (), (), ())
+            authority = tuple(self._authority(query.name))
+            outcome = Outcome(wire.NXDOMAIN, wire.AA, (), authority, (), made=self._clock(), expires=0)
         if outcome.rcode == wire.REFUSED and local.answer:
             # There is nobody to ask; what we know ourselves (an ExternalName) is an answer all the same.
             outcome = outcome._replace(rcode=wire.NOERROR)

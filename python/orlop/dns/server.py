@@ -65,6 +65,7 @@ class DnsServer:
             ttl=config.ttl,
             pods=config.pods,
             ranges=[ipaddress.ip_network(cidr) for cidr in config.cluster_cidrs],
+            autopath=config.autopath,
         )
         self._follower = Follower(client, self.zone, self._changed, pods=config.pods == "verified")
         self.listeners: list[Listener] = []
