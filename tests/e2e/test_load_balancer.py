@@ -82,40 +82,41 @@ def holders(cluster: UpCluster, address: str) -> list[str]:
 def test_an_address_that_is_reached_follows_its_node_and_leaves_nothing(
     cluster: UpCluster, namespace: str, neighbour: Neighbour
 ) -> None:
-    def service() -> dict[str, dict[str, dict[str, str]]]:
-        found: dict[str, dict[str, dict[str, str]]] = cluster.get("-n", namespace, "service", "hello")
-        return found
+    def bearer() -> str:
+        return str(cluster.get("-n", namespace, "service", "hello")["metadata"]["annotations"][ANNOTATION])
 
+    def why() -> str:
+        words = [*ORLOP, "net", "why", "node", f"{address}:80", *where]
+        return subprocess.run(words, env=cluster.env, capture_output=True, text=True, timeout=90, check=False).stdout
+
+    # On a busy machine a node may be taken for dead for a moment: who bears is asked anew each time.
+    where = ["--name", cluster.name, "--data-dir", str(cluster.data)]
     cluster.kubectl("-n", namespace, "apply", "-f", str(EXAMPLES / "hello"))
     cluster.kubectl("-n", namespace, "patch", "service", "hello", "-p", '{"spec":{"type":"LoadBalancer"}}')
     cluster.kubectl("-n", namespace, "wait", "service/hello", "--for=condition=orlop/LoadBalancerReady")
-    shown = cluster.kubectl("-n", namespace, "get", "service", "hello", "--no-headers").split()
-    address, bearer = shown[3], service()["metadata"]["annotations"][ANNOTATION]
+    address = cluster.kubectl("-n", namespace, "get", "service", "hello", "--no-headers").split()[3]
     url = f"http://{address}/"
     cluster.kubectl("-n", namespace, "rollout", "status", "deployment/hello", "--timeout=60s")
     eventually("this machine reaches it", lambda: hears(url))
     eventually("the neighbour reaches it", lambda: neighbour.hears(url))
-    assert holders(cluster, address) == [bearer]
-    assert hardware(cluster, bearer) in neighbour.ip("neigh", "show", address)
-    where = ["--name", cluster.name, "--data-dir", str(cluster.data)]
-    told = run(*ORLOP, "net", "why", "node", f"{address}:80", *where, env=cluster.env)
-    assert f"{address} is bound to node {bearer}" in told
+    eventually("it is bound to one node", lambda: holders(cluster, address) == [bearer()])
+    shown = f"{address} is bound to node "
+    eventually("the way is explained", lambda: shown + bearer() in why())
     assert f"{address}:80/TCP" in run(*ORLOP, "net", "table", *where, env=cluster.env)
     # The node is left out, so another one takes it over, and neighbours hear of that.
     label = "node.kubernetes.io/exclude-from-external-load-balancers"
-    cluster.kubectl("label", "node", bearer, f"{label}=true")
+    first = bearer()
+    cluster.kubectl("label", "node", first, f"{label}=true")
     try:
-        other = eventually(
-            "it moves", lambda: (found := service()["metadata"]["annotations"][ANNOTATION]) != bearer and found
-        )
-        eventually("it is bound there alone", lambda: holders(cluster, address) == [other])
-        eventually("the neighbour knows", lambda: hardware(cluster, other) in neighbour.ip("neigh", "show", address))
+        eventually("it moves", lambda: bearer() not in (first, ""))
+        eventually("it is bound there alone", lambda: holders(cluster, address) == [bearer()])
+        eventually("the neighbour knows", lambda: hardware(cluster, bearer()) in neighbour.ip("neigh", "show", address))
         eventually("the neighbour reaches it again", lambda: neighbour.hears(url))
     finally:
-        cluster.kubectl("label", "node", bearer, f"{label}-")
+        cluster.kubectl("label", "node", first, f"{label}-")
     cluster.kubectl("-n", namespace, "delete", "service", "hello")
     eventually("nobody bears it", lambda: holders(cluster, address) == [])
     assert not hears(url)
-    events = cluster.kubectl("-n", namespace, "get", "events", "-o", "jsonpath={.items[*].reason}")
     wanted = {"EnsuringLoadBalancer", "EnsuredLoadBalancer", "UpdatedLoadBalancer", "DeletedLoadBalancer"}
-    assert wanted <= set(events.split())
+    reasons = ("-n", namespace, "get", "events", "-o", "jsonpath={.items[*].reason}")
+    eventually("all of it was told", lambda: wanted <= set(cluster.kubectl(*reasons).split()))
