@@ -20,6 +20,7 @@ from tests.support.upstream import OnTheirs
 from orlop import tasks
 from orlop.api import scheme
 from orlop.api.scheme import Kind
+from orlop.apiserver.audit import AuditSettings, LogSettings
 from orlop.apiserver.config import Config
 from orlop.apiserver.server import ApiServer
 from orlop.client.client import Client
@@ -39,14 +40,23 @@ _WARNING = re.compile(r'299 - "((?:[^"\\]|\\.)*)"')
 
 OPTIONAL = ("coordination.k8s.io/v1beta1", "scheduling.k8s.io/v1beta1")
 """What is served besides, so that its kinds can be compared too."""
+THEIR_AUDIT, OUR_AUDIT = "theirs.audit", "ours.audit"
+"""The logs of an audit."""
 GATES = "GenericWorkload=true,DRAWorkloadResourceClaims=true"
 """What upstream serves some of them by."""
 
 
 class _Theirs(OnTheirs):
+    def __init__(self, folder: Path, audit: Path | None) -> None:
+        super().__init__(folder)
+        self._audit = audit
+
     def _flags(self, store: int) -> list[str]:
         config = ",".join(f"{version}=true" for version in OPTIONAL)
-        return [*super()._flags(store), f"--runtime-config={config}", f"--feature-gates={GATES}"]
+        flags = [*super()._flags(store), f"--runtime-config={config}", f"--feature-gates={GATES}"]
+        if self._audit is not None:
+            flags += [f"--audit-policy-file={self._audit}", f"--audit-log-path={self._place / THEIR_AUDIT}"]
+        return flags
 
     async def _start_control(self, group: tasks.Group) -> None:
         """Nothing but the API server."""
@@ -56,11 +66,22 @@ class _Theirs(OnTheirs):
 
 
 class _Ours(AsyncCluster):
+    def __init__(self, audit: AuditSettings | None) -> None:
+        super().__init__(nodes=0)
+        self._audit = audit
+
     async def _start(self) -> None:
         folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="orlop-")))
         asked = dict.fromkeys(OPTIONAL, "true")
         networks = tuple(map(ip_network, cluster.Settings(name="ours", data_dir=folder).service_cidrs))
-        config = Config(data_dir=folder, store="memory", secure_port=None, service_cidrs=networks, runtime_config=asked)
+        config = Config(
+            data_dir=folder,
+            store="memory",
+            secure_port=None,
+            service_cidrs=networks,
+            runtime_config=asked,
+            audit=self._audit,
+        )
         self._server = await self._stack.enter_async_context(ApiServer(config, self._clock))
         self._stack.callback(scheme.serve, [])
         self._client = self.client_as("kubernetes-admin", "system:masters")
@@ -101,9 +122,11 @@ class Both:
 
 
 @asynccontextmanager
-async def both(folder: Path) -> AsyncIterator[Both]:
-    """Both servers, running. Raises NoGo."""
-    async with _Theirs(folder) as theirs, _Ours(nodes=0) as ours:
+async def both(folder: Path, audit: Path | None = None) -> AsyncIterator[Both]:
+    """Both servers, running; with an audit policy they write `THEIR_AUDIT` and `OUR_AUDIT` in `folder`. Raises NoGo."""
+    log = LogSettings(path=str(folder / OUR_AUDIT))
+    recorded = None if audit is None else AuditSettings(policy_file=audit, log=log)
+    async with _Theirs(folder, audit) as theirs, _Ours(recorded) as ours:
         servers = Both(theirs.client, ours.client)
         await servers.prepare()
         yield servers
@@ -129,8 +152,8 @@ async def _ask(client: Client, method: str, path: str, body: Any, dry: bool) -> 
 def differences(theirs: Answer, ours: Answer) -> list[str]:
     """What differs, a line each."""
     found = [] if theirs.status == ours.status else [f"status: theirs {theirs.status}, ours {ours.status}"]
-    found += _differ(even(theirs.body), even(ours.body))
-    return [*found, *_differ(theirs.warnings, ours.warnings, " warnings")]
+    found += differing(even(theirs.body), even(ours.body))
+    return [*found, *differing(theirs.warnings, ours.warnings, " warnings")]
 
 
 def even(value: Any) -> Any:
@@ -159,17 +182,17 @@ def _even_field(key: str, value: Any) -> Any:
     return even(value)
 
 
-def _differ(theirs: Any, ours: Any, path: str = "") -> list[str]:
+def differing(theirs: Any, ours: Any, path: str = "") -> list[str]:
     if isinstance(theirs, dict) and isinstance(ours, dict):
         return [
             line
             for key in sorted({*theirs, *ours})
-            for line in _differ(theirs.get(key, "(nothing)"), ours.get(key, "(nothing)"), f"{path}.{key}")
+            for line in differing(theirs.get(key, "(nothing)"), ours.get(key, "(nothing)"), f"{path}.{key}")
         ]
     if isinstance(theirs, list) and isinstance(ours, list):
         if len(theirs) == len(ours) and not all(isinstance(item, str) for item in (*theirs, *ours)):
             pairs = enumerate(zip(theirs, ours, strict=True))
-            return [line for i, pair in pairs for line in _differ(*pair, f"{path}[{i}]")]
+            return [line for i, pair in pairs for line in differing(*pair, f"{path}[{i}]")]
         only = [f"{path}: theirs only {item}" for item in _less(theirs, ours)]
         return [*only, *(f"{path}: ours only {item}" for item in _less(ours, theirs))]
     if theirs == ours:

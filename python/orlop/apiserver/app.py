@@ -12,7 +12,7 @@ from orlop.api.scheme import Kind
 from orlop.api.types import meta_v1
 from orlop.apiserver import bulk, components, discovery, documents, health, resourcemetrics
 from orlop.apiserver.aggregate import proxy as aggregated
-from orlop.apiserver.auth import impersonate
+from orlop.apiserver.auth import forbidden, impersonate
 from orlop.apiserver.conversion import conversion_of
 from orlop.apiserver.core import Core
 from orlop.apiserver.crd import requests as custom
@@ -103,8 +103,12 @@ class App:
             code = 200
             if response is not None:
                 code = response.status
+                if request.audit is not None:
+                    await request.audit.answered(core, request, response)
                 await send_response(request, response)
         finally:
+            if request.audit is not None:
+                await request.audit.ended(core, request)
             if long_running:
                 REQUESTS.ended(labels)
             REQUESTS.observe(labels, code, core.clock.monotonic() - began)
@@ -133,8 +137,10 @@ class App:
         except StoreError as error:
             log.error("the store failed", extra={"path": request.info.path, "error": str(error)})
             return status_response(errors.InternalError(f"Internal error occurred: {error}"), request)
-        except Exception:
+        except Exception as error:
             log.exception("request failed", extra={"method": request.method, "path": request.info.path})
+            if request.audit is not None:
+                await request.audit.failed(error)
             if request.started:
                 return None
             details = meta_v1.StatusDetails(causes=[meta_v1.StatusCause(message="see the server's log")])
@@ -148,6 +154,8 @@ class App:
         except (errors.Forbidden, errors.BadRequest):
             request.common += NO_SNIFF
             raise
+        if request.audit is not None:
+            await request.audit.kept()
         info = request.info
         if not info.is_resource:
             return await self._page(request)
@@ -168,6 +176,8 @@ class App:
         handler = handler_of(kind, request)
         if warning := DEPRECATED.get(kind.type_key):
             request.warn(warning)
+            if request.audit is not None:
+                request.audit.deprecated(warning)
         if kind.storage:
             request.conversion = conversion_of(kind)
         if request.conversion is not None:
@@ -178,16 +188,31 @@ class App:
         """Authentication, impersonation, authorization. Raises Unauthorized, Forbidden."""
         core = self.core
         info = request.info
-        user = core.authenticator.authenticate(request.scope, request.headers)
+        try:
+            user = core.authenticator.authenticate(request.scope, request.headers)
+        except errors.Unauthorized:
+            if core.auditor is not None:
+                request.audit = core.auditor.begin(request, None)
+            raise
         request.user = user
+        if core.auditor is not None:
+            request.audit = core.auditor.begin(request, user)
         # One look at all names at once: this is on every request's way.
         if IMPERSONATE in b" ".join(request.headers) and any(n.startswith(IMPERSONATE) for n in request.headers):
             request.user = user = impersonate(user, request.scope, request.headers, core.authorizer)
+            if request.audit is not None:
+                request.audit.impersonates(user)
         request.common += core.flows.headers(user, info)
         if info.group == bulk.GROUP and (info.group, info.version) not in core.aggregator.remote:
             return  # it authorizes each item on its own
         selector = request.param("fieldSelector") if request.scope.get("query_string") else ""
-        core.authorizer.require(user, info, selector)
+        if request.audit is None:
+            core.authorizer.require(user, info, selector)
+            return
+        decision = core.authorizer.authorize(user, info, selector)
+        request.audit.decided(decision)
+        if not decision.allowed:
+            raise forbidden(user, info, decision.reason)
 
     async def _page(self, request: Request) -> Response | None:
         path = request.scope["path"]
@@ -220,14 +245,18 @@ class App:
                     raise _unknown(request, core)
                 await handler(core, request, kind)
             except errors.ApiError as error:
-                await _refuse(request, status_response(error))
+                await _refuse(core, request, status_response(error))
             except NoSuchPage:
-                await _refuse(request, NO_PAGE)
-            except Exception:
+                await _refuse(core, request, NO_PAGE)
+            except Exception as error:
                 log.exception("request failed", extra={"path": request.info.path})
+                if request.audit is not None:
+                    await request.audit.failed(error)
                 if not request.started:
-                    await _refuse(request, status_response(errors.InternalError("Internal error occurred")))
+                    await _refuse(core, request, status_response(errors.InternalError("Internal error occurred")))
         finally:
+            if request.audit is not None:
+                await request.audit.ended(core, request)
             REQUESTS.ended(labels)
 
 
@@ -297,8 +326,10 @@ def _unknown(request: Request, core: Core) -> Exception:
     return NoSuchPage()
 
 
-async def _refuse(request: Request, response: Response) -> None:
+async def _refuse(core: Core, request: Request, response: Response) -> None:
     """Refuses a WebSocket with an HTTP answer."""
+    if request.audit is not None:
+        await request.audit.answered(core, request, response)
     await request.send(
         {
             "type": "websocket.http.response.start",

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
+from orlop.apiserver.audit.settings import AuditSettings
 from orlop.apiserver.front.limits import STREAMS
 from orlop.apiserver.front.tls import SniCertificate
 from orlop.store.choose import DEFAULT, Choice
@@ -49,6 +50,8 @@ class Config:
     disable_admission_plugins: frozenset[str] = frozenset()
     token_auth_file: Path | None = None
     """Static tokens, `token,user,uid,"group1,group2"` a line."""
+    audit: AuditSettings | None = None
+    """What is recorded of requests, and where; None: nothing."""
     default_toleration_seconds: int = 300
     """How long pods stay on a node that is not ready or unreachable, unless they say otherwise."""
     history: tuple[str, ...] = ()

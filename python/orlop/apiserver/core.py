@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from orlop.apiserver.admission import Chain
     from orlop.apiserver.aggregate.follow import Aggregator
     from orlop.apiserver.alike import Alike
+    from orlop.apiserver.audit import Auditor
     from orlop.apiserver.subresources.kubelet import Kubelets
     from orlop.apiserver.webhooks.client import WebhookClient
 
@@ -62,6 +63,8 @@ class Core:
     ready: Callable[[], bool] = lambda: True
     scraper: Any = None
     """The readings behind the metrics API: a `resourcemetrics.Scraper`, which itself knows of all this."""
+    auditor: "Auditor | None" = None
+    """Who records requests; None: nobody."""
     stopping: bool = False
     joined: set["asyncio.Task[None]"] = field(default_factory=set)
     """Connections that are passed on as they are: ended when the server stops."""

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, unquote
 from orlop.api import errors
 
 if TYPE_CHECKING:
+    from orlop.apiserver.audit import Record
     from orlop.apiserver.auth.user import User
     from orlop.apiserver.conversion import Conversion
 
@@ -96,6 +97,7 @@ class Request:
     __slots__ = (
         "_body",
         "_query",
+        "audit",
         "audit_id",
         "common",
         "conversion",
@@ -112,6 +114,8 @@ class Request:
     )
 
     user: "User"
+    audit: "Record | None"
+    """What is recorded of it, where an audit wants it."""
     audit_id: str
     common: "list[tuple[bytes, bytes]]"
     """Header fields of the answer, whatever it is."""
@@ -132,6 +136,7 @@ class Request:
         self.warnings: list[str] = []
         self.common = []
         self.started = False
+        self.audit = None
         self.conversion = None
         self.deadline = None
         self.headers = dict(scope["headers"])

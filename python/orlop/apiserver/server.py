@@ -22,6 +22,7 @@ from orlop.apiserver.aggregate import authentication
 from orlop.apiserver.aggregate.follow import Aggregator
 from orlop.apiserver.alike import Alike
 from orlop.apiserver.app import App
+from orlop.apiserver.audit import Auditor
 from orlop.apiserver.auth.reviews import Reviews
 from orlop.apiserver.auth.tokenrequest import TokenIssuer
 from orlop.apiserver.config import Config
@@ -166,6 +167,10 @@ class ApiServer:
             reviews=Reviews(authenticator, authorizer).by_type(),
             ready=lambda: self._ready,
         )
+        if config.audit is not None:
+            auditor = await Auditor.open(config.audit, self.clock, self._tasks.start)
+            self._stack.push_async_callback(auditor.close)
+            self.core.auditor = auditor
         tokens.used = legacytokens.TokenUse(self.core, self._tasks.start).used
         self.core.aggregator = Aggregator(self.core, lambda: self._front_proxy.client(pki.FRONT_PROXY))
         self._stack.push_async_callback(self.core.aggregator.close)

@@ -5,7 +5,7 @@ import sys
 from ipaddress import ip_network
 from pathlib import Path
 
-from orlop.cli import options
+from orlop.cli import audit, options
 from orlop.cluster.settings import SettingsError
 from orlop.store.choose import CHOICES, DEFAULT
 
@@ -80,6 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--token-auth-file", type=Path, default=None, metavar="FILE", help='token,user,uid,"group1,group2" lines'
     )
     options.add_runtime_config(parser)
+    audit.add_arguments(parser)
     options.add_logging(parser)
 
 
@@ -132,6 +133,7 @@ def run(arguments: argparse.Namespace) -> int:
         enable_admission_plugins=plugins[0],
         disable_admission_plugins=plugins[1],
         token_auth_file=arguments.token_auth_file,
+        audit=audit.settings(arguments),
         runtime_config=options.runtime_config(arguments),
     )
 

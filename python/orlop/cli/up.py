@@ -109,6 +109,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a KubeSchedulerConfiguration (v1) for the scheduler, but for leaderElection and clientConnection",
     )
     options.add_runtime_config(parser)
+    parser.add_argument(
+        "--audit-policy-file",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="a Policy of audit.k8s.io/v1: what is recorded of requests",
+    )
+    parser.add_argument(
+        "--audit-log-path", default=None, metavar="FILE", help="where that is written (default: logs/audit.log)"
+    )
     options.add_stub_domains(parser)
     options.add_container_logs(parser)
     options.add_eviction(parser)
@@ -247,7 +257,12 @@ def settle(arguments: argparse.Namespace) -> Settings:
         settings.image_dir = arguments.image_dir.absolute()
     if arguments.scheduler_config is not None:
         settings.scheduler_config = arguments.scheduler_config.absolute()
+    if arguments.audit_policy_file is not None:
+        settings.audit_policy_file = arguments.audit_policy_file.absolute()
+    if arguments.audit_log_path is not None:
+        settings.audit_log_path = str(Path(arguments.audit_log_path).absolute())
     check_scheduler(settings)
+    check_audit(settings)
     check_folders(settings)
     settings.log_format = arguments.log_format
     settings.node_name = settings.node_name or socket.gethostname().lower()
@@ -288,6 +303,19 @@ def check_scheduler(settings: Settings) -> None:
         config.load(settings.scheduler_config)
     except (OSError, config.ConfigurationError) as error:
         raise SettingsError(f"--scheduler-config {settings.scheduler_config}: {error}") from error
+
+
+def check_audit(settings: Settings) -> None:
+    """Reads the audit's policy now, so that what is wrong with it is said here. Raises SettingsError."""
+    if settings.audit_policy_file is None:
+        return
+    from orlop.apiserver.audit import AuditError
+    from orlop.apiserver.audit.policy import load
+
+    try:
+        load(settings.audit_policy_file)
+    except AuditError as error:
+        raise SettingsError(str(error)) from error
 
 
 def settle_nodes(settings: Settings) -> None:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from orlop.networkpolicy import NetworkPolicies
     from orlop.pki.folder import Folder, KeyPair
 
+AUDIT_LOGS = 10
+"""Old audit logs that are kept, of 100 MB each: a cluster on one machine shall not fill its disk."""
+
 log = logging.get("cluster")
 
 Ready = Callable[[str], None]
@@ -40,8 +43,13 @@ async def run_apiserver(settings: Settings, ready: Ready) -> None:
 
 def apiserver_config(settings: Settings) -> "Config":
     """How the cluster's API server is to be."""
+    from orlop.apiserver.audit.settings import AuditSettings, LogSettings
     from orlop.apiserver.config import Config
 
+    audit = None
+    if settings.audit_policy_file is not None:
+        log = LogSettings(path=settings.audit_log_path or str(settings.logs / "audit.log"), max_backups=AUDIT_LOGS)
+        audit = AuditSettings(policy_file=settings.audit_policy_file, log=log)
     return Config(
         data_dir=settings.data_dir,
         bind_address=settings.bind_address,
@@ -52,6 +60,7 @@ def apiserver_config(settings: Settings) -> "Config":
         default_toleration_seconds=settings.default_toleration_seconds,
         history=tuple(settings.history),
         runtime_config=settings.runtime_config,
+        audit=audit,
     )
 
 

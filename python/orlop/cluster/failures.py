@@ -17,6 +17,7 @@ def fatal(error: BaseException) -> str | None:
         if error.errno == errno.ENOSPC:
             return "no space left on device: make room below the data folder, then start again"
         return None
+    from orlop.apiserver.audit.settings import AuditError
     from orlop.controllers import UnknownController
     from orlop.kubelet.network.base import NetworkError
     from orlop.kubelet.runtime.base import Unavailable
@@ -24,6 +25,7 @@ def fatal(error: BaseException) -> str | None:
     from orlop.proxy.backends.base import Unsupported
     from orlop.store.base import StoreError
 
-    if isinstance(error, PkiError | NetworkError | Unavailable | StoreError | Unsupported | UnknownController):
+    known = PkiError | NetworkError | Unavailable | StoreError | Unsupported | UnknownController | AuditError
+    if isinstance(error, known):
         return str(error)
     return None

@@ -67,6 +67,10 @@ class Settings(msgspec.Struct, kw_only=True):
     """A KubeSchedulerConfiguration for the scheduler; read anew at every start."""
     eviction: EvictionConfig = msgspec.field(default_factory=EvictionConfig)
     """When nodes evict pods, and what they reserve."""
+    audit_policy_file: Path | None = None
+    """A Policy of audit.k8s.io/v1: what is recorded of requests; None: nothing."""
+    audit_log_path: str = ""
+    """Where that is written; "": audit.log beside the other logs."""
     history: list[str] = []
     """How much of the past the store keeps: what --history said."""
 

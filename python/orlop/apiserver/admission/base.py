@@ -70,8 +70,9 @@ class Attributes:
         """The name that the request gave: none for an object whose name the server makes."""
         self.options = options
         """DeleteOptions; None: what the request's query says."""
-        self.annotations: dict[str, str] = {}
-        """What is to be noted of it for an audit."""
+        recorded = None if request is None else request.audit
+        self.annotations: dict[str, str] = {} if recorded is None else recorded.annotations
+        """What is to be noted of it for an audit; what stands there stays."""
         self.drawn: list[tuple[str, str]] = []
         """What was drawn by lot for the object: what `Objects.generate_name` was given, and what it gave."""
 

@@ -30,6 +30,8 @@ async def proxy(core: "Core", request: Request, remote: Remote) -> Response | No
         return UNAVAILABLE
     sent = without_identity(forwarded(request))
     sent += [(name.lower().encode(), value.encode()) for name, value in identity(request.user)]
+    if not any(name == b"audit-id" for name, _ in sent):
+        sent.append((b"audit-id", request.audit_id.encode()))
     target = Target("https", host, port, tls=tls, server_name=remote.backend.server_name)
     try:
         return await pass_on(core, request, target, request.scope["path"], sent, backends.session())

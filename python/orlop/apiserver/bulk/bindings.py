@@ -14,11 +14,12 @@ from orlop.api import errors, scheme
 from orlop.api.errors import required
 from orlop.api.types import meta_v1
 from orlop.apiserver import negotiate
+from orlop.apiserver.auth import forbidden
 from orlop.apiserver.bulk.kinds import BINDINGS
 from orlop.apiserver.core import Core
 from orlop.apiserver.handlers import body
 from orlop.apiserver.request import Request, RequestInfo
-from orlop.apiserver.response import Response
+from orlop.apiserver.response import Response, of_status
 from orlop.apiserver.subresources.binding import BINDING, assign
 
 MAX_ITEMS = 500
@@ -79,7 +80,8 @@ async def _bind(core: Core, request: Request, item: msgspec.Raw, dry_run: bool) 
 
 async def _bind_one(core: Core, request: Request, item: msgspec.Raw, dry_run: bool) -> None:
     """Raises ApiError."""
-    binding = core.objects.decode(BINDING, body.to_json(request, BINDING, "json", bytes(item)))
+    value = body.to_json(request, BINDING, "json", bytes(item))
+    binding = core.objects.decode(BINDING, value)
     metadata: meta_v1.ObjectMeta = binding.metadata
     absent = [field for field in ("namespace", "name") if not getattr(metadata, field)]
     if absent:
@@ -87,13 +89,29 @@ async def _bind_one(core: Core, request: Request, item: msgspec.Raw, dry_run: bo
     pods = scheme.by_resource("", "v1", "pods")
     assert pods is not None
     alone = _alone(request, metadata)
-    core.authorizer.require(request.user, alone.info, "")
-    await assign(core, alone, pods, binding, dry_run)
+    if core.auditor is None or (record := core.auditor.begin(alone, request.user)) is None:
+        core.authorizer.require(request.user, alone.info, "")
+        return await assign(core, alone, pods, binding, dry_run)
+    alone.audit = record
+    record.body(BINDING, value)
+    status = _DONE
+    try:
+        decision = core.authorizer.authorize(request.user, alone.info)
+        record.decided(decision)
+        if not decision.allowed:
+            raise forbidden(request.user, alone.info, decision.reason)
+        await assign(core, alone, pods, binding, dry_run)
+    except errors.ApiError as error:
+        status = error.status
+        raise
+    finally:
+        await record.answered(core, alone, of_status(status))
 
 
 def _alone(request: Request, metadata: meta_v1.ObjectMeta) -> Request:
     """The request that would have brought this binding alone: the same user, audit ID, deadline and warnings."""
     alone = copy(request)
+    alone.audit = None
     path = f"/api/v1/namespaces/{metadata.namespace}/pods/{metadata.name}/binding"
     alone.info = RequestInfo(path, "create", True, "", "v1", metadata.namespace, "pods", "binding", metadata.name, ())
     return alone

@@ -40,6 +40,8 @@ async def read(core: Core, request: Request, kind: Kind) -> Config:
         text = await request.body()
         data = native.wire_to_json("yaml", text) if text.strip() else b"{}"
         tree = msgspec.json.decode(data)
+        if request.audit is not None:
+            request.audit.patch(data)
     except (native.WireError, msgspec.DecodeError) as error:
         raise errors.BadRequest(f"error decoding patch: error converting YAML to JSON: {error}") from None
     if tree is None:

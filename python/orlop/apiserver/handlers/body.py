@@ -97,7 +97,11 @@ def to_json(request: Request, kind: Kind, media: negotiate.Media, body: bytes) -
         ) from None
     if unknown or duplicate:
         report(request, kind, in_order(body if media == "json" else b"", unknown, duplicate))
-    return value if conversion is None else conversion.to_stored(value)
+    if conversion is not None:
+        value = conversion.to_stored(value)
+    if request.audit is not None:
+        request.audit.body(kind, value)
+    return value
 
 
 UNTYPED = "couldn't get version/kind; "

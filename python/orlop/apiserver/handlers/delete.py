@@ -34,6 +34,8 @@ async def delete_options(request: Request) -> meta_v1.DeleteOptions:
             options = msgspec.json.decode(value, type=meta_v1.DeleteOptions)
         except (native.WireError, msgspec.DecodeError) as error:
             raise errors.BadRequest(str(error)) from None
+        if request.audit is not None:
+            request.audit.options(value)
         if options.kind not in ("DeleteOptions", ""):
             raise errors.BadRequest(
                 f'no kind "{options.kind}" is registered for version "{options.api_version or "v1"}" in scheme '

@@ -235,10 +235,12 @@ async def list_(core: Core, request: Request, kind: Kind) -> Response | None:
         return output.many(core, request, kind, await kind.converter.read(found.items), metadata, accepted)
     if accepted.plain and request.conversion is None:
         prefix = output.list_prefix(kind, metadata)
-        if accepts_gzip(request) and found.size >= negotiate.GZIP_MIN:
+        recorded = request.audit is not None and request.audit.wants_answer
+        if accepts_gzip(request) and found.size >= negotiate.GZIP_MIN and not recorded:
             packed = await in_thread(None, found.gzip, prefix, output.LIST_SUFFIX)
             return Response(200, packed, JSON, GZIPPED)
-        if len(found) >= STREAM_OBJECTS and request.method != "HEAD" and (delivery := delivery_of(request.scope)):
+        streams = len(found) >= STREAM_OBJECTS and request.method != "HEAD" and not recorded
+        if streams and (delivery := delivery_of(request.scope)):
             await start_stream(request, JSON)
             await delivery.list(found, prefix, output.LIST_SUFFIX)
             await end_stream(request)

@@ -78,6 +78,8 @@ async def patch(core: Core, request: Request, kind: Kind) -> Response:
     strategy = core.strategies[kind.type_key]
     info = request.info
     data = await request.body()
+    if request.audit is not None:
+        request.audit.patch(data)
     served = kind if request.conversion is None else request.conversion.served
     namespace = info.namespace if kind.namespaced else ""
     # Through the status the spec stays as it is, so what is shared with the old object nobody changes.

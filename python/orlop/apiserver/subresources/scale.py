@@ -75,6 +75,8 @@ async def patch_scale(core: Core, request: Request, kind: Kind) -> Response:
     if type_ == patches.APPLY_PATCH:
         return await apply_scale(core, request, kind)
     data = await request.body()
+    if request.audit is not None:
+        request.audit.patch(data)
 
     async def change(current: autoscaling_v1.Scale) -> autoscaling_v1.Scale:
         patched = patches.apply(SCALE, type_, encode(current), data)

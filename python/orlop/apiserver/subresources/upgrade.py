@@ -89,6 +89,8 @@ async def pass_on(
             transport.close()
             raise
     request.started = True
+    if request.audit is not None:
+        request.audit.started(101)
     here.write(_head(answer))
     joined = asyncio.ensure_future(splice(here, sent, transport, early))
     core.joined.add(joined)

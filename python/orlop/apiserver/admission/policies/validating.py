@@ -51,7 +51,7 @@ class ValidatingPolicies(Policies[Validator]):
         async for use in self.uses(shown, denied):
             self._run(use, shown, asker, denied, annotations)
         for key, values in annotations.items():
-            shown.a.annotations[key] = ", ".join(dict.fromkeys(values))
+            shown.a.annotations.setdefault(key, ", ".join(dict.fromkeys(values)))
         if denied:
             raise refusal(shown, denied[0], "ValidatingAdmissionPolicy")
 

@@ -1,5 +1,7 @@
 """MutatingAdmissionWebhook: one after the other, each shown what those before it have made of the object."""
 
+from typing import Any
+
 import msgspec
 
 from orlop.api import errors
@@ -28,21 +30,26 @@ class MutatingWebhooks(Webhooks):
             webhook = hook.webhook
             assert isinstance(webhook, types.MutatingWebhook)
             await self.prepare(shown, version)
-            changed, at = False, f"mutation.webhook.admission.k8s.io/round_{int(turn.again)}_index_{i}"
+            changed, at = False, f"webhook.admission.k8s.io/round_{int(turn.again)}_index_{i}"
             try:
                 with self.counted(hook, shown.a):
-                    changed = await _patched(hook, shown, version, await self.ask(hook, shown, version))
+                    changed = await _patched(hook, shown, version, await self.ask(hook, shown, version), f"patch.{at}")
             except review.CallFailed as failure:
-                self.failed(hook, shown, failure, at)
+                self.failed(hook, shown, failure, f"mutation.{at}")
             finally:
                 told = {"configuration": hook.configuration, "webhook": hook.name, "mutated": changed}
-                shown.a.annotations.setdefault(at, msgspec.json.encode(told).decode())
+                shown.a.annotations.setdefault(f"mutation.{at}", msgspec.json.encode(told).decode())
             turn.asked(hook.uid, changed=changed, if_needed=webhook.reinvocation_policy == "IfNeeded")
         turn.end(shown)
 
 
-async def _patched(hook: Hook, shown: Shown, version: Version, response: admission_v1.AdmissionResponse) -> bool:
-    """Does to the object what the webhook says; whether that changed it. Raises CallFailed, InternalError."""
+async def _patched(
+    hook: Hook, shown: Shown, version: Version, response: admission_v1.AdmissionResponse, at: str
+) -> bool:
+    """Does to the object what the webhook says; whether that changed it. The patch is noted `at`.
+
+    Raises CallFailed, InternalError.
+    """
     if not response.patch:
         return False
     try:
@@ -67,6 +74,12 @@ async def _patched(hook: Hook, shown: Shown, version: Version, response: admissi
         raise _internal(str(error)) from None
     _of_its_kind(before, after)
     await shown.replace(version, after)
+    recorded = None if shown.a.request is None else shown.a.request.audit
+    if recorded is not None and recorded.objects:
+        told: dict[str, Any] = {"configuration": hook.configuration, "webhook": hook.name}
+        told |= {"patch": [dict(sorted(o.items())) for o in msgspec.json.decode(response.patch)]}
+        told |= {"patchType": response.patch_type}
+        shown.a.annotations.setdefault(at, msgspec.json.encode(told).decode())
     return shown.object(version) != before
 
 
