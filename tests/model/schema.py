@@ -1,5 +1,6 @@
 """Structural schemas in the plainest words: what pruning, defaulting and validation of custom resources come to."""
 
+import json
 from copy import deepcopy
 from typing import Any
 
@@ -131,6 +132,36 @@ def _same(a: Any, b: Any) -> bool:
     return bool(a == b) and isinstance(a, bool) == isinstance(b, bool)
 
 
+def doubled(schema: Schema, value: Any, path: str = "") -> set[tuple[str, str]]:
+    """(reason, path) of what is twice in lists of the types set and map, at the second place."""
+    found: set[tuple[str, str]] = set()
+    if isinstance(value, dict):
+        for name, below in value.items():
+            if "additionalProperties" in schema:
+                found |= doubled(schema["additionalProperties"], below, f"{path}[{name}]")
+            if name in schema.get("properties", {}):
+                found |= doubled(schema["properties"][name], below, f"{path}.{name}".lstrip("."))
+    if isinstance(value, list):
+        type_ = schema.get("x-kubernetes-list-type")
+        odd = [i for i, item in enumerate(value) if not isinstance(item, dict | None)]
+        if type_ == "map" and odd:
+            found.add(("FieldValueInvalid", f"{path}[{odd[0]}]"))
+        elif type_ in ("set", "map"):
+            seen = [_key(schema, item) for item in value]
+            found |= {("FieldValueDuplicate", f"{path}[{i}]") for i, key in enumerate(seen) if seen[:i].count(key) == 1}
+        for i, item in enumerate(value):
+            found |= doubled(schema.get("items", {}), item, f"{path}[{i}]")
+    return found
+
+
+def _key(schema: Schema, item: Any) -> str:
+    """What an item of a list is told by."""
+    if schema["x-kubernetes-list-type"] == "set":
+        return json.dumps(item, sort_keys=True)
+    fields = item if isinstance(item, dict) else {}
+    return json.dumps({k: fields[k] for k in schema["x-kubernetes-list-map-keys"] if k in fields}, sort_keys=True)
+
+
 UNKNOWN = object()
 """What a part was, where that cannot be told."""
 
@@ -144,11 +175,15 @@ def kept(schema: Schema, new: Any, old: Any, path: str = "") -> set[tuple[str, s
         for name, below in new.items():
             of = schema.get("properties", {}).get(name, schema.get("additionalProperties"))
             if of is not None:
-                before = old.get(name, UNKNOWN) if isinstance(old, dict) else UNKNOWN
+                told = isinstance(old, dict) and schema.get("x-kubernetes-map-type") != "atomic"
+                before = old.get(name, UNKNOWN) if told else UNKNOWN
                 found |= kept(of, below, before, f"{path}.{name}".lstrip("."))
     elif isinstance(new, list) and "items" in schema:
         for i, item in enumerate(new):
-            found |= wrong(schema["items"], item, f"{path}[{i}]")
+            before = UNKNOWN
+            if schema.get("x-kubernetes-list-type") == "map" and isinstance(old, list):
+                before = next((one for one in old if _key(schema, one) == _key(schema, item)), UNKNOWN)
+            found |= kept(schema["items"], item, before, f"{path}[{i}]")
     return found
 
 

@@ -3,15 +3,18 @@
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.apiserver.conftest import Api
+from tests.apiserver.webhooks.conftest import HookServer, serve
 
 from orlop.apiserver.audit import AuditSettings, LogSettings
 from orlop.apiserver.config import Config
 from orlop.apiserver.server import ApiServer
+from orlop.pki.identities import Names
 
 Start = Callable[..., AbstractAsyncContextManager[Api]]
 EVERYTHING = "[{level: RequestResponse}]"
@@ -57,3 +60,11 @@ def start(tmp_path: Path, log: Log) -> Start:
             yield Api(server)
 
     return begin
+
+
+@pytest.fixture
+async def hooks(tmp_path: Path) -> AsyncIterator[HookServer]:
+    server = HookServer(Names((), (ip_address("127.0.0.1"),)))
+    runner = await serve(server, tmp_path)
+    yield server
+    await runner.cleanup()

@@ -11,7 +11,6 @@ from tests.support import go
 from tests.support.bothservers import OUR_AUDIT, THEIR_AUDIT, Both, both, differing, even
 
 pytestmark = [pytest.mark.campaign, pytest.mark.go, pytest.mark.timeout(2 * go.COMMAND_SECONDS)]
-pytest_plugins = ["tests.apiserver.webhooks.conftest"]
 
 POLICY = """
 apiVersion: audit.k8s.io/v1

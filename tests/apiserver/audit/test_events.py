@@ -10,7 +10,6 @@ from tests.apiserver.webhooks.conftest import MUTATING, VALIDATING, HookServer, 
 from orlop.apiserver.audit import BatchSettings, LogSettings
 from orlop.apiserver.auth import User
 
-pytest_plugins = ["tests.apiserver.webhooks.conftest"]
 MAPS = "/api/v1/namespaces/default/configmaps"
 COMPLETE = "ResponseComplete"
 
