@@ -944,8 +944,9 @@ class CustomSchema:
     def normalize(self, stored: bytes, /) -> bytes | None:
         """A stored object as the schema has it now, pruned and filled in; None if it is so already."""
 
-    def undeclared(self, json: bytes, /) -> list[str]:
-        """The paths of fields besides the metadata that nobody can own: the schema does not declare them."""
+    def untyped(self, json: bytes, stored: bool, /) -> str | None:
+        """What of an applied configuration, or of the `stored` object that it is applied to, is not of the schema's
+        types, in upstream's words: nobody could own it. Of the metadata it is only looked whether it is a map."""
 
     def validate(self, new: bytes, old: bytes | None, status: bool, /) -> list[tuple[str, str, bytes, str]]:
         """What is wrong with an object, each as reason of the StatusCause, path, value in JSON (empty: none), detail;

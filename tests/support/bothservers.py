@@ -102,10 +102,12 @@ class Both:
         self.clients = (theirs, ours)
         """Theirs and ours."""
 
-    async def ask(self, method: str, path: str, *bodies: Any, dry: bool = False) -> tuple[Answer, Answer]:
+    async def ask(
+        self, method: str, path: str, *bodies: Any, dry: bool = False, media: str = "application/json"
+    ) -> tuple[Answer, Answer]:
         """Their answer and ours. `bodies`: one for both, or theirs and ours."""
         theirs, ours = await asyncio.gather(
-            *(_ask(c, method, path, bodies[min(i, len(bodies) - 1)], dry) for i, c in enumerate(self.clients))
+            *(_ask(c, method, path, bodies[min(i, len(bodies) - 1)], dry, media) for i, c in enumerate(self.clients))
         )
         return theirs, ours
 
@@ -139,9 +141,10 @@ def path_of(kind: Kind, name: str = "", subresource: str = "") -> str:
     return "/".join(p for p in (f"{base}{inside}/{kind.plural}", name, subresource) if p)
 
 
-async def _ask(client: Client, method: str, path: str, body: Any, dry: bool) -> Answer:
+async def _ask(client: Client, method: str, path: str, body: Any, dry: bool, media: str) -> Answer:
     query = {"dryRun": "All"} if dry else None
-    answer = await client.request(method, path, query=query, body=json.dumps(body).encode())
+    data = b"" if body is None else json.dumps(body).encode()
+    answer = await client.request(method, path, query=query, body=data, headers={"content-type": media})
     try:
         said = json.loads(answer.body)
     except ValueError:

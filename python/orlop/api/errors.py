@@ -279,7 +279,7 @@ def too_long(field: str, limit: int) -> FieldError:
 
 
 def too_many(field: str, count: int, limit: int) -> FieldError:
-    return FieldError("FieldValueTooMany", field, count, f"must have at most {limit} items")
+    return FieldError("FieldValueTooMany", field, count, f"must have at most {limit} item{'s' * (limit != 1)}")
 
 
 IMMUTABLE = "field is immutable"

@@ -21,6 +21,13 @@ def character(data: bytes) -> str:
     return f"'\\x{code:02x}'" if code < 0x80 else f"'{chr(code)}'"
 
 
+def malformed(data: bytes) -> str:
+    """What is said of a text that is no JSON: of one that begins like some, that it ends too soon."""
+    if data.lstrip(b" \t\r\n")[:1] in (b"", b"{", b"[", b'"'):
+        return "unexpected end of JSON input"
+    return f"invalid character {character(data)} looking for beginning of value"
+
+
 def not_a_map(value: Any) -> str:
     """What is said of a body that should have been an object."""
     return f"json: cannot unmarshal {type_of(value)} into Go value of type map[string]interface {{}}"

@@ -45,9 +45,9 @@ impl CustomSchema {
         Ok(made.map(|json| PyBytes::new(py, &json)))
     }
 
-    #[pyo3(signature = (json, /))]
-    fn undeclared(&self, json: &[u8]) -> PyResult<Vec<String>> {
-        self.compiled.undeclared(json).map_err(wire_error)
+    #[pyo3(signature = (json, stored, /))]
+    fn untyped(&self, json: &[u8], stored: bool) -> PyResult<Option<String>> {
+        self.compiled.untyped(json, stored).map_err(wire_error)
     }
 
     #[pyo3(signature = (new, old, status, /))]

@@ -85,8 +85,9 @@ def _known(
     request: Request, kind: Kind, text: bytes, data: bytes, tree: dict[str, Any], metadata: dict[str, Any]
 ) -> None:
     """Every field must be one of the type: ownership of others could not be told."""
-    where = f"{metadata.get('namespace') or ''}/{metadata.get('name') or ''}"
-    start = f"failed to create typed patch object ({where}; {_go_kind(kind.api_version, kind.kind)}): "
+    start = _untyped("patch", kind, metadata.get("namespace") or "", metadata.get("name") or "")
+    if isinstance(kind, CustomKind) and (wrong := kind.schema.untyped(data, False)):
+        raise errors.ApiError(start + wrong, code=500, reason="")
     try:
         _, unknown, duplicate = native.wire_decode(kind.type_key, "yaml", text)
     except native.WireError as error:
@@ -105,7 +106,6 @@ def _known(
     if isinstance(kind, CustomKind):
         # What an object without declared fields holds is pruned, as in any other write.
         unknown = [problem for problem in unknown if problem.startswith(_OF_METADATA)]
-        unknown += kind.schema.undeclared(data)
     if unknown:
         # Upstream stops at the first that it comes upon.
         path = min(problem.removeprefix("unknown field ").strip('"') for problem in unknown)
@@ -115,6 +115,12 @@ def _known(
         raise errors.BadRequest(f"error strict decoding patch: error converting YAML to JSON: {', '.join(duplicate)}")
     if duplicate:
         body.report(request, kind, duplicate)
+
+
+def _untyped(which: str, kind: Kind, namespace: str, name: str) -> str:
+    """How a refusal begins of what is not of its schema's types: the `patch` or the `live` object."""
+    gvk = _go_kind(kind.api_version, kind.kind)
+    return f"failed to create typed {which} object ({namespace}/{name}; {gvk}): "
 
 
 def conflict(conflicts: list[tuple[str, str]]) -> errors.Conflict:
@@ -189,6 +195,10 @@ def applied(core: Core, request: Request, kind: Kind, config: Config, live: byte
     """The object that the configuration makes of the live one, with its owners noted. Raises Conflict, Invalid."""
     strategy = core.strategies[kind.type_key]
     served = kind if request.conversion is None else request.conversion.served
+    if live is not None and isinstance(served, CustomKind) and (untyped := served.schema.untyped(live, True)):
+        info = request.info
+        start = _untyped("live", served, info.namespace if kind.namespaced else "", info.name)
+        raise errors.ApiError(start + untyped, code=500, reason="")
     writer = ownership.writer(core, request, strategy)
     done, conflicts = native.wire_apply(served.type_key, live, config.data, writer, force)
     if done is None:

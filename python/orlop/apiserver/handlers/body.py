@@ -93,7 +93,7 @@ def to_json(request: Request, kind: Kind, media: negotiate.Media, body: bytes) -
         if str(error).startswith(UNTYPED):
             raise unrecognized(kind, str(error), media, body) from None
         raise errors.BadRequest(
-            f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {error}'
+            f'{served.kind} in version "{served.version}" cannot be handled as a {served.kind}: {error}'
         ) from None
     if unknown or duplicate:
         report(request, kind, in_order(body if media == "json" else b"", unknown, duplicate))
@@ -163,8 +163,9 @@ def report(request: Request, kind: Kind, problems: list[str]) -> None:
     """Unknown and duplicate fields, as fieldValidation asks: nothing, warnings (the default) or BadRequest."""
     mode = request.param("fieldValidation") or "Warn"
     if mode == "Strict":
+        served = kind if request.conversion is None else request.conversion.served
         raise errors.BadRequest(
-            f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: '
+            f'{served.kind} in version "{served.version}" cannot be handled as a {served.kind}: '
             f"strict decoding error: {', '.join(problems)}"
         )
     if mode == "Warn":

@@ -113,8 +113,11 @@ fn defaults(schema: &Schema, path: &str, root: bool, meta: bool, out: &mut Vec<P
                 "must not have unknown fields",
             ));
         }
-        out.extend(validate::validate(schema, &node, None, &here));
-        lists::check(schema, &node, &here, out);
+        let found = validate::validate(schema, &node, None, &here);
+        if found.is_empty() {
+            lists::check(schema, &node, &here, out);
+        }
+        out.extend(found);
     }
     if let Some(items) = schema.items.as_deref() {
         defaults(items, &paths::child(path, "items"), false, meta, out);
@@ -489,6 +492,13 @@ fn rule_words(schema: &Schema, path: &str, out: &mut Vec<Problem>) {
                     at("fieldPath"),
                     quoted(&rule.field_path),
                     "must not contain line breaks",
+                ));
+            }
+            if !paths::leads(schema, &rule.field_path) {
+                out.push(Problem::invalid(
+                    at("fieldPath"),
+                    quoted(&rule.field_path),
+                    "must be a valid path",
                 ));
             }
         }

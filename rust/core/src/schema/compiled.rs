@@ -1,9 +1,9 @@
 //! Schemas that are in use, by the key that the wire knows them by, beside the built-in types of its table.
 
 use super::model::Schema;
-use super::problem::Problem;
+use super::problem::{Problem, quoted};
 use super::prune::Pruner;
-use super::{declared, defaults, lists, parse, paths, rules, validate};
+use super::{defaults, lists, parse, paths, rules, typed, validate};
 use crate::wire::apply::tree::Node;
 use crate::wire::error::{Result, WireError};
 use crate::wire::{Decoded, Media};
@@ -159,9 +159,9 @@ impl Compiled {
         })
     }
 
-    /// The paths of fields besides the metadata that the schema does not declare.
-    pub fn undeclared(&self, json: &[u8]) -> Result<Vec<String>> {
-        Ok(declared::undeclared(&self.schema, &Node::parse(json)?))
+    /// What of an applied configuration, or of the object that it is applied to, is not of the schema's types.
+    pub fn untyped(&self, json: &[u8], stored: bool) -> Result<Option<String>> {
+        Ok(typed::wrong(&self.schema, &Node::parse(json)?, stored))
     }
 
     /// What is wrong with an object, against what it was before where it is a change of one.
@@ -227,7 +227,22 @@ fn embedded(
             for (name, value) in entries.iter_mut() {
                 let text = String::from_utf8_lossy(name).into_owned();
                 let here = paths::child(path, &text);
+                let typed = matches!(name.as_ref(), b"apiVersion" | b"kind");
+                if schema.embedded && typed && !stored && !matches!(value, Node::Text(_)) {
+                    let text = json(value);
+                    return Err(WireError(format!(
+                        "{here}: Invalid value: {text}: must be a string"
+                    )));
+                }
                 if schema.embedded && name.as_ref() == b"metadata" && *value != Node::Null {
+                    if !stored && !matches!(value, Node::Map(_)) {
+                        let text = json(value);
+                        return Err(WireError(format!(
+                            "{here}: Invalid value: {text}: json: cannot unmarshal {} into Go value of type \
+                             v1.ObjectMeta",
+                            kind_of(value)
+                        )));
+                    }
                     let mut text = Vec::new();
                     value.write(&mut text);
                     match meta(&text) {
@@ -246,9 +261,10 @@ fn embedded(
                     }
                     continue;
                 }
-                let of = schema.property(name).or_else(|| schema.additional_schema());
-                if let Some(of) = of {
+                if let Some(of) = schema.property(name) {
                     embedded(of, value, &here, stored, unknown)?;
+                } else if let Some(of) = schema.additional_schema() {
+                    embedded(of, value, &paths::key(path, &text), stored, unknown)?;
                 }
             }
         }
@@ -276,6 +292,50 @@ fn owned(json: &[u8]) -> Result<Node<'static>> {
     Node::parse(json).map(Node::into_owned)
 }
 
+fn json(node: &Node<'_>) -> String {
+    let mut text = Vec::new();
+    node.write(&mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// A value's kind, as Go's decoder calls it.
+fn kind_of(node: &Node<'_>) -> &'static str {
+    match node {
+        Node::Null => "null",
+        Node::Bool(_) => "bool",
+        Node::Number(_) => "number",
+        Node::Text(_) => "string",
+        Node::List(_) => "array",
+        Node::Map(_) | Node::Raw(_) | Node::Owned(_) => "object",
+    }
+}
+
+const EMPTY: &str = "must not be empty";
+const KIND: &str = "may have mixed case, but should otherwise match: ";
+const LABEL: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an \
+                     alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', \
+                     regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
+/// Bytes of a label.
+const LABEL_MAX: usize = 63;
+
+/// What is wrong with an embedded resource's kind, but for its being empty.
+fn wrong_kind(kind: &str) -> Option<String> {
+    let kind = kind.to_lowercase();
+    let bytes = kind.as_bytes();
+    let mut why = Vec::new();
+    if bytes.len() > LABEL_MAX {
+        why.push(format!("must be no more than {LABEL_MAX} bytes"));
+    }
+    let inside = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-';
+    let well = bytes.first().is_some_and(u8::is_ascii_lowercase)
+        && bytes.last() != Some(&b'-')
+        && bytes.iter().all(inside);
+    if !well {
+        why.push(LABEL.to_owned());
+    }
+    (!why.is_empty()).then(|| format!("{KIND}{}", why.join(",")))
+}
+
 /// What every embedded resource must say of itself.
 fn resources(schema: &Schema, node: &Node<'_>, path: &str, root: bool, out: &mut Vec<Problem>) {
     if !has_embedded(schema) {
@@ -286,9 +346,25 @@ fn resources(schema: &Schema, node: &Node<'_>, path: &str, root: bool, out: &mut
             if schema.embedded && !root {
                 for name in ["apiVersion", "kind"] {
                     let here = paths::child(path, name);
-                    match node.get(name.as_bytes()) {
-                        Some(Node::Text(text)) if !text.is_empty() => {}
-                        _ => out.push(Problem::required(here, "must not be empty")),
+                    let Some(value) = node.get(name.as_bytes()) else {
+                        out.push(Problem::required(here, ""));
+                        continue;
+                    };
+                    let Node::Text(text) = value else {
+                        out.push(Problem::invalid(here, json(value), "must be a string"));
+                        continue;
+                    };
+                    let text = String::from_utf8_lossy(text);
+                    let why = match name {
+                        _ if text.is_empty() => Some(EMPTY.to_owned()),
+                        "kind" => wrong_kind(&text),
+                        _ if text.matches('/').count() > 1 => {
+                            Some(format!("unexpected GroupVersion string: {text}"))
+                        }
+                        _ => None,
+                    };
+                    if let Some(why) = why {
+                        out.push(Problem::invalid(here, quoted(&text), why));
                     }
                 }
             }

@@ -6,7 +6,6 @@
 
 mod check;
 mod compiled;
-mod declared;
 mod defaults;
 mod formats;
 mod lists;
@@ -19,6 +18,7 @@ mod prune;
 mod rules;
 mod sound;
 mod structural;
+mod typed;
 mod validate;
 
 pub use check::check;

@@ -90,8 +90,13 @@ pub(super) fn run<'n>(
         ended: false,
         out,
     };
-    walk.value(schema, new, old, "", true);
+    let nearest = (new, old);
+    walk.value(schema, new, old, nearest, "", true);
 }
+
+/// The nearest part that can be told from one revision to another, which may be the one looked at: as it is and as it
+/// was. Items of an atomic list cannot be told, the list itself can.
+type Nearest<'n> = (&'n Node<'n>, Option<&'n Node<'n>>);
 
 struct Walk<'o> {
     left: u64,
@@ -105,15 +110,17 @@ impl Walk<'_> {
         schema: &'n Schema,
         new: &'n Node<'n>,
         old: Option<&'n Node<'n>>,
+        nearest: Nearest<'n>,
         path: &str,
         root: bool,
     ) {
         if *new == Node::Null || self.ended || !any(schema) {
             return;
         }
+        let nearest = if old.is_some() { (new, old) } else { nearest };
         let old = old.filter(|o| **o != Node::Null);
         for rule in &schema.rules {
-            self.rule(schema, rule, new, old, path, root);
+            self.rule(schema, rule, new, old, nearest, path, root);
             if self.ended {
                 return;
             }
@@ -126,7 +133,7 @@ impl Walk<'_> {
                 let before = old.and_then(|o| OldItems::between(schema, o));
                 for (i, item) in items.iter().enumerate() {
                     let old = before.as_ref().and_then(|b| b.find(item));
-                    self.value(of, item, old, &paths::index(path, i), false);
+                    self.value(of, item, old, nearest, &paths::index(path, i), false);
                 }
             }
             Node::Map(entries) => {
@@ -145,19 +152,21 @@ impl Walk<'_> {
                     } else {
                         paths::key(path, &text)
                     };
-                    self.value(of, value, old, &here, false);
+                    self.value(of, value, old, nearest, &here, false);
                 }
             }
             _ => {}
         }
     }
 
+    #[allow(clippy::too_many_arguments)] // what is known of one rule at one place
     fn rule<'n>(
         &mut self,
         schema: &'n Schema,
         rule: &'n Rule,
         new: &'n Node<'n>,
         old: Option<&'n Node<'n>>,
+        nearest: Nearest<'n>,
         path: &str,
         root: bool,
     ) {
@@ -207,7 +216,7 @@ impl Walk<'_> {
         }
         match result {
             Ok(true) => {}
-            Ok(false) => self.failed(schema, rule, ready, new, old, path, variables()),
+            Ok(false) => self.failed(schema, rule, ready, new, nearest, path, variables()),
             Err(Failure::TooCostly) => {
                 self.ended = true;
                 let why = "operation cancelled: actual cost limit exceeded";
@@ -250,12 +259,12 @@ impl Walk<'_> {
         rule: &Rule,
         ready: &Ready,
         new: &Node<'n>,
-        old: Option<&Node<'n>>,
+        nearest: Nearest<'n>,
         path: &str,
         variables: Vec<(String, Value<'n>)>,
     ) {
         // What did not change may stay as it is, unless the rule is about change.
-        if !ready.old_self && old == Some(new) {
+        if !ready.old_self && nearest.1 == Some(nearest.0) {
             return;
         }
         let mut detail = match rule.message.trim() {
@@ -311,6 +320,8 @@ pub(super) struct Costs {
 
 /// How many of the most expensive expressions a refusal names.
 const NAMED: usize = 4;
+/// Which part of the limit an expression must cost to be named.
+const NAMED_FROM: u64 = 100;
 
 impl Costs {
     pub fn new() -> Self {
@@ -322,6 +333,9 @@ impl Costs {
 
     fn add(&mut self, cost: u64, path: String) {
         self.total = self.total.saturating_add(cost);
+        if cost < cel::SCHEMA_LIMIT / NAMED_FROM {
+            return;
+        }
         self.most.push((cost, path));
         self.most.sort_by_key(|(cost, _)| std::cmp::Reverse(*cost));
         self.most.truncate(NAMED);

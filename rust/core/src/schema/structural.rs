@@ -1,4 +1,6 @@
-//! Whether a schema is structural: apiextensions' pkg/apiserver/schema/validation.go and complete.go.
+//! Whether a schema is structural: apiextensions' pkg/apiserver/schema/validation.go.
+//!
+//! What combinations speak of need not be specified beside them: Kubernetes 1.37 asks for that no more.
 
 use super::model::{Additional, Pattern, Schema, Type};
 use super::paths;
@@ -15,7 +17,6 @@ enum Level {
 pub(super) fn check(schema: &Schema, path: &str) -> Vec<Problem> {
     let mut out = Vec::new();
     invariants(schema, Level::Root, path, &mut out);
-    completeness(schema, path, &mut out);
     out.sort_by(|a, b| (&a.path, &a.detail).cmp(&(&b.path, &b.detail)));
     out
 }
@@ -251,75 +252,5 @@ fn nested(schema: &Schema, skip_any: bool, path: &str, out: &mut Vec<Problem>) {
             paths::key(&at("properties"), "metadata"),
             "must not be specified in a nested context",
         ));
-    }
-}
-
-fn completeness(schema: &Schema, path: &str, out: &mut Vec<Problem>) {
-    let at = |name: &str| paths::child(path, name);
-    complete_values(schema, Some(schema), path, path, out);
-    if let Some(items) = schema.items.as_deref() {
-        completeness(items, &at("items"), out);
-    }
-    for (name, of) in &schema.properties {
-        completeness(of, &paths::key(&at("properties"), name), out);
-    }
-    if let Some(of) = schema.additional_schema() {
-        completeness(of, &at("additionalProperties"), out);
-    }
-}
-
-/// Every field that the combinations of `value` speak of must be specified in `shape`.
-fn complete_values(
-    value: &Schema,
-    shape: Option<&Schema>,
-    shape_path: &str,
-    path: &str,
-    out: &mut Vec<Problem>,
-) {
-    let checks = &value.checks;
-    let at = |name: &str| paths::child(path, name);
-    if let Some(not) = checks.not.as_deref() {
-        complete(not, shape, shape_path, &at("not"), out);
-    }
-    for (list, name) in [
-        (&checks.all_of, "allOf"),
-        (&checks.any_of, "anyOf"),
-        (&checks.one_of, "oneOf"),
-    ] {
-        for (i, one) in list.iter().enumerate() {
-            complete(one, shape, shape_path, &paths::index(&at(name), i), out);
-        }
-    }
-}
-
-fn complete(
-    value: &Schema,
-    shape: Option<&Schema>,
-    shape_path: &str,
-    path: &str,
-    out: &mut Vec<Problem>,
-) {
-    let because = |path: &str| format!("because it is defined in {path}");
-    let Some(shape) = shape else {
-        out.push(Problem::required(shape_path, because(path)));
-        return;
-    };
-    complete_values(value, Some(shape), shape_path, path, out);
-    if let Some(items) = value.items.as_deref() {
-        complete(
-            items,
-            shape.items.as_deref(),
-            &paths::child(shape_path, "items"),
-            &paths::child(path, "items"),
-            out,
-        );
-    }
-    for (name, of) in &value.properties {
-        let there = paths::key(&paths::child(shape_path, "properties"), name);
-        let here = paths::key(&paths::child(path, "properties"), name);
-        match shape.property(name.as_bytes()) {
-            Some(shape) => complete(of, Some(shape), &there, &here, out),
-            None => out.push(Problem::required(there, because(&here))),
-        }
     }
 }

@@ -375,8 +375,10 @@ fn numbers(schema: &Schema, number: Number, node: &Node<'_>, path: &str) -> Outc
             "Checked value must be of type {detail} in {path}"
         )));
     }
-    let mut wrong = |detail: String| out.add(fault(Cause::Invalid, path, json(node), detail));
+    let mut told =
+        |value: Vec<u8>, detail: String| out.add(fault(Cause::Invalid, path, value, detail));
     if let Some(factor) = checks.multiple_of {
+        let mut wrong = |detail: String| told(json(node), detail);
         match number {
             Number::Int(value) if factor as i64 > 0 => {
                 if value % (factor as i64) != 0 {
@@ -386,10 +388,17 @@ fn numbers(schema: &Schema, number: Number, node: &Node<'_>, path: &str) -> Outc
                     ));
                 }
             }
-            _ if factor <= 0.0 || matches!(number, Number::Int(_)) => wrong(format!(
-                "factor MultipleOf declared for {path} must be positive: {}",
-                shown(factor)
-            )),
+            // Beside an integer the factor is one, too: what is left of it is told of.
+            _ if factor <= 0.0 || matches!(number, Number::Int(_)) => {
+                let factor = match number {
+                    Number::Int(_) => (factor as i64).to_string(),
+                    Number::Float(_) => shown(factor),
+                };
+                told(
+                    factor.clone().into_bytes(),
+                    format!("factor MultipleOf declared for {path} must be positive: {factor}"),
+                );
+            }
             _ => {
                 let times = if factor < 1.0 {
                     1.0 / factor * number.float()
@@ -405,6 +414,7 @@ fn numbers(schema: &Schema, number: Number, node: &Node<'_>, path: &str) -> Outc
             }
         }
     }
+    let mut wrong = |detail: String| told(json(node), detail);
     // Integers are compared as integers: the limit's fraction is cut off.
     let limit = |limit: f64| match number {
         Number::Int(_) => (limit as i64).to_string(),
@@ -481,13 +491,13 @@ fn allowed(checks: &Checks, node: &Node<'_>, path: &str) -> Option<Outcome> {
     }
     let value = json(node);
     let number = match node {
-        Node::Number(text) => Some(Number::read(text).float()),
+        Node::Number(text) => Some(Number::read(text)),
         _ => None,
     };
     let found = checks.allowed.iter().any(|one| {
         **one == *value
             || number.is_some_and(|n| {
-                matches!(one.first(), Some(b'-' | b'0'..=b'9')) && Number::read(one).float() == n
+                matches!(one.first(), Some(b'-' | b'0'..=b'9')) && as_one(n, Number::read(one))
             })
     });
     if found && *node != Node::Null {
@@ -511,6 +521,15 @@ fn allowed(checks: &Checks, node: &Node<'_>, path: &str) -> Option<Outcome> {
     Some(out)
 }
 
+/// Whether a number is one that is allowed, as Go compares them: made into the allowed one's type, which for an integer
+/// cuts off the fraction.
+fn as_one(number: Number, allowed: Number) -> bool {
+    match (number, allowed) {
+        (Number::Float(value), Number::Int(allowed)) => value.trunc() as i64 == allowed,
+        _ => number.float() == allowed.float(),
+    }
+}
+
 fn too_many(path: &str, count: usize, most: i64, what: &str) -> Fault {
     Fault {
         said: format!("{path} in body should have at most {most} {what}"),
@@ -518,7 +537,11 @@ fn too_many(path: &str, count: usize, most: i64, what: &str) -> Fault {
             Cause::TooMany,
             path,
             count.to_string(),
-            format!("must have at most {most} items"),
+            if most == 1 {
+                "must have at most 1 item".to_owned()
+            } else {
+                format!("must have at most {most} items")
+            },
         ),
     }
 }

@@ -6,7 +6,7 @@ import msgspec
 
 from orlop.api import errors
 from orlop.api.types import admission_v1, admissionregistration_v1 as types, meta_v1
-from orlop.apiserver import jsonpatches
+from orlop.apiserver import gojson, jsonpatches
 from orlop.apiserver.admission.reinvocation import Reinvocation
 from orlop.apiserver.admission.shown import Shown, Version
 from orlop.apiserver.admission.webhooks import review
@@ -56,6 +56,8 @@ async def _patched(
         operations = jsonpatches.operations(response.patch)
     except errors.ApiError as error:
         why = error.message.removeprefix("error decoding patch: ").replace("[]handlers.jsonPatchOp", "jsonpatch.Patch")
+        if why == jsonpatches.MALFORMED:
+            why = gojson.malformed(response.patch)
         reason = f"received undecodable patch in webhook response: {why}"
         raise review.CallFailed(hook.name, reason) from None
     if not operations:
@@ -72,7 +74,7 @@ async def _patched(
         after = jsonpatches.done(before, operations)
     except (jsonpatches.DoesNotApply, RecursionError) as error:
         raise _internal(str(error)) from None
-    _of_its_kind(before, after)
+    _of_its_kind(before, after, (shown.a.body or version.served).folder)
     await shown.replace(version, after)
     recorded = None if shown.a.request is None else shown.a.request.audit
     if recorded is not None and recorded.objects:
@@ -93,13 +95,12 @@ class _Typed(msgspec.Struct, rename="camel"):
     kind: str = ""
 
 
-def _of_its_kind(before: bytes, after: bytes) -> None:
-    """No patch makes something else of an object. Raises InternalError."""
+def _of_its_kind(before: bytes, after: bytes, folder: str) -> None:
+    """No patch makes something else of an object; `folder` is its package as Go's type names it. Raises ApiError."""
     try:
         was, now = (msgspec.json.decode(text, type=_Typed) for text in (before, after))
     except msgspec.ValidationError as error:
         raise _internal(str(error)) from None
     if was != now:
-        raise _internal(
-            f"converting ({now.api_version}.{now.kind}) to ({was.api_version}.{was.kind}): unknown conversion"
-        )
+        why = f"converting ({now.api_version}.{now.kind}) to ({folder}.{was.kind}): unknown conversion"
+        raise errors.ApiError(why, code=500, reason="")

@@ -6,6 +6,7 @@ As k8s.io/apiserver's pkg/admission/plugin/webhook/{request,errors}.
 from typing import Any
 
 import msgspec
+import yaml
 
 from orlop.api import errors
 from orlop.api.types import admission_v1, meta_v1
@@ -106,9 +107,11 @@ def _read(data: bytes, review_version: str) -> _Review:
     try:
         tree = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        # What does not look like JSON is read as YAML: a bare text.
-        why = "unexpected end of JSON input" if data.lstrip()[:1] in (b"{", b"[") else _no_struct("string")
-        raise Unreadable(_NO_KIND + why) from None
+        tree = _yaml(data)
+        if not isinstance(tree, dict):
+            why = "unexpected end of JSON input" if data.lstrip()[:1] in (b"{", b"[") else _no_struct("string")
+            raise Unreadable(_NO_KIND + why) from None
+        data = msgspec.json.encode(tree)
     if not isinstance(tree, dict):
         raise Unreadable(_NO_KIND + _no_struct(gojson.type_of(tree)))
     try:
@@ -128,6 +131,16 @@ def _read(data: bytes, review_version: str) -> _Review:
             f"converting ({named}.AdmissionReview) to ({review_version}.AdmissionReview): unknown conversion"
         )
     return review
+
+
+def _yaml(data: bytes) -> Any:
+    """What does not look like JSON is read as YAML; None for what is neither."""
+    if data.lstrip()[:1] in (b"{", b"["):
+        return None
+    try:
+        return yaml.safe_load(data)
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return None
 
 
 def _no_struct(what: str) -> str:
