@@ -181,7 +181,8 @@ def kept(schema: Schema, new: Any, old: Any, path: str = "") -> set[tuple[str, s
     elif isinstance(new, list) and "items" in schema:
         for i, item in enumerate(new):
             before = UNKNOWN
-            if schema.get("x-kubernetes-list-type") == "map" and isinstance(old, list):
+            keys = schema.get("x-kubernetes-list-map-keys", [])
+            if keys and isinstance(old, list) and isinstance(item, dict) and all(key in item for key in keys):
                 before = next((one for one in old if _key(schema, one) == _key(schema, item)), UNKNOWN)
             found |= kept(schema["items"], item, before, f"{path}[{i}]")
     return found

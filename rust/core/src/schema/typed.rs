@@ -56,10 +56,7 @@ impl Walk {
             (Type::Boolean, _) => format!("expected boolean, got {}", plain(node)),
             (Type::Text, Node::Text(_)) => return,
             (Type::Text, _) if matches!(&*schema.checks.format, "" | "byte") => {
-                format!(
-                    "expected string, got &value.valueUnstructured{{Value:{}}}",
-                    go(node)
-                )
+                return self.text(node, path);
             }
             (Type::Text, Node::List(_) | Node::Map(_)) => {
                 format!("expected any scalar, got {}", plain(node))
@@ -67,6 +64,15 @@ impl Walk {
             _ => return,
         };
         self.say(path, &wanted);
+    }
+
+    /// It should have been a text.
+    fn text(&mut self, node: &Node<'_>, path: &str) {
+        let what = format!(
+            "expected string, got &value.valueUnstructured{{Value:{}}}",
+            go(node)
+        );
+        self.say(path, &what);
     }
 
     fn map(&mut self, schema: &Schema, node: &Node<'_>, path: &str, resource: bool) {
@@ -79,6 +85,12 @@ impl Walk {
         for (name, value) in entries {
             let here = format!("{path}.{}", String::from_utf8_lossy(name));
             if resource && META.contains(&name.as_ref()) {
+                if !path.is_empty()
+                    && name.as_ref() != b"metadata"
+                    && !matches!(value, Node::Text(_) | Node::Null)
+                {
+                    self.text(value, &here);
+                }
                 if !path.is_empty()
                     && name.as_ref() == b"metadata"
                     && !matches!(value, Node::Map(_) | Node::Null)
@@ -346,6 +358,10 @@ mod tests {
         assert_eq!(
             told(embedded, r#"{"metadata":-1}"#),
             ".spec.a.metadata: expected map, got &{-1}"
+        );
+        assert_eq!(
+            told(embedded, r#"{"kind":1}"#),
+            ".spec.a.kind: expected string, got &value.valueUnstructured{Value:1}"
         );
         assert_eq!(told(embedded, r#""x""#), ".spec.a: expected map, got &{x}");
     }

@@ -619,11 +619,16 @@ impl<'n, 'a> OldItems<'n, 'a> {
     }
 
     pub fn find(&self, item: &Node<'_>) -> Option<&'n Node<'a>> {
-        self.items.iter().find(|old| {
-            self.keys
-                .iter()
-                .all(|key| old.get(key.as_bytes()) == item.get(key.as_bytes()))
-        })
+        // An item that lacks one of its keys is told from none.
+        let keys: Option<Vec<_>> = self
+            .keys
+            .iter()
+            .map(|key| Some((key.as_bytes(), item.get(key.as_bytes())?)))
+            .collect();
+        let keys = keys?;
+        self.items
+            .iter()
+            .find(|old| keys.iter().all(|(key, value)| old.get(key) == Some(value)))
     }
 }
 
