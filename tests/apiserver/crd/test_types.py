@@ -84,12 +84,14 @@ POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {}}
         ({**POD, "apiVersion": "a/b/c"}, 422, "unexpected GroupVersion string: a/b/c"),
         ({**POD, "kind": "a b"}, 422, "may have mixed case, but should otherwise match: a DNS-1035 label must"),
         (POD, 201, ""),
+        ({**POD, "metadata": None}, 201, ""),
     ],
 )
 async def test_an_embedded_resource_says_what_it_is(typed: Api, pod: dict[str, Any], status: int, words: str) -> None:
     answer = await typed("POST", WIDGETS, widget(pod=pod))
     assert answer.status == status, answer.body
     assert status == 201 or words in answer.message
+    assert status != 201 or answer.body["spec"]["pod"] == POD
 
 
 async def test_numbers_are_compared_as_go_does(typed: Api) -> None:

@@ -234,7 +234,11 @@ fn embedded(
                         "{here}: Invalid value: {text}: must be a string"
                     )));
                 }
-                if schema.embedded && name.as_ref() == b"metadata" && *value != Node::Null {
+                if schema.embedded && name.as_ref() == b"metadata" {
+                    if *value == Node::Null {
+                        *value = Node::Map(Vec::new());
+                        continue;
+                    }
                     if !stored && !matches!(value, Node::Map(_)) {
                         let text = json(value);
                         return Err(WireError(format!(
