@@ -144,6 +144,8 @@ class Record:
                 self.started(message["status"])
             elif how == "websocket.accept":
                 self.started(SWITCHED)
+            if self._lasts and how != "http.response.body":
+                await self._auditor.settled()
             await send(message)
 
         return told
