@@ -85,7 +85,8 @@ def _known(
     request: Request, kind: Kind, text: bytes, data: bytes, tree: dict[str, Any], metadata: dict[str, Any]
 ) -> None:
     """Every field must be one of the type: ownership of others could not be told."""
-    start = _untyped("patch", kind, metadata.get("namespace") or "", metadata.get("name") or "")
+    namespace, name = metadata.get("namespace") or "", metadata.get("name") or ""
+    start = _untyped("patch", kind, namespace, name)
     if isinstance(kind, CustomKind) and (wrong := kind.schema.untyped(data, False)):
         raise errors.ApiError(start + wrong, code=500, reason="")
     try:
@@ -98,7 +99,7 @@ def _known(
         type_ = _go_kind(kind.api_version, kind.kind)
         why = f"unable to convert unstructured object to {type_}: {_converting(str(error))}"
         raise errors.ApiError(
-            f"failed to convert new object ({where}; {type_}) to proper version: {why}", code=500, reason=""
+            f"failed to convert new object ({namespace}/{name}; {type_}) to proper version: {why}", code=500, reason=""
         ) from None
     checked = not isinstance(kind, CustomKind) and not unknown and doubtful(tree)
     if checked and (wrong := mismatch(kind.type_key, tree)):
