@@ -28,6 +28,7 @@ COMPARED = (
 )
 NEWEST = "upstream gives pods up before the newest set has been looked at"
 NO_NODE = "the daemons have no node here, which upstream takes for none of the node's"
+CHANCE = "which node has its turn first is chance, in upstream"
 OTHERWISE = {
     "deployment-controller/pause-and-scale": NEWEST,
     "deployment-controller/percentages": NEWEST,
@@ -37,6 +38,9 @@ OTHERWISE = {
     "daemonset-controller/node-gone": NO_NODE,
     "daemonset-controller/places": NO_NODE,
     "daemonset-controller/taints": NO_NODE,
+    "daemonset-controller/max-unavailable-percent": CHANCE,
+    "daemonset-controller/rolling-update": CHANCE,
+    "daemonset-controller/surge": CHANCE,
     "disruption-controller/percentages": "of several budgets of a pod upstream looks at one",
     "job-controller/left-without-finalizer": "upstream does not count that pod, and makes another",
     "statefulset-controller/claims-when-scaled": "upstream does not hear of claims that go",

@@ -29,7 +29,7 @@ from orlop.control import Controller, Manager
 
 QUIET = 3.5
 """Seconds without a write after which controllers have done what there is to do: upstream's batch their work."""
-START = 5.0
+START = 12.0
 """Seconds that upstream's manager has to begin."""
 MOST = 25.0
 """Seconds that a step may take."""

@@ -69,12 +69,12 @@ class Claims:
             except errors.ApiError as error:
                 failed.append(f"failed to create PVC {name}: {error}")
                 text = (
-                    f"create Claim {name} for Pod {pod.metadata.name} in StatefulSet {s.metadata.name} "
+                    f"Create Claim {name} for Pod {pod.metadata.name} in StatefulSet {s.metadata.name} "
                     f"failed error: {error}"
                 )
                 self._recorder.event(s, "Warning", "FailedCreate", text)
             else:
-                text = f"create Claim {name} Pod {pod.metadata.name} in StatefulSet {s.metadata.name} success"
+                text = f"Create Claim {name} Pod {pod.metadata.name} in StatefulSet {s.metadata.name} success"
                 self._recorder.event(s, "Normal", "SuccessfulCreate", text)
         if failed:
             raise errors.ApiError(failed[0] if len(failed) == 1 else f"[{', '.join(failed)}]")
