@@ -24,13 +24,13 @@ ALLOW = policy(
 )
 
 
-def hears(cluster: UpCluster, namespace: str, asker: str) -> bool:
-    return "Hello" in ask(cluster, namespace, asker, "timeout", "4", "wget", "-q", "-O", "-", "http://hello/")
+def hears(cluster: UpCluster, namespace: str, asker: str, seconds: str = "5") -> bool:
+    return "Hello" in ask(cluster, namespace, asker, "timeout", seconds, "wget", "-q", "-O", "-", "http://hello/")
 
 
 def is_kept_out(cluster: UpCluster, namespace: str, asker: str) -> bool:
     try:
-        return not hears(cluster, namespace, asker)
+        return not hears(cluster, namespace, asker, "2")
     except Failed:
         return True
 

@@ -431,19 +431,35 @@ class _Walk:
             return
         connect = Command(sys.executable, "python3", self._prefix)
         pods = {(e.address, e.port): e.pod for e in endpoints}
+        kept_out: list[kernel.Target] = []
         for target in entry.targets:
             code, out, err = await connect.run("-c", CONNECT, target.address, str(target.port), str(CONNECT_SECONDS))
             if code:
                 pod = pods.get((target.address, target.port)) or "the endpoint"
                 said = (out or err).strip().splitlines()[-1:] or ["failed"]
                 refused = "refused" in said[0].lower()
+                if not refused and await self._is_held(target):
+                    kept_out.append(target)
+                    continue
                 raise _Broken(
                     "listening", f"{target.address}:{target.port} ({pod}): {said[0]}",
                     f"nothing listens on port {target.port} of the pod's own address: set targetPort to the port that "
                     "it listens on, and have it listen on 0.0.0.0, not 127.0.0.1" if refused else
                     "the pod's machine or its network does not answer, or a firewall drops it: try from its node",
                 )  # fmt: skip
-        self._ok("listening", f"all {len(entry.targets)} answer")
+        if kept_out:
+            names = _some(f"{t.address}:{t.port}" for t in kept_out)
+            self._ok("listening", f"not known of {names}: NetworkPolicies keep this node, which asks, from them")
+        else:
+            self._ok("listening", f"all {len(entry.targets)} answer")
+
+    async def _is_held(self, target: kernel.Target) -> bool:
+        """Whether NetworkPolicies keep this node itself from an endpoint: of its own pods none do."""
+        _, out, _ = await Command("ip", "iproute2", self._prefix).run("route", "get", target.address)
+        own = re.search(r" src (\S+)", out)
+        if self._judge is None or own is None:
+            return False
+        return bool((await self._judge(own[1], target.address, "TCP", target.port)).fix)
 
 
 def _split(to: str) -> tuple[str, str]:
