@@ -116,7 +116,7 @@ def test_an_address_that_is_reached_follows_its_node_and_leaves_nothing(
         cluster.kubectl("label", "node", first, f"{label}-")
     cluster.kubectl("-n", namespace, "delete", "service", "hello")
     eventually("nobody bears it", lambda: holders(cluster, address) == [])
-    assert not hears(url)
+    eventually("nobody answers there", lambda: not hears(url))
     wanted = {"EnsuringLoadBalancer", "EnsuredLoadBalancer", "UpdatedLoadBalancer", "DeletedLoadBalancer"}
     reasons = ("-n", namespace, "get", "events", "-o", "jsonpath={.items[*].reason}")
     eventually("all of it was told", lambda: wanted <= set(cluster.kubectl(*reasons).split()))
