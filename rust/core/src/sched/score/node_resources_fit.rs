@@ -217,7 +217,7 @@ mod tests {
             (lot >> 8) as i64
         };
         for round in 0..300_000 {
-            let capacity = (next() % EXACT >> (round % 46)).max(1);
+            let capacity = ((next() % EXACT) >> (round % 46)).max(1);
             // Next to where the score changes, since only there it can be wrong.
             let at = capacity - (i128::from(capacity) * i128::from(next() % 101) / 100) as i64;
             for requested in [at - 1, at, at + 1, next() % capacity] {
