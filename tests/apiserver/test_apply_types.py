@@ -147,6 +147,13 @@ def test_a_glance_finds_what_comes_twice(place: tuple[str, ...], value: Any, wor
     assert not doubtful(BASE)
 
 
+def test_a_schema_within_an_object_is_of_no_type() -> None:
+    items = {"type": "array", "items": {"type": "string"}, "default": ["x"], "additionalProperties": True}
+    version = {"name": "v1", "schema": {"openAPIV3Schema": {"properties": {"a": items}, "required": ["a", "a"]}}}
+    definition = {"metadata": {"name": "x", "annotations": {"a": "b"}}, "spec": {"versions": [version]}}
+    assert mismatch("apiextensions/v1.CustomResourceDefinition", definition) == ""
+
+
 def test_all_keys_of_lists_are_glanced_at() -> None:
     todo = [kind.type_key for kind in (*scheme.KINDS, *scheme.OPTIONAL)]
     seen: set[str] = set()
