@@ -12,6 +12,7 @@ WORDS = re.compile(r"\blmdb\b|MemoryStore|\betcd\b", re.IGNORECASE)
 KNOWN = {
     "apiserver/health.py": "upstream's name of the check of the store, which clients ask for",
     "apiserver/expiry.py": "a docstring on what upstream does",
+    "apiserver/registry/storagekeys.py": "a docstring on the keys that upstream's errors name",
     "apiserver/components.py": "upstream's name of the store in ComponentStatus",
     "cli/envtest.py": "the name of a program that stands in for it",
     "cli/standins/etcd.py": "what stands in for it",
