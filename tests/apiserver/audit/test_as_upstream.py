@@ -167,7 +167,7 @@ def events(log: Path) -> list[dict[str, Any]]:
         event["sourceIPs"] = [ip for ip in event.get("sourceIPs", []) if ip != "127.0.0.1"]
         event.pop("authenticationMetadata", None)
         annotations = event.get("annotations", {})
-        for name in [n for n in annotations if n.startswith(("pod-security.", "apiserver.latency"))]:
+        for name in [n for n in annotations if n.startswith("apiserver.latency")]:
             del annotations[name]
         shown = even(event)
         if (token := (shown.get("responseObject") or {}).get("status", {})) and "token" in token:

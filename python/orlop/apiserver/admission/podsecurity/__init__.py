@@ -65,10 +65,12 @@ class PodSecurity(Admission):
             self._namespace(a)
             return
         labels = self._labels(a.namespace)
+        enforced = a.kind.resource == "pods"
         if not labels:
+            if enforced and a.request is not None and a.request.audit is not None:
+                a.annotations[f"{PREFIX}enforce-policy"] = str(LevelVersion())
             return
         asked, wrong = policy.of(labels)
-        enforced = a.kind.resource == "pods"
         if enforced and a.operation == "UPDATE" and not _significant(a.object, a.old):
             return
         template = a.object if enforced else _template(a.object)
