@@ -157,7 +157,7 @@ class Feed:
         self._queue.happened(events.of_pod(facts.changed), node=facts.freed or facts.node)
         if facts.ended or placed:
             self._queue.delete((namespace, name))
-            self._volumes.wake()
+            self._volumes.wake([(namespace, name)])
         elif facts.scheduler_name in self._names:
             self._waits(facts)
 
@@ -167,7 +167,7 @@ class Feed:
         gated = facts.gated or self._gangs.holds((facts.namespace, facts.name))
         if facts.terminating:
             self._queue.delete((facts.namespace, facts.name))
-            self._volumes.wake()
+            self._volumes.wake([(facts.namespace, facts.name)])
             if item is not None and known:
                 self._reporter.skipped(item)
         elif item is not None and known:

@@ -123,7 +123,8 @@ class VolumeBinder(Storage):
         """Pods with claims that have a node, or are promised one: by node, and where each is."""
         self._users: dict[tuple[str, str], set[Key]] = {}
         """Pods by the claim they use: those that wait and those that have a node."""
-        self._news: asyncio.Event | None = None
+        self._news: dict[Key, asyncio.Event] = {}
+        """By the pod whose claims `bind` waits for."""
 
     @property
     def informers(self) -> list[Informer[Any]]:
@@ -157,7 +158,7 @@ class VolumeBinder(Storage):
             if placed:
                 self._placed.add(key)
                 self._move(key, node)
-        self.wake()
+        self.wake([key])
 
     def _move(self, key: Key, node: str) -> None:
         before = self._at.pop(key, "")
@@ -243,19 +244,24 @@ class VolumeBinder(Storage):
         Raises BindingFailed where that cannot be any more, takes too long, or the pod is not `alive`; and what the
         server answers.
         """
+        key, news = (pod.metadata.namespace, pod.metadata.name), asyncio.Event()
         for volume in plan.volumes:
             self._planned_volumes.set(await self._client.update(volume), written=True)
         for claim in plan.claims:
             self._planned_claims.set(await self._client.update(claim), written=True)
+        self._news[key] = news
         try:
             async with timeout(self._clock, limit):
                 while not self._all_bound(pod, plan):
                     if not alive():
                         raise BindingFailed("the pod is gone")
-                    self._news = self._news or asyncio.Event()
-                    await self._news.wait()
+                    news.clear()
+                    await news.wait()
         except TimeoutError:
             raise BindingFailed("context deadline exceeded") from None
+        finally:
+            if self._news.get(key) is news:  # a pod of the same name may have come
+                del self._news[key]
 
     def _all_bound(self, pod: PodVolumes, plan: Plan) -> bool:
         provisioned = {claim.metadata.name for claim in plan.claims}
@@ -274,21 +280,20 @@ class VolumeBinder(Storage):
 
     # --- news
 
-    def wake(self) -> None:
-        """Lets all that wait in `bind` look whether they still need to."""
-        news, self._news = self._news, None
-        if news is not None:
-            news.set()
+    def wake(self, pods: Iterable[Key]) -> None:
+        """Lets `bind` look whether these pods' claims still have to be waited for."""
+        for key in pods:
+            if (news := self._news.get(key)) is not None:
+                news.set()
 
     def _claim_changed(self, old: Claim | None, new: Claim | None) -> None:
         claim = new if new is not None else old
         assert claim is not None
-        self.wake()
         if users := self._users.get((claim.metadata.namespace, claim.metadata.name)):
+            self.wake(users)
             self._changed(list(users))
 
     def _volume_changed(self, old: Volume | None, new: Volume | None) -> None:
-        self.wake()
         if new is not None:
             self._changed(None)
 

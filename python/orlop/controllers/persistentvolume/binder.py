@@ -78,9 +78,9 @@ class PersistentVolumeBinder(Controller):
             if claim is not None and not rules.is_fully_bound(claim):
                 yield key_of(claim)
 
-    def _candidates(self, claim: Claim) -> list[Volume]:
+    def _candidates(self, claim: Claim, delayed: bool) -> list[Volume]:
         meta = claim.metadata
-        free = self.volume_cache.by_index(_FREE, rules.claim_class(claim))
+        free = [] if delayed else self.volume_cache.by_index(_FREE, rules.claim_class(claim))
         reserved = self.volume_cache.by_index(_BY_REFERENCE, f"{meta.namespace}/{meta.name}")
         newest = (self.volumes.get("", v.metadata.name) for v in (*free, *reserved))
         return [volume for volume in newest if volume is not None]

@@ -27,11 +27,11 @@ class ClaimSync:
         volumes: Newest[Volume],
         classes: Classes,
         binding: Binding,
-        candidates: Callable[[Claim], list[Volume]],
+        candidates: Callable[[Claim, bool], list[Volume]],
         waiting_pods: Callable[[Claim], list[str]],
     ) -> None:
-        """`candidates` are the free volumes of a claim's class and those reserved for it, `waiting_pods` the names of
-        pods that use it and have no node yet."""
+        """`candidates` are the volumes reserved for a claim and, unless the scheduler is to choose, the free ones of
+        its class; `waiting_pods` the names of pods that use it and have no node yet."""
         self._context = context
         self._volumes = volumes
         self._classes = classes
@@ -51,7 +51,7 @@ class ClaimSync:
     async def _unbound(self, claim: Claim) -> None:
         storage_class = self._classes.get("", rules.claim_class(claim))
         delayed = rules.waits_for_consumer(storage_class)
-        if fit := rules.fitting(claim, self._candidates(claim), delayed=delayed):
+        if fit := rules.fitting(claim, self._candidates(claim, delayed), delayed=delayed):
             await self._binding.bind(fit[0], claim)
             return
         if rules.asks_no_class(claim) and (default := rules.default_class(self._classes.items())) is not None:
