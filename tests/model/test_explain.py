@@ -97,3 +97,13 @@ def test_trying_changes_leaves_the_world_as_it_was(world: tuple[list[Object], li
         assert [change.size for change in found] == sorted(change.size for change in found)
         for change in found:
             assert change.node
+
+
+def test_nodes_that_a_pod_names_come_before_all_filters() -> None:
+    node = {"metadata": {"name": "n"}, "spec": {"unschedulable": True}, "status": {"allocatable": {"pods": "1"}}}
+    fields = [{"key": "metadata.name", "operator": "In", "values": ["other"]}]
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchFields": fields}]}}
+    spec = {"containers": [], "affinity": {"nodeAffinity": required}}
+    pod = {"metadata": {"namespace": "default", "name": "p", "uid": "u"}, "spec": spec}
+    (report,) = fill([node], [pod]).explain(pod)
+    assert [refusal.plugin for refusal in report.refusals][:2] == ["NodeAffinity", "NodeUnschedulable"]

@@ -29,9 +29,13 @@ class Said(NamedTuple):
         """A node as the core tells of it, and they."""
         node, refusals, lacks, scores, total = told
         found = [Refusal(plugin=of, reasons=reasons) for of, reasons, _ in refusals]
-        found += [Refusal(plugin=v.plugin, reasons=list(why)) for v in self.votes if (why := v.reasons(node))]
         order = {plugin: at for at, plugin in enumerate(self.profile.points["filter"])}
-        found.sort(key=lambda refusal: order.get(refusal.plugin, len(order)))
+        for vote in self.votes:
+            if why := vote.reasons(node):
+                mine = order.get(vote.plugin, len(order))
+                # The core's own keep their order: what a pod asks of nodes by name comes before all filters.
+                at = sum(order.get(refusal.plugin, len(order)) <= mine for refusal in found)
+                found.insert(at, Refusal(plugin=vote.plugin, reasons=list(why)))
         if self.unfit is not None:
             found.insert(0, Refusal(plugin=self.unfit.plugin, reasons=[str(self.unfit)]))
         if found:
