@@ -65,11 +65,11 @@ async def create(core: Core, request: Request, kind: Kind) -> Response:
     value = await core.objects.create(strategy, obj, by=by, dry_run=dry_run, check=check)
     if like is not None:
         core.alike.keep(strategy, like, a, value, warnings)
-    return _answer(core, request, kind, value, accepted, warnings)
+    return _answer(core, request, kind, value, accepted)
 
 
 def _answer(
-    core: Core, request: Request, kind: Kind, value: bytes, accepted: negotiate.Accepted, warnings: Iterable[str]
+    core: Core, request: Request, kind: Kind, value: bytes, accepted: negotiate.Accepted, warnings: Iterable[str] = ()
 ) -> Response:
     for warning in warnings:
         request.warn(warning)
