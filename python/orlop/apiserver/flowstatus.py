@@ -6,62 +6,28 @@ As k8s.io/apiserver's pkg/util/flowcontrol controller, which says it of each sch
 import asyncio
 from typing import Any
 
-from orlop import logging
 from orlop.api import errors, scheme
 from orlop.api.types import flowcontrol_v1 as types
 from orlop.apiserver.core import Core
 from orlop.apiserver.flows import BOTH, LEVELS, SCHEMAS
+from orlop.apiserver.following import Follower
 from orlop.clock import rfc3339
-from orlop.store.base import Attribution, StoreFull
-from orlop.tasks import run_all
+from orlop.store.base import Attribution
 
 DANGLING = "Dangling"
 BY = Attribution("system:apiserver", "api-priority-and-fairness-config-consumer-v1")
-RETRY = 1.0
-"""Seconds until what the store refused is tried again."""
-CHUNK = 1 << 16
-"""Bytes of events taken at a time; what they say is looked up, not read."""
-
-log = logging.get("apiserver")
 
 
 class FlowStatus:
-    """`run` keeps the conditions right until it is cancelled."""
+    """One server's."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
         self._kind = scheme.of(types.FlowSchema)
-        self._wake = asyncio.Event()
-        self._wake.set()
 
     async def run(self) -> None:
-        await run_all(*(self._follow(resource) for resource in BOTH), self._settle_all())
-
-    async def _follow(self, resource: str) -> None:
-        core = self._core
-        while True:
-            watcher = core.hub.watch(resource, None)
-            try:
-                while watcher.state == "live":
-                    if watcher.take(CHUNK):
-                        self._wake.set()
-                    else:
-                        await core.waker.wait(watcher.id)
-            finally:
-                watcher.close()
-                core.waker.forget(watcher.id)
-            self._wake.set()
-
-    async def _settle_all(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            try:
-                await self.reconcile()
-            except (errors.ApiError, StoreFull) as error:
-                log.warning("a FlowSchema's status could not be written, will try again: %s", error)
-                await self._core.clock.sleep(RETRY)
-                self._wake.set()
+        """Keeps the conditions right until cancelled."""
+        await Follower(self._core, "FlowSchemas' conditions", BOTH, self.reconcile).run()
 
     async def reconcile(self) -> None:
         """Writes the conditions that are not as they should be."""

@@ -4,18 +4,16 @@ As upstream's kubernetesservice controller and its master-count reconciler, but 
 ten seconds. One server owns the store, so its address is the only endpoint.
 """
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from orlop import logging
 from orlop.api import errors, scheme
 from orlop.api.types import core_v1, discovery_v1, meta_v1
 from orlop.apiserver.core import Core
-from orlop.store.base import Attribution, StoreFull
-from orlop.tasks import run_all
+from orlop.apiserver.following import Follower
+from orlop.store.base import Attribution
 
 NAMESPACE, NAME = "default", "kubernetes"
 HTTPS_PORT = 443
@@ -23,13 +21,7 @@ LABELS = {"component": "apiserver", "provider": "kubernetes"}
 SLICE_LABELS = {"kubernetes.io/service-name": NAME}
 ENDPOINTS_LABELS = {"endpointslice.kubernetes.io/skip-mirror": "true"}
 BY = Attribution("system:apiserver", "kube-apiserver")
-RETRY = 1.0
-"""Seconds until a repair that the store refused is tried again."""
-CHUNK = 1 << 16
-"""Bytes of events taken at a time; what they say is looked up, not read."""
 _KINDS = (core_v1.Service, discovery_v1.EndpointSlice, core_v1.Endpoints)
-
-log = logging.get("apiserver")
 
 
 class KubernetesService:
@@ -38,11 +30,19 @@ class KubernetesService:
     def __init__(self, core: Core, endpoint: tuple[str, int] | None) -> None:
         self._core = core
         self.endpoint = endpoint
-        self._wake = asyncio.Event()
+        resources = [scheme.of(kind).resource for kind in _KINDS]
+        self._follower = Follower(
+            core,
+            "the Service kubernetes",
+            resources,
+            self.reconcile,
+            namespace=NAMESPACE,
+            fields=f"metadata.name={NAME}",
+        )
 
     async def run(self) -> None:
         """Repairs until cancelled."""
-        await run_all(*(self._follow(scheme.of(kind).resource) for kind in _KINDS), self._repair())
+        await self._follower.run()
 
     async def reconcile(self) -> None:
         """Makes what is missing and sets right what is not as it should be; writes nothing where all is."""
@@ -50,31 +50,6 @@ class KubernetesService:
         if self.endpoint is not None:
             await self._slice(*self.endpoint)
             await self._endpoints(*self.endpoint)
-
-    async def _follow(self, resource: str) -> None:
-        core = self._core
-        while True:
-            watcher = core.hub.watch(resource, NAMESPACE, "", f"metadata.name={NAME}", None, True, False, False)
-            try:
-                while watcher.state == "live":
-                    if watcher.take(CHUNK):
-                        self._wake.set()
-                    else:
-                        await core.waker.wait(watcher.id)
-            finally:
-                watcher.close()
-                core.waker.forget(watcher.id)
-
-    async def _repair(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            try:
-                await self.reconcile()
-            except (errors.ApiError, StoreFull) as error:
-                log.warning("the Service kubernetes could not be repaired, will try again: %s", error)
-                await self._core.clock.sleep(RETRY)
-                self._wake.set()
 
     async def _service(self) -> None:
         target = self.endpoint[1] if self.endpoint else HTTPS_PORT
@@ -149,7 +124,7 @@ class KubernetesService:
         try:
             await core.objects.update(strategy, NAMESPACE, NAME, change, by=BY)
         except errors.NotFound:
-            self._wake.set()
+            self._follower.wake()
 
     async def _delete(self, type_: type[Any]) -> None:
         strategy = self._core.strategies[scheme.of(type_).type_key]
