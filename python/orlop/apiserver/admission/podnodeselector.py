@@ -3,12 +3,16 @@
 As plugin/pkg/admission/podnodeselector, without its file of defaults and limits.
 """
 
-from orlop.api import errors, scheme
+from orlop.api import errors
 from orlop.apiserver.admission.base import Admission, Attributes
+from orlop.apiserver.admission.metadata import Mentioning
+from orlop.apiserver.auth import Authorizer
+from orlop.apiserver.config import Config
+from orlop.apiserver.registry.objects import Objects
+from orlop.clock import Clock
 
 ANNOTATION = "scheduler.alpha.kubernetes.io/node-selector"
 CONFLICT = "pod node label selector conflicts with its namespace node label selector"
-_NAMESPACE = scheme.by_resource("", "v1", "namespaces")
 
 
 class PodNodeSelector(Admission):
@@ -16,6 +20,10 @@ class PodNodeSelector(Admission):
 
     operations = ("CREATE",)
     resources = ("pods",)
+
+    def __init__(self, objects: Objects, clock: Clock, config: Config, authorizer: Authorizer) -> None:
+        super().__init__(objects, clock, config, authorizer)
+        self._namespaces = Mentioning(objects, "namespaces", ANNOTATION)
 
     def looks_at(self, a: Attributes) -> tuple[str, ...] | None:
         return ("namespaces",)
@@ -31,10 +39,6 @@ class PodNodeSelector(Admission):
             raise errors.forbidden("pods", "", a.object.metadata.name, CONFLICT)
 
     def _wanted(self, a: Attributes) -> dict[str, str]:
-        found = self.objects.hub.get("namespaces", "", a.namespace)
-        if found is None or ANNOTATION.encode() not in found[0]:
-            return {}
-        assert _NAMESPACE is not None
-        text: str = self.objects.decode(_NAMESPACE, found[0]).metadata.annotations.get(ANNOTATION, "")
+        text = self._namespaces(a.namespace).annotations.get(ANNOTATION, "")
         pairs = (part.partition("=") for part in text.split(",") if part.strip())
         return {key.strip(): value.strip() for key, _, value in pairs}

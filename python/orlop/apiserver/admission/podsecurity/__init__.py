@@ -9,9 +9,14 @@ from typing import Any
 from orlop.api import errors, scheme
 from orlop.api.types import core_v1, meta_v1
 from orlop.apiserver.admission.base import Admission, Attributes
+from orlop.apiserver.admission.metadata import Mentioning
 from orlop.apiserver.admission.podsecurity import baseline, policy, restricted
 from orlop.apiserver.admission.podsecurity.checks import Container, Finding, chosen
 from orlop.apiserver.admission.podsecurity.policy import PREFIX, PRIVILEGED, RESTRICTED, LevelVersion, Policy
+from orlop.apiserver.auth import Authorizer
+from orlop.apiserver.config import Config
+from orlop.apiserver.registry.objects import Objects
+from orlop.clock import Clock
 
 TEMPLATES = (
     "replicationcontrollers",
@@ -30,7 +35,6 @@ MAX_PODS = 3000
 """Pods of a namespace that are looked at when its labels change (upstream: namespaceMaxPodsToCheck)."""
 SECCOMP = baseline.SECCOMP_POD
 
-_NAMESPACE = scheme.by_resource("", "v1", "namespaces")
 _POD = scheme.by_resource("", "v1", "pods")
 
 
@@ -52,19 +56,23 @@ class PodSecurity(Admission):
     resources = ("namespaces", "pods", *TEMPLATES)
     subresources = None
 
+    def __init__(self, objects: Objects, clock: Clock, config: Config, authorizer: Authorizer) -> None:
+        super().__init__(objects, clock, config, authorizer)
+        self._namespaces = Mentioning(objects, "namespaces", PREFIX)
+
     def handles(self, a: Attributes) -> bool:
         if a.kind.resource == "pods":
             return a.operation in self.operations and a.subresource not in IGNORED
         return super().handles(a) and not a.subresource
 
     def looks_at(self, a: Attributes) -> tuple[str, ...] | None:
-        return None if a.kind.resource == "namespaces" or self._labels(a.namespace) else ("namespaces",)
+        return None if a.kind.resource == "namespaces" or self._namespaces(a.namespace).labels else ("namespaces",)
 
     async def validate(self, a: Attributes) -> None:
         if a.kind.resource == "namespaces":
             self._namespace(a)
             return
-        labels = self._labels(a.namespace)
+        labels = self._namespaces(a.namespace).labels
         enforced = a.kind.resource == "pods"
         if not labels:
             if enforced and a.request is not None and a.request.audit is not None:
@@ -78,15 +86,6 @@ class PodSecurity(Admission):
             if wrong:
                 a.annotations[f"{PREFIX}error"] = f"Failed to parse policy: {_joined(wrong)}"
             self._evaluate(a, asked, template.metadata, template.spec, enforced=enforced)
-
-    def _labels(self, namespace: str) -> dict[str, str]:
-        """The labels of a namespace; none where none is about this, which shows without decoding it."""
-        found = self.objects.hub.get("namespaces", "", namespace)
-        if found is None or PREFIX.encode() not in found[0]:
-            return {}
-        assert _NAMESPACE is not None
-        labels: dict[str, str] = self.objects.decode(_NAMESPACE, found[0]).metadata.labels
-        return labels
 
     def _evaluate(
         self, a: Attributes, asked: Policy, meta: meta_v1.ObjectMeta, spec: core_v1.PodSpec, *, enforced: bool
