@@ -1,10 +1,16 @@
 """What all tests share: cleaning up after themselves is checked here, and skips are not taken lightly in CI."""
 
 import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.kernel import tests as kernel
+
+if TYPE_CHECKING:
+    from tests.support.bothservers import Both
 
 CI = os.environ.get("CI") == "true"
 
@@ -31,3 +37,16 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  
         report.outcome = "failed"
         report.longrepr = f"skipped in CI, where it must run: {report.longrepr}"
     return report
+
+
+@pytest.fixture
+async def servers(tmp_path: Path) -> "AsyncIterator[Both]":
+    """Upstream's API server and ours, side by side; skips where there is no Go to build upstream's with."""
+    from tests.support import go
+    from tests.support.bothservers import both
+
+    try:
+        async with both(tmp_path) as servers:
+            yield servers
+    except go.NoGo as error:
+        pytest.skip(str(error))

@@ -4,8 +4,6 @@ A fixture without `old` is made in a dry run, one with it is made and then chang
 warnings of each step are compared.
 """
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +11,7 @@ import pytest
 from orlop.api.scheme import Kind
 from orlop.apiserver.registry import strategy_of
 from tests.support import go, rules
-from tests.support.bothservers import NAMESPACE, Answer, Both, both, differences, path_of
+from tests.support.bothservers import NAMESPACE, Answer, Both, differences, path_of
 
 pytestmark = [pytest.mark.campaign, pytest.mark.go, pytest.mark.timeout(2 * go.COMMAND_SECONDS)]
 
@@ -47,15 +45,6 @@ ACCEPTED = {
     ),
 }
 """Differences that stay, by how their line begins, and why."""
-
-
-@pytest.fixture
-async def servers(tmp_path: Path) -> AsyncIterator[Both]:
-    try:
-        async with both(tmp_path) as servers:
-            yield servers
-    except go.NoGo as error:
-        pytest.skip(str(error))
 
 
 async def test_every_fixture_is_answered_alike(servers: Both) -> None:

@@ -6,7 +6,7 @@ cannot be the same.
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ import yaml
 
 from orlop.client.client import Client
 from tests.support import go
-from tests.support.bothservers import NAMESPACE, Both, both
+from tests.support.bothservers import NAMESPACE, Both
 
 pytestmark = [pytest.mark.campaign, pytest.mark.go, pytest.mark.timeout(2 * go.COMMAND_SECONDS)]
 
@@ -59,15 +59,6 @@ def asked() -> Iterator[Asked]:
             else:
                 sent = {"content-type": "application/json", **headers}
                 yield Asked(method, target, sent, json.dumps(body).encode())
-
-
-@pytest.fixture
-async def servers(tmp_path: Path) -> AsyncIterator[Both]:
-    try:
-        async with both(tmp_path) as servers:
-            yield servers
-    except go.NoGo as error:
-        pytest.skip(str(error))
 
 
 async def test_answers_are_alike_in_everything(servers: Both) -> None:

@@ -8,13 +8,12 @@ import asyncio
 import json
 import os
 import re
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from tests.support import go
-from tests.support.bothservers import NAMESPACE, Answer, Both, both, differences
+from tests.support.bothservers import NAMESPACE, Answer, Both, differences
 from tests.support.campaign import CAMPAIGN
 from tests.support.schemas import Draw, Schema
 
@@ -44,15 +43,6 @@ STRANGE = re.compile("invalid data, expected|no such overload|unhashable|spec in
 trouble with them."""
 RATCHETED = re.compile(r"spec[.\[][^ ]*: [A-Z]")
 FREE = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-
-
-@pytest.fixture
-async def servers(tmp_path: Path) -> AsyncIterator[Both]:
-    try:
-        async with both(tmp_path) as servers:
-            yield servers
-    except go.NoGo as error:
-        pytest.skip(str(error))
 
 
 def shown(answer: Answer) -> Answer:

@@ -8,8 +8,6 @@ import asyncio
 import base64
 import json
 import re
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,7 +24,7 @@ from tests.apiserver.webhooks.conftest import (
     patch,
 )
 from tests.support import go
-from tests.support.bothservers import NAMESPACE, Both, both, differences
+from tests.support.bothservers import NAMESPACE, Both, differences
 
 from orlop.client.client import Client
 
@@ -98,15 +96,6 @@ PATCHES: dict[str, Answer] = {
     "good": patched('[{"op":"copy","from":"/data/a","path":"/data/c"}]'),
 }
 """What a mutating webhook may say besides."""
-
-
-@pytest.fixture
-async def servers(tmp_path: Path) -> AsyncIterator[Both]:
-    try:
-        async with both(tmp_path) as servers:
-            yield servers
-    except go.NoGo as error:
-        pytest.skip(str(error))
 
 
 def flip(value: str) -> Answer:

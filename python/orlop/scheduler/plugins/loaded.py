@@ -8,6 +8,7 @@ from typing import Any
 
 from orlop import logging
 from orlop.scheduler.plugins.api import Nodes, Pod, Refused
+from orlop.scheduler.votes import MAX_SCORE
 
 GROUP = "orlop.scheduler_plugins"
 """The group of entry points by which packages offer plug-ins."""
@@ -20,7 +21,6 @@ POINTS = {
     "post_bind": "postBind",
 }
 """The extension point of each method."""
-MAX_SCORE = 100
 
 _log = logging.get("scheduler")
 
