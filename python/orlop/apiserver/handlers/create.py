@@ -54,18 +54,28 @@ async def create(core: Core, request: Request, kind: Kind) -> Response:
         raise errors.BadRequest(NAMESPACE_MISMATCH)
 
     warnings: list[str] = []
+    before = 0
 
     async def check(new: object, _: object) -> None:
+        nonlocal before
         a.name = obj.metadata.name
-        warnings[:] = strategy.warnings(obj)
-        for warning in warnings:
-            request.warn(warning)  # also of what admission then refuses
-        await core.admission.validate(a)
+        before, warnings[:] = len(request.warnings), strategy.warnings(obj)
+        try:
+            await core.admission.validate(a)
+        except errors.ApiError:
+            _warn(request, warnings, before)  # also of what admission refuses
+            raise
 
     value = await core.objects.create(strategy, obj, by=by, dry_run=dry_run, check=check)
+    _warn(request, warnings, before)
     if like is not None:
         core.alike.keep(strategy, like, a, value, warnings)
     return _answer(core, request, kind, value, accepted)
+
+
+def _warn(request: Request, warnings: Iterable[str], before: int) -> None:
+    """What is said of an object itself comes before what validating admission says of it."""
+    request.warnings[before:before] = [text for text in warnings if text not in request.warnings]
 
 
 def _answer(
